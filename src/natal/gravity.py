@@ -1,0 +1,57 @@
+"""Softened self-gravity of small clusters by direct summation.
+
+Forces (Plummer softening, Aarseth 1963): a_i = G sum_j m_j (x_j - x_i) / (|x_j - x_i|^2 + eps^2)^(3/2).
+Positions and velocities have shape (3, batch, star), masses (batch, star).
+"""
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Float
+
+from natal.units import G_AU3_PER_MSUN_YR2
+
+Coordinates = Float[Array, "3 batch star"]
+Masses = Float[Array, "batch star"]
+Pairs = Float[Array, "batch star star"]
+
+
+def softened_distance_squared(position_au: Coordinates, softening_au: float) -> Pairs:
+    """|x_j - x_i|^2 + eps^2 for all pairs of each cluster, in AU^2; the diagonal holds eps^2."""
+    x, y, z = (c[:, :, None] - c[:, None, :] for c in position_au)
+    return x * x + y * y + z * z + softening_au**2
+
+
+def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
+    """Softened accelerations in AU/yr^2.
+
+    With w_ij = (r_ij^2 + eps^2)^(-3/2) the sum splits into sum_j w_ij m_j x_j - x_i sum_j w_ij m_j, one product
+    of a (4, star) and a (star, star) matrix, several times faster on a CPU than summing differences. The
+    difference of the two terms costs about |x| / |x_j - x_i| in relative rounding, harmless in float64.
+    """
+    r2 = softened_distance_squared(position_au, softening_au)
+    weight = 1.0 / (r2 * jnp.sqrt(r2))
+    sources = jnp.concatenate([position_au * mass_msun, mass_msun[None]])
+    # explicit precision: accelerators would otherwise multiply in reduced precision (TF32)
+    sums = jnp.einsum("kbj,bji->kbi", sources, weight, precision=lax.Precision.HIGHEST)
+    return G_AU3_PER_MSUN_YR2 * (sums[:3] - position_au * sums[3])
+
+
+def pair_potential(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Pairs:
+    """-G m_j / sqrt(r_ij^2 + eps^2), the potential that star j makes at star i; zero on the diagonal.
+
+    In AU^2/yr^2, shape (batch, i, j).
+    """
+    r2 = softened_distance_squared(position_au, softening_au)
+    off_diagonal = 1.0 - jnp.eye(mass_msun.shape[-1], dtype=mass_msun.dtype)
+    return -G_AU3_PER_MSUN_YR2 * off_diagonal * mass_msun[:, None, :] / jnp.sqrt(r2)
+
+
+def potential_energy(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Float[Array, " batch"]:
+    """W = -G sum_{i<j} m_i m_j / sqrt(r_ij^2 + eps^2), in Msun AU^2 / yr^2."""
+    potential = pair_potential(position_au, mass_msun, softening_au).sum(-1)
+    return 0.5 * (mass_msun * potential).sum(-1)
+
+
+def kinetic_energy(velocity_au_yr: Coordinates, mass_msun: Masses) -> Float[Array, " batch"]:
+    """K = sum_i m_i |v_i|^2 / 2, in Msun AU^2 / yr^2."""
+    return 0.5 * (mass_msun * (velocity_au_yr**2).sum(0)).sum(-1)
