@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from natal.campaign import KROUPA_BREAK_MSUN
 from natal.gravity import kinetic_energy, potential_energy
 from natal.units import G_AU3_PER_MSUN_YR2
 
 # Kroupa (2001, MNRAS 322, 231), eq. 2, without its brown-dwarf segment: dN/dm ~ m^-slope
-KROUPA_BREAK_MSUN = 0.5
 KROUPA_SLOPES = (1.3, 2.3)
 
 

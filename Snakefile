@@ -1,0 +1,26 @@
+# natal: from a design in (Q0, a) to recovered birth conditions. The stages are in workflow/rules, in this order.
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/design.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/emulate.smk"
+include: "workflow/rules/infer.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    localrule: True
+    input:
+        RESULTS / "report.html",
+        RESULTS / "metrics.json",
+        RESULTS / "posteriors.nc",
+        RESULTS / "recovery.csv",
+        OBSERVED_FILES,

@@ -1,0 +1,199 @@
+"""The plan of a campaign, read from its configuration: splits, blocks, shards, box, tables.
+
+Standard library only and cheap: the workflow evaluates it for every job. Point ids do not move when a campaign
+grows: each split counts from its own offset, and later blocks go on where earlier ones ended.
+"""
+
+import csv
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from natal.errors import NatalError
+
+SPLITS = ("train", "validation", "test")
+POINT_ID_OFFSET = {"train": 0, "validation": 100_000, "test": 200_000}
+
+# Kroupa (2001): where the slope of the mass function changes
+KROUPA_BREAK_MSUN = 0.5
+
+OBSERVED_COLUMNS = ("f_bound", "sigma_v_kms", "r_h_au")
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One hypercube of points: `size` points of a split, with ids from `first_id` on."""
+
+    split: str
+    index: int
+    size: int
+    first_id: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`."""
+
+    name: str
+    first_id: int
+    n_points: int
+
+    @property
+    def point_ids(self) -> list[int]:
+        """Ids of the shard's points."""
+        return list(range(self.first_id, self.first_id + self.n_points))
+
+
+def blocks(config: Config) -> list[Block]:
+    """The blocks of a Latin-hypercube campaign, in the order train, validation, test."""
+    found = []
+    for split in SPLITS:
+        first_id = POINT_ID_OFFSET[split]
+        for index, size in enumerate(config["design"][split]):
+            found.append(Block(split, index, size, first_id))
+            first_id += size
+    return found
+
+
+def shards(config: Config) -> dict[str, Shard]:
+    """All simulate jobs of a campaign, by name; no shard spans two blocks."""
+    if config["design"]["table"]:
+        runs = [("table", 0, len(read_table(config)))]
+    else:
+        runs = [(f"{b.split}{b.index}", b.first_id, b.size) for b in blocks(config)]
+    per_job = config["design"]["points_per_job"]
+    found = {}
+    for label, first_id, size in runs:
+        for k, start in enumerate(range(0, size, per_job)):
+            name = f"{label}_{k:03d}"
+            found[name] = Shard(name, first_id + start, min(per_job, size - start))
+    return found
+
+
+def shard_recipe(config: Config, shard: Shard) -> Any:
+    """What determines the (q0, a) of a shard's points: its table rows, or its block's hypercube."""
+    if config["design"]["table"]:
+        rows = read_table(config)
+        return [(rows[i]["q0"], rows[i]["a_au"]) for i in shard.point_ids]
+    block = next(b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size)
+    return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, block.size]}
+
+
+def q0_factor(config: Config) -> float:
+    """Factor from the configuration's virial convention to K/|W|."""
+    return {"K/|W|": 1.0, "2K/|W|": 0.5}[config["design"]["virial_convention"]]
+
+
+def box(config: Config) -> dict[str, tuple[float, float]]:
+    """The design box with q0 as K/|W|: {'q0': (low, high), 'a_au': (low, high)}."""
+    return _in_k_over_w(config["design"]["box"], q0_factor(config))
+
+
+def prior_box(config: Config) -> dict[str, tuple[float, float]]:
+    """The box of the uniform prior with q0 as K/|W|: `inference.prior`, or the design box."""
+    return _in_k_over_w(config["inference"]["prior"] or config["design"]["box"], q0_factor(config))
+
+
+def _in_k_over_w(ranges: dict[str, list[float]], factor: float) -> dict[str, tuple[float, float]]:
+    q_low, q_high = ranges["q0"]
+    a_low, a_high = ranges["a_au"]
+    return {"q0": (factor * q_low, factor * q_high), "a_au": (float(a_low), float(a_high))}
+
+
+def has_splits(config: Config) -> bool:
+    """Whether every split has points (a design table may leave splits out)."""
+    if not config["design"]["table"]:
+        return True
+    return set(SPLITS) <= {row["split"] for row in read_table(config)}
+
+
+def read_table(config: Config) -> list[dict[str, Any]]:
+    """Read `design.table`: columns q0, a_au and optionally split, q0 returned as K/|W|.
+
+    Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value.
+    """
+    name = config["design"]["table"]
+    factor, limits = q0_factor(config), box(config)
+    rows: list[dict[str, Any]] = []
+    for row_number, row in _csv_rows(name, "design.table", required=("q0", "a_au"), optional=("split", "point_id", "block")):
+        values = {
+            "q0": factor * _number(name, row_number, "q0", row["q0"]),
+            "a_au": _number(name, row_number, "a_au", row["a_au"]),
+        }
+        for column, value in values.items():
+            low, high = limits[column]
+            if not low <= value <= high:
+                raise NatalError(
+                    f"{name}, row {row_number}, column {column}: {row[column]} is outside design.box "
+                    f"({config['design']['box'][column]})"
+                )
+        split = row.get("split") or ""
+        if split and split not in SPLITS:
+            raise NatalError(f"{name}, row {row_number}, column split: {split!r} is not one of {', '.join(SPLITS)}")
+        rows.append(values | {"split": split})
+    return rows
+
+
+def read_observations(path: str) -> list[dict[str, Any]]:
+    """Read a table of observed clusters: name, f_bound, sigma_v_kms, r_h_au and optional *_err columns.
+
+    Missing errors count as zero. Raises `NatalError` naming the row and column of a bad value.
+    """
+    error_columns = tuple(f"{c}_err" for c in OBSERVED_COLUMNS)
+    rows: list[dict[str, Any]] = []
+    required = ("name", *OBSERVED_COLUMNS)
+    for row_number, row in _csv_rows(path, "observations", required=required, optional=error_columns):
+        values: dict[str, Any] = {"name": row["name"]}
+        if not row["name"] or row["name"] in {r["name"] for r in rows}:
+            raise NatalError(f"{path}, row {row_number}, column name: {row['name']!r} is empty or not unique")
+        for column in OBSERVED_COLUMNS:
+            values[column] = _number(path, row_number, column, row[column])
+            if values[column] <= 0 or (column == "f_bound" and values[column] > 1):
+                allowed = "above 0 and at most 1" if column == "f_bound" else "above 0"
+                raise NatalError(f"{path}, row {row_number}, column {column}: {row[column]} must be {allowed}")
+        for column in error_columns:
+            text = row.get(column) or "0"
+            values[column] = _number(path, row_number, column, text)
+            if values[column] < 0:
+                raise NatalError(f"{path}, row {row_number}, column {column}: {text} must not be negative")
+        rows.append(values)
+    return rows
+
+
+def _csv_rows(
+    path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (row number, row) of a CSV file with a header, counting the first data row as 1."""
+    if not Path(path).is_file():
+        raise NatalError(f"{key}: there is no file {path}")
+    with open(path, newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, skipinitialspace=True)
+        columns = reader.fieldnames or []
+        known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
+        for column in required:
+            if column not in columns:
+                raise NatalError(f"{path}: column {column} is missing ({known})")
+        for column in columns:
+            if column not in (*required, *optional):
+                raise NatalError(f"{path}: column {column} is not known ({known})")
+        number = 0
+        for number, row in enumerate(reader, start=1):
+            if None in row or None in row.values():
+                raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
+            yield number, {column: value.strip() for column, value in row.items()}
+        if number == 0:
+            raise NatalError(f"{path}: the table has no rows")
+
+
+def _number(path: str, row_number: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise NatalError(f"{path}, row {row_number}, column {column}: {text!r} is not a finite number")
+    return value

@@ -1,0 +1,103 @@
+"""Checks a campaign's configuration before anything runs, with one line for each mistake."""
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+
+from natal import campaign
+from natal.errors import NatalError
+
+Config = dict[str, Any]
+
+
+def validate(config: Config, schema: dict[str, Any]) -> None:
+    """Check `config` against its JSON schema, then what a schema cannot say.
+
+    Raises `NatalError` with one line for each mistake: the key, its value and what is allowed.
+    """
+    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
+    lines = [line for error in errors for line in _describe(error)]
+    if not lines:
+        lines = [*_ranges(config), *_time_steps(config), *_masses(config)]
+    if lines:
+        raise NatalError("\n".join(f"config: {line}" for line in lines))
+    if config["design"]["table"]:
+        campaign.read_table(config)
+    if config["observations"]:
+        campaign.read_observations(config["observations"])
+
+
+def _describe(error: ValidationError) -> list[str]:
+    """Turn one schema violation into lines of the form 'key = value is not allowed: what is'."""
+    path = ".".join(str(part) for part in error.absolute_path)
+    prefix = f"{path}." if path else ""
+    if error.validator == "additionalProperties":
+        known = list(error.schema["properties"])
+        lines = []
+        for key in error.instance:
+            if key not in known:
+                close = difflib.get_close_matches(str(key), known, n=1)
+                hint = f" (did you mean {close[0]}?)" if close else ""
+                lines.append(f"unknown key {prefix}{key}{hint}; allowed: {', '.join(known)}")
+        return lines
+    if error.validator == "required":
+        return [f"key {prefix}{key} is missing" for key in error.validator_value if key not in error.instance]
+    allowed = error.schema.get("description", error.message)
+    if isinstance(error.instance, str) and _is_number(error.instance):
+        allowed += " (YAML reads this as text: write 1.0e-3, with a point, not 1e-3)"
+    return [f"{path} = {error.instance!r} is not allowed: {allowed}"]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _ranges(config: Config) -> list[str]:
+    lines = []
+    for name, ranges in (("design.box", config["design"]["box"]), ("inference.prior", config["inference"]["prior"])):
+        for key, (low, high) in (ranges or {}).items():
+            if not low < high:
+                lines.append(f"{name}.{key} = [{low}, {high}] is not allowed: the first value must be below the second")
+    for key, (low, high) in (config["inference"]["prior"] or {}).items():
+        box_low, box_high = config["design"]["box"][key]
+        if low < box_low or high > box_high:
+            lines.append(
+                f"inference.prior.{key} = [{low}, {high}] is not allowed: it must lie within design.box.{key} = "
+                f"[{box_low}, {box_high}], outside of which the emulator is untested"
+            )
+    return lines
+
+
+def _time_steps(config: Config) -> list[str]:
+    section = config["integration"]
+    between = section["t_end_yr"] / (section["snapshots"] - 1)
+    steps = between / section["dt_yr"]
+    if round(steps) >= 1 and abs(steps - round(steps)) <= 1e-9 * steps:
+        return []
+    return [
+        f"integration.dt_yr = {section['dt_yr']} is not allowed: it must fit a whole number of times between "
+        f"snapshots, t_end_yr / (snapshots - 1) = {between:g} yr"
+    ]
+
+
+def _masses(config: Config) -> list[str]:
+    low, high = config["cluster"]["imf_mass_range_msun"]
+    if config["cluster"]["imf"] == "equal" or low < campaign.KROUPA_BREAK_MSUN < high:
+        return []
+    return [
+        f"cluster.imf_mass_range_msun = [{low}, {high}] is not allowed: the range of a Kroupa mass function must "
+        f"contain its break at {campaign.KROUPA_BREAK_MSUN} Msun"
+    ]
+
+
+def load_schema(path: str | Path) -> dict[str, Any]:
+    """Read a JSON schema written as YAML."""
+    return yaml.safe_load(Path(path).read_text(encoding="utf-8"))

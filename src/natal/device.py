@@ -1,0 +1,37 @@
+"""Sets JAX up for a job: devices, compile cache. Call before the first computation."""
+
+import hashlib
+import logging
+import platform
+from pathlib import Path
+
+import jax
+
+
+def set_up(*, cpu_devices: int, cache_folder: str | Path | None = None) -> None:
+    """Give JAX `cpu_devices` CPU devices (one a core to use; no effect on accelerators) and a compile cache.
+
+    The cache is kept apart for every processor type, since compiled code holds its instructions.
+    """
+    logging.getLogger("jax").setLevel(logging.WARNING)
+    jax.config.update("jax_num_cpu_devices", cpu_devices)
+    if cache_folder is not None:
+        folder = Path(cache_folder).absolute() / _processor()
+        jax.config.update("jax_compilation_cache_dir", str(folder))
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+        jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def describe() -> str:
+    """One line on the devices in use."""
+    devices = jax.local_devices()
+    return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
+
+
+def _processor() -> str:
+    """A short name for this processor type: architecture and a digest of its model and instruction sets."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else [platform.processor()]
+    kind = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
+    text = "\n".join(dict.fromkeys(kind)) or "\n".join(lines)
+    return f"{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -1,0 +1,70 @@
+"""Digests that say whether a stage is stale: of its settings and of the code it really uses.
+
+Code is compared as parsed source: comments, docstrings and formatting do not count. A script's code is its own
+and that of every natal module it imports, directly or through others.
+"""
+
+import ast
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE_FOLDER = Path(__file__).parent
+PACKAGE = PACKAGE_FOLDER.name
+
+
+def stage_digest(script: str | Path, settings: Any) -> str:
+    """Digest of one stage: the settings it reads (JSON types) and the code of its script with all imports."""
+    text = json.dumps(settings, sort_keys=True, default=list)
+    return hashlib.sha256(f"{text}\n{code_digest(script)}".encode()).hexdigest()[:16]
+
+
+@cache
+def code_digest(script: str | Path) -> str:
+    """Digest of a script's parsed source and of the natal modules in its transitive imports."""
+    digest = hashlib.sha256()
+    for path in [Path(script), *sorted(_import_closure(Path(script)))]:
+        digest.update(f"{path.name}\n{_normalised(path)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def _import_closure(path: Path) -> set[Path]:
+    found: set[Path] = set()
+    waiting = [path]
+    while waiting:
+        for module in _imported_modules(waiting.pop()) - found:
+            found.add(module)
+            waiting.append(module)
+    return found
+
+
+@cache
+def _imported_modules(path: Path) -> set[Path]:
+    """Files of the natal modules that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # `from natal import plummer` names a module, `from natal.plummer import x` may name anything
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    modules = set()
+    for name in names:
+        parts = name.split(".")
+        if parts[0] == PACKAGE:
+            base = PACKAGE_FOLDER.joinpath(*parts[1:])
+            modules |= {file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}
+    return modules
+
+
+@cache
+def _normalised(path: Path) -> str:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            # text that stands alone documents and does nothing
+            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
+    return ast.dump(tree)

@@ -1,0 +1,185 @@
+"""Files of a campaign: HDF5 shards of simulations and what surrounds them. All writes are atomic."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from natal.errors import NatalError
+from natal.simulator import SimulatedClusters
+
+FORMAT = "natal-simulations-1"
+
+SUMMARY_COLUMNS = (
+    "point_id realization split q0 a_au f_bound sigma_v_kms r_h_au n_bound dissolved energy_error "
+    "virial_ratio_final"
+).split()
+
+# dataset -> unit; energies are those of the whole cluster
+UNITS = {
+    "position_au": "AU",
+    "velocity_au_yr": "AU/yr",
+    "mass_msun": "Msun",
+    "time_yr": "yr",
+    "q0": "K/|W|",
+    "a_au": "AU",
+    "energy/kinetic": "Msun AU^2/yr^2",
+    "energy/potential": "Msun AU^2/yr^2",
+    "summaries/f_bound": "1",
+    "summaries/sigma_v_kms": "km/s",
+    "summaries/r_h_au": "AU",
+    "summaries/n_bound": "1",
+    "summaries/dissolved": "1",
+    "energy_error": "|E_T - E_0|/|W_0|",
+    "virial_ratio_final": "K/|W|",
+}
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a partial path to write to; rename it to `path` on success, remove it on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON; numbers that are not finite become null, as the standard has no name for them."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    """Replace NumPy types, and what JSON cannot hold, by plain ones."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV; floats keep all their digits."""
+    with atomic_path(path) as partial:
+        table.to_csv(partial, index=False)
+
+
+def provenance() -> dict[str, str]:
+    """Versions and machine that made a file."""
+    packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{f"version_{name}": version(name) for name in packages},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def check_runs(runs: SimulatedClusters, points: pd.DataFrame, n_realizations: int, max_energy_error: float) -> None:
+    """Refuse runs that are not finite or lost more energy than allowed.
+
+    `runs` are ordered by point, then realization. Raises `NatalError` naming the worst run and what to change.
+    """
+    errors = runs.energy_error
+    finite = np.isfinite(errors) & np.isfinite(runs.position_au).all((1, 2, 3))
+    finite &= np.isfinite(runs.velocity_au_yr).all((1, 2, 3))
+    worst = int(np.argmax(np.where(finite, errors, np.inf)))
+    if finite.all() and errors[worst] <= max_energy_error:
+        return
+    n_bad = int((~finite | (errors > max_energy_error)).sum())
+    point = points.iloc[worst // n_realizations]
+    what = f"an energy error of {errors[worst]:.3g}" if finite[worst] else "values that are not finite"
+    raise NatalError(
+        f"point {point.point_id:.0f} (q0 = {point.q0:.4f}, a = {point.a_au:.2f} AU), realization "
+        f"{worst % n_realizations}, ended with {what}; integration.max_energy_error allows {max_energy_error:g} "
+        f"({n_bad} of {len(errors)} runs of this job fail): lower integration.dt_yr or raise cluster.softening_au"
+    )
+
+
+def write_shard(
+    path: str | Path,
+    points: pd.DataFrame,
+    n_realizations: int,
+    runs: SimulatedClusters,
+    attributes: dict[str, Any],
+) -> None:
+    """Write a shard: `runs` ordered by point, then realization, become arrays (point, realization, ...)."""
+
+    def by_point(values: np.ndarray) -> np.ndarray:
+        return values.reshape(len(points), n_realizations, *values.shape[1:])
+
+    arrays = {
+        "point_id": points.point_id.to_numpy(),
+        "q0": points.q0.to_numpy(),
+        "a_au": points.a_au.to_numpy(),
+        "realization": np.arange(n_realizations),
+        "time_yr": runs.time_yr,
+        "position_au": by_point(runs.position_au),
+        "velocity_au_yr": by_point(runs.velocity_au_yr),
+        "mass_msun": by_point(runs.mass_msun),
+        "energy/kinetic": by_point(runs.kinetic_energy),
+        "energy/potential": by_point(runs.potential_energy),
+        "energy_error": by_point(runs.energy_error),
+        "virial_ratio_final": by_point(runs.virial_ratio[:, -1]),
+    }
+    arrays |= {f"summaries/{name}": by_point(values) for name, values in runs.summaries._asdict().items()}
+    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
+        file.attrs.update({"format": FORMAT, **provenance(), **attributes})
+        file.attrs["splits"] = json.dumps(points.split.tolist())
+        for name, values in arrays.items():
+            # one run a chunk, so that reading a single cluster touches nothing else
+            big = name in ("position_au", "velocity_au_yr")
+            options = {"chunks": (1, 1, *values.shape[2:]), "compression": "gzip", "compression_opts": 1} if big else {}
+            dataset = file.create_dataset(name, data=values, shuffle=big, **options)
+            dataset.attrs["unit"] = UNITS.get(name, "1")
+
+
+def read_shard_summaries(path: str | Path) -> pd.DataFrame:
+    """One row a realization, columns `SUMMARY_COLUMNS`, at the end of the run.
+
+    Raises `NatalError` if the file is not a complete shard of this format.
+    """
+    try:
+        with h5py.File(path) as file:
+            if file.attrs.get("format") != FORMAT:
+                raise NatalError(f"{path} is not a {FORMAT} file: remove it and run again")
+            n_points, n_realizations = file["energy_error"].shape
+            point_wise = {name: np.repeat(file[name][:], n_realizations) for name in ("point_id", "q0", "a_au")}
+            final = {name: values[..., -1].ravel() for name, values in file["summaries"].items()}
+            return pd.DataFrame(
+                {
+                    **point_wise,
+                    "realization": np.tile(file["realization"][:], n_points),
+                    "split": np.repeat(json.loads(file.attrs["splits"]), n_realizations),
+                    **final,
+                    "energy_error": file["energy_error"][:].ravel(),
+                    "virial_ratio_final": file["virial_ratio_final"][:].ravel(),
+                }
+            )[SUMMARY_COLUMNS]
+    except (OSError, KeyError) as error:
+        raise NatalError(f"{path} cannot be read as a simulation shard ({error}): remove it and run again") from error

@@ -1,0 +1,56 @@
+# simulations/<shard>.h5: the N-body runs; summaries.csv: one row for each of them.
+
+
+def shard_digest(wildcards):
+    # the shard's own points, not the whole design: another block or an edited row leaves this shard alone
+    shard = SHARDS[wildcards.shard]
+    return digest(
+        "simulate.py",
+        "seed",
+        "cluster",
+        "integration",
+        "design.realizations",
+        points=campaign.shard_recipe(config, shard),
+        ids=shard.point_ids,
+    )
+
+
+rule simulate:
+    input:
+        # ancient: a new design makes only those shards stale whose own points changed (see shard_digest)
+        design=ancient(RESULTS / "design.csv"),
+    output:
+        RESULTS / "simulations" / "{shard}.h5",
+    log:
+        LOGS / "simulate" / "{shard}.log",
+    benchmark:
+        LOGS / "simulate" / "{shard}.benchmark.tsv"
+    params:
+        digest=shard_digest,
+        point_ids=lambda wildcards: SHARDS[wildcards.shard].point_ids,
+        cache=str(COMPILE_CACHE),
+    threads: 2
+    resources:
+        gpu=0,
+        mem_mb=4000,
+        runtime=60,
+    message:
+        "Simulate {wildcards.shard}"
+    script:
+        "../scripts/simulate.py"
+
+
+rule summaries:
+    localrule: True
+    input:
+        expand(RESULTS / "simulations" / "{shard}.h5", shard=SHARDS),
+    output:
+        RESULTS / "summaries.csv",
+    log:
+        LOGS / "summaries.log",
+    params:
+        digest=digest("summaries.py"),
+    message:
+        "Gather the summaries of all runs"
+    script:
+        "../scripts/summaries.py"

@@ -1,0 +1,15 @@
+"""Draw the design and write it as a table."""
+
+from typing import TYPE_CHECKING
+
+from natal.design import make_design
+from natal.jobs import job
+from natal.store import write_csv
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    design = make_design(snakemake.config)
+    write_csv(snakemake.output[0], design)
+    log.info("%d points: %s", len(design), design.block.value_counts(sort=False).to_dict())

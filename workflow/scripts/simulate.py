@@ -1,0 +1,60 @@
+"""Simulate every realization of one shard's points."""
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from natal import device
+from natal.jobs import job
+from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.store import check_runs, write_shard
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    started = time.perf_counter()
+    device.set_up(cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    cluster = ClusterModel.from_config(config["cluster"])
+    integration = Integration.from_config(config["integration"])
+    n_realizations = config["design"]["realizations"]
+    design = pd.read_csv(snakemake.input.design).set_index("point_id", drop=False)
+    points = design.loc[snakemake.params.point_ids].fillna("")
+
+    n_runs = len(points) * n_realizations
+    log.info("%d points x %d realizations on %s", len(points), n_realizations, device.describe())
+    runs = simulate_clusters(
+        np.repeat(points.q0.to_numpy(), n_realizations),
+        np.repeat(points.a_au.to_numpy(), n_realizations),
+        point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
+        realization=np.tile(np.arange(n_realizations), len(points)),
+        seed=config["seed"],
+        cluster=cluster,
+        integration=integration,
+    )
+    check_runs(runs, points, n_realizations, integration.max_energy_error)
+
+    interactions = n_runs * integration.n_steps * cluster.n_stars**2
+    attributes = {
+        "digest": snakemake.params.digest,
+        "config": json.dumps({key: config[key] for key in ("campaign", "seed", "cluster", "integration", "design")}),
+        "units": "AU, Msun, yr; G = 4 pi^2",
+        "device": device.describe(),
+        "threads": snakemake.threads,
+        "interactions": float(interactions),
+        "compile_time_s": runs.timing_s["compile"],
+        "integrate_time_s": runs.timing_s["integrate"],
+        "wall_time_s": time.perf_counter() - started,
+    }
+    write_shard(snakemake.output[0], points, n_realizations, runs, attributes)
+    log.info(
+        "compiled in %.1f s, integrated in %.1f s (%.2f Gint/s), largest energy error %.2g",
+        runs.timing_s["compile"],
+        runs.timing_s["integrate"],
+        interactions / runs.timing_s["integrate"] / 1e9,
+        runs.energy_error.max(),
+    )

@@ -1,0 +1,21 @@
+"""Gather the end-of-run summaries of all shards into one table."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal.jobs import job
+from natal.store import read_shard_summaries, write_csv
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    table = pd.concat([read_shard_summaries(path) for path in snakemake.input], ignore_index=True)
+    write_csv(snakemake.output[0], table)
+    log.info(
+        "%d runs, %d dissolved, largest energy error %.2g",
+        len(table),
+        table.dissolved.sum(),
+        table.energy_error.max(),
+    )
