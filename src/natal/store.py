@@ -183,3 +183,15 @@ def read_shard_summaries(path: str | Path) -> pd.DataFrame:
             )[SUMMARY_COLUMNS]
     except (OSError, KeyError) as error:
         raise NatalError(f"{path} cannot be read as a simulation shard ({error}): remove it and run again") from error
+
+
+def check_against_design(summaries: pd.DataFrame, design: pd.DataFrame) -> None:
+    """Refuse a table of runs whose points are not exactly the design's. Raises `NatalError` naming one."""
+    simulated = summaries.groupby("point_id")[["q0", "a_au"]].first()
+    wanted = design.set_index("point_id")[["q0", "a_au"]]
+    different = simulated.index.symmetric_difference(wanted.index)
+    if different.empty:
+        same = np.isclose(simulated, wanted.loc[simulated.index], rtol=1e-12, atol=0).all(1)
+        different = simulated.index[~same]
+    if not different.empty:
+        raise NatalError(f"point {different[0]} of the simulations is not that of design.csv: run the campaign again")

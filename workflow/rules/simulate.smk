@@ -2,7 +2,8 @@
 
 
 def shard_digest(wildcards):
-    # the shard's own points, not the whole design: another block or an edited row leaves this shard alone
+    # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
+    # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
     shard = SHARDS[wildcards.shard]
     return digest(
         "simulate.py",
@@ -16,9 +17,6 @@ def shard_digest(wildcards):
 
 
 rule simulate:
-    input:
-        # ancient: a new design makes only those shards stale whose own points changed (see shard_digest)
-        design=ancient(RESULTS / "design.csv"),
     output:
         RESULTS / "simulations" / "{shard}.h5",
     log:
@@ -43,7 +41,8 @@ rule simulate:
 rule summaries:
     localrule: True
     input:
-        expand(RESULTS / "simulations" / "{shard}.h5", shard=SHARDS),
+        design=RESULTS / "design.csv",
+        shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=SHARDS),
     output:
         RESULTS / "summaries.csv",
     log:

@@ -5,9 +5,9 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from natal import device
+from natal.design import make_design
 from natal.jobs import job
 from natal.simulator import ClusterModel, Integration, simulate_clusters
 from natal.store import check_runs, write_shard
@@ -22,8 +22,8 @@ with job(snakemake.log[0]) as log:
     cluster = ClusterModel.from_config(config["cluster"])
     integration = Integration.from_config(config["integration"])
     n_realizations = config["design"]["realizations"]
-    design = pd.read_csv(snakemake.input.design).set_index("point_id", drop=False)
-    points = design.loc[snakemake.params.point_ids].fillna("")
+    design = make_design(config)
+    points = design[design.point_id.isin(snakemake.params.point_ids)]
 
     n_runs = len(points) * n_realizations
     log.info("%d points x %d realizations on %s", len(points), n_realizations, device.describe())

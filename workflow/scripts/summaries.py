@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from natal.jobs import job
-from natal.store import read_shard_summaries, write_csv
+from natal.store import check_against_design, read_shard_summaries, write_csv
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    table = pd.concat([read_shard_summaries(path) for path in snakemake.input], ignore_index=True)
+    table = pd.concat([read_shard_summaries(path) for path in snakemake.input.shards], ignore_index=True)
+    check_against_design(table, pd.read_csv(snakemake.input.design))
     write_csv(snakemake.output[0], table)
     log.info(
         "%d runs, %d dissolved, largest energy error %.2g",
