@@ -1,0 +1,126 @@
+"""Splits and normalisation: from a table of runs to what the emulator is trained on."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float
+
+from natal.campaign import SPLITS
+from natal.design import INPUTS
+from natal.errors import NatalError
+from natal.summaries import OUTPUTS
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The surviving runs of one split: inputs x = (q0, a_au) and outputs y = (f_bound, sigma_v_kms, r_h_au).
+
+    Dissolved runs, which have no dispersion or radius, are left out and counted in `n_dissolved`.
+    """
+
+    split: str
+    x: np.ndarray  # (run, 2)
+    y: np.ndarray  # (run, 3)
+    point_id: np.ndarray  # (run,)
+    realization: np.ndarray  # (run,)
+    n_dissolved: int
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class ReplicateMeans:
+    """Mean and scatter over the surviving realizations of each point."""
+
+    x: np.ndarray  # (point, 2)
+    mean: np.ndarray  # (point, 3)
+    scatter: np.ndarray  # (point, 3), standard deviation with ddof = 1
+    n: np.ndarray  # (point,)
+
+
+def read_runs(path: str | Path, split: str) -> Runs:
+    """Read one split's table of runs. Raises `NatalError` if the file holds rows of another split or no rows."""
+    table = pd.read_csv(path)
+    found = sorted(table.split.unique())
+    if found != [split]:
+        raise NatalError(f"{path} should hold {split} rows only, but holds: {', '.join(found) or 'none'}")
+    alive = table[~table.dissolved.astype(bool)]
+    if alive.empty:
+        raise NatalError(f"{path}: every {split} run is dissolved; a lower q0 leaves bound stars")
+    return Runs(
+        split=split,
+        x=alive[list(INPUTS)].to_numpy(),
+        y=alive[list(OUTPUTS)].to_numpy(),
+        point_id=alive.point_id.to_numpy(),
+        realization=alive.realization.to_numpy(),
+        n_dissolved=len(table) - len(alive),
+    )
+
+
+def split_table(summaries: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Cut a table of runs into one table a split. Raises `NatalError` if a split has no rows."""
+    parts = {split: summaries[summaries.split == split] for split in SPLITS}
+    for split, part in parts.items():
+        if part.empty:
+            raise NatalError(f"the campaign has no {split} points: all of {', '.join(SPLITS)} are needed")
+    return parts
+
+
+def replicate_means(runs: Runs) -> ReplicateMeans:
+    """Average the realizations of each point that has at least two survivors."""
+    table = pd.DataFrame(runs.y).groupby(runs.point_id)
+    n = table.size()
+    keep = (n >= 2).to_numpy()
+    x = pd.DataFrame(runs.x).groupby(runs.point_id).first().to_numpy()
+    return ReplicateMeans(x[keep], table.mean().to_numpy()[keep], table.std().to_numpy()[keep], n.to_numpy()[keep])
+
+
+def design_digest(runs: Runs) -> str:
+    """Digest of the points behind a split: an emulator belongs to the training points that made it."""
+    points = pd.DataFrame(runs.x, index=runs.point_id).groupby(level=0).first().sort_index()
+    return hashlib.sha256(points.to_csv(float_format="%.12g").encode()).hexdigest()[:16]
+
+
+class Normaliser(eqx.Module):
+    """Shift and scale of inputs and outputs to zero mean and unit variance over the training runs.
+
+    All statistics are in physical units; `x` has trailing axis (q0, a_au), `y` (f_bound, sigma_v_kms, r_h_au).
+    """
+
+    x_mean: Float[Array, "2"]
+    x_std: Float[Array, "2"]
+    y_mean: Float[Array, "3"]
+    y_std: Float[Array, "3"]
+
+    def normalise_x(self, x: Float[Array, "*batch 2"]) -> Float[Array, "*batch 2"]:
+        return (x - self.x_mean) / self.x_std
+
+    def normalise_y(self, y: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+        return (y - self.y_mean) / self.y_std
+
+    def denormalise_y(self, y: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+        return y * self.y_std + self.y_mean
+
+
+def fit_normaliser(runs: Runs, dtype: str = "float32") -> Normaliser:
+    """Mean and standard deviation of the training runs.
+
+    Raises `NatalError` for runs of any other split (statistics of validation or test data would leak into the
+    emulator) and for an input or output that does not vary.
+    """
+    if runs.split != "train":
+        raise NatalError(f"normalisation must come from training runs, not from {runs.split} runs")
+    statistics = {}
+    for name, columns, values in (("x", INPUTS, runs.x), ("y", OUTPUTS, runs.y)):
+        mean, std = values.mean(0), values.std(0)
+        for column, spread in zip(columns, std, strict=True):
+            if not spread > 0:
+                raise NatalError(f"the training runs all have the same {column}: nothing can be learned from it")
+        statistics |= {f"{name}_mean": jnp.asarray(mean, dtype), f"{name}_std": jnp.asarray(std, dtype)}
+    return Normaliser(**statistics)

@@ -1,0 +1,197 @@
+"""The emulator: an ensemble of small networks from (Q0, a) to (f_bound, sigma_v, r_h).
+
+Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU and a linear output. Members differ by their
+initial weights only; their mean is the prediction and their standard deviation (ddof = 1) one part of its
+uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.dataset import Normaliser
+from natal.design import INPUT_UNITS, INPUTS
+from natal.errors import NatalError
+from natal.store import atomic_path, provenance
+from natal.summaries import OUTPUT_UNITS, OUTPUTS
+
+HIDDEN = (64, 64)
+N_PARAMETERS = 4547
+DTYPE = "float32"
+FORMAT = "natal-ensemble-1"
+
+
+def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
+    """One untrained member: Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
+
+    Glorot & Bengio (2010), eq. 16. Equinox's own default, uniform(+-1/sqrt(n_in)) for weights and biases, differs.
+    """
+    network = eqx.nn.MLP(len(INPUTS), len(OUTPUTS), HIDDEN[0], len(HIDDEN), dtype=DTYPE, key=key)
+    glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
+    keys = jax.random.split(key, len(network.layers))
+    weights = [glorot(k, layer.weight.shape, DTYPE) for k, layer in zip(keys, network.layers, strict=True)]
+    biases = [jnp.zeros_like(layer.bias) for layer in network.layers]
+    network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
+    network = eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
+    assert count_parameters(network) == N_PARAMETERS
+    return network
+
+
+def count_parameters(network: eqx.Module) -> int:
+    """Number of weights and biases."""
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
+
+
+class Ensemble(eqx.Module):
+    """Trained members (weights stacked along a first axis) with their normaliser and the box they learned."""
+
+    networks: eqx.nn.MLP
+    normaliser: Normaliser
+    box: tuple[tuple[float, float], tuple[float, float]] = eqx.field(static=True)
+
+    @property
+    def n_members(self) -> int:
+        return self.networks.layers[0].weight.shape[0]
+
+    def members(self, x: Float[Array, "2"]) -> Float[Array, "member 3"]:
+        """Every member's prediction at one point x = (q0, a_au), in physical units. Differentiable."""
+        normalised = self.normaliser.normalise_x(x)
+        outputs = eqx.filter_vmap(lambda network: network(normalised))(self.networks)
+        return self.normaliser.denormalise_y(outputs)
+
+    def mean(self, x: Float[Array, "2"]) -> Float[Array, "3"]:
+        """The ensemble's prediction at one point: the mean over members."""
+        return self.members(x).mean(0)
+
+    def __call__(self, x: Float[Array, "point 2"]) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
+        """Mean and standard deviation (ddof = 1) over members at many points."""
+        outputs = _members_at(self, jnp.atleast_2d(jnp.asarray(x, self.normaliser.x_mean.dtype)))
+        return outputs.mean(1), outputs.std(1, ddof=1)
+
+
+@eqx.filter_jit
+def _members_at(ensemble: Ensemble, x: Float[Array, "point 2"]) -> Float[Array, "point member 3"]:
+    return jax.vmap(ensemble.members)(x)
+
+
+@dataclass(frozen=True)
+class Header:
+    """First line of an ensemble file: what the numbers behind it mean."""
+
+    format: str
+    members: int
+    hidden: list[int]
+    activation: str
+    dtype: str
+    inputs: list[str]
+    outputs: list[str]
+    input_units: list[str]
+    output_units: list[str]
+    virial_convention: str
+    box: dict[str, list[float]]
+    design_digest: str
+    n_parameters: int
+    versions: dict[str, str]
+
+
+def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str) -> None:
+    """Write a JSON header line, then the leaves of members and normaliser (`eqx.tree_serialise_leaves`)."""
+    header = Header(
+        format=FORMAT,
+        members=ensemble.n_members,
+        hidden=list(HIDDEN),
+        activation="relu",
+        dtype=DTYPE,
+        inputs=list(INPUTS),
+        outputs=list(OUTPUTS),
+        input_units=[INPUT_UNITS[name] for name in INPUTS],
+        output_units=[OUTPUT_UNITS[name] for name in OUTPUTS],
+        virial_convention="K/|W|",
+        box={name: list(limits) for name, limits in zip(INPUTS, ensemble.box, strict=True)},
+        design_digest=design_digest,
+        n_parameters=N_PARAMETERS,
+        versions=provenance(),
+    )
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        file.write((json.dumps(asdict(header)) + "\n").encode())
+        eqx.tree_serialise_leaves(file, ensemble)
+
+
+def read_header(path: str | Path) -> Header:
+    """Read an ensemble file's header. Raises `NatalError` if the file is not one."""
+    try:
+        with open(path, "rb") as file:
+            content: dict[str, Any] = json.loads(file.readline())
+        return Header(**content)
+    except (OSError, ValueError, TypeError) as error:
+        raise NatalError(f"{path} is not a natal ensemble: {error}") from error
+
+
+def load_ensemble(
+    path: str | Path,
+    *,
+    box: dict[str, tuple[float, float]] | None = None,
+    design_digest: str | None = None,
+) -> Ensemble:
+    """Load an ensemble; with `box` or `design_digest`, only if it was trained on exactly these.
+
+    `box` is {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|. Raises `NatalError` naming what does not fit:
+    format, inputs, outputs, dtype, architecture, box, training design, or damaged weights.
+    """
+    header = read_header(path)
+    expected = {
+        "format": FORMAT,
+        "inputs": list(INPUTS),
+        "outputs": list(OUTPUTS),
+        "dtype": DTYPE,
+        "hidden": list(HIDDEN),
+        "activation": "relu",
+        "n_parameters": N_PARAMETERS,
+        "virial_convention": "K/|W|",
+    }
+    if box is not None:
+        expected["box"] = {name: list(box[name]) for name in INPUTS}
+    if design_digest is not None:
+        expected["design_digest"] = design_digest
+    for key, value in expected.items():
+        found = getattr(header, key)
+        if found != value:
+            raise NatalError(f"{path} has {key} = {found}, expected {value}: train the emulator again")
+
+    limits = tuple((float(low), float(high)) for low, high in (header.box[name] for name in INPUTS))
+    skeleton = untrained_ensemble(jax.random.key(0), header.members, _blank_normaliser(), limits)
+    with open(path, "rb") as file:
+        file.readline()
+        try:
+            ensemble = eqx.tree_deserialise_leaves(file, skeleton)
+        except (RuntimeError, ValueError, EOFError, OSError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else "file too short"
+            raise NatalError(f"{path} has damaged or foreign weights ({reason}): train the emulator again") from error
+        if file.read(1):
+            raise NatalError(f"{path} holds more than its header announces: train the emulator again")
+    return ensemble
+
+
+def untrained_ensemble(
+    key: PRNGKeyArray,
+    members: int,
+    normaliser: Normaliser,
+    box: tuple[tuple[float, float], tuple[float, float]],
+) -> Ensemble:
+    """`members` networks with weights of their own, stacked along a first axis."""
+    networks = eqx.filter_vmap(make_network)(jax.random.split(key, members))
+    return Ensemble(networks, normaliser, box)
+
+
+def _blank_normaliser() -> Normaliser:
+    zeros = {"x": np.zeros(len(INPUTS)), "y": np.zeros(len(OUTPUTS))}
+    return Normaliser(
+        **{f"{k}_{part}": jnp.asarray(v, DTYPE) for part in ("mean", "std") for k, v in zeros.items()}
+    )

@@ -1,0 +1,194 @@
+"""The posterior on a regular grid of (Q0, a): exact up to the cell size, for every case.
+
+Two parameters can afford it; NUTS is checked against it and starts from it. Cells are equal, the density is
+taken at their centres, and within a cell it counts as constant.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.design import INPUTS
+from natal.likelihood import Conditional, Likelihood
+
+LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+
+
+class Grid(NamedTuple):
+    """Cell centres and the likelihood's law at each of them."""
+
+    q0: Float[Array, " nq"]
+    a_au: Float[Array, " na"]
+    laws: Conditional  # leaves with leading axes (nq, na)
+
+    @property
+    def cell_area(self) -> Float[Array, ""]:
+        return (self.q0[1] - self.q0[0]) * (self.a_au[1] - self.a_au[0])
+
+
+class GridSummary(NamedTuple):
+    """A case's grid posterior in numbers; parameters in the order (q0, a_au)."""
+
+    mean: Float[Array, "2"]
+    sd: Float[Array, "2"]
+    quantiles: Float[Array, "2 level"]  # at LEVELS
+    log_evidence: Float[Array, ""]
+
+
+class TruthSummary(NamedTuple):
+    """Where a known truth lies in a case's grid posterior."""
+
+    pit: Float[Array, "2"]  # marginal cumulative probability at the truth
+    hpd_level: Float[Array, ""]  # mass of the region denser than at the truth
+    log_density: Float[Array, ""]  # natural log of the density at the truth, per unit Q0 and AU
+
+
+def make_grid(likelihood: Likelihood, prior_box: dict[str, tuple[float, float]], shape: tuple[int, int]) -> Grid:
+    """Evaluate the likelihood's law at the centres of `shape` = (nq, na) cells that fill the prior's box."""
+    centres = []
+    for name, n in zip(INPUTS, shape, strict=True):
+        low, high = prior_box[name]
+        centres.append(low + (high - low) * (np.arange(n) + 0.5) / n)
+    dtype = likelihood.ensemble.normaliser.x_mean.dtype
+    q0, a_au = (jnp.asarray(c, dtype) for c in centres)
+    return Grid(q0, a_au, _laws_on(likelihood, q0, a_au))
+
+
+@eqx.filter_jit
+def _laws_on(likelihood: Likelihood, q0: Float[Array, " nq"], a_au: Float[Array, " na"]) -> Conditional:
+    # row by row, so that a large ensemble's activations stay small
+    return lax.map(lambda q: jax.vmap(lambda a: likelihood.conditional(jnp.stack([q, a])))(a_au), q0)
+
+
+def log_likelihood(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Float[Array, "nq na"]:
+    """Natural log of the likelihood of one observation in every cell."""
+    return jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
+
+
+def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Float[Array, "nq na"]:
+    """Natural log of the posterior density (uniform prior on the grid's box), per unit Q0 and AU."""
+    values = log_likelihood(grid, y, error)
+    return values - jax.nn.logsumexp(values) - jnp.log(grid.cell_area)
+
+
+@eqx.filter_jit
+def summarise_cases(
+    grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"]
+) -> GridSummary:
+    """Moments, quantiles and evidence of every case's grid posterior."""
+    return lax.map(lambda case: _summarise(grid, *case), (y, error))
+
+
+def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> GridSummary:
+    mass = jnp.exp(log_posterior(grid, y, error)) * grid.cell_area
+    means, sds, quantiles = [], [], []
+    for axis, centres in enumerate((grid.q0, grid.a_au)):
+        marginal = mass.sum(1 - axis)
+        mean = (marginal * centres).sum()
+        width = centres[1] - centres[0]
+        means.append(mean)
+        # a flat cell has a variance of its own
+        sds.append(jnp.sqrt((marginal * (centres - mean) ** 2).sum() + width**2 / 12))
+        quantiles.append(jnp.interp(jnp.asarray(LEVELS), *_cumulative(marginal, centres)))
+    # the prior density is 1 / box area
+    evidence = jax.nn.logsumexp(log_likelihood(grid, y, error)) - jnp.log(mass.size)
+    return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence)
+
+
+def _cumulative(
+    marginal: Float[Array, " n"], centres: Float[Array, " n"]
+) -> tuple[Float[Array, " n+1"], Float[Array, " n+1"]]:
+    """Cumulative mass at cell edges, and the edges."""
+    width = centres[1] - centres[0]
+    edges = jnp.concatenate([centres - width / 2, centres[-1:] + width / 2])
+    cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(marginal)])
+    return cumulative / cumulative[-1], edges
+
+
+@eqx.filter_jit
+def locate_truths(
+    likelihood: Likelihood,
+    grid: Grid,
+    truth: Float[Array, "case 2"],
+    y: Float[Array, "case 3"],
+    error: Float[Array, "case 3"],
+) -> TruthSummary:
+    """PIT, HPD level and log posterior density of known true parameters (q0, a_au)."""
+
+    def one(case: tuple) -> TruthSummary:
+        truth, y, error = case
+        values = log_likelihood(grid, y, error)
+        norm = jax.nn.logsumexp(values)
+        mass = jnp.exp(values - norm)
+        # the density at the truth itself, not at the nearest cell
+        at_truth = likelihood.conditional(truth).observed(error).log_prob(y)
+        pit = jnp.stack(
+            [
+                jnp.interp(truth[axis], *_cumulative(mass.sum(1 - axis), centres)[::-1])
+                for axis, centres in enumerate((grid.q0, grid.a_au))
+            ]
+        )
+        denser = jnp.where(values > at_truth, mass, 0.0).sum()
+        return TruthSummary(pit, denser, at_truth - norm - jnp.log(grid.cell_area))
+
+    return lax.map(one, (truth, y, error))
+
+
+@eqx.filter_jit
+def draw_cases(
+    key: PRNGKeyArray, grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"], n: int
+) -> Float[Array, "case n 2"]:
+    """Draw `n` points from every case's grid posterior, uniform within their cells."""
+
+    def one(case: tuple) -> Float[Array, "n 2"]:
+        key, y, error = case
+        key_cell, key_place = jax.random.split(key)
+        values = log_likelihood(grid, y, error)
+        cell = jax.random.categorical(key_cell, values.ravel(), shape=(n,))
+        i, j = jnp.unravel_index(cell, values.shape)
+        within = jax.random.uniform(key_place, (n, 2), minval=-0.5, maxval=0.5)
+        widths = jnp.stack([grid.q0[1] - grid.q0[0], grid.a_au[1] - grid.a_au[0]])
+        return jnp.stack([grid.q0[i], grid.a_au[j]], axis=-1) + within * widths
+
+    return lax.map(one, (jax.random.split(key, len(y)), y, error))
+
+
+@partial(eqx.filter_jit)
+def total_variation(
+    grid: Grid,
+    y: Float[Array, "case 3"],
+    error: Float[Array, "case 3"],
+    draws: Float[Array, "case draw 2"],
+) -> Float[Array, " case"]:
+    """Total variation between draws and the grid posterior on 16 cells of equal grid probability.
+
+    The cells are the quartiles in q0, each cut into quartiles in a_au. Even exact draws show about
+    0.4 sqrt(16 / n) for n independent ones (half the mean absolute deviation of multinomial shares).
+    """
+    quarters = jnp.array([0.25, 0.5, 0.75])
+
+    def one(case: tuple) -> Float[Array, ""]:
+        y, error, draws = case
+        mass = jnp.exp(log_posterior(grid, y, error)) * grid.cell_area
+        cuts_q = jnp.interp(quarters, *_cumulative(mass.sum(1), grid.q0))
+        row = jnp.searchsorted(cuts_q, grid.q0)
+        shares, expected = [], []
+        draw_row = jnp.searchsorted(cuts_q, draws[:, 0])
+        for quarter in range(4):
+            part = jnp.where((row == quarter)[:, None], mass, 0.0)
+            cuts_a = jnp.interp(quarters, *_cumulative(part.sum(0), grid.a_au))
+            column = jnp.searchsorted(cuts_a, grid.a_au)
+            draw_column = jnp.searchsorted(cuts_a, draws[:, 1])
+            for k in range(4):
+                # what the grid really holds in the cell: a cut within a grid cell goes to one side
+                expected.append(jnp.where(column == k, part.sum(0), 0.0).sum())
+                shares.append(((draw_row == quarter) & (draw_column == k)).mean())
+        return 0.5 * jnp.abs(jnp.stack(shares) - jnp.stack(expected)).sum()
+
+    return lax.map(one, (y, error, draws))

@@ -1,0 +1,132 @@
+"""NUTS for many observations at once.
+
+The model is written once in NumPyro; the sampler (Hoffman & Gelman 2014) is compiled once and vectorised over
+cases and chains. Cases in a batch advance in step, so a batch takes as long as its deepest tree.
+"""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.distributions import biject_to
+from numpyro.infer import MCMC, NUTS
+
+from natal.design import INPUTS
+from natal.likelihood import Likelihood
+from natal.progress import track
+
+Box = dict[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class NutsSettings:
+    """The sampler's part of config section `inference`."""
+
+    chains: int = 4
+    warmup: int = 500
+    draws: int = 1000
+    target_accept: float = 0.9
+    max_tree_depth: int = 7
+    cases_per_batch: int = 64
+
+
+class NutsResult(NamedTuple):
+    """Draws and what the sampler says of itself; divergences and steps have shape (case, chain, draw)."""
+
+    draws: np.ndarray  # (case, chain, draw, 2), columns q0 and a_au
+    diverging: np.ndarray
+    n_steps: np.ndarray
+    accept_prob: np.ndarray
+    timing_s: dict[str, float]
+
+
+def model(likelihood: Likelihood, prior_box: Box, y: Float[Array, "3"], error: Float[Array, "3"]) -> None:
+    """Uniform prior on the box; the emulator inside the likelihood; one observed cluster, in physical units."""
+    q0 = numpyro.sample("q0", dist.Uniform(*prior_box["q0"]))
+    a_au = numpyro.sample("a_au", dist.Uniform(*prior_box["a_au"]))
+    law = likelihood.conditional(jnp.stack([q0, a_au]))
+    numpyro.sample("observed", law.observed(error), obs=y)
+
+
+def sample_cases(
+    key: PRNGKeyArray,
+    likelihood: Likelihood,
+    prior_box: Box,
+    y: Float[Array, "case 3"],
+    error: Float[Array, "case 3"],
+    starts: Float[Array, "case chain 2"],
+    settings: NutsSettings,
+) -> NutsResult:
+    """Sample the posterior of every observation.
+
+    `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations; `starts` gives each chain's
+    first (q0, a_au), best drawn from the grid posterior. A case's draws depend on its own key, data and starts,
+    not on the batch it is in. Batches are spread over all local devices.
+    """
+    started = time.perf_counter()
+    devices = jax.local_devices()
+    n, per_call = len(y), settings.cases_per_batch * len(devices)
+    # every call has the same shape: the last batch is filled up with copies of its last case
+    per_call = min(per_call, -(-n // len(devices)) * len(devices))
+    keys = jax.random.split(key, n)
+
+    mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
+    one = partial(_sample_case, likelihood=likelihood, prior_box=prior_box, settings=settings)
+    program = jax.jit(
+        jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False)
+    )
+    arrays = (keys, jnp.asarray(y), jnp.asarray(error), jnp.asarray(starts))
+    run = program.lower(*(a[np.minimum(np.arange(per_call), n - 1)] for a in arrays)).compile()
+    compiled = time.perf_counter()
+
+    results = []
+    firsts = range(0, n, per_call)
+    for first in track(firsts, total=len(firsts), label="sample", unit=f"x {per_call} cases"):
+        chosen = np.minimum(np.arange(first, first + per_call), n - 1)
+        results.append(jax.device_get(run(*(a[chosen] for a in arrays))))
+    draws, diverging, n_steps, accept_prob = (np.concatenate(parts)[:n] for parts in zip(*results, strict=True))
+    timing = {"compile": compiled - started, "sample": time.perf_counter() - compiled}
+    return NutsResult(draws, diverging, n_steps, accept_prob, timing)
+
+
+def _sample_case(
+    key: PRNGKeyArray,
+    y: Float[Array, "3"],
+    error: Float[Array, "3"],
+    starts: Float[Array, "chain 2"],
+    *,
+    likelihood: Likelihood,
+    prior_box: Box,
+    settings: NutsSettings,
+) -> tuple[Array, Array, Array, Array]:
+    kernel = NUTS(
+        partial(model, likelihood, prior_box),
+        dense_mass=True,
+        target_accept_prob=settings.target_accept,
+        max_tree_depth=settings.max_tree_depth,
+    )
+    mcmc = MCMC(
+        kernel,
+        num_warmup=settings.warmup,
+        num_samples=settings.draws,
+        num_chains=settings.chains,
+        chain_method="vectorized",
+        progress_bar=False,
+    )
+    unconstrained = {
+        name: biject_to(dist.Uniform(*prior_box[name]).support).inv(starts[:, k]) for k, name in enumerate(INPUTS)
+    }
+    mcmc.run(key, y, error, init_params=unconstrained, extra_fields=("diverging", "num_steps", "accept_prob"))
+    samples = mcmc.get_samples(group_by_chain=True)
+    extra = mcmc.get_extra_fields(group_by_chain=True)
+    draws = jnp.stack([samples[name] for name in INPUTS], axis=-1)
+    return draws, extra["diverging"], extra["num_steps"], extra["accept_prob"]
