@@ -62,7 +62,10 @@ def _is_number(text: str) -> bool:
 
 def _ranges(config: Config) -> list[str]:
     lines = []
-    for name, ranges in (("design.box", config["design"]["box"]), ("inference.prior", config["inference"]["prior"])):
+    for name, ranges in (
+        ("design.box", config["design"]["box"]),
+        ("inference.prior", config["inference"]["prior"]),
+    ):
         for key, (low, high) in (ranges or {}).items():
             if not low < high:
                 lines.append(f"{name}.{key} = [{low}, {high}] is not allowed: the first value must be below the second")

@@ -19,7 +19,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.dataset import Normaliser
 from natal.design import INPUT_UNITS, INPUTS
 from natal.errors import NatalError
-from natal.store import atomic_path, provenance
+from natal.files import atomic_path, provenance
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
 
 HIDDEN = (64, 64)
@@ -192,6 +192,4 @@ def untrained_ensemble(
 
 def _blank_normaliser() -> Normaliser:
     zeros = {"x": np.zeros(len(INPUTS)), "y": np.zeros(len(OUTPUTS))}
-    return Normaliser(
-        **{f"{k}_{part}": jnp.asarray(v, DTYPE) for part in ("mean", "std") for k, v in zeros.items()}
-    )
+    return Normaliser(**{f"{k}_{part}": jnp.asarray(v, DTYPE) for part in ("mean", "std") for k, v in zeros.items()})

@@ -4,7 +4,6 @@ Two parameters can afford it; NUTS is checked against it and starts from it. Cel
 taken at their centres, and within a cell it counts as constant.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -17,7 +16,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.design import INPUTS
 from natal.likelihood import Conditional, Likelihood
 
-LEVELS = (0.025, 0.16, 0.5, 0.84, 0.975)
+QUANTILES = {"q02.5": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q97.5": 0.975}
 
 
 class Grid(NamedTuple):
@@ -37,7 +36,7 @@ class GridSummary(NamedTuple):
 
     mean: Float[Array, "2"]
     sd: Float[Array, "2"]
-    quantiles: Float[Array, "2 level"]  # at LEVELS
+    quantiles: Float[Array, "2 level"]  # at QUANTILES
     log_evidence: Float[Array, ""]
 
 
@@ -78,9 +77,7 @@ def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) ->
 
 
 @eqx.filter_jit
-def summarise_cases(
-    grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"]
-) -> GridSummary:
+def summarise_cases(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"]) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
     return lax.map(lambda case: _summarise(grid, *case), (y, error))
 
@@ -95,7 +92,7 @@ def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Gr
         means.append(mean)
         # a flat cell has a variance of its own
         sds.append(jnp.sqrt((marginal * (centres - mean) ** 2).sum() + width**2 / 12))
-        quantiles.append(jnp.interp(jnp.asarray(LEVELS), *_cumulative(marginal, centres)))
+        quantiles.append(jnp.interp(jnp.asarray(list(QUANTILES.values())), *_cumulative(marginal, centres)))
     # the prior density is 1 / box area
     evidence = jax.nn.logsumexp(log_likelihood(grid, y, error)) - jnp.log(mass.size)
     return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence)
@@ -159,7 +156,7 @@ def draw_cases(
     return lax.map(one, (jax.random.split(key, len(y)), y, error))
 
 
-@partial(eqx.filter_jit)
+@eqx.filter_jit
 def total_variation(
     grid: Grid,
     y: Float[Array, "case 3"],

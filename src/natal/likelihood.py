@@ -16,6 +16,7 @@ from jaxtyping import Array, Float
 from natal.dataset import Runs
 from natal.emulator import DTYPE, Ensemble
 from natal.errors import NatalError
+from natal.summaries import OUTPUTS
 
 
 class Conditional(Protocol):
@@ -75,5 +76,6 @@ def fit_sigma_total(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 def make_likelihood(kind: str, ensemble: Ensemble, parameters: dict) -> Likelihood:
     """Build the likelihood named by the config key `likelihood` from its fitted `parameters`."""
     if kind == "constant":
-        return ConstantLikelihood(ensemble, jnp.asarray(parameters["sigma_total"], DTYPE))
+        sigma_total = [parameters["sigma_total"][name] for name in OUTPUTS]
+        return ConstantLikelihood(ensemble, jnp.asarray(sigma_total, DTYPE))
     raise NatalError(f"likelihood = {kind!r} is not known; allowed: constant")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,11 +31,11 @@ class NutsSettings:
     """The sampler's part of config section `inference`."""
 
     chains: int = 4
-    warmup: int = 500
-    draws: int = 1000
+    warmup: int = 300
+    draws: int = 2000
     target_accept: float = 0.9
-    max_tree_depth: int = 7
-    cases_per_batch: int = 64
+    max_tree_depth: int = 4
+    cases_per_batch: int = 32
 
 
 class NutsResult(NamedTuple):
@@ -81,9 +80,7 @@ def sample_cases(
 
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     one = partial(_sample_case, likelihood=likelihood, prior_box=prior_box, settings=settings)
-    program = jax.jit(
-        jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False)
-    )
+    program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False))
     arrays = (keys, jnp.asarray(y), jnp.asarray(error), jnp.asarray(starts))
     run = program.lower(*(a[np.minimum(np.arange(per_call), n - 1)] for a in arrays)).compile()
     compiled = time.perf_counter()

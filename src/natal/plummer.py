@@ -108,11 +108,6 @@ def scale_to_virial_ratio(
     return velocity_au_yr * factor[:, None]
 
 
-def realization_key(seed_key: PRNGKeyArray, point_id: Array, realization: Array) -> PRNGKeyArray:
-    """The random key of one realization: a function of campaign seed, point and realization only."""
-    return jax.random.fold_in(jax.random.fold_in(seed_key, point_id), realization)
-
-
 def initial_conditions(
     keys: PRNGKeyArray,
     q0: Float[Array, " batch"],

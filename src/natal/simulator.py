@@ -18,8 +18,9 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from natal.errors import NatalError
 from natal.gravity import kinetic_energy, potential_energy
+from natal.keys import realization_key
 from natal.leapfrog import integrate
-from natal.plummer import initial_conditions, realization_key
+from natal.plummer import initial_conditions
 from natal.progress import track
 from natal.summaries import Summaries, summarise
 

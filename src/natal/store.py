@@ -1,12 +1,6 @@
-"""Files of a campaign: HDF5 shards of simulations and what surrounds them. All writes are atomic."""
+"""HDF5 shards of simulations: what a simulate job writes and what is read back."""
 
 import json
-import os
-import platform
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +9,25 @@ import numpy as np
 import pandas as pd
 
 from natal.errors import NatalError
+from natal.files import atomic_path, provenance
 from natal.simulator import SimulatedClusters
 
 FORMAT = "natal-simulations-1"
 
-SUMMARY_COLUMNS = (
-    "point_id realization split q0 a_au f_bound sigma_v_kms r_h_au n_bound dissolved energy_error "
-    "virial_ratio_final"
-).split()
+SUMMARY_COLUMNS = [
+    "point_id",
+    "realization",
+    "split",
+    "q0",
+    "a_au",
+    "f_bound",
+    "sigma_v_kms",
+    "r_h_au",
+    "n_bound",
+    "dissolved",
+    "energy_error",
+    "virial_ratio_final",
+]
 
 # dataset -> unit; energies are those of the whole cluster
 UNITS = {
@@ -42,62 +47,6 @@ UNITS = {
     "energy_error": "|E_T - E_0|/|W_0|",
     "virial_ratio_final": "K/|W|",
 }
-
-
-@contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Give a partial path to write to; rename it to `path` on success, remove it on failure."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    try:
-        yield partial
-        with open(partial, "rb") as file:
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON; numbers that are not finite become null, as the standard has no name for them."""
-    with atomic_path(path) as partial:
-        partial.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
-
-
-def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
-
-
-def _plain(value: Any) -> Any:
-    """Replace NumPy types, and what JSON cannot hold, by plain ones."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value
-
-
-def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV; floats keep all their digits."""
-    with atomic_path(path) as partial:
-        table.to_csv(partial, index=False)
-
-
-def provenance() -> dict[str, str]:
-    """Versions and machine that made a file."""
-    packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py")
-    return {
-        "python": platform.python_version(),
-        "machine": platform.machine(),
-        **{f"version_{name}": version(name) for name in packages},
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
 
 
 def check_runs(runs: SimulatedClusters, points: pd.DataFrame, n_realizations: int, max_energy_error: float) -> None:
@@ -183,6 +132,13 @@ def read_shard_summaries(path: str | Path) -> pd.DataFrame:
             )[SUMMARY_COLUMNS]
     except (OSError, KeyError) as error:
         raise NatalError(f"{path} cannot be read as a simulation shard ({error}): remove it and run again") from error
+
+
+def read_shard_cost(path: str | Path) -> dict[str, float]:
+    """What a shard's job took: interactions, and seconds of compilation, integration and in all."""
+    with h5py.File(path) as file:
+        keys = ("interactions", "compile_time_s", "integrate_time_s", "wall_time_s")
+        return {key: float(file.attrs[key]) for key in keys}
 
 
 def check_against_design(summaries: pd.DataFrame, design: pd.DataFrame) -> None:

@@ -82,7 +82,10 @@ def train_ensemble(
     ensemble = untrained_ensemble(key, settings.members, normaliser, limits)
     parameters, static = eqx.partition(ensemble.networks, eqx.is_array)
     data = [
-        (normaliser.normalise_x(jnp.asarray(runs.x, DTYPE)), normaliser.normalise_y(jnp.asarray(runs.y, DTYPE)))
+        (
+            normaliser.normalise_x(jnp.asarray(runs.x, DTYPE)),
+            normaliser.normalise_y(jnp.asarray(runs.y, DTYPE)),
+        )
         for runs in (train, validation)
     ]
     optimiser = optax.adam(settings.learning_rate)

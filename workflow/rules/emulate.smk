@@ -1,0 +1,74 @@
+# From runs to a fitted likelihood: dataset/, emulator/. Nothing here reads test rows except the cut itself.
+
+
+def splits_needed(wildcards):
+    if not campaign.has_splits(config):
+        sys.exit(
+            f"{config['design']['table']}: column split must name train, validation and test points to train an "
+            "emulator; without it only files up to summaries.csv can be made"
+        )
+    return RESULTS / "summaries.csv"
+
+
+rule dataset:
+    localrule: True
+    input:
+        splits_needed,
+    output:
+        train=RESULTS / "dataset" / "train.csv",
+        validation=RESULTS / "dataset" / "validation.csv",
+        test=RESULTS / "dataset" / "test.csv",
+    log:
+        LOGS / "dataset.log",
+    params:
+        digest=digest("dataset.py"),
+    message:
+        "Cut the runs into training, validation and test"
+    script:
+        "../scripts/dataset.py"
+
+
+rule train:
+    input:
+        train=RESULTS / "dataset" / "train.csv",
+        validation=RESULTS / "dataset" / "validation.csv",
+    output:
+        ensemble=RESULTS / "emulator" / "ensemble.eqx",
+        curves=RESULTS / "emulator" / "training.h5",
+        metrics=RESULTS / "metrics" / "training.json",
+    log:
+        LOGS / "train.log",
+    benchmark:
+        LOGS / "train.benchmark.tsv"
+    params:
+        digest=digest("train.py", "seed", "emulator", box=campaign.box(config)),
+        cache=str(COMPILE_CACHE),
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Train the ensemble"
+    script:
+        "../scripts/train.py"
+
+
+rule likelihood:
+    input:
+        ensemble=RESULTS / "emulator" / "ensemble.eqx",
+        train=RESULTS / "dataset" / "train.csv",
+        validation=RESULTS / "dataset" / "validation.csv",
+    output:
+        RESULTS / "emulator" / "likelihood.json",
+    log:
+        LOGS / "likelihood.log",
+    params:
+        digest=digest("likelihood.py", "likelihood", box=campaign.box(config)),
+        cache=str(COMPILE_CACHE),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Fit the likelihood's width on validation runs"
+    script:
+        "../scripts/likelihood.py"

@@ -44,7 +44,8 @@ rule summaries:
         design=RESULTS / "design.csv",
         shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=SHARDS),
     output:
-        RESULTS / "summaries.csv",
+        table=RESULTS / "summaries.csv",
+        metrics=RESULTS / "metrics" / "simulation.json",
     log:
         LOGS / "summaries.log",
     params:

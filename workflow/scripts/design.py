@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from natal.design import make_design
+from natal.files import write_csv
 from natal.jobs import job
-from natal.store import write_csv
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -1,0 +1,50 @@
+"""Are the posteriors honest? Coverage, log score and PIT over cases with known truth."""
+
+from typing import Any
+
+import numpy as np
+
+LEVELS = (0.50, 0.68, 0.90, 0.95)
+PARAMETERS = ("q0", "a_au")
+
+
+def coverage(pit: np.ndarray, hpd_level: np.ndarray) -> dict[str, dict[str, float]]:
+    """Share of truths inside central intervals of q0 and a_au and inside joint highest-density regions.
+
+    `pit` (case, 2) is the marginal cumulative probability at the truth, `hpd_level` (case,) the posterior mass
+    denser than the truth. An honest posterior covers as many as its level says. Keys: '50', '68', '90', '95'.
+    """
+    found = {}
+    for level in LEVELS:
+        inside = np.abs(pit - 0.5) <= level / 2
+        shares = [*inside.mean(0), (hpd_level <= level).mean()]
+        found[f"{100 * level:.0f}"] = dict(zip((*PARAMETERS, "joint"), map(float, shares), strict=True))
+    return found
+
+
+def terciles(values: np.ndarray) -> list[np.ndarray]:
+    """Three index arrays of (nearly) equal size, by increasing value."""
+    return np.array_split(np.argsort(values, kind="stable"), 3)
+
+
+def calibration_report(
+    truth: np.ndarray, pit: np.ndarray, hpd_level: np.ndarray, log_density: np.ndarray
+) -> dict[str, Any]:
+    """Coverage and log score over all cases and by tercile of the true Q0.
+
+    `truth` has shape (case, 2); `log_density` is the natural log of the posterior density at the truth, per unit
+    Q0 and AU, whose mean is the log score.
+    """
+
+    def report(cases: np.ndarray) -> dict[str, Any]:
+        return {
+            "n_cases": len(cases),
+            "coverage": coverage(pit[cases], hpd_level[cases]),
+            "log_score": float(log_density[cases].mean()),
+        }
+
+    by_tercile = []
+    for cases in terciles(truth[:, 0]):
+        limits = {"q0_min": float(truth[cases, 0].min()), "q0_max": float(truth[cases, 0].max())}
+        by_tercile.append(limits | report(cases))
+    return report(np.arange(len(truth))) | {"by_q0_tercile": by_tercile}

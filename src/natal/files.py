@@ -1,0 +1,70 @@
+"""Small files, written atomically: JSON, CSV and a record of what made them."""
+
+import json
+import os
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+
+@contextmanager
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Give a partial path to write to; rename it to `path` on success, remove it on failure."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with open(partial, "rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON; numbers that are not finite become null, as the standard has no name for them."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    """Replace NumPy types, and what JSON cannot hold, by plain ones."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV; floats keep all their digits."""
+    with atomic_path(path) as partial:
+        table.to_csv(partial, index=False)
+
+
+def provenance() -> dict[str, str]:
+    """Versions and machine that made a file."""
+    packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py")
+    return {
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        **{f"version_{name}": version(name) for name in packages},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }

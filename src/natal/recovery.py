@@ -1,0 +1,201 @@
+"""Recovers (Q0, a) of many clusters: the grid posterior, NUTS beside it, and their tables and files."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import PRNGKeyArray
+
+from natal import grid as posterior_grid
+from natal.campaign import OBSERVED_COLUMNS
+from natal.design import INPUT_UNITS, INPUTS
+from natal.emulator import DTYPE
+from natal.files import atomic_path, provenance
+from natal.grid import Grid, GridSummary, TruthSummary
+from natal.likelihood import Likelihood
+from natal.nuts import Box, NutsResult, NutsSettings, sample_cases
+from natal.summaries import OUTPUT_UNITS
+
+with warnings.catch_warnings():
+    # ArviZ 0.23 announces its next major version at every import
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz as az
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """Posteriors of all cases. Parameters are ordered (q0, a_au)."""
+
+    nuts: NutsResult
+    rhat: np.ndarray  # (case, 2), rank-normalised split R-hat
+    ess_bulk: np.ndarray  # (case, 2)
+    grid: Grid
+    grid_summary: GridSummary  # leaves (case, ...)
+    tv_grid: np.ndarray  # (case,), total variation between draws and grid on 16 equal-mass cells
+    timing_s: dict[str, float]
+
+
+def recover(
+    key: PRNGKeyArray,
+    likelihood: Likelihood,
+    prior_box: Box,
+    y: np.ndarray,
+    error: np.ndarray,
+    settings: NutsSettings,
+    grid_shape: tuple[int, int],
+) -> Recovered:
+    """Posterior of (Q0, a) for each observation `y` (case, 3) with measurement errors `error` (case, 3).
+
+    Every case gets a grid posterior of `grid_shape` cells and NUTS chains that start from draws of it.
+    """
+    key_start, key_nuts = jax.random.split(key)
+    y, error = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
+    started = time.perf_counter()
+    grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
+    summary = jax.device_get(posterior_grid.summarise_cases(grid, y, error))
+    starts = posterior_grid.draw_cases(key_start, grid, y, error, settings.chains)
+    grid_seconds = time.perf_counter() - started
+
+    nuts = sample_cases(key_nuts, likelihood, prior_box, y, error, starts, settings)
+    draws = posterior_dataset(nuts.draws, case_names=None)
+    rhat, ess = (np.column_stack([found[name].values for name in INPUTS]) for found in (az.rhat(draws), az.ess(draws)))
+    flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(INPUTS)))
+    tv = np.asarray(posterior_grid.total_variation(grid, y, error, flat))
+    timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
+    return Recovered(nuts, rhat, ess, grid, summary, tv, timing)
+
+
+def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
+    """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
+    arrays = (jnp.asarray(a, DTYPE) for a in (truth, y, np.zeros_like(y)))
+    found = posterior_grid.locate_truths(likelihood, recovered.grid, *arrays)
+    return jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), found)
+
+
+def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSummary | None) -> pd.DataFrame:
+    """One row a case: `cases` (identification, truths if known), then the posterior and its diagnostics.
+
+    Means, standard deviations and quantiles come from the NUTS draws; pit and hpd_level, where `truths` are known,
+    from the grid.
+    """
+    draws = recovered.nuts.draws.reshape(len(cases), -1, len(INPUTS)).astype(float)
+    columns: dict[str, Any] = {}
+    for k, name in enumerate(INPUTS):
+        columns[f"{name}_mean"] = draws[..., k].mean(1)
+        columns[f"{name}_sd"] = draws[..., k].std(1, ddof=1)
+        for label, level in posterior_grid.QUANTILES.items():
+            columns[f"{name}_{label}"] = np.quantile(draws[..., k], level, axis=1)
+        if truths is not None:
+            columns[f"{name}_pit"] = truths.pit[:, k]
+    if truths is not None:
+        columns["hpd_level"] = truths.hpd_level
+    columns |= {
+        "rhat": recovered.rhat.max(1),
+        "ess_bulk": recovered.ess_bulk.min(1),
+        "divergences": recovered.nuts.diverging.sum((1, 2)),
+        "tv_grid": recovered.tv_grid,
+    }
+    return pd.concat([cases.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+
+
+def nuts_report(recovered: Recovered) -> dict[str, float]:
+    """The sampler's health over all cases, and how its moments compare with the grid's.
+
+    `mean_z_rms` and `sd_z_rms` are root mean squares over cases of (NUTS - grid) / Monte Carlo standard error,
+    which are about 1 if both describe the same posterior.
+    """
+    n_cases, n_chains, n_draws, _ = recovered.nuts.draws.shape
+    draws = recovered.nuts.draws.reshape(n_cases, n_chains * n_draws, len(INPUTS)).astype(float)
+    dataset = posterior_dataset(recovered.nuts.draws, case_names=None)
+    ess_sd = az.ess(dataset, method="sd")
+    grid_mean, grid_sd = (np.asarray(v, dtype=float) for v in recovered.grid_summary[:2])
+    sd = draws.std(1, ddof=1)
+    centred = draws - draws.mean(1, keepdims=True)
+    # Monte Carlo error of a standard deviation: the delta method on the mean square
+    kurtosis = (centred**4).mean(1) / sd**4
+    sd_error = 0.5 * sd * np.sqrt((kurtosis - 1) / np.column_stack([ess_sd[name].values for name in INPUTS]))
+    mean_z = (draws.mean(1) - grid_mean) / (sd / np.sqrt(recovered.ess_bulk))
+    sd_z = (sd - grid_sd) / sd_error
+    divergent = recovered.nuts.diverging.any((1, 2))
+    return {
+        "max_rhat": recovered.rhat.max(),
+        "min_ess_bulk": recovered.ess_bulk.min(),
+        "median_ess_bulk": float(np.median(recovered.ess_bulk.min(1))),
+        "divergences": int(recovered.nuts.diverging.sum()),
+        "share_of_cases_without_divergence": 1.0 - divergent.mean(),
+        "mean_accept_prob": recovered.nuts.accept_prob.mean(),
+        "gradients_per_case": recovered.nuts.n_steps.sum((1, 2)).mean(),
+        "leapfrog_steps_per_draw": recovered.nuts.n_steps.mean(),
+        "seconds": recovered.timing_s["nuts_sample"],
+        "cases_per_second": n_cases / recovered.timing_s["nuts_sample"],
+        "tv_grid_max": recovered.tv_grid.max(),
+        "tv_grid_median": float(np.median(recovered.tv_grid)),
+        "share_of_cases_tv_below_0.05": float((recovered.tv_grid < 0.05).mean()),
+        "mean_z_rms": float(np.sqrt((mean_z**2).mean())),
+        "mean_z_max": float(np.abs(mean_z).max()),
+        "sd_z_rms": float(np.sqrt((sd_z**2).mean())),
+        "sd_z_max": float(np.abs(sd_z).max()),
+    }
+
+
+def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dataset:
+    """Draws (case, chain, draw, 2) as a dataset of q0 and a_au over (case, chain, draw)."""
+    dims = ("case", "chain", "draw")
+    n_case, n_chain, n_draw, _ = draws.shape
+    coordinates = {
+        "case": case_names if case_names is not None else np.arange(n_case),
+        "chain": np.arange(n_chain),
+        "draw": np.arange(n_draw),
+    }
+    variables = {name: (dims, draws[..., k], {"unit": INPUT_UNITS[name]}) for k, name in enumerate(INPUTS)}
+    return xr.Dataset(variables, coords=coordinates)
+
+
+def write_posteriors(
+    path: str | Path,
+    names: list[str],
+    recovered: Recovered,
+    y: np.ndarray,
+    error: np.ndarray,
+    truth: np.ndarray | None,
+    attributes: dict[str, Any],
+) -> None:
+    """Write draws and diagnostics as netCDF groups: posterior, sample_stats, observed_data, true_parameters."""
+    dims = ("case", "chain", "draw")
+    coordinates = {"case": names}
+    stats = {
+        "diverging": (dims, recovered.nuts.diverging),
+        "n_steps": (dims, recovered.nuts.n_steps.astype(np.int16)),
+        "acceptance_rate": (dims, recovered.nuts.accept_prob),
+        "tv_grid": ("case", recovered.tv_grid),
+        "divergences": ("case", recovered.nuts.diverging.sum((1, 2))),
+    }
+    for k, name in enumerate(INPUTS):
+        stats |= {
+            f"rhat_{name}": ("case", recovered.rhat[:, k]),
+            f"ess_bulk_{name}": ("case", recovered.ess_bulk[:, k]),
+        }
+    observed = {}
+    for k, name in enumerate(OBSERVED_COLUMNS):
+        unit = {"unit": OUTPUT_UNITS[name]}
+        observed |= {name: ("case", y[:, k], unit), f"{name}_err": ("case", error[:, k], unit)}
+    groups = {
+        "posterior": posterior_dataset(recovered.nuts.draws, names),
+        "sample_stats": xr.Dataset(stats, coords=coordinates),
+        "observed_data": xr.Dataset(observed, coords=coordinates),
+    }
+    if truth is not None:
+        true = {name: ("case", truth[:, k], {"unit": INPUT_UNITS[name]}) for k, name in enumerate(INPUTS)}
+        groups["true_parameters"] = xr.Dataset(true, coords=coordinates)
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs.update({**provenance(), **attributes})
+    encoding = {"/posterior": {name: {"zlib": True, "complevel": 1} for name in INPUTS}}
+    with atomic_path(path) as partial:
+        tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding)

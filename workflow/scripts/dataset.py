@@ -1,0 +1,17 @@
+"""Cut the table of runs into one file a split, so that what reads test rows shows in the rules."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal.dataset import split_table
+from natal.files import write_csv
+from natal.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    for split, table in split_table(pd.read_csv(snakemake.input[0])).items():
+        write_csv(snakemake.output[split], table)
+        log.info("%s: %d runs at %d points", split, len(table), table.point_id.nunique())

@@ -1,0 +1,28 @@
+"""Evaluate the emulator and its baselines on the test runs."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from natal import campaign, device
+from natal.baselines import fit_baselines
+from natal.dataset import read_runs
+from natal.emulator import load_ensemble
+from natal.evaluation import evaluate
+from natal.files import write_json
+from natal.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    ensemble = load_ensemble(snakemake.input.ensemble, box=campaign.box(snakemake.config))
+    baselines = fit_baselines(read_runs(snakemake.input.train, "train"))
+    test = read_runs(snakemake.input.test, "test")
+    report = evaluate(lambda x: np.asarray(ensemble(x)[0], dtype=float), baselines, test)
+    write_json(snakemake.output[0], report)
+    for name, skill in report["emulator"]["skill_vs_linear"].items():
+        best = report["emulator"]["best_baseline"][name]
+        verdict = "beats every baseline" if report["emulator"]["beats_every_baseline"][name] else f"LOSES to {best}"
+        log.info("%s: skill against linear %.3f, %s", name, skill, verdict)

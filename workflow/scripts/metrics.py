@@ -1,0 +1,22 @@
+"""Gather the numbers of all stages into one file."""
+
+from typing import TYPE_CHECKING
+
+from natal.evaluation import speed_report
+from natal.files import read_json, write_json
+from natal.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    parts = {name: read_json(path) for name, path in snakemake.input.items()}
+    metrics = {}
+    for part in ("simulation", "training", "evaluation", "recovery"):
+        timing = parts[part].pop("timing", {})
+        metrics |= parts[part]
+        metrics["timing"] = metrics.get("timing", {}) | timing
+    metrics["sigma_total"] = parts["likelihood"]["sigma_total"]
+    metrics["likelihood"] = {key: parts["likelihood"][key] for key in ("kind", "n_validation_runs")}
+    metrics["timing"]["speed"] = speed_report(parts["speed"], metrics)
+    write_json(snakemake.output[0], metrics)

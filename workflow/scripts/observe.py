@@ -1,0 +1,49 @@
+"""Recover (Q0, a) of the user's own clusters."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal import campaign, device
+from natal.files import write_csv
+from natal.inputs import load_likelihood, nuts_settings
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.recovery import recover, recovery_table, write_posteriors
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
+    observed = pd.DataFrame(campaign.read_observations(snakemake.input.observations))
+    y = observed[list(campaign.OBSERVED_COLUMNS)].to_numpy()
+    error = observed[[f"{column}_err" for column in campaign.OBSERVED_COLUMNS]].to_numpy()
+    recovered = recover(
+        stage_key(config["seed"], "observe"),
+        likelihood,
+        campaign.prior_box(config),
+        y,
+        error,
+        nuts_settings(config),
+        tuple(config["inference"]["grid"]),
+    )
+    table = recovery_table(observed.rename(columns={"name": "case"}), recovered, truths=None)
+    write_csv(snakemake.output.table, table)
+    attributes = {
+        "digest": snakemake.params.digest,
+        "likelihood": config["likelihood"],
+        "virial_convention": "K/|W|",
+    }
+    write_posteriors(snakemake.output.posteriors, table.case.tolist(), recovered, y, error, None, attributes)
+    for row in table.itertuples():
+        log.info(
+            "%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU",
+            row.case,
+            row.q0_mean,
+            row.q0_sd,
+            row.a_au_mean,
+            row.a_au_sd,
+        )

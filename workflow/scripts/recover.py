@@ -1,0 +1,68 @@
+"""Recover (Q0, a) for every surviving test run and report how honest the posteriors are."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from natal import campaign, device
+from natal.calibration import calibration_report
+from natal.dataset import read_runs
+from natal.files import write_csv, write_json
+from natal.inputs import load_likelihood, nuts_settings
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.recovery import locate_truths, nuts_report, recover, recovery_table, write_posteriors
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
+    test = read_runs(snakemake.input.test, "test")
+    log.info("%d test clusters on %s", len(test), device.describe())
+    no_error = np.zeros_like(test.y)
+    recovered = recover(
+        stage_key(config["seed"], "recover"),
+        likelihood,
+        campaign.prior_box(config),
+        test.y,
+        no_error,
+        nuts_settings(config),
+        tuple(config["inference"]["grid"]),
+    )
+    truths = locate_truths(likelihood, recovered, test.x, test.y)
+
+    names = [f"{point}-{realization:02d}" for point, realization in zip(test.point_id, test.realization, strict=True)]
+    cases = pd.DataFrame(
+        {
+            "case": names,
+            "point_id": test.point_id,
+            "realization": test.realization,
+            "q0_true": test.x[:, 0],
+            "a_au_true": test.x[:, 1],
+        }
+    )
+    write_csv(snakemake.output.table, recovery_table(cases, recovered, truths))
+    attributes = {
+        "digest": snakemake.params.digest,
+        "likelihood": config["likelihood"],
+        "virial_convention": "K/|W|",
+    }
+    write_posteriors(snakemake.output.posteriors, names, recovered, test.y, no_error, test.x, attributes)
+    calibration = calibration_report(test.x, truths.pit, truths.hpd_level, truths.log_density)
+    report = {
+        "recovery": calibration,
+        "nuts": nuts_report(recovered),
+        "timing": {"recover": {f"{key}_s": seconds for key, seconds in recovered.timing_s.items()}},
+    }
+    write_json(snakemake.output.metrics, report)
+    log.info(
+        "max R-hat %.4f, %d divergences, log score %.3f, joint 95 %% regions hold %.1f %% of truths",
+        report["nuts"]["max_rhat"],
+        report["nuts"]["divergences"],
+        calibration["log_score"],
+        100 * calibration["coverage"]["95"]["joint"],
+    )

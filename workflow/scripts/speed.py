@@ -1,0 +1,26 @@
+"""Measure what one simulation and one emulator evaluation cost on this machine."""
+
+from typing import TYPE_CHECKING
+
+from natal import campaign, device
+from natal.files import write_json
+from natal.inputs import load_likelihood
+from natal.jobs import job
+from natal.simulator import ClusterModel, Integration
+from natal.speed import time_emulator, time_simulation
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    box = campaign.box(config)
+    cluster = ClusterModel.from_config(config["cluster"])
+    integration = Integration.from_config(config["integration"])
+    q0, a_au = (sum(box[name]) / 2 for name in ("q0", "a_au"))
+    seconds = {"simulation_alone_s": time_simulation(cluster, integration, q0, a_au)}
+    seconds |= time_emulator(load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, box), box)
+    write_json(snakemake.output[0], {"device": device.describe(), **seconds})
+    for name, value in seconds.items():
+        log.info("%s: %.3g", name, value)

@@ -1,0 +1,47 @@
+"""Train the ensemble on training runs, stopped early by validation runs."""
+
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+
+from natal import campaign, device
+from natal.dataset import design_digest, read_runs
+from natal.emulator import save_ensemble
+from natal.files import atomic_path, write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.training import TrainingSettings, train_ensemble
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    train = read_runs(snakemake.input.train, "train")
+    validation = read_runs(snakemake.input.validation, "validation")
+    log.info("%d training runs, %d validation runs on %s", len(train), len(validation), device.describe())
+    ensemble, history = train_ensemble(
+        stage_key(config["seed"], "train"),
+        train,
+        validation,
+        campaign.box(config),
+        TrainingSettings(**config["emulator"]),
+    )
+    save_ensemble(snakemake.output.ensemble, ensemble, design_digest(train))
+    with atomic_path(snakemake.output.curves) as partial, h5py.File(partial, "w") as file:
+        file.attrs["digest"] = snakemake.params.digest
+        for name in ("train_loss", "validation_loss", "gradient_norm", "best_epoch"):
+            file[name] = getattr(history, name)
+    best_loss = np.nanmin(history.validation_loss, axis=1)
+    training = {
+        "best_epoch": history.best_epoch,
+        "epochs": np.isfinite(history.train_loss).sum(1),
+        "best_validation_loss": best_loss,
+        "n_train_runs": len(train),
+        "n_validation_runs": len(validation),
+    }
+    timing = {f"{key}_s": seconds for key, seconds in history.timing_s.items()}
+    write_json(snakemake.output.metrics, {"training": training, "timing": {"train": timing}})
+    log.info("best validation loss %s at epochs %s", np.round(best_loss, 4), history.best_epoch)
