@@ -33,23 +33,24 @@ def validate(config: Config, schema: dict[str, Any]) -> None:
 
 def _describe(error: ValidationError) -> list[str]:
     """Turn one schema violation into lines of the form 'key = value is not allowed: what is'."""
+    schema: dict[str, Any] = error.schema  # type: ignore[assignment]
+    instance: Any = error.instance
     path = ".".join(str(part) for part in error.absolute_path)
     prefix = f"{path}." if path else ""
     if error.validator == "additionalProperties":
-        known = list(error.schema["properties"])
+        known = list(schema["properties"])
         lines = []
-        for key in error.instance:
-            if key not in known:
-                close = difflib.get_close_matches(str(key), known, n=1)
-                hint = f" (did you mean {close[0]}?)" if close else ""
-                lines.append(f"unknown key {prefix}{key}{hint}; allowed: {', '.join(known)}")
+        for key in [key for key in instance if key not in known]:
+            close = difflib.get_close_matches(str(key), known, n=1)
+            hint = f" (did you mean {close[0]}?)" if close else ""
+            lines.append(f"unknown key {prefix}{key}{hint}; allowed: {', '.join(known)}")
         return lines
     if error.validator == "required":
-        return [f"key {prefix}{key} is missing" for key in error.validator_value if key not in error.instance]
-    allowed = error.schema.get("description", error.message)
-    if isinstance(error.instance, str) and _is_number(error.instance):
+        return [f"key {prefix}{key} is missing" for key in schema["required"] if key not in instance]
+    allowed = schema.get("description", error.message)
+    if isinstance(instance, str) and _is_number(instance):
         allowed += " (YAML reads this as text: write 1.0e-3, with a point, not 1e-3)"
-    return [f"{path} = {error.instance!r} is not allowed: {allowed}"]
+    return [f"{path} = {instance!r} is not allowed: {allowed}"]
 
 
 def _is_number(text: str) -> bool:

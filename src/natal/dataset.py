@@ -116,7 +116,7 @@ def fit_normaliser(runs: Runs, dtype: str = "float32") -> Normaliser:
     """
     if runs.split != "train":
         raise NatalError(f"normalisation must come from training runs, not from {runs.split} runs")
-    statistics = {}
+    statistics: dict[str, Array] = {}
     for name, columns, values in (("x", INPUTS, runs.x), ("y", OUTPUTS, runs.y)):
         mean, std = values.mean(0), values.std(0)
         for column, spread in zip(columns, std, strict=True):

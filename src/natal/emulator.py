@@ -37,7 +37,7 @@ def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
     keys = jax.random.split(key, len(network.layers))
     weights = [glorot(k, layer.weight.shape, DTYPE) for k, layer in zip(keys, network.layers, strict=True)]
-    biases = [jnp.zeros_like(layer.bias) for layer in network.layers]
+    biases = [jnp.zeros(layer.out_features, DTYPE) for layer in network.layers]
     network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
     network = eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
     assert count_parameters(network) == N_PARAMETERS
@@ -70,9 +70,9 @@ class Ensemble(eqx.Module):
         """The ensemble's prediction at one point: the mean over members."""
         return self.members(x).mean(0)
 
-    def __call__(self, x: Float[Array, "point 2"]) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
+    def __call__(self, x: Float[Array | np.ndarray, "point 2"]) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
         """Mean and standard deviation (ddof = 1) over members at many points."""
-        outputs = _members_at(self, jnp.atleast_2d(jnp.asarray(x, self.normaliser.x_mean.dtype)))
+        outputs = _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
         return outputs.mean(1), outputs.std(1, ddof=1)
 
 
@@ -165,7 +165,8 @@ def load_ensemble(
         if found != value:
             raise NatalError(f"{path} has {key} = {found}, expected {value}: train the emulator again")
 
-    limits = tuple((float(low), float(high)) for low, high in (header.box[name] for name in INPUTS))
+    (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in INPUTS)
+    limits = ((q0_low, q0_high), (a_low, a_high))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, _blank_normaliser(), limits)
     with open(path, "rb") as file:
         file.readline()

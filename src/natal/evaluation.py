@@ -63,7 +63,7 @@ def evaluate(predict: Predictor, baselines: dict[str, Predictor], test: Runs) ->
             "rmse_mean": root_mean_square(predictor(points.x) - points.mean),
         }
 
-    emulator = errors(predict)
+    emulator: dict[str, Any] = errors(predict)
     found = {name: errors(predictor) for name, predictor in baselines.items()}
     emulator |= {
         "bias": dict(zip(OUTPUTS, (predict(points.x) - points.mean).mean(0).tolist(), strict=True)),

@@ -30,5 +30,7 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
         sys.exit(1)
     except Exception:
         # a defect of natal's, not a user's mistake: keep all of it
-        to_file.stream.write(traceback.format_exc())
+        to_file.close()
+        with open(log_path, "a", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
         raise

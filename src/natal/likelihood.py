@@ -76,6 +76,6 @@ def fit_sigma_total(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 def make_likelihood(kind: str, ensemble: Ensemble, parameters: dict) -> Likelihood:
     """Build the likelihood named by the config key `likelihood` from its fitted `parameters`."""
     if kind == "constant":
-        sigma_total = [parameters["sigma_total"][name] for name in OUTPUTS]
+        sigma_total = np.array([parameters["sigma_total"][name] for name in OUTPUTS])
         return ConstantLikelihood(ensemble, jnp.asarray(sigma_total, DTYPE))
     raise NatalError(f"likelihood = {kind!r} is not known; allowed: constant")

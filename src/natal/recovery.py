@@ -56,18 +56,18 @@ def recover(
     Every case gets a grid posterior of `grid_shape` cells and NUTS chains that start from draws of it.
     """
     key_start, key_nuts = jax.random.split(key)
-    y, error = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
+    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
     started = time.perf_counter()
     grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
-    summary = jax.device_get(posterior_grid.summarise_cases(grid, y, error))
-    starts = posterior_grid.draw_cases(key_start, grid, y, error, settings.chains)
+    summary = jax.device_get(posterior_grid.summarise_cases(grid, *data))
+    starts = posterior_grid.draw_cases(key_start, grid, *data, settings.chains)
     grid_seconds = time.perf_counter() - started
 
-    nuts = sample_cases(key_nuts, likelihood, prior_box, y, error, starts, settings)
+    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, settings)
     draws = posterior_dataset(nuts.draws, case_names=None)
     rhat, ess = (np.column_stack([found[name].values for name in INPUTS]) for found in (az.rhat(draws), az.ess(draws)))
     flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(INPUTS)))
-    tv = np.asarray(posterior_grid.total_variation(grid, y, error, flat))
+    tv = np.asarray(posterior_grid.total_variation(grid, *data, flat))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
     return Recovered(nuts, rhat, ess, grid, summary, tv, timing)
 
@@ -182,7 +182,7 @@ def write_posteriors(
             f"rhat_{name}": ("case", recovered.rhat[:, k]),
             f"ess_bulk_{name}": ("case", recovered.ess_bulk[:, k]),
         }
-    observed = {}
+    observed: dict[str, tuple] = {}
     for k, name in enumerate(OBSERVED_COLUMNS):
         unit = {"unit": OUTPUT_UNITS[name]}
         observed |= {name: ("case", y[:, k], unit), f"{name}_err": ("case", error[:, k], unit)}

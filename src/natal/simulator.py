@@ -47,8 +47,9 @@ class ClusterModel:
 
     @classmethod
     def from_config(cls, section: dict[str, Any]) -> "ClusterModel":
-        """Build from a validated config section (lists become tuples, so that the model can be hashed)."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in section.items()})
+        """Build from a validated config section (its list becomes a tuple: models are hashable)."""
+        low, high = section["imf_mass_range_msun"]
+        return cls(**(section | {"imf_mass_range_msun": (low, high)}))
 
 
 @dataclass(frozen=True)
@@ -241,7 +242,7 @@ def simulate_clusters(
             batches.append(jax.device_get(run(key, *(x[chosen] for x in inputs))))
         finished = time.perf_counter()
 
-    joined: _BatchResult = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *batches)
+    joined: Any = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *batches)
     return SimulatedClusters(
         time_yr=integration.time_yr,
         **(joined._asdict() | {"summaries": SummaryTracks(*joined.summaries)}),

@@ -148,6 +148,6 @@ def check_against_design(summaries: pd.DataFrame, design: pd.DataFrame) -> None:
     different = simulated.index.symmetric_difference(wanted.index)
     if different.empty:
         same = np.isclose(simulated, wanted.loc[simulated.index], rtol=1e-12, atol=0).all(1)
-        different = simulated.index[~same]
+        different = simulated.index[np.flatnonzero(~same)]
     if not different.empty:
         raise NatalError(f"point {different[0]} of the simulations is not that of design.csv: run the campaign again")

@@ -5,6 +5,7 @@ loss and stops on its own when `patience` epochs bring nothing better.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -58,7 +59,7 @@ class _Member(NamedTuple):
     epoch: Int[Array, ""]
 
 
-def mean_squared_error(network: eqx.Module, x: Float[Array, "run 2"], y: Float[Array, "run 3"]) -> Float[Array, ""]:
+def mean_squared_error(network: Callable, x: Float[Array, "run 2"], y: Float[Array, "run 3"]) -> Float[Array, ""]:
     """Mean over runs and outputs of the squared error, in normalised units."""
     return jnp.mean((jax.vmap(network)(x) - y) ** 2)
 

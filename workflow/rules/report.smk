@@ -1,0 +1,76 @@
+# What a person looks at: figures/ and report.html.
+
+FIGURES = [
+    "design",
+    "summaries",
+    "energy_errors",
+    "loss_curves",
+    "predicted_vs_true",
+    "residuals",
+    "slices",
+    "recovered_vs_true",
+    "coverage",
+    "pit",
+    "sampler_health",
+    "speed",
+    *[f"corner_{k}" for k in range(config["report"]["corner_cases"])],
+]
+N_OBSERVED_CORNERS = 0
+if config["observations"]:
+    N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(campaign.read_observations(config["observations"])))
+OBSERVED_FIGURES = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
+
+
+rule figures:
+    input:
+        design=RESULTS / "design.csv",
+        summaries=RESULTS / "summaries.csv",
+        train=RESULTS / "dataset" / "train.csv",
+        test=RESULTS / "dataset" / "test.csv",
+        ensemble=RESULTS / "emulator" / "ensemble.eqx",
+        curves=RESULTS / "emulator" / "training.h5",
+        likelihood=RESULTS / "emulator" / "likelihood.json",
+        posteriors=RESULTS / "posteriors.nc",
+        recovery=RESULTS / "recovery.csv",
+        metrics=RESULTS / "metrics.json",
+        observed=OBSERVED_FILES,
+    output:
+        expand(RESULTS / "figures" / "{name}.{kind}", name=FIGURES + OBSERVED_FIGURES, kind=["png", "pdf"]),
+    log:
+        LOGS / "figures.log",
+    params:
+        digest=digest(
+            "figures.py",
+            "report",
+            "integration.max_energy_error",
+            box=campaign.box(config),
+            prior=campaign.prior_box(config),
+        ),
+        folder=str(RESULTS / "figures"),
+        cache=str(COMPILE_CACHE),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    message:
+        "Draw the figures"
+    script:
+        "../scripts/figures.py"
+
+
+rule report:
+    localrule: True
+    input:
+        metrics=RESULTS / "metrics.json",
+        recovery=RESULTS / "recovery.csv",
+        observed=OBSERVED_FILES[:1],
+        figures=expand(RESULTS / "figures" / "{name}.png", name=FIGURES + OBSERVED_FIGURES),
+    output:
+        RESULTS / "report.html",
+    log:
+        LOGS / "report.log",
+    params:
+        digest=digest("report.py", *config, template=(FOLDER / "src/natal/templates/report.html.j2").read_text()),
+    message:
+        "Write the report"
+    script:
+        "../scripts/report.py"

@@ -1,0 +1,93 @@
+"""The report: one HTML file that tells the campaign in the order of the science, figures and all."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from natal.campaign import box
+from natal.files import atomic_path, provenance
+from natal.summaries import OUTPUT_UNITS, OUTPUTS
+
+# figure -> what to look for, and what would be a bad sign
+CAPTIONS = {
+    "design": "The simulated points by split. In a Latin hypercube every row and column of strata holds one point: "
+    "the ticks in the margins are evenly spread. Empty regions or clumps would leave the emulator guessing.",
+    "summaries": "All runs. Each dot is one cluster; dots at the same Q0 and a differ only in where their stars "
+    "happened to be. The scatter grows with Q0, and f_bound piles up at 1 for cold clusters: a Gaussian of one width "
+    "cannot describe both ends.",
+    "energy_errors": "Energy lost or gained by the integrator. All of it should lie well below the allowed limit; a "
+    "tail that approaches it means that the time step is too long for the closest encounters.",
+    "loss_curves": "Training and validation loss of each member, with the epoch whose weights were kept. A validation "
+    "loss that rises while the training loss falls is overfitting; one that still falls at the end wants more epochs.",
+    "predicted_vs_true": "Emulator against test simulations: faint, single runs, whose spread is mostly the scatter of "
+    "nature; solid, means over realizations. Solid points away from the line by more than their bars are emulator error.",
+    "residuals": "Single test runs minus prediction. The running mean should follow zero everywhere; a band that is too "
+    "wide on one side and too narrow on the other shows where a constant width is wrong.",
+    "slices": "The emulator along lines through the box, with every member, their mean and twice their spread. Members "
+    "that part between the points are not held by data there.",
+    "recovered_vs_true": "Posterior mean and 68 % interval against the truth for every test cluster. Points should "
+    "scatter about the line; means that stay in the middle of the box say that the data hold little information.",
+    "coverage": "How often the truth lies inside the credible region, against how often it should, over all cases and by "
+    "third of the true Q0. Points below the band mean overconfident posteriors.",
+    "pit": "Posterior probability below the true value. Flat is honest; a U shape is overconfident, a hump is too wide, "
+    "a slope is biased.",
+    "sampler_health": "Convergence of NUTS in every case, and its distance from the grid posterior. R-hat above the "
+    "line, or a distance well above what the number of draws explains, would make a case untrustworthy.",
+    "speed": "Measured cost of one forward evaluation on this machine.",
+}
+
+
+def write_report(
+    path: str | Path,
+    config: dict[str, Any],
+    metrics: dict[str, Any],
+    recovery: pd.DataFrame,
+    observed: pd.DataFrame | None,
+    figures: list[str],
+) -> None:
+    """Render the report to `path`; every number comes from `metrics` and the tables.
+
+    `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
+    and observed.csv.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("natal"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = format_number
+    images = {Path(file).stem: base64.b64encode(Path(file).read_bytes()).decode() for file in figures}
+    html = environment.get_template("report.html.j2").render(
+        config=config,
+        metrics=metrics,
+        box=box(config),
+        outputs=OUTPUTS,
+        units=OUTPUT_UNITS,
+        captions=CAPTIONS,
+        images=images,
+        losses=[name for name in OUTPUTS if not metrics["emulator"]["beats_every_baseline"][name]],
+        recovery=recovery.sort_values("q0_true").to_dict("records"),
+        observed=[] if observed is None else observed.to_dict("records"),
+        provenance=provenance(),
+    )
+    with atomic_path(path) as partial:
+        partial.write_text(html, encoding="utf-8")
+
+
+def format_number(value: Any, digits: int = 3) -> str:
+    """A number to `digits` significant digits, without exponent where that stays readable."""
+    if value is None:
+        return "n/a"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
+        return f"{int(value):,}".replace(",", " ")
+    if 1e-3 <= abs(value) < 1e6:
+        decimals = max(0, digits - len(str(int(abs(value)))) if abs(value) >= 1 else digits)
+        return f"{value:.{decimals}f}"
+    return f"{value:.{digits - 1}e}"
