@@ -1,4 +1,4 @@
-"""Two CPU devices, shapes and types of natal's signatures checked at run time, and the fixtures all tests share."""
+"""Two CPU devices, natal's signatures checked at run time, and the fixtures that all tests share."""
 
 import copy
 from pathlib import Path

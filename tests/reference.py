@@ -1,7 +1,7 @@
 """An independent N-body experiment in plain NumPy and REBOUND, sharing no code with natal.
 
-Positions and velocities have shape (star, 3), in AU and AU/yr; masses in Msun; G = 4 pi^2. Sums run over pairs in
-Python loops with exactly rounded summation, so that they can serve as the truth of natal's fast kernels.
+Positions and velocities have shape (star, 3), in AU and AU/yr; masses in Msun; G = 4 pi^2. Sums run over pairs
+in Python loops with exactly rounded summation, so that they can serve as the truth of natal's fast kernels.
 """
 
 import math
@@ -67,12 +67,9 @@ def summaries(position, velocity, mass, softening):
     x = position[members] - np.average(position[members], axis=0, weights=m)
     v = velocity[members] - np.average(velocity[members], axis=0, weights=m)
     sigma = math.sqrt((m * (v**2).sum(1)).sum() / (3 * m.sum()))
-    enclosed = 0.0
-    for radius, star_mass in sorted(zip(np.linalg.norm(x, axis=1), m, strict=True)):
-        enclosed += star_mass
-        if enclosed >= 0.5 * m.sum() * (1 - 1e-9):
-            break
-    return f_bound, KMS_PER_AU_YR * sigma, radius
+    radius = np.linalg.norm(x, axis=1)
+    r_h = min(r for r in radius if m[radius <= r].sum() >= 0.5 * m.sum() * (1 - 1e-9))
+    return f_bound, KMS_PER_AU_YR * sigma, r_h
 
 
 def _by_rejection(rng, n, density, upper, ceiling):
@@ -123,7 +120,7 @@ def rebound_leapfrog(position, velocity, mass, softening, dt, n_steps):
 
 
 def one_run(task):
-    """One cluster from birth to summaries: (seed, n, q0, a, softening, dt, n_steps) -> (f_bound, sigma_v, r_h)."""
+    """One cluster from birth to its end: (seed, n, q0, a, eps, dt, n_steps) -> (f_bound, sigma_v, r_h)."""
     seed, n, q0, a, softening, dt, n_steps = task
     position, velocity, mass = newborn_cluster(np.random.default_rng(seed), n, q0, a, softening)
     position, velocity = rebound_leapfrog(position, velocity, mass, softening, dt, n_steps)

@@ -119,9 +119,9 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     name = config["design"]["table"]
     factor, limits = q0_factor(config), box(config)
     rows: list[dict[str, Any]] = []
-    for row_number, row in _csv_rows(
-        name, "design.table", required=("q0", "a_au"), optional=("split", "point_id", "block")
-    ):
+    # a design.csv of another campaign will do, too
+    optional = ("split", "point_id", "block")
+    for row_number, row in _csv_rows(name, "design.table", required=("q0", "a_au"), optional=optional):
         values = {
             "q0": factor * _number(name, row_number, "q0", row["q0"]),
             "a_au": _number(name, row_number, "a_au", row["a_au"]),

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, NullFormatter, PercentFormatter
 from scipy.stats import binom
@@ -85,8 +86,9 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
     """
     figure, axes = _panels(2, 2, 7.0, sharex="col", sharey="row", height_ratios=(1, 6), width_ratios=(6, 1))
     (top, corner_panel), (main, right) = axes
-    for row, (split, points) in enumerate(design.groupby(design.split.fillna("no split"), sort=False)):
-        colour = SPLIT_COLOURS.get(str(split), GREY)
+    for row, (found, points) in enumerate(design.groupby("split", sort=False, dropna=False)):
+        split = str(found) if found in SPLITS else "no split"
+        colour = SPLIT_COLOURS.get(split, GREY)
         in_q0, in_a = (sum(_filled_strata(b[name], box[name]) for _, b in points.groupby("block")) for name in INPUTS)
         label = f"{split}: n = {len(points)}; strata filled: {in_q0} in {SYMBOLS['q0']}, {in_a} in {SYMBOLS['a_au']}"
         main.scatter(points.q0, points.a_au, s=28, color=colour, edgecolor="white", linewidth=0.5, label=label)
@@ -110,7 +112,8 @@ def energy_errors(summaries: pd.DataFrame, max_energy_error: float) -> Figure:
     scatter, histogram = axes[0]
     # smaller than the rounding of a double; a logarithmic axis has no place for 0
     error = summaries.energy_error.clip(lower=1e-16)
-    _scatter_by_radius(scatter, summaries.q0, error, summaries.a_au, colour_bar_beside=axes)
+    colours = _scatter_by_radius(scatter, summaries.q0, error, summaries.a_au)
+    figure.colorbar(colours, ax=axes, label=LABELS["a_au"])
     edges = np.geomspace(error.min(), max(error.max(), max_energy_error), 41)
     histogram.hist(error, bins=edges, orientation="horizontal", color=SKY)
     for ax in (scatter, histogram):
@@ -133,9 +136,10 @@ def summary_scatter(summaries: pd.DataFrame) -> Figure:
     dissolved = summaries.dissolved.astype(bool)
     alive = summaries[~dissolved]
     for ax, name in zip(axes[0], OUTPUTS, strict=True):
-        _scatter_by_radius(ax, alive.q0, alive[name], alive.a_au, colour_bar_beside=ax if name == OUTPUTS[-1] else None)
+        colours = _scatter_by_radius(ax, alive.q0, alive[name], alive.a_au)
         ax.vlines(summaries.q0[dissolved], 0, 0.045, color=VERMILLION, linewidth=1, transform=ax.get_xaxis_transform())
         ax.set(xlabel=LABELS["q0"], ylabel=LABELS[name], ylim=(0, None))
+    figure.colorbar(colours, ax=axes, label=LABELS["a_au"])
     figure.suptitle(f"n = {len(alive)} surviving runs; {dissolved.sum()} dissolved runs (red ticks)")
     return figure
 
@@ -158,10 +162,9 @@ def loss_curves(
             ax.plot(train_loss[member], "--", color=colour, linewidth=1)
             ax.plot(validation_loss[member], color=colour, linewidth=1)
             ax.plot(best, validation_loss[member, best], "o", color=colour, markeredgecolor=BLACK, zorder=3)
-        ax.set(yscale="log", xlabel="epoch")
-    axes[0, 0].set_ylabel("mean squared error of normalised outputs")
+        ax.set_xlabel("epoch")
+    axes[0, 0].set(yscale="log", ylabel="mean squared error of normalised outputs")
     axes[0, 1].set_ylim(0.98 * np.nanmin(train_loss), 1.2 * np.nanmin(validation_loss))
-    axes[0, 1].yaxis.set_minor_formatter("{x:.3g}")
     for marker, label in (("--", "training"), ("-", "validation"), ("o", "best epoch")):
         axes[0, 0].plot([], [], marker, color=GREY, label=label)
     axes[0, 0].legend(title=f"{len(best_epoch)} members")
@@ -181,7 +184,7 @@ def predicted_vs_true(
     Single runs are faint: their spread about y = x is mostly the simulator's own scatter. Replicate means, with their
     standard errors `point_means_error`, show the emulator's error: look for departures from the line beyond the bars.
     """
-    figure, axes = _panels(1, len(OUTPUTS), 4.2)
+    figure, axes = _panels(1, len(OUTPUTS), 4.1)
     for k, (ax, name) in enumerate(zip(axes[0], OUTPUTS, strict=True)):
         run, mean = (true[:, k], predicted[:, k]), (point_means_true[:, k], point_means_predicted[:, k])
         ax.scatter(*run, s=6, color=SKY, alpha=0.4, **MANY_POINTS)
@@ -228,17 +231,21 @@ def residuals(
 def slices(
     ensemble: Ensemble,
     points: ReplicateMeans,
-    a_values_au: Sequence[float] = (75.0, 125.0, 175.0),
-    q0_value: float = 1.0,
+    a_values_au: Sequence[float] | None = None,
+    q0_value: float | None = None,
     tolerance: float = 0.06,
 ) -> Figure:
     """The emulator along lines of constant a (AU), and of constant Q0, with the training points near each line.
 
-    Look for: smooth curves through the points, and members that part where data are few. Points lie within `tolerance`
-    (a share of the box's width) of the line, so they may sit off a curve that varies across it; their bars are the
-    scatter of single runs (1 sd), which the band of the ensemble (2 sd of its members) does not contain.
+    By default three values of a that part the box evenly, and the middle of Q0. Look for: smooth curves through the
+    points, and members that part where data are few. Points lie within `tolerance` (a share of the box's width) of
+    the line, so they may sit off a curve that varies across it; their bars are the scatter of single runs (1 sd),
+    which the band of the ensemble (2 sd of its members) does not contain.
     """
-    lines = [(1, value) for value in a_values_au] + [(0, q0_value)]
+    (q0_low, q0_high), (a_low, a_high) = ensemble.box
+    a_values = a_values_au or [a_low + share * (a_high - a_low) for share in (1 / 6, 1 / 2, 5 / 6)]
+    q0_middle = 0.5 * (q0_low + q0_high)
+    lines = [*((1, a) for a in a_values), (0, q0_middle if q0_value is None else q0_value)]
     figure, axes = _panels(len(OUTPUTS), len(lines), 8.0, sharex="col", sharey="row")
     for column, (fixed, value) in enumerate(lines):
         free, unit = 1 - fixed, UNITS[INPUTS[fixed]]
@@ -277,7 +284,8 @@ def coverage(
     `observed` maps q0, a_au (central intervals) and joint (highest-density region) to a share for each of `levels`,
     over `n` cases; `by_group` maps a title to the same for a subset, one more panel each. Look for: points inside the
     grey band, where 95 % of honest results of n independent cases fall; below the line is overconfident. Realizations
-    of one design point are not quite independent, so that the band is rather too narrow.
+    of one design point share their truth and are not independent, which the band ignores: between the points of the
+    default campaign the shares scatter about twice as much.
     """
     panels = {"all cases": (observed, n), **(by_group or {})}
     columns = min(len(panels), 2)
@@ -309,8 +317,8 @@ def pit_histograms(pit: Float[np.ndarray, "case 2"], n_bins: int = 10) -> Figure
     """Probability integral transforms of the true q0 and a: histograms, and ECDF minus uniform.
 
     `pit` is the posterior's marginal cumulative probability at the truth, columns (q0, a_au). Look for: flat within
-    the grey 95 % binomial band (of each bin, or each point, by itself). A U shape is overconfident, a hump is too
-    wide, a slope is biased.
+    the grey 95 % binomial band of n independent cases (see `coverage`), which holds for each bin or point by itself.
+    A U shape is overconfident, a hump is too wide, a slope is biased.
     """
     figure, axes = _panels(2, len(INPUTS), 6.5, sharex=True, sharey="row")
     n, grid = len(pit), np.linspace(0, 1, 401)
@@ -432,7 +440,7 @@ def sampler_health(
     ax.scatter(ess, tv, s=8, color=SKY, **MANY_POINTS)
     sizes = np.linspace(ess.min(), ess.max(), 200)
     ax.plot(sizes, 0.4 * np.sqrt(16 / sizes), color=BLACK, label=r"independent draws: $0.4\,\sqrt{16\,/\,{\rm ESS}}$")
-    ax.set(xlabel="bulk ESS (worst parameter)", ylabel="total variation to the grid")
+    ax.set(xlabel="bulk ESS (worst parameter)", ylabel="total variation to the grid", ylim=(0, 1.25 * tv.max()))
     ax.legend(loc="upper right")
     divergences = recovery.divergences
     figure.suptitle(f"n = {n} cases; {divergences.sum()} divergent transitions in {(divergences > 0).sum()} cases")
@@ -471,12 +479,11 @@ def _panels(rows: int, columns: int, height: float, width: float = WIDTH_IN, **o
     return figure, axes
 
 
-def _scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series, colour_bar_beside: Any) -> None:
-    """Scatter single runs coloured by a, with a colour bar beside one or more axes, or none."""
+def _scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> ScalarMappable:
+    """Scatter single runs coloured by a; returns what a colour bar needs."""
     points = ax.scatter(x, y, c=a_au, s=6, alpha=0.6, cmap="viridis", **MANY_POINTS)
-    if colour_bar_beside is not None:
-        bar = ax.get_figure(root=True).colorbar(points, ax=colour_bar_beside, label=LABELS["a_au"])
-        bar.set_alpha(1)
+    # the bar of the points themselves would be as transparent as they are
+    return ScalarMappable(points.norm, points.cmap)
 
 
 def _shared_legend(figure: Figure, ax: Axes, **options: Any) -> None:
@@ -497,7 +504,7 @@ def _filled_strata(values: pd.Series, limits: tuple[float, float]) -> int:
 
 def _running_moments(x: np.ndarray, y: np.ndarray, n_bins: int = 12) -> tuple[pd.Series, pd.Series, pd.Series]:
     """Mean of x, and mean and standard deviation of y, in bins of about equal counts along x."""
-    bins = pd.DataFrame({"x": x, "y": y}).groupby(pd.qcut(x, n_bins, duplicates="drop"), observed=True)
+    bins = pd.DataFrame({"x": x, "y": y, "bin": pd.qcut(x, n_bins, labels=False, duplicates="drop")}).groupby("bin")
     return bins.x.mean(), bins.y.mean(), bins.y.std()
 
 

@@ -29,7 +29,6 @@ rule simulate:
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
-        gpu=0,
         mem_mb=4000,
         runtime=60,
     message:

@@ -1,0 +1,131 @@
+"""A campaign from nothing to its report."""
+
+import json
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+pytestmark = pytest.mark.workflow
+
+RECOVERY_COLUMNS = [
+    "case",
+    "point_id",
+    "realization",
+    *(f"{name}_true" for name in ("q0", "a_au")),
+    *(
+        f"{name}_{part}"
+        for name in ("q0", "a_au")
+        for part in ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5", "pit")
+    ),
+    *("hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid"),
+]
+
+
+def test_every_promised_file_is_made(finished):
+    """The files of a campaign, by their contract names."""
+    expected = (
+        "design.csv summaries.csv emulator/ensemble.eqx emulator/training.h5 metrics.json posteriors.nc "
+        "recovery.csv report.html"
+    ).split()
+    missing = [name for name in expected if not (finished.results() / name).is_file()]
+    assert not missing
+    assert len(list((finished.results() / "simulations").glob("*.h5"))) == 4
+    assert not list(finished.results().rglob("*.partial"))
+
+
+def test_every_run_is_finite_or_dissolved(finished):
+    """One row a realization; only dissolved runs lack a dispersion and a radius."""
+    table = pd.read_csv(finished.results() / "summaries.csv")
+    assert len(table) == (8 + 4 + 4) * 3
+    assert table.groupby("point_id").size().eq(3).all()
+    assert (table[["sigma_v_kms", "r_h_au"]].isna().any(axis=1) == table.dissolved).all()
+    assert table.drop(columns=["sigma_v_kms", "r_h_au"]).notna().all().all()
+
+
+def test_shards_describe_themselves(finished):
+    """A shard holds positions by (point, realization, time, star, 3), with units and the config that made it."""
+    with h5py.File(finished.results() / "simulations" / "train0_001.h5") as file:
+        assert file["position_au"].shape == (4, 3, 3, 16, 3)
+        assert file["velocity_au_yr"].shape == (4, 3, 3, 16, 3)
+        assert file["position_au"].compression == "gzip"
+        assert file["velocity_au_yr"].attrs["unit"] == "AU/yr"
+        assert file["point_id"][:].tolist() == [4, 5, 6, 7]
+        np.testing.assert_allclose(file["time_yr"][:], [0, 10, 20])
+        assert json.loads(file.attrs["config"])["cluster"]["n_stars"] == 16
+        assert file.attrs["digest"]
+
+
+def test_every_surviving_test_run_is_recovered(finished):
+    """recovery.csv has one row for each test run with a dispersion, with the contract's columns."""
+    summaries = pd.read_csv(finished.results() / "summaries.csv")
+    recovery = pd.read_csv(finished.results() / "recovery.csv")
+    survivors = summaries[(summaries.split == "test") & ~summaries.dissolved]
+    assert list(recovery.columns) == RECOVERY_COLUMNS
+    assert len(recovery) == len(survivors)
+    assert recovery.notna().all().all()
+    with xr.open_datatree(finished.results() / "posteriors.nc", engine="h5netcdf") as tree:
+        assert tree["posterior"].sizes == {"case": len(survivors), "chain": 4, "draw": 50}
+        assert tree["posterior"]["case"].values.tolist() == recovery.case.tolist()
+
+
+def test_metrics_hold_the_promised_numbers(finished):
+    """Names in metrics.json that others rely on."""
+    metrics = json.loads((finished.results() / "metrics.json").read_text())
+    outputs = {"f_bound", "sigma_v_kms", "r_h_au"}
+    assert outputs == set(metrics["emulator"]["rmse"]) == set(metrics["emulator"]["rmse_mean"])
+    assert set(metrics["baselines"]) == {"mean", "linear", "quadratic", "nearest"}
+    assert set(metrics["sigma_total"]) == outputs
+    assert set(metrics["recovery"]["coverage"]) == {"50", "68", "90", "95"}
+    assert set(metrics["recovery"]["coverage"]["95"]) == {"q0", "a_au", "joint"}
+    assert len(metrics["recovery"]["by_q0_tercile"]) == 3
+    assert {"max_rhat", "min_ess_bulk", "divergences", "seconds", "cases_per_second", "tv_grid_max"} <= set(
+        metrics["nuts"]
+    )
+    assert metrics["recovery"]["n_cases"] > 0
+    assert metrics["timing"]["speed"]["speedup_alone"] > 0
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    """Nothing is stale after a run."""
+    assert finished.stale() == {}
+
+
+def test_results_do_not_depend_on_sharding(finished, fresh):
+    """The same points in jobs of another size give the same table, bit for bit."""
+    target = "results/tiny/summaries.csv"
+    done = fresh.snakemake(target, changes={"design": {"points_per_job": 3}})
+    assert done.returncode == 0, done.stderr
+    ours, theirs = (p.results() / "summaries.csv" for p in (fresh, finished))
+    assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_a_table_without_splits_is_enough_for_summaries(fresh):
+    """design.table replaces the hypercube; summaries.csv can be made by name, training cannot."""
+    (fresh.folder / "points.csv").write_text("q0,a_au\n0.6,60\n1.2,150\n0.9,100\n")
+    changes = {"campaign": "table", "design": {"table": "points.csv", "points_per_job": 2}}
+    done = fresh.snakemake("results/table/summaries.csv", changes=changes)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(fresh.results("table") / "summaries.csv")
+    assert table.groupby("point_id").q0.first().tolist() == [0.6, 1.2, 0.9]
+    refused = fresh.snakemake("-n", changes=changes)
+    assert refused.returncode != 0
+    assert "points.csv: column split must name train, validation and test points" in refused.stderr
+
+
+def test_own_observations_are_recovered(editable):
+    """`observations` adds observed.csv and observed.nc and repeats no simulation or training."""
+    (editable.folder / "mine.csv").write_text(
+        "name,f_bound,sigma_v_kms,r_h_au,sigma_v_kms_err\nA,0.9,4.0,150,0.5\nB,0.99,6.0,90,\n"
+    )
+    changes = {"observations": "mine.csv"}
+    assert editable.stale(changes=changes) == {"observe": 1, "figures": 1, "report": 1}
+    done = editable.snakemake("results/tiny/observed.csv", changes=changes)
+    assert done.returncode == 0, done.stderr
+    observed = pd.read_csv(editable.results() / "observed.csv")
+    assert observed.case.tolist() == ["A", "B"]
+    assert observed.q0_mean.between(0.5, 1.5).all()
+    assert observed.a_au_mean.between(50, 200).all()
+    assert observed.sigma_v_kms_err.tolist() == [0.5, 0.0]

@@ -1,0 +1,62 @@
+"""A user's mistake costs one clear line and nothing that was computed."""
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            {"integration": {"dtyr": 0.05}},
+            "config: unknown key integration.dtyr (did you mean dt_yr?); allowed: t_end_yr, dt_yr, snapshots, "
+            "precision, max_energy_error",
+        ),
+        (
+            {"design": {"box": {"a_au": [200, 50]}}},
+            "config: design.box.a_au = [200, 50] is not allowed: the first value must be below the second",
+        ),
+        (
+            {"integration": {"dt_yr": -0.05}},
+            "config: integration.dt_yr = -0.05 is not allowed: a positive number (yr)",
+        ),
+        (
+            {"inference": {"prior": {"q0": [0.4, 1.5], "a_au": [50, 200]}}},
+            "config: inference.prior.q0 = [0.4, 1.5] is not allowed: it must lie within design.box.q0 = [0.5, 1.5], "
+            "outside of which the emulator is untested",
+        ),
+        ({"design": {"table": "none.csv"}}, "design.table: there is no file none.csv"),
+    ],
+)
+def test_a_bad_configuration_is_refused_in_one_line(finished, changes, line):
+    """Exit code not 0, the key named with what is allowed, no traceback, results untouched."""
+    before = {path: path.stat().st_mtime_ns for path in finished.results().rglob("*")}
+    done = finished.snakemake("-n", changes=changes)
+    assert done.returncode != 0
+    assert line in done.stderr.splitlines()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert before == {path: path.stat().st_mtime_ns for path in finished.results().rglob("*")}
+
+
+def test_a_missing_column_is_named(fresh):
+    """A table without the scale radius is refused before anything runs."""
+    (fresh.folder / "points.csv").write_text("q0,radius\n0.6,60\n")
+    done = fresh.snakemake("-n", changes={"design": {"table": "points.csv"}})
+    assert done.returncode != 0
+    assert "points.csv: column a_au is missing (columns: q0, a_au, optional split, point_id, block)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_lost_energy_fails_the_job_and_says_what_to_change(fresh):
+    """A time step too long for the cluster stops its job with point, realization and setting."""
+    changes = {"integration": {"dt_yr": 5.0, "max_energy_error": 1.0e-6}}
+    done = fresh.snakemake("results/tiny/simulations/test0_000.h5", changes=changes)
+    assert done.returncode != 0
+    log = (fresh.folder / "logs" / "tiny" / "simulate" / "test0_000.log").read_text()
+    last = log.splitlines()[-1]
+    assert "point 20000" in last
+    assert "realization" in last
+    assert "integration.max_energy_error allows 1e-06" in last
+    assert "Traceback" not in log
+    assert not list(fresh.results().rglob("*.h5*"))

@@ -1,0 +1,86 @@
+"""A change reruns what depends on it, and nothing else."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+AFTER_DATASET = {"train": 1, "likelihood": 1, "recover": 1, "evaluate": 1, "speed": 1, "metrics": 1}
+LOOKED_AT = {"figures": 1, "report": 1}
+AFTER_SUMMARIES = {"dataset": 1} | AFTER_DATASET | LOOKED_AT
+EVERYTHING = {"design": 1, "simulate": 4, "summaries": 1} | AFTER_SUMMARIES
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"seed": 5}, EVERYTHING),
+        ({"cluster": {"softening_au": 1.5}}, {"simulate": 4, "summaries": 1, "speed": 1} | AFTER_SUMMARIES),
+        ({"integration": {"dt_yr": 0.04}}, {"simulate": 4, "summaries": 1} | AFTER_SUMMARIES),
+        ({"design": {"box": {"q0": [0.5, 1.4]}}}, EVERYTHING),
+        ({"emulator": {"learning_rate": 0.002}}, AFTER_DATASET | LOOKED_AT),
+        ({"inference": {"draws": 60}}, {"recover": 1, "metrics": 1} | LOOKED_AT),
+        ({"inference": {"prior": {"q0": [0.6, 1.4], "a_au": [50, 200]}}}, {"recover": 1, "metrics": 1} | LOOKED_AT),
+        ({"report": {"corner_cases": 2}}, LOOKED_AT),
+        # new points: only their shard is simulated
+        ({"design": {"train": [8, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
+        ({"design": {"test": [4, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
+    ],
+    ids=lambda value: str(value) if "design" not in value or "simulate" not in value else "",
+)
+def test_a_changed_setting_reruns_its_stages(finished, changes, expected):
+    """Exact job lists for changed configuration keys."""
+    assert finished.stale(changes=changes) == expected
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [
+        ("figures.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", {"figures": 1, "report": 1}),
+        ("report.py", '"a slope is biased."', '"a slope is bias."', {"report": 1}),
+        (
+            "likelihood.py",
+            "self.sigma**2 + error**2",
+            "error**2 + self.sigma**2",
+            {"likelihood": 1, "recover": 1, "speed": 1, "metrics": 1} | LOOKED_AT,
+        ),
+        (
+            "leapfrog.py",
+            "0.5 * dt_yr * acceleration",
+            "dt_yr * 0.5 * acceleration",
+            {"simulate": 4, "summaries": 1} | AFTER_SUMMARIES,
+        ),
+        ("leapfrog.py", "Kick-drift-kick leapfrog", "Leapfrog, kick-drift-kick,", {}),
+        ("gravity.py", "# explicit precision", "# plain precision", {}),
+    ],
+)
+def test_changed_code_reruns_its_stages(editable, module, old, new, expected):
+    """A changed formula reruns the stages that import it; a comment or docstring reruns nothing."""
+    path = editable.folder / "src" / "natal" / module
+    source = path.read_text()
+    assert old in source
+    path.write_text(source.replace(old, new))
+    assert editable.stale() == expected
+
+
+def test_a_touched_script_reruns_nothing(editable):
+    """A fresh checkout changes modification times only."""
+    for script in (editable.folder / "workflow" / "scripts").glob("*.py"):
+        os.utime(script)
+    assert editable.stale() == {}
+
+
+def test_an_edited_table_row_reruns_its_shard_only(fresh):
+    """Shards of a design table depend on their own rows."""
+    table = fresh.folder / "points.csv"
+    changes = {"design": {"table": "points.csv", "points_per_job": 2}}
+    target = "results/tiny/summaries.csv"
+    rows = ["0.6,60", "1.2,150", "0.9,100", "0.7,80"]
+    table.write_text("\n".join(["q0,a_au", *rows]))
+    done = fresh.snakemake(target, changes=changes)
+    assert done.returncode == 0, done.stderr
+    table.write_text("\n".join(["q0,a_au", *rows[:2], "0.95,100", rows[3]]))
+    assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
+    table.write_text("\n".join(["q0,a_au", *rows, "1.0,90"]))
+    assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
