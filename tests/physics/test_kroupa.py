@@ -34,8 +34,8 @@ def masses():
 
 def test_masses_stay_within_their_range(masses):
     """No star is lighter or heavier than the limits, and both ends are populated."""
-    assert LOW <= masses.min() < 1.001 * LOW  # N m f(m) = 6e4 stars per unit of ln m there: 60 expected in 0.1 %
-    assert 20.0 < masses.max() <= HIGH  # 0.08 % of the stars, 40, exceed 20 Msun
+    assert LOW <= masses.min() < 1.001 * LOW  # 27 are expected below
+    assert 20.0 < masses.max() <= HIGH  # 69 are expected above 20 Msun
 
 
 def test_the_whole_distribution_matches_its_integral(masses):

@@ -13,15 +13,14 @@ from natal.units import G_AU3_PER_MSUN_YR2 as G
 pytestmark = pytest.mark.usefixtures("float64")
 
 EPS_AU, U = 2.0, 2.0**-53
+birth = jax.jit(initial_conditions, static_argnames=("n_stars", "imf"))
 run = jax.jit(integrate, static_argnames=("dt_yr", "steps_per_snapshot", "n_snapshots", "softening_au"))
 
 
-def newborn(n_stars=64, a_au=100.0, **options):
-    """Four clusters at Q0 = 0.5."""
+def newborn(imf="equal"):
+    """Four clusters of 64 stars at Q0 = 0.5, a = 100 AU."""
     keys = jax.random.split(jax.random.key(3), 4)
-    return initial_conditions(
-        keys, jnp.full(4, 0.5), jnp.full(4, a_au), n_stars=n_stars, softening_au=EPS_AU, **options
-    )
+    return birth(keys, np.full(4, 0.5), np.full(4, 100.0), n_stars=64, imf=imf)
 
 
 def acceleration_rounding(stars):
