@@ -22,24 +22,41 @@ def coverage(pit: np.ndarray, hpd_level: np.ndarray) -> dict[str, dict[str, floa
     return found
 
 
+def clustered_errors(pit: np.ndarray, hpd_level: np.ndarray, point_id: np.ndarray) -> dict[str, dict[str, float]]:
+    """Standard errors of `coverage`, with cases of one design point taken as one cluster (shape of `point_id`: case).
+
+    Realizations of a point share their truth, so that binomial errors in the number of cases are too small
+    (Liang & Zeger 1986, Biometrika 73, 13).
+    """
+    found = {}
+    _, cluster = np.unique(point_id, return_inverse=True)
+    for level in LEVELS:
+        inside = np.column_stack([np.abs(pit - 0.5) <= level / 2, hpd_level <= level]).astype(float)
+        excess = [np.bincount(cluster, weights=column) for column in (inside - inside.mean(0)).T]
+        errors = [np.sqrt((total**2).sum()) / len(pit) for total in excess]
+        found[f"{100 * level:.0f}"] = dict(zip((*PARAMETERS, "joint"), map(float, errors), strict=True))
+    return found
+
+
 def terciles(values: np.ndarray) -> list[np.ndarray]:
     """Three index arrays of (nearly) equal size, by increasing value."""
     return np.array_split(np.argsort(values, kind="stable"), 3)
 
 
 def calibration_report(
-    truth: np.ndarray, pit: np.ndarray, hpd_level: np.ndarray, log_density: np.ndarray
+    truth: np.ndarray, point_id: np.ndarray, pit: np.ndarray, hpd_level: np.ndarray, log_density: np.ndarray
 ) -> dict[str, Any]:
     """Coverage and log score over all cases and by tercile of the true Q0.
 
-    `truth` has shape (case, 2); `log_density` is the natural log of the posterior density at the truth, per unit
-    Q0 and AU, whose mean is the log score.
+    `truth` has shape (case, 2), `point_id` (case,) says which cases share a design point; `log_density` is the
+    natural log of the posterior density at the truth, per unit Q0 and AU, whose mean is the log score.
     """
 
     def report(cases: np.ndarray) -> dict[str, Any]:
         return {
             "n_cases": len(cases),
             "coverage": coverage(pit[cases], hpd_level[cases]),
+            "coverage_se": clustered_errors(pit[cases], hpd_level[cases], point_id[cases]),
             "log_score": float(log_density[cases].mean()),
         }
 

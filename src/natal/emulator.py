@@ -70,7 +70,9 @@ class Ensemble(eqx.Module):
         """The ensemble's prediction at one point: the mean over members."""
         return self.members(x).mean(0)
 
-    def __call__(self, x: Float[Array | np.ndarray, "point 2"]) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
+    def __call__(
+        self, x: Float[Array | np.ndarray, "point 2"]
+    ) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
         """Mean and standard deviation (ddof = 1) over members at many points."""
         outputs = _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
         return outputs.mean(1), outputs.std(1, ddof=1)

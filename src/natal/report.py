@@ -13,30 +13,54 @@ from natal.summaries import OUTPUT_UNITS, OUTPUTS
 
 # figure -> what to look for, and what would be a bad sign
 CAPTIONS = {
-    "design": "The simulated points by split. In a Latin hypercube every row and column of strata holds one point: "
-    "the ticks in the margins are evenly spread. Empty regions or clumps would leave the emulator guessing.",
-    "summaries": "All runs. Each dot is one cluster; dots at the same Q0 and a differ only in where their stars "
-    "happened to be. The scatter grows with Q0, and f_bound piles up at 1 for cold clusters: a Gaussian of one width "
-    "cannot describe both ends.",
-    "energy_errors": "Energy lost or gained by the integrator. All of it should lie well below the allowed limit; a "
-    "tail that approaches it means that the time step is too long for the closest encounters.",
-    "loss_curves": "Training and validation loss of each member, with the epoch whose weights were kept. A validation "
-    "loss that rises while the training loss falls is overfitting; one that still falls at the end wants more epochs.",
-    "predicted_vs_true": "Emulator against test simulations: faint, single runs, whose spread is mostly the scatter of "
-    "nature; solid, means over realizations. Solid points away from the line by more than their bars are emulator error.",
-    "residuals": "Single test runs minus prediction. The running mean should follow zero everywhere; a band that is too "
-    "wide on one side and too narrow on the other shows where a constant width is wrong.",
-    "slices": "The emulator along lines through the box, with every member, their mean and twice their spread. Members "
-    "that part between the points are not held by data there.",
-    "recovered_vs_true": "Posterior mean and 68 % interval against the truth for every test cluster. Points should "
-    "scatter about the line; means that stay in the middle of the box say that the data hold little information.",
-    "coverage": "How often the truth lies inside the credible region, against how often it should, over all cases and by "
-    "third of the true Q0. Points below the band mean overconfident posteriors.",
-    "pit": "Posterior probability below the true value. Flat is honest; a U shape is overconfident, a hump is too wide, "
-    "a slope is biased.",
-    "sampler_health": "Convergence of NUTS in every case, and its distance from the grid posterior. R-hat above the "
-    "line, or a distance well above what the number of draws explains, would make a case untrustworthy.",
-    "speed": "Measured cost of one forward evaluation on this machine.",
+    "design": (
+        "The simulated points by split. In a Latin hypercube every row and column of strata holds one point: the "
+        "ticks in the margins are evenly spread. Empty regions or clumps would leave the emulator guessing."
+    ),
+    "summaries": (
+        "All runs. Each dot is one cluster; dots at the same Q0 and a differ only in where their stars happened "
+        "to be. The scatter grows with Q0, and f_bound piles up at 1 for cold clusters: a Gaussian of one width "
+        "cannot describe both ends."
+    ),
+    "energy_errors": (
+        "Energy lost or gained by the integrator. All of it should lie well below the allowed limit; a tail that "
+        "approaches it means that the time step is too long for the closest encounters."
+    ),
+    "loss_curves": (
+        "Training and validation loss of each member, with the epoch whose weights were kept. A validation loss "
+        "that rises while the training loss falls is overfitting; one that still falls at the end wants more "
+        "epochs."
+    ),
+    "predicted_vs_true": (
+        "Emulator against test simulations: faint, single runs, whose spread is mostly the scatter of nature; "
+        "solid, means over realizations. Solid points away from the line by more than their bars are emulator "
+        "error."
+    ),
+    "residuals": (
+        "Single test runs minus prediction. The running mean should follow zero everywhere; a band that is too "
+        "wide on one side and too narrow on the other shows where a constant width is wrong."
+    ),
+    "slices": (
+        "The emulator along lines through the box, with every member, their mean and twice their spread. Members "
+        "that part between the points are not held by data there."
+    ),
+    "recovered_vs_true": (
+        "Posterior mean and 68 % interval against the truth for every test cluster. Points should scatter about "
+        "the line; means that stay in the middle of the box say that the data hold little information."
+    ),
+    "coverage": (
+        "How often the truth lies inside the credible region, against how often it should, over all cases and by "
+        "third of the true Q0. Points below the band mean overconfident posteriors."
+    ),
+    "pit": (
+        "Posterior probability below the true value. Flat is honest; a U shape is overconfident, a hump is too "
+        "wide, a slope is biased."
+    ),
+    "sampler_health": (
+        "Convergence of NUTS in every case, and its distance from the grid posterior. R-hat above the line, or a "
+        "distance well above what the number of draws explains, would make a case untrustworthy."
+    ),
+    "speed": ("Measured cost of one forward evaluation on this machine."),
 }
 
 

@@ -52,7 +52,7 @@ with job(snakemake.log[0]) as log:
         "virial_convention": "K/|W|",
     }
     write_posteriors(snakemake.output.posteriors, names, recovered, test.y, no_error, test.x, attributes)
-    calibration = calibration_report(test.x, truths.pit, truths.hpd_level, truths.log_density)
+    calibration = calibration_report(test.x, test.point_id, truths.pit, truths.hpd_level, truths.log_density)
     report = {
         "recovery": calibration,
         "nuts": nuts_report(recovered),
