@@ -2,18 +2,23 @@
 
 import hashlib
 import logging
+import os
 import platform
 from pathlib import Path
 
 import jax
 
 
-def set_up(*, cpu_devices: int, cache_folder: str | Path | None = None) -> None:
-    """Give JAX `cpu_devices` CPU devices (one a core to use; no effect on accelerators) and a compile cache.
+def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = None) -> None:
+    """Hold JAX to `threads` threads, split into `cpu_devices` CPU devices, and give it a compile cache.
 
-    The cache is kept apart for every processor type, since compiled code holds its instructions.
+    Work that splits into independent parts runs best with one device a core, a single program with one device and
+    all threads; accelerators are not affected. The cache is kept apart for every processor type, since compiled
+    code holds its instructions.
     """
     logging.getLogger("jax").setLevel(logging.WARNING)
+    # XLA sizes its thread pool by this variable when it starts; jobs side by side must not use each other's cores
+    os.environ["NPROC"] = str(threads)
     jax.config.update("jax_num_cpu_devices", cpu_devices)
     if cache_folder is not None:
         folder = Path(cache_folder).absolute() / _processor()

@@ -18,7 +18,7 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, NullFormatter, PercentFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, PercentFormatter
 from scipy.stats import binom
 
 from natal.campaign import SPLITS
@@ -433,6 +433,7 @@ def sampler_health(
     )
     for ax, (values, label, threshold, where, bad) in zip(axes.flat, checks, strict=False):
         ax.hist(values, bins=40, color=SKY, log=True)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.axvline(threshold, color=VERMILLION, linestyle="--")
         ax.set(xlabel=label, ylabel="cases", ylim=(0.7, None), title=f"{bad.sum()} of {n} {where}")
         ax.yaxis.set_minor_formatter(NullFormatter())

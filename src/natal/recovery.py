@@ -196,6 +196,7 @@ def write_posteriors(
         groups["true_parameters"] = xr.Dataset(true, coords=coordinates)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update({**provenance(), **attributes})
-    encoding = {"/posterior": {name: {"zlib": True, "complevel": 1} for name in INPUTS}}
+    packed = {"zlib": True, "complevel": 1, "shuffle": True}
+    encoding = {f"/{group}": dict.fromkeys(data.data_vars, packed) for group, data in groups.items()}
     with atomic_path(path) as partial:
         tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding)

@@ -27,7 +27,8 @@ rule simulate:
         digest=shard_digest,
         point_ids=lambda wildcards: SHARDS[wildcards.shard].point_ids,
         cache=str(COMPILE_CACHE),
-    threads: 2
+    # side by side where there are shards enough for all cores, else each on several
+    threads: max(1, (workflow.cores or 1) // len(SHARDS))
     resources:
         mem_mb=4000,
         runtime=60,

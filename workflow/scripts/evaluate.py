@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     ensemble = load_ensemble(snakemake.input.ensemble, box=campaign.box(snakemake.config))
     baselines = fit_baselines(read_runs(snakemake.input.train, "train"))
     test = read_runs(snakemake.input.test, "test")

@@ -65,7 +65,7 @@ def save(figure: Figure, stem: str) -> None:
 
 
 with job(snakemake.log[0]) as log:
-    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
     box, prior = campaign.box(config), campaign.prior_box(config)
     summaries = pd.read_csv(files.summaries)

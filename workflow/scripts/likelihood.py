@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     digest = design_digest(read_runs(snakemake.input.train, "train"))
     box = campaign.box(snakemake.config)
     ensemble = load_ensemble(snakemake.input.ensemble, box=box, design_digest=digest)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    device.set_up(cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
     observed = pd.DataFrame(campaign.read_observations(snakemake.input.observations))

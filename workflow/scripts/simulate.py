@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 with job(snakemake.log[0]) as log:
     started = time.perf_counter()
-    device.set_up(cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     cluster = ClusterModel.from_config(config["cluster"])
     integration = Integration.from_config(config["integration"])

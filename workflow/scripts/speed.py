@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     box = campaign.box(config)
     cluster = ClusterModel.from_config(config["cluster"])

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    device.set_up(cpu_devices=1, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     train = read_runs(snakemake.input.train, "train")
     validation = read_runs(snakemake.input.validation, "validation")

@@ -1,0 +1,143 @@
+"""Every mistake in a configuration is one line that names the key and says what is allowed."""
+
+import pytest
+import yaml
+
+from natal.config import load_schema, validate
+from natal.errors import NatalError
+
+
+def complaints(config, schema):
+    """The lines of the error that a configuration raises."""
+    with pytest.raises(NatalError) as caught:
+        validate(config, schema)
+    return str(caught.value).split("\n")
+
+
+def put(config, key, value):
+    """Set a dotted key."""
+    *sections, last = key.split(".")
+    for section in sections:
+        config = config[section]
+    config[last] = value
+
+
+def test_the_default_configuration_is_valid(config, schema):
+    """config/config.yaml passes its own schema."""
+    validate(config, schema)
+
+
+def test_the_smoke_configuration_is_valid(smoke_config, schema):
+    """Laid over the default, config/smoke.yaml passes; it names its own results folder."""
+    validate(smoke_config, schema)
+    assert smoke_config["campaign"] == "smoke"
+    assert smoke_config["integration"]["dt_yr"] == 0.05  # from the default
+
+
+def test_the_schema_file_is_read(schema, request):
+    """`load_schema` gives what the file holds."""
+    assert load_schema(request.config.rootpath / "workflow" / "schemas" / "config.schema.yaml") == schema
+
+
+WRONG = [
+    # unknown keys, with a suggestion
+    ("sed", "1", ["unknown key sed", "did you mean seed?", "allowed:", "campaign"]),
+    ("integration.dt", "0.1", ["unknown key integration.dt", "did you mean dt_yr?", "allowed:", "t_end_yr"]),
+    ("design.box.a", "[50, 200]", ["unknown key design.box.a", "allowed: q0, a_au"]),
+    # wrong ranges
+    ("design.box.q0", "[1.5, 0.5]", ["design.box.q0 = [1.5, 0.5]", "first value must be below the second"]),
+    ("design.box.a_au", "[50, 50]", ["design.box.a_au = [50, 50]", "first value must be below the second"]),
+    ("design.box.a_au", "[50]", ["design.box.a_au = [50]", "two positive numbers"]),
+    ("design.box.a_au", "[0, 200]", ["design.box.a_au.0 = 0", "positive"]),
+    ("inference.prior", "{q0: [0.4, 1.5], a_au: [50, 200]}", ["inference.prior.q0 = [0.4, 1.5]", "[0.5, 1.5]"]),
+    ("inference.prior", "{q0: [0.5, 1.5], a_au: [50, 201]}", ["inference.prior.a_au = [50, 201]", "[50, 200]"]),
+    ("inference.prior", "{q0: [1.2, 0.6], a_au: [50, 200]}", ["inference.prior.q0 = [1.2, 0.6]", "below"]),
+    ("inference.prior", "{q0: [0.5, 1.5]}", ["inference.prior", "null, or a mapping with two ranges, q0 and a_au"]),
+    # numbers out of bounds
+    ("integration.dt_yr", "-0.05", ["integration.dt_yr = -0.05", "positive number (yr)"]),
+    ("integration.dt_yr", "0", ["integration.dt_yr = 0", "positive number (yr)"]),
+    ("integration.dt_yr", "0.03", ["integration.dt_yr = 0.03", "whole number of times", "50 yr"]),
+    ("integration.dt_yr", "60", ["integration.dt_yr = 60", "whole number of times", "50 yr"]),
+    ("integration.t_end_yr", ".nan", ["integration.t_end_yr = nan", "positive number (yr)"]),
+    ("integration.t_end_yr", ".inf", ["integration.t_end_yr = inf", "positive number (yr)"]),
+    ("integration.snapshots", "1", ["integration.snapshots = 1", "from 2 up"]),
+    ("cluster.n_stars", "4", ["cluster.n_stars = 4", "from 5 up"]),
+    ("cluster.n_stars", "-2.5", ["cluster.n_stars = -2.5", "whole number from 5 up"]),
+    ("cluster.n_stars", "100.0", ["cluster.n_stars = 100.0", "whole number from 5 up"]),
+    ("cluster.softening_au", "0", ["cluster.softening_au = 0", "positive number (AU)"]),
+    ("seed", "-1", ["seed = -1", "from 0 to 4294967295"]),
+    ("seed", "4294967296", ["seed = 4294967296", "from 0 to 4294967295"]),
+    ("design.train", "[]", ["design.train = []", "list of whole numbers"]),
+    ("design.train", "96", ["design.train = 96", "list of whole numbers"]),
+    ("design.train", "[96, 0]", ["design.train.1 = 0", "whole number from 1 to 100000"]),
+    ("design.train", "[100000, 1]", ["design.train = [100000, 1]", "at most 100000"]),
+    ("inference.target_accept", "1.0", ["inference.target_accept = 1.0", "between 0.5 and 1"]),
+    # text where a number belongs, and other wrong types
+    ("integration.max_energy_error", "1e-3", ["integration.max_energy_error = '1e-3'", "positive", "write 1.0e-3"]),
+    ("integration.dt_yr", "fast", ["integration.dt_yr = 'fast'", "positive number (yr)"]),
+    ("cluster", "3", ["cluster = 3", "mapping"]),
+    ("cluster.imf", "salpeter", ["cluster.imf = 'salpeter'", "equal or kroupa"]),
+    ("cluster.n_stars", "true", ["cluster.n_stars = True", "whole number"]),
+    ("integration.precision", "single", ["integration.precision = 'single'", "float64 or float32"]),
+    ("design.virial_convention", "T/|W|", ["design.virial_convention = 'T/|W|'", "K/|W| or 2K/|W|"]),
+    ("design.table", "3", ["design.table = 3", "CSV"]),
+    ("campaign", "../elsewhere", ["campaign = '../elsewhere'", "folder name"]),
+    ("likelihood", "gaussian", ["likelihood = 'gaussian'", "constant"]),
+]
+
+
+@pytest.mark.parametrize(("key", "text", "said"), WRONG, ids=[f"{key}={text}" for key, text, _ in WRONG])
+def test_a_mistake_is_one_line(config, schema, key, text, said):
+    """The value as YAML reads it; the one line holds the key, the value and what is allowed."""
+    put(config, key, yaml.safe_load(text))
+    lines = complaints(config, schema)
+    assert len(lines) == 1
+    for part in ["config: ", *said]:
+        assert part in lines[0]
+
+
+@pytest.mark.parametrize("key", ["cluster", "seed", "report", "observations"])
+def test_a_missing_section_is_named(config, schema, key):
+    """One line."""
+    del config[key]
+    assert complaints(config, schema) == [f"config: key {key} is missing"]
+
+
+def test_several_mistakes_are_several_lines(config, schema):
+    """One line each, all at once, so that a user mends them in one go."""
+    del config["cluster"]["imf"], config["cluster"]["n_stars"]
+    put(config, "integration.dt_yr", -1)
+    put(config, "design.tabel", None)
+    lines = complaints(config, schema)
+    assert len(lines) == 4
+    for part in ("cluster.imf is missing", "cluster.n_stars is missing", "integration.dt_yr", "design.tabel"):
+        assert sum(part in line for line in lines) == 1
+
+
+def test_a_kroupa_range_contains_its_break(config, schema):
+    """The two-part power law needs both parts; with equal masses the range is not used."""
+    put(config, "cluster.imf_mass_range_msun", [0.6, 10.0])
+    validate(config, schema)
+    put(config, "cluster.imf", "kroupa")
+    lines = complaints(config, schema)
+    assert len(lines) == 1
+    assert "cluster.imf_mass_range_msun = [0.6, 10.0]" in lines[0]
+    assert "0.5 Msun" in lines[0]
+
+
+@pytest.mark.parametrize(("key", "name"), [("design.table", "points.csv"), ("observations", "clusters.csv")])
+def test_tables_are_checked_before_anything_runs(config, schema, tmp_path, key, name):
+    """A bad table is a bad configuration."""
+    path = tmp_path / name
+    path.write_text("q0,a_au\n")
+    put(config, key, str(path))
+    lines = complaints(config, schema)
+    assert len(lines) == 1
+    assert name in lines[0]
+
+
+@pytest.mark.parametrize("key", ["design.box", "integration.t_end_yr"])
+def test_whole_numbers_are_numbers(config, schema, key):
+    """500 and 500.0, [50, 200] and [50.0, 200.0] are both fine."""
+    put(config, key, {"q0": [1, 2], "a_au": [50.0, 200]} if key == "design.box" else 500.0)
+    validate(config, schema)

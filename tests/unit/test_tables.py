@@ -1,0 +1,177 @@
+"""The user's own tables: design.table and observations. Every mistake is one line naming file, row and column."""
+
+import pytest
+
+from natal import campaign
+from natal.design import make_design
+from natal.errors import NatalError
+
+
+@pytest.fixture
+def table(tmp_path, config):
+    """Write a design table and return the configuration that uses it."""
+
+    def write(text, encoding="utf-8"):
+        path = tmp_path / "points.csv"
+        path.write_text(text, encoding=encoding)
+        config["design"]["table"] = str(path)
+        return config
+
+    return write
+
+
+@pytest.fixture
+def observations(tmp_path):
+    """Write a table of observations and return its path."""
+
+    def write(text, encoding="utf-8"):
+        path = tmp_path / "clusters.csv"
+        path.write_text(text, encoding=encoding)
+        return str(path)
+
+    return write
+
+
+def test_a_table_replaces_the_hypercube(table):
+    """Its rows are the points, in order, with their splits."""
+    design = make_design(table("q0,a_au,split\n0.6,100,train\n1.2,150.5,test\n"))
+    assert design.to_dict("list") == {
+        "point_id": [0, 1],
+        "block": ["table", "table"],
+        "split": ["train", "test"],
+        "q0": [0.6, 1.2],
+        "a_au": [100.0, 150.5],
+    }
+
+
+def test_a_table_may_leave_splits_out(table):
+    """Columns in any order; spaces, a byte-order mark and blank lines do no harm."""
+    config = table("\ufeffa_au, q0\n100, 0.6\n\n 150.5,1.2\n")
+    assert make_design(config)[["q0", "a_au"]].to_numpy().tolist() == [[0.6, 100.0], [1.2, 150.5]]
+    assert not campaign.has_splits(config)
+
+
+def test_splits_of_a_table_are_noticed(table, config):
+    """Training needs points in all three splits; a hypercube always has them."""
+    rows = "q0,a_au,split\n0.6,100,train\n0.7,100,validation\n"
+    assert campaign.has_splits(config)
+    assert not campaign.has_splits(table(rows))
+    assert campaign.has_splits(table(rows + "0.8,100,test\n"))
+
+
+def test_a_table_follows_the_virial_convention(table):
+    """With 2K/|W| a table's q0 = 1.2 is K/|W| = 0.6."""
+    config = table("q0,a_au\n1.2,100\n")
+    config["design"]["virial_convention"] = "2K/|W|"
+    assert make_design(config).q0.tolist() == [0.6]
+
+
+def test_a_design_file_is_a_valid_table(table, config):
+    """The design.csv of one campaign serves as the table of another."""
+    design = make_design(config)
+    again = make_design(table(design.to_csv(index=False)))
+    assert again[["split", "q0", "a_au"]].equals(design[["split", "q0", "a_au"]])
+
+
+def test_shards_of_a_table_partition_its_rows(table):
+    """Jobs of at most points_per_job rows; a recipe holds its own rows only."""
+    config = table("q0,a_au\n" + "".join(f"0.7,{a}\n" for a in range(100, 105)))
+    config["design"]["points_per_job"] = 2
+    shards = campaign.shards(config)
+    assert [shard.point_ids for shard in shards.values()] == [[0, 1], [2, 3], [4]]
+    assert campaign.shard_recipe(config, shards["table_002"]) == [(0.7, 104.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("q0,split\n0.6,train\n", ["column a_au is missing", "q0, a_au"]),
+        ("q0,a_au,qo\n0.6,100,3\n", ["column qo is not known", "q0, a_au", "split"]),
+        ("q0,a_au\n0.6,100\n0.7,hundred\n", ["row 2", "column a_au", "'hundred'", "number"]),
+        ("q0,a_au\n,100\n", ["row 1", "column q0", "''", "number"]),
+        ("q0,a_au\n0.6,nan\n", ["row 1", "column a_au", "'nan'", "finite"]),
+        ("q0,a_au\n0.6,inf\n", ["row 1", "column a_au", "'inf'", "finite"]),
+        ("q0,a_au\n0.6,100\n1.6,100\n", ["row 2", "column q0", "1.6", "design.box", "[0.5, 1.5]"]),
+        ("q0,a_au\n0.6,49.9\n", ["row 1", "column a_au", "49.9", "design.box", "[50, 200]"]),
+        ("q0,a_au,split\n0.6,100,training\n", ["row 1", "column split", "'training'", "train, validation, test"]),
+        ("q0,a_au\n0.6,100,3\n", ["row 1", "expected 2 values"]),
+        ("q0,a_au\n0.6,100\n0.7\n", ["row 2", "expected 2 values"]),
+        ("q0,a_au\n", ["no rows"]),
+        ("", ["column q0 is missing"]),
+    ],
+)
+def test_every_mistake_in_a_design_table_is_named(table, text, said):
+    """File, row, column, the offending text and what is allowed, in one line."""
+    config = table(text)
+    with pytest.raises(NatalError) as caught:
+        campaign.read_table(config)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ["points.csv", *said]:
+        assert part in message
+
+
+def test_a_box_is_quoted_in_the_users_convention(table):
+    """2K/|W| = 3.2 is out of [1, 3]; the message shows both as they were written."""
+    config = table("q0,a_au\n3.2,100\n")
+    config["design"] |= {"virial_convention": "2K/|W|", "box": {"q0": [1, 3], "a_au": [50, 200]}}
+    with pytest.raises(NatalError, match=r"row 1, column q0: 3\.2 is outside design\.box \(\[1, 3\]\)"):
+        campaign.read_table(config)
+
+
+def test_a_missing_file_is_named(config):
+    """The key and the file name."""
+    config["design"]["table"] = "nowhere/points.csv"
+    with pytest.raises(NatalError, match=r"design\.table: .*nowhere/points\.csv"):
+        campaign.read_table(config)
+    with pytest.raises(NatalError, match=r"observations: .*nowhere/clusters\.csv"):
+        campaign.read_observations("nowhere/clusters.csv")
+
+
+HEADER = "name,f_bound,sigma_v_kms,r_h_au"
+
+
+def test_observations_are_read(observations):
+    """Names and numbers; errors that are not given are zero."""
+    path = observations(f"{HEADER},f_bound_err,r_h_au_err\nA,0.8,4.5,450,0.03,\nB,1,7,200,0.1,20\n")
+    assert campaign.read_observations(path) == [
+        {"name": "A", "f_bound": 0.8, "sigma_v_kms": 4.5, "r_h_au": 450.0}
+        | {"f_bound_err": 0.03, "sigma_v_kms_err": 0.0, "r_h_au_err": 0.0},
+        {"name": "B", "f_bound": 1.0, "sigma_v_kms": 7.0, "r_h_au": 200.0}
+        | {"f_bound_err": 0.1, "sigma_v_kms_err": 0.0, "r_h_au_err": 20.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("name,f_bound,sigma_v_kms\nA,0.8,4.5\n", ["column r_h_au is missing", "sigma_v_kms_err"]),
+        (f"{HEADER},sigma_err\nA,0.8,4.5,450,1\n", ["column sigma_err is not known", "sigma_v_kms_err"]),
+        (f"{HEADER}\nA,0.8,4.5,450\nA,0.7,4.5,450\n", ["row 2", "column name", "'A'", "not unique"]),
+        (f"{HEADER}\n,0.8,4.5,450\n", ["row 1", "column name", "empty"]),
+        (f"{HEADER}\nA,80%,4.5,450\n", ["row 1", "column f_bound", "'80%'", "number"]),
+        (f"{HEADER}\nA,80,4.5,450\n", ["row 1", "column f_bound", "80", "at most 1"]),
+        (f"{HEADER}\nA,0,4.5,450\n", ["row 1", "column f_bound", "0", "above 0"]),
+        (f"{HEADER}\nA,0.8,-4.5,450\n", ["row 1", "column sigma_v_kms", "-4.5", "above 0"]),
+        (f"{HEADER}\nA,0.8,4.5,450\nB,0.8,4.5,0\n", ["row 2", "column r_h_au", "0", "above 0"]),
+        (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,-1\n", ["row 1", "column r_h_au_err", "-1", "negative"]),
+        (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,?\n", ["row 1", "column r_h_au_err", "'?'", "number"]),
+        (f"{HEADER}\nA,0.8,4.5\n", ["row 1", "expected 4 values"]),
+        (f"{HEADER}\n", ["no rows"]),
+    ],
+)
+def test_every_mistake_in_the_observations_is_named(observations, text, said):
+    """File, row, column, the offending text and what is allowed, in one line."""
+    path = observations(text)
+    with pytest.raises(NatalError) as caught:
+        campaign.read_observations(path)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ["clusters.csv", *said]:
+        assert part in message
+
+
+def test_a_table_in_another_encoding_is_refused_by_name(observations):
+    """A spreadsheet's Latin-1 export with an accent is no UTF-8: one line, not a traceback."""
+    with pytest.raises(NatalError, match=r"clusters\.csv.*UTF-8"):
+        campaign.read_observations(observations(f"{HEADER}\nPléiades,0.8,4.5,450\n", encoding="latin-1"))
