@@ -4,11 +4,16 @@ Forces (Plummer softening, Aarseth 1963): a_i = G sum_j m_j (x_j - x_i) / (|x_j 
 Positions and velocities have shape (3, batch, star), masses (batch, star).
 """
 
+from functools import partial
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from natal.units import G_AU3_PER_MSUN_YR2
+
+TILE = 16
+"""Sources that one kernel of the accelerator form handles at once."""
 
 Coordinates = Float[Array, "3 batch star"]
 Masses = Float[Array, "batch star"]
@@ -22,11 +27,21 @@ def softened_distance_squared(position_au: Coordinates, softening_au: float) -> 
 
 
 def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Softened accelerations in AU/yr^2.
+    """Softened accelerations in AU/yr^2, in the form that suits the processor the program is compiled for."""
+    return lax.platform_dependent(
+        position_au,
+        mass_msun,
+        cpu=partial(accelerations_by_product, softening_au=softening_au),
+        default=partial(accelerations_by_differences, softening_au=softening_au),
+    )
+
+
+def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
+    """Accelerations by a matrix product, the fastest form on a CPU.
 
     With w_ij = (r_ij^2 + eps^2)^(-3/2) the sum splits into sum_j w_ij m_j x_j - x_i sum_j w_ij m_j, one product
-    of a (4, star) and a (star, star) matrix, several times faster on a CPU than summing differences. The
-    difference of the two terms costs about |x| / |x_j - x_i| in relative rounding, harmless in float64.
+    of a (4, star) and a (star, star) matrix, several times faster than summing differences. The difference of the
+    two terms costs about |x| / |x_j - x_i| in relative rounding, harmless in float64.
     """
     r2 = softened_distance_squared(position_au, softening_au)
     weight = 1.0 / (r2 * jnp.sqrt(r2))
@@ -35,6 +50,35 @@ def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: flo
     # explicit precision: accelerators would otherwise multiply in reduced precision (TF32)
     sums = jnp.einsum("bkj,bji->bki", sources, weight, precision=lax.Precision.HIGHEST)
     return G_AU3_PER_MSUN_YR2 * jnp.stack([sums[:, k] - position_au[k] * sums[:, 3] for k in range(3)])
+
+
+def accelerations_by_differences(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
+    """Accelerations by summing differences over tiles of sources, the form for accelerators.
+
+    Each tile is one element-wise kernel that keeps its pairs in registers, so no array of pairs reaches the
+    device's memory (XLA would write one for a plain sum over pairs, and for a matrix product), no product runs in
+    reduced precision, and nothing cancels.
+    """
+    n_batch, n_stars = mass_msun.shape
+    n_tiles = -(-n_stars // TILE)
+    fill = ((0, 0), (0, n_tiles * TILE - n_stars))
+
+    def tiles(values: Float[Array, "batch star"]) -> Float[Array, "tile batch source"]:
+        # sources that fill up the last tile have no mass
+        return jnp.moveaxis(jnp.pad(values, fill).reshape(n_batch, n_tiles, TILE), 1, 0)
+
+    def add_tile(sums: tuple, sources: tuple) -> tuple[tuple, None]:
+        *places, mass = sources
+        for j in range(TILE):
+            differences = [place[:, j, None] - c for place, c in zip(places, position_au, strict=True)]
+            r2 = sum(d * d for d in differences) + softening_au**2
+            weight = mass[:, j, None] / (r2 * jnp.sqrt(r2))
+            sums = tuple(s + weight * d for s, d in zip(sums, differences, strict=True))
+        return sums, None
+
+    nothing = (jnp.zeros_like(mass_msun),) * 3
+    sums, _ = lax.scan(add_tile, nothing, (*(tiles(c) for c in position_au), tiles(mass_msun)))
+    return G_AU3_PER_MSUN_YR2 * jnp.stack(sums)
 
 
 def pair_potential(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Pairs:

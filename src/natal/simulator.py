@@ -16,6 +16,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from natal.cost import batch_size, devices_that_fit
 from natal.errors import NatalError
 from natal.gravity import kinetic_energy, potential_energy
 from natal.keys import realization_key
@@ -26,12 +27,6 @@ from natal.summaries import Summaries, summarise
 
 # LLVM holds AVX-512 code to 256-bit vectors unless told otherwise; square roots and divisions gain most from 512
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
-
-CPU_PAIRS_PER_BATCH = 80_000
-"""Pair weights of a batch on a CPU: 640 kB in float64, to stay in a core's second-level cache."""
-
-GPU_PAIRS_PER_BATCH = 2**26
-"""Pair weights of a batch on an accelerator: 512 MiB in float64, enough clusters to fill it."""
 
 
 @dataclass(frozen=True)
@@ -137,12 +132,6 @@ class _BatchResult(NamedTuple):
     summaries: Summaries  # each (batch, time)
 
 
-def batch_size(n_stars: int, platform: str) -> int:
-    """Clusters that one device integrates together."""
-    pairs = CPU_PAIRS_PER_BATCH if platform == "cpu" else GPU_PAIRS_PER_BATCH
-    return max(1, pairs // n_stars**2)
-
-
 def _simulate_batch(
     seed_key: jax.Array,
     point_id: jax.Array,
@@ -204,13 +193,14 @@ def simulate_clusters(
     cluster: ClusterModel | None = None,
     integration: Integration | None = None,
     devices: list[jax.Device] | None = None,
+    max_memory_gb: float | None = None,
 ) -> SimulatedClusters:
     """Simulate one cluster for each entry of `q0` and `a_au`, shape (cluster,) each (or scalars for one).
 
     `q0` is K/|W| at the start (0.5 is equilibrium), `a_au` the Plummer scale radius. The random stars of a run
     follow from (`seed`, `point_id`, `realization`) alone; by default point_id counts the runs and realization
-    is 0. Work is spread over `devices` (default: all local ones). Raises `NatalError` if the time step does not
-    fit the snapshot times.
+    is 0. Work is spread over `devices` (default: all local ones), on a CPU over as few of them as fit into
+    `max_memory_gb`. Raises `NatalError` if the time step does not fit the snapshot times, or the runs the memory.
 
     >>> run = simulate_clusters([0.5], [100.0], integration=Integration(t_end_yr=10.0))
     >>> run.position_au.shape
@@ -225,7 +215,11 @@ def simulate_clusters(
     devices = devices or jax.local_devices()
     dtype = np.dtype(integration.precision)
 
-    per_device = batch_size(cluster.n_stars, devices[0].platform)
+    on_cpu = devices[0].platform == "cpu"
+    if on_cpu and max_memory_gb is not None:
+        shape = (n, cluster.n_stars, integration.snapshots, len(devices), dtype.itemsize)
+        devices = devices[: devices_that_fit(*shape, max_memory_gb)]
+    per_device = batch_size(cluster.n_stars, on_cpu=on_cpu)
     per_call = per_device * len(devices)
     inputs = (point_id.astype(np.uint32), realization.astype(np.uint32), q0.astype(dtype), a_au.astype(dtype))
 

@@ -42,7 +42,7 @@ def test_the_schema_file_is_read(schema, request):
 WRONG = [
     # unknown keys, with a suggestion
     ("sed", "1", ["unknown key sed", "did you mean seed?", "allowed:", "campaign"]),
-    ("integration.dt", "0.1", ["unknown key integration.dt", "did you mean dt_yr?", "allowed:", "t_end_yr"]),
+    ("integration.dt_year", "0.1", ["unknown key integration.dt_year", "did you mean dt_yr?", "allowed:", "t_end_yr"]),
     ("design.box.a", "[50, 200]", ["unknown key design.box.a", "allowed: q0, a_au"]),
     # wrong ranges
     ("design.box.q0", "[1.5, 0.5]", ["design.box.q0 = [1.5, 0.5]", "first value must be below the second"]),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from natal import campaign
 from natal.config import load_schema, validate
+from natal.cost import memory_bytes
 from natal.digest import stage_digest
 from natal.errors import NatalError
 

@@ -16,6 +16,12 @@ def shard_digest(wildcards):
     )
 
 
+def shard_memory_mb(wildcards, threads, attempt):
+    runs = SHARDS[wildcards.shard].n_points * config["design"]["realizations"]
+    needed = memory_bytes(runs, config["cluster"]["n_stars"], config["integration"]["snapshots"], threads)
+    return round(1.3 * needed / 1e6) * attempt
+
+
 rule simulate:
     output:
         RESULTS / "simulations" / "{shard}.h5",
@@ -30,7 +36,7 @@ rule simulate:
     # side by side where there are shards enough for all cores, else each on several
     threads: max(1, (workflow.cores or 1) // len(SHARDS))
     resources:
-        mem_mb=4000,
+        mem_mb=shard_memory_mb,
         runtime=60,
     message:
         "Simulate {wildcards.shard}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from natal import device
+from natal.cost import interactions
 from natal.design import make_design
 from natal.jobs import job
 from natal.simulator import ClusterModel, Integration, simulate_clusters
@@ -35,17 +36,18 @@ with job(snakemake.log[0]) as log:
         seed=config["seed"],
         cluster=cluster,
         integration=integration,
+        max_memory_gb=config["resources"]["max_memory_gb"],
     )
     check_runs(runs, points, n_realizations, integration.max_energy_error)
 
-    interactions = n_runs * integration.n_steps * cluster.n_stars**2
+    work = interactions(n_runs, cluster.n_stars, integration.n_steps)
     attributes = {
         "digest": snakemake.params.digest,
         "config": json.dumps({key: config[key] for key in ("campaign", "seed", "cluster", "integration", "design")}),
         "units": "AU, Msun, yr; G = 4 pi^2",
         "device": device.describe(),
         "threads": snakemake.threads,
-        "interactions": float(interactions),
+        "interactions": work,
         "compile_time_s": runs.timing_s["compile"],
         "integrate_time_s": runs.timing_s["integrate"],
         "wall_time_s": time.perf_counter() - started,
@@ -55,6 +57,6 @@ with job(snakemake.log[0]) as log:
         "compiled in %.1f s, integrated in %.1f s (%.2f Gint/s), largest energy error %.2g",
         runs.timing_s["compile"],
         runs.timing_s["integrate"],
-        interactions / runs.timing_s["integrate"] / 1e9,
+        work / runs.timing_s["integrate"] / 1e9,
         runs.energy_error.max(),
     )

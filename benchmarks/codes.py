@@ -1,0 +1,137 @@
+"""The codes that are compared: each runs `steps` leapfrog steps of a batch of clusters on all cores given.
+
+A runner is prepared once (compilation, start-up) and then returns the wall seconds of a call.
+"""
+
+import ctypes
+import multiprocessing
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, PartitionSpec
+
+from natal import leapfrog
+from natal.cost import batch_size
+from natal.simulator import COMPILER_OPTIONS
+
+Runner = Callable[[], float]
+
+SOFTENING_AU = 2.0
+DT_YR = 0.05
+
+
+def spread(batch: int, parts: int) -> list[int]:
+    """Cut a batch into nearly equal parts, leaving out empty ones."""
+    return [size for k in range(parts) if (size := (batch + k) // parts)]
+
+
+def stars(n: int, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions (AU) and velocities (AU/yr), shape (3, batch, n), and masses (batch, n) of cluster-like systems."""
+    rng = np.random.default_rng(seed)
+    return rng.normal(size=(3, batch, n)) * 100.0, rng.normal(size=(3, batch, n)), np.ones((batch, n))
+
+
+def natal(n: int, batch: int, steps: int, cores: int, precision: str = "float64") -> Runner:
+    """natal's integrator as the simulate job runs it: one device a core, batches of the size it would choose."""
+    with jax.enable_x64(precision == "float64"):
+        devices = jax.local_devices()[:cores]
+        per_call = len(devices) * min(batch_size(n, on_cpu=True), -(-batch // len(devices)))
+        mesh = Mesh(np.array(devices), ("device",))
+        split = PartitionSpec(None, "device")
+        integrate = partial(
+            leapfrog.integrate, dt_yr=DT_YR, steps_per_snapshot=steps, n_snapshots=2, softening_au=SOFTENING_AU
+        )
+        program = jax.shard_map(
+            integrate,
+            mesh=mesh,
+            in_specs=(split, split, PartitionSpec("device")),
+            out_specs=PartitionSpec(None, None, "device"),
+            check_vma=False,
+        )
+        arrays = [jnp.asarray(a, precision) for a in stars(n, per_call)]
+        run = jax.jit(program, compiler_options=COMPILER_OPTIONS).lower(*arrays).compile()
+
+    def timed() -> float:
+        started = time.perf_counter()
+        for _ in range(-(-batch // per_call)):
+            jax.block_until_ready(run(*arrays))
+        # the last call may hold clusters that nobody asked for
+        return (time.perf_counter() - started) * batch / (per_call * -(-batch // per_call))
+
+    return timed
+
+
+def c_loop(n: int, batch: int, steps: int, cores: int) -> Runner:
+    """The C loop of direct_sum.c, one thread a core."""
+    library = _compile_c()
+
+    def run(size: int) -> None:
+        position, velocity, mass = stars(n, size)
+        rows = [*position, *velocity, *np.zeros_like(position), mass]
+        state = np.ascontiguousarray(np.stack(rows, axis=1))
+        pointer = state.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+        library.leapfrog(pointer, size, n, steps, ctypes.c_double(1e-3), ctypes.c_double(SOFTENING_AU**2))
+
+    def timed() -> float:
+        with ThreadPoolExecutor(cores) as pool:
+            started = time.perf_counter()
+            list(pool.map(run, spread(batch, cores)))
+            return time.perf_counter() - started
+
+    return timed
+
+
+def _compile_c() -> ctypes.CDLL:
+    target = Path(tempfile.mkdtemp()) / "direct_sum.so"
+    source = Path(__file__).with_name("direct_sum.c")
+    options = ["-O3", "-march=native", "-mprefer-vector-width=512", "-ffast-math", "-shared", "-fPIC"]
+    subprocess.run(["cc", *options, str(source), "-o", str(target), "-lm"], check=True)
+    return ctypes.CDLL(str(target))
+
+
+class Rebound:
+    """REBOUND's leapfrog with direct summation, one process a core, kept for all calls."""
+
+    def __init__(self, cores: int) -> None:
+        self.cores = cores
+        self.pool = ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn"))
+        list(self.pool.map(_rebound, [(8, 1, 1)] * cores))
+
+    def runner(self, n: int, batch: int, steps: int) -> Runner:
+        """Times `batch` systems of n stars over all processes."""
+
+        def timed() -> float:
+            started = time.perf_counter()
+            list(self.pool.map(_rebound, [(n, size, steps) for size in spread(batch, self.cores)]))
+            return time.perf_counter() - started
+
+        return timed
+
+    def close(self) -> None:
+        self.pool.shutdown()
+
+
+def _rebound(task: tuple[int, int, int]) -> None:
+    import rebound
+
+    n, batch, steps = task
+    position, velocity, mass = stars(n, batch)
+    for k in range(batch):
+        simulation = rebound.Simulation()
+        simulation.G = 4 * np.pi**2
+        simulation.integrator = "leapfrog"
+        simulation.softening = SOFTENING_AU
+        simulation.dt = DT_YR
+        for i in range(n):
+            x, y, z = position[:, k, i]
+            vx, vy, vz = velocity[:, k, i]
+            simulation.add(m=mass[k, i], x=x, y=y, z=z, vx=vx, vy=vy, vz=vz)
+        simulation.steps(steps)

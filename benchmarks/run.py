@@ -1,0 +1,129 @@
+"""Throughput of natal's integrator against a C loop and REBOUND, and cost against time; `make bench`.
+
+Writes CSV files and a figure to benchmarks/results/. Codes take turns within every round, and ratios are medians over
+rounds, since machines are shared and noisy.
+"""
+
+import argparse
+import os
+import platform
+import time
+from pathlib import Path
+
+os.environ.setdefault("NPROC", str(len(os.sched_getaffinity(0))))
+
+import codes
+import jax
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from natal.simulator import ClusterModel, Integration, simulate_clusters
+
+RESULTS = Path(__file__).with_name("results")
+SIZES = (50, 100, 256, 512, 1024, 2048, 4096)
+BATCHES = (16, 64, 256)
+ROUNDS = 5
+TARGET_INTERACTIONS = 1.0e9
+COLOURS = {"natal float64": "#0072B2", "natal float32": "#56B4E9", "C loop": "#000000", "REBOUND": "#D55E00"}
+
+
+def measure_throughput(sizes: tuple[int, ...], batches: tuple[int, ...], rounds: int, cores: int) -> pd.DataFrame:
+    """Gint/s (1e9 pair interactions a second, all N^2 counted) of every code, by N, batch and round."""
+    rebound = codes.Rebound(cores)
+    rows = []
+    for n in sizes:
+        for batch in batches:
+            steps = max(2, round(TARGET_INTERACTIONS / (batch * n**2)))
+            # REBOUND is slower and adds its particles one by one: fewer systems, more steps
+            few = 2 * cores
+            rebound_steps = max(2, round(0.3 * TARGET_INTERACTIONS / (few * n**2)))
+            runners = {
+                "natal float64": (codes.natal(n, batch, steps, cores), batch, steps),
+                "natal float32": (codes.natal(n, batch, steps, cores, "float32"), batch, steps),
+                "C loop": (codes.c_loop(n, batch, steps, cores), batch, steps),
+                "REBOUND": (rebound.runner(n, few, rebound_steps), few, rebound_steps),
+            }
+            for timed, _, _ in runners.values():
+                timed()
+            for turn in range(rounds):
+                for name, (timed, systems, n_steps) in runners.items():
+                    rate = systems * n**2 * n_steps / timed() / 1e9
+                    rows.append({"n_stars": n, "batch": batch, "round": turn, "code": name, "gint_per_s": rate})
+            latest = pd.DataFrame(rows).query("n_stars == @n and batch == @batch").groupby("code").gint_per_s.median()
+            print(f"N = {n}, batch {batch}: " + ", ".join(f"{k} {v:.2f}" for k, v in latest.items()), flush=True)
+    rebound.close()
+    return pd.DataFrame(rows)
+
+
+def ratios(throughput: pd.DataFrame) -> pd.DataFrame:
+    """Median over rounds of natal's float64 throughput over each other code's, by N and batch."""
+    wide = throughput.pivot_table(index=["n_stars", "batch", "round"], columns="code", values="gint_per_s")
+    others = [name for name in wide if name != "natal float64"]
+    found = pd.DataFrame({f"natal float64 / {name}": wide["natal float64"] / wide[name] for name in others})
+    return found.groupby(["n_stars", "batch"]).median().reset_index()
+
+
+def measure_time_scaling(ends_yr: tuple[float, ...]) -> pd.DataFrame:
+    """Seconds of `simulate_clusters` for 64 clusters of 100 stars against the length of the run."""
+    rows = []
+    for t_end in ends_yr:
+        integration = Integration(t_end_yr=t_end)
+        run = simulate_clusters(np.full(64, 0.9), np.full(64, 100.0), integration=integration)
+        seconds = run.timing_s["integrate"]
+        rate = 64 * integration.n_steps * ClusterModel().n_stars ** 2 / seconds / 1e9
+        rows.append({"t_end_yr": t_end, "steps": integration.n_steps, "seconds": seconds, "gint_per_s": rate})
+        print(f"T = {t_end:g} yr: {seconds:.2f} s, {rate:.2f} Gint/s", flush=True)
+    return pd.DataFrame(rows)
+
+
+def draw(throughput: pd.DataFrame, scaling: pd.DataFrame) -> Figure:
+    """Throughput against N (medians; one marker a batch size) and cost against T."""
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    median = throughput.groupby(["code", "batch", "n_stars"]).gint_per_s.median().reset_index()
+    for (name, batch), part in median.groupby(["code", "batch"]):
+        marker = {16: "o", 64: "s", 256: "^"}.get(batch, "d")
+        label = f"{name}, batch {batch}" if name != "REBOUND" else (name if batch == median.batch.min() else None)
+        left.plot(part.n_stars, part.gint_per_s, marker=marker, color=COLOURS[name], lw=1, label=label)
+    left.set(xscale="log", yscale="log", xlabel="stars N", ylabel="throughput [Gint/s]")
+    left.legend(fontsize=7, frameon=False, ncols=2)
+    right.plot(scaling.t_end_yr, scaling.seconds, "o-", color=COLOURS["natal float64"])
+    right.plot(scaling.t_end_yr, scaling.seconds.iloc[-1] * scaling.t_end_yr / scaling.t_end_yr.iloc[-1], "k--", lw=1)
+    right.set(xscale="log", yscale="log", xlabel="length of the run T [yr]", ylabel="64 clusters of 100 stars [s]")
+    return figure
+
+
+def processor() -> str:
+    """The processor's name."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="two sizes, two rounds")
+    short = parser.parse_args().short
+    cores = len(os.sched_getaffinity(0))
+    jax.config.update("jax_num_cpu_devices", cores)
+    started = time.perf_counter()
+    sizes, batches, rounds = ((100, 256), (16, 64), 2) if short else (SIZES, BATCHES, ROUNDS)
+    throughput = measure_throughput(sizes, batches, rounds, cores)
+    scaling = measure_time_scaling((5.0, 50.0) if short else (5.0, 25.0, 50.0, 125.0, 250.0, 500.0))
+    found = ratios(throughput)
+    print(found.round(2).to_string(index=False))
+    if short:
+        return
+    RESULTS.mkdir(exist_ok=True)
+    throughput.round(4).to_csv(RESULTS / "throughput.csv", index=False)
+    found.round(3).to_csv(RESULTS / "ratios.csv", index=False)
+    scaling.round(4).to_csv(RESULTS / "time_scaling.csv", index=False)
+    draw(throughput, scaling).savefig(RESULTS / "throughput.png", dpi=130)
+    machine = f"{processor()}, {cores} cores, jax {jax.__version__}, Python {platform.python_version()}"
+    (RESULTS / "machine.txt").write_text(machine + "\n")
+    print(f"{machine}; {time.perf_counter() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

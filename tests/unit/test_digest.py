@@ -1,0 +1,155 @@
+"""A stage is stale exactly if its settings or the code it uses have changed."""
+
+import pytest
+
+from natal import digest
+
+SCRIPT = '''"""Simulate."""
+from natal import plummer
+from natal.store import write
+
+# run it
+write(plummer.sample(3))
+'''
+
+MODULES = {
+    "__init__": '"""The package."""\n',
+    "plummer": '"""Spheres."""\nfrom natal.units import G\n\n\ndef sample(n):\n    """Draw."""\n    return n * G\n',
+    "units": '"""Units."""\n\nG = 39.5  # AU^3/Msun/yr^2\n',
+    "store": '"""Files."""\n\n\nclass Store:\n    """One file."""\n\n    size = 1\n\n\ndef write(x):\n    print(x)\n',
+    "figures": '"""Plots."""\nimport natal.units\n\nCOLOUR = "blue"\n',
+}
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A small package and script, and a function that digests the script's code anew."""
+    folder = tmp_path / "natal"
+    folder.mkdir()
+    for name, text in MODULES.items():
+        (folder / f"{name}.py").write_text(text)
+    script = tmp_path / "simulate.py"
+    script.write_text(SCRIPT)
+    monkeypatch.setattr(digest, "PACKAGE_FOLDER", folder)
+
+    def digest_now(settings=None):
+        for function in (digest.code_digest, digest._imported_modules, digest._normalised):
+            function.cache_clear()
+        return digest.stage_digest(script, settings)
+
+    yield tmp_path, digest_now
+    digest_now()  # forget the files of this test
+
+
+def edit(path, old, new):
+    """Replace text in a file, which must hold it."""
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("simulate.py", "# run it\n", "# run it, and write what comes out\n"),
+        ("simulate.py", '"""Simulate."""', '"""Simulate a shard."""'),
+        ("simulate.py", "write(plummer.sample(3))", "write(\n    plummer.sample( 3 )\n)"),
+        ("natal/plummer.py", '    """Draw."""\n', ""),
+        ("natal/plummer.py", "\n\n\ndef", "\n\ndef"),
+        ("natal/units.py", "  # AU^3/Msun/yr^2", "  # AU^3 Msun^-1 yr^-2"),
+        ("natal/units.py", "39.5", "39.50"),
+        ("natal/store.py", '    """One file."""\n', '    """One HDF5 file."""\n'),
+        ("natal/store.py", "size = 1\n", 'size = 1\n    """Of the file."""\n'),
+    ],
+)
+def test_what_only_people_read_does_not_count(project, file, old, new):
+    """Comments, docstrings and formatting, in the script and in what it imports."""
+    folder, digest_now = project
+    before = digest_now()
+    edit(folder / file, old, new)
+    assert digest_now() == before
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new"),
+    [
+        ("simulate.py", "sample(3)", "sample(4)"),
+        ("simulate.py", "write(plummer", "print(plummer"),
+        ("natal/plummer.py", "n * G", "G * n"),
+        ("natal/store.py", "size = 1", "size = 2"),
+        ("natal/store.py", "def write(x)", "def write(x, mode=None)"),
+        ("natal/units.py", "39.5", "39.6"),  # two imports away
+        ("natal/__init__.py", '"""The package."""\n', "VERSION = 2\n"),
+    ],
+)
+def test_changed_code_counts(project, file, old, new):
+    """A constant, a call, a signature: in the script, in a module it imports, or behind that one."""
+    folder, digest_now = project
+    before = digest_now()
+    edit(folder / file, old, new)
+    assert digest_now() != before
+
+
+def test_text_that_code_uses_counts(project):
+    """A string that is assigned or passed is no docstring."""
+    folder, digest_now = project
+    edit(folder / "natal" / "store.py", "print(x)", 'print(x, "AU")')
+    before = digest_now()
+    edit(folder / "natal" / "store.py", '"AU"', '"pc"')
+    assert digest_now() != before
+
+
+def test_a_module_that_is_not_imported_does_not_count(project):
+    """Figures may change without a new simulation."""
+    folder, digest_now = project
+    before = digest_now()
+    edit(folder / "natal" / "figures.py", "blue", "red")
+    (folder / "natal" / "nuts.py").write_text("STEPS = 3\n")
+    assert digest_now() == before
+
+
+@pytest.mark.parametrize(
+    "line", ["import natal.figures", "from natal import figures", "from natal.figures import COLOUR"]
+)
+def test_every_way_to_import_is_followed(project, line):
+    """At the top or inside a function."""
+    folder, digest_now = project
+    edit(folder / "natal" / "units.py", "G = 39.5", f"G = 39.5\n\n\ndef later():\n    {line}")
+    before = digest_now()
+    edit(folder / "natal" / "figures.py", "blue", "red")
+    assert digest_now() != before
+
+
+def test_modules_may_import_each_other(project):
+    """A circle of imports ends."""
+    folder, digest_now = project
+    edit(folder / "natal" / "units.py", "G = 39.5", "import natal.plummer\n\nG = 39.5")
+    before = digest_now()
+    edit(folder / "natal" / "plummer.py", "n * G", "n + G")
+    assert digest_now() != before
+
+
+def test_settings_count_but_not_their_order(project):
+    """Any changed, added or renamed value; the order of keys is no setting."""
+    _, digest_now = project
+    settings = {"seed": 1, "cluster": {"n_stars": 100, "imf": "equal"}, "train": [96]}
+    same = {"cluster": {"imf": "equal", "n_stars": 100}, "train": (96,), "seed": 1}
+    assert digest_now(settings) == digest_now(same)
+    others = [
+        settings | {"seed": 2},
+        settings | {"train": [96, 1]},
+        settings | {"cluster": {"n_stars": 100, "imf": "kroupa"}},
+        settings | {"new": None},
+        {"seed": [96], "cluster": settings["cluster"], "train": 1},  # the same values under exchanged names
+    ]
+    assert len({digest_now(other) for other in [settings, *others]}) == 1 + len(others)
+
+
+def test_a_checkout_elsewhere_has_the_same_digest(project, tmp_path_factory, monkeypatch):
+    """Paths and modification times do not count."""
+    folder, digest_now = project
+    before = digest_now()
+    other = tmp_path_factory.mktemp("elsewhere")
+    (folder / "natal").rename(other / "natal")
+    monkeypatch.setattr(digest, "PACKAGE_FOLDER", other / "natal")
+    assert digest_now() == before
