@@ -14,7 +14,8 @@ from typing import Any
 from natal.errors import NatalError
 
 SPLITS = ("train", "validation", "test")
-POINT_ID_OFFSET = {"train": 0, "validation": 100_000, "test": 200_000}
+MAX_POINTS_PER_SPLIT = 100_000
+POINT_ID_OFFSET = {split: k * MAX_POINTS_PER_SPLIT for k, split in enumerate(SPLITS)}
 
 # Kroupa (2001): where the slope of the mass function changes
 KROUPA_BREAK_MSUN = 0.5
@@ -172,23 +173,26 @@ def _csv_rows(
     """Yield (row number, row) of a CSV file with a header, counting the first data row as 1."""
     if not Path(path).is_file():
         raise NatalError(f"{key}: there is no file {path}")
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file, skipinitialspace=True)
-        columns = reader.fieldnames or []
-        known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
-        for column in required:
-            if column not in columns:
-                raise NatalError(f"{path}: column {column} is missing ({known})")
-        for column in columns:
-            if column not in (*required, *optional):
-                raise NatalError(f"{path}: column {column} is not known ({known})")
-        number = 0
-        for number, row in enumerate(reader, start=1):
-            if None in row or None in row.values():
-                raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
-            yield number, {column: value.strip() for column, value in row.items()}
-        if number == 0:
-            raise NatalError(f"{path}: the table has no rows")
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise NatalError(f"{path} is not a CSV file in UTF-8 ({error.reason})") from error
+    reader = csv.DictReader(lines, skipinitialspace=True)
+    columns = reader.fieldnames or []
+    known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
+    for column in required:
+        if column not in columns:
+            raise NatalError(f"{path}: column {column} is missing ({known})")
+    for column in columns:
+        if column not in (*required, *optional):
+            raise NatalError(f"{path}: column {column} is not known ({known})")
+    number = 0
+    for number, row in enumerate(reader, start=1):
+        if None in row or None in row.values():
+            raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
+        yield number, {column: value.strip() for column, value in row.items()}
+    if number == 0:
+        raise NatalError(f"{path}: the table has no rows")
 
 
 def _number(path: str, row_number: int, column: str, text: str) -> float:

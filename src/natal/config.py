@@ -1,11 +1,12 @@
 """Checks a campaign's configuration before anything runs, with one line for each mistake."""
 
 import difflib
+import math
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
 from jsonschema.exceptions import ValidationError
 
 from natal import campaign
@@ -14,15 +15,35 @@ from natal.errors import NatalError
 Config = dict[str, Any]
 
 
+def _is_integer(_: Any, value: Any) -> bool:
+    # JSON takes 100.0 for an integer, Python's range() does not
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_finite_number(_: Any, value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+CheckedValidator = validators.extend(
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer).redefine(
+        "number", _is_finite_number
+    ),
+)
+
+
 def validate(config: Config, schema: dict[str, Any]) -> None:
     """Check `config` against its JSON schema, then what a schema cannot say.
 
     Raises `NatalError` with one line for each mistake: the key, its value and what is allowed.
     """
-    errors = sorted(Draft202012Validator(schema).iter_errors(config), key=lambda e: [str(p) for p in e.absolute_path])
-    lines = [line for error in errors for line in _describe(error)]
+    found: dict[str, ValidationError] = {}
+    for error in CheckedValidator(schema).iter_errors(config):
+        # one line a key, however many rules it breaks
+        found.setdefault(error.json_path, error)
+    lines = [line for path in sorted(found) for line in _describe(found[path])]
     if not lines:
-        lines = [*_ranges(config), *_time_steps(config), *_masses(config)]
+        lines = [*_ranges(config), *_time_steps(config), *_masses(config), *_sizes(config)]
     if lines:
         raise NatalError("\n".join(f"config: {line}" for line in lines))
     if config["design"]["table"]:
@@ -99,6 +120,15 @@ def _masses(config: Config) -> list[str]:
     return [
         f"cluster.imf_mass_range_msun = [{low}, {high}] is not allowed: the range of a Kroupa mass function must "
         f"contain its break at {campaign.KROUPA_BREAK_MSUN} Msun"
+    ]
+
+
+def _sizes(config: Config) -> list[str]:
+    largest = campaign.MAX_POINTS_PER_SPLIT
+    return [
+        f"design.{split} = {config['design'][split]} is not allowed: at most {largest} points in all"
+        for split in campaign.SPLITS
+        if sum(config["design"][split]) > largest
     ]
 
 

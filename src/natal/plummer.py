@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from natal.campaign import KROUPA_BREAK_MSUN
 from natal.gravity import kinetic_energy, potential_energy
@@ -109,7 +109,7 @@ def scale_to_virial_ratio(
 
 
 def initial_conditions(
-    keys: PRNGKeyArray,
+    keys: Key[Array, " batch"],
     q0: Float[Array, " batch"],
     a_au: Float[Array, " batch"],
     *,

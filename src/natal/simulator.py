@@ -6,6 +6,7 @@ so a realization's result does not depend on which others share its job, nor on 
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -27,6 +28,9 @@ from natal.summaries import Summaries, summarise
 
 # LLVM holds AVX-512 code to 256-bit vectors unless told otherwise; square roots and divisions gain most from 512
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+
+
+Values = np.ndarray | Sequence[float] | Sequence[int] | float
 
 
 @dataclass(frozen=True)
@@ -184,18 +188,18 @@ def _simulate_batch(
 
 
 def simulate_clusters(
-    q0: np.ndarray,
-    a_au: np.ndarray,
+    q0: Values,
+    a_au: Values,
     *,
-    point_id: np.ndarray | None = None,
-    realization: np.ndarray | None = None,
+    point_id: Values | None = None,
+    realization: Values | None = None,
     seed: int = 0,
     cluster: ClusterModel | None = None,
     integration: Integration | None = None,
     devices: list[jax.Device] | None = None,
     max_memory_gb: float | None = None,
 ) -> SimulatedClusters:
-    """Simulate one cluster for each entry of `q0` and `a_au`, shape (cluster,) each (or scalars for one).
+    """Simulate one cluster for each entry of `q0` and `a_au`, shape (cluster,) each or scalars.
 
     `q0` is K/|W| at the start (0.5 is equilibrium), `a_au` the Plummer scale radius. The random stars of a run
     follow from (`seed`, `point_id`, `realization`) alone; by default point_id counts the runs and realization
@@ -208,10 +212,10 @@ def simulate_clusters(
     """
     cluster = cluster or ClusterModel()
     integration = integration or Integration()
-    q0, a_au = np.atleast_1d(q0), np.atleast_1d(a_au)
-    n = len(q0)
-    point_id = np.arange(n) if point_id is None else np.asarray(point_id)
-    realization = np.zeros(n, dtype=int) if realization is None else np.asarray(realization)
+    q0_values, a_values = np.broadcast_arrays(np.atleast_1d(q0), np.atleast_1d(a_au))
+    n = len(q0_values)
+    ids = [np.arange(n) if point_id is None else np.asarray(point_id)]
+    ids.append(np.zeros(n, dtype=int) if realization is None else np.asarray(realization))
     devices = devices or jax.local_devices()
     dtype = np.dtype(integration.precision)
 
@@ -221,7 +225,7 @@ def simulate_clusters(
         devices = devices[: devices_that_fit(*shape, max_memory_gb)]
     per_device = batch_size(cluster.n_stars, on_cpu=on_cpu)
     per_call = per_device * len(devices)
-    inputs = (point_id.astype(np.uint32), realization.astype(np.uint32), q0.astype(dtype), a_au.astype(dtype))
+    inputs = (*(i.astype(np.uint32) for i in ids), q0_values.astype(dtype), a_values.astype(dtype))
 
     with jax.enable_x64(integration.precision == "float64"):
         started = time.perf_counter()

@@ -23,7 +23,7 @@ def test_single_precision_is_as_good_as_its_rounding():
     """In float32, as used, means and variances miss 0 and 1 by rounding only."""
     train = make_runs("train", 50, 8, seed=1)
     normaliser = fit_normaliser(train)
-    for values in (normaliser.normalise_x(train.x), normaliser.normalise_y(train.y)):
+    for values in (normaliser.normalise_x(jnp.asarray(train.x)), normaliser.normalise_y(jnp.asarray(train.y))):
         assert values.dtype == jnp.float32
         # float32 carries 6e-8 of values up to about 5 standard deviations from zero; mean and scale both round
         np.testing.assert_allclose(np.asarray(values, float).mean(0), 0.0, atol=1e-6)

@@ -1,0 +1,162 @@
+"""The numbers a campaign reports, each against its definition; a network that loses is called so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from closed_form import OFFSET, SIGMA, linear_mean
+
+from natal.baselines import fit_baselines
+from natal.dataset import Runs
+from natal.evaluation import evaluate, root_mean_square, simulation_report, speed_report
+
+OUTPUTS = ("f_bound", "sigma_v_kms", "r_h_au")
+
+
+@pytest.fixture(scope="module")
+def baselines(runs):
+    """Baselines of the linear simulator: the linear one has the right form."""
+    return fit_baselines(runs.train)
+
+
+def by_output(values):
+    """Numbers by the name of their output."""
+    return pytest.approx(dict(zip(OUTPUTS, values, strict=True)), rel=1e-12)
+
+
+def test_root_mean_square_by_hand():
+    """Over rows, each output by itself."""
+    assert root_mean_square(np.array([[3.0, 1.0, 0.0], [-4.0, 1.0, 2.0]])) == by_output(
+        [np.sqrt(12.5), 1.0, np.sqrt(2.0)]
+    )
+
+
+def test_every_error_by_hand():
+    """Two points of two runs, one prediction off by a known amount."""
+    x = np.array([[0.6, 80.0], [0.6, 80.0], [1.2, 150.0], [1.2, 150.0], [1.4, 60.0]])
+    y = np.array([[0.9, 6.0, 200.0], [0.7, 8.0, 240.0], [0.4, 3.0, 500.0], [0.2, 5.0, 700.0], [0.1, 1.0, 900.0]])
+    test = Runs("test", x, y, np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 0]), 1)
+    prediction = np.array([0.5, 6.0, 400.0])
+    found = evaluate(lambda x: np.tile(prediction, (len(x), 1)), {"linear": lambda x: np.zeros((len(x), 3))}, test)
+    emulator = found["emulator"]
+    assert (emulator["n_test_points"], emulator["n_test_runs"]) == (2, 5)
+    assert emulator["rmse"] == by_output(np.sqrt(((prediction - y) ** 2).mean(0)))
+    # the lone survivor of the third point has no replicate mean
+    means = np.array([[0.8, 7.0, 220.0], [0.3, 4.0, 600.0]])
+    assert emulator["rmse_mean"] == by_output(np.sqrt(((prediction - means) ** 2).mean(0)))
+    assert emulator["bias"] == by_output((prediction - means).mean(0))
+    scatter = np.array([[0.2, 2.0, 40.0], [0.2, 2.0, 200.0]]) / np.sqrt(2)
+    assert emulator["scatter"] == by_output(np.sqrt((scatter**2).mean(0)))
+    assert emulator["noise_of_means"] == by_output(np.sqrt((scatter**2).mean(0) / 2))
+    linear = np.sqrt((means**2).mean(0))
+    assert found["baselines"]["linear"]["rmse_mean"] == by_output(linear)
+    skill = 1 - ((prediction - means) ** 2).mean(0) / linear**2
+    assert emulator["skill_vs_linear"] == by_output(skill)
+
+
+def test_a_network_that_loses_is_called_so(baselines, runs):
+    """A constant in the place of the network, on a linear simulator: every output goes to the linear baseline."""
+    found = evaluate(lambda x: np.tile(OFFSET, (len(x), 1)), baselines, runs.test)["emulator"]
+    assert found["beats_every_baseline"] == dict.fromkeys(OUTPUTS, False)
+    assert all(skill < 0 for skill in found["skill_vs_linear"].values())
+
+
+def test_losing_on_one_output_is_not_hidden_by_the_others(baselines, runs):
+    """A perfect prediction but for a shift of r_h by its scatter."""
+    found = evaluate(lambda x: linear_mean(x) + SIGMA * [0, 0, 1], baselines, runs.test)["emulator"]
+    # 1600 training runs leave the linear fit an error of sigma sqrt(3 / 1600), the perfect prediction none
+    assert found["beats_every_baseline"]["r_h_au"] is False
+    assert found["best_baseline"]["r_h_au"] in ("linear", "quadratic")
+    assert found["skill_vs_linear"]["r_h_au"] < 0
+
+
+def test_the_best_baseline_is_the_one_to_beat(runs):
+    """An emulator between the best and the second baseline loses, and the best is named."""
+
+    def shifted(shift):
+        return lambda x: linear_mean(x) + shift * SIGMA
+
+    baselines = {"linear": shifted(3.0), "nearest": shifted(-1.0), "mean": shifted(9.0)}
+    found = evaluate(shifted(2.0), baselines, runs.test)["emulator"]
+    assert found["best_baseline"] == dict.fromkeys(OUTPUTS, "nearest")
+    assert found["beats_every_baseline"] == dict.fromkeys(OUTPUTS, False)
+    assert all(skill > 0 for skill in found["skill_vs_linear"].values())
+    found = evaluate(shifted(0.1), baselines, runs.test)["emulator"]
+    assert found["beats_every_baseline"] == dict.fromkeys(OUTPUTS, True)
+
+
+def test_a_perfect_emulator_reaches_the_noise(runs):
+    """Against single runs it errs by the scatter, against replicate means by their noise."""
+    found = evaluate(linear_mean, {"linear": lambda x: linear_mean(x) + 1.0}, runs.test)["emulator"]
+    n_points, n_runs = 40, 320
+    for name, sigma in zip(OUTPUTS, SIGMA, strict=True):
+        # a root mean square of n normal deviates has a relative error of 1 / sqrt(2 n); 5 sigma.
+        # n = 320 runs, 40 means, and 280 degrees of freedom of the scatter
+        assert found["rmse"][name] == pytest.approx(sigma, rel=5 / np.sqrt(2 * n_runs))
+        assert found["rmse_mean"][name] == pytest.approx(sigma / np.sqrt(8), rel=5 / np.sqrt(2 * n_points))
+        assert found["scatter"][name] == pytest.approx(sigma, rel=5 / np.sqrt(2 * (n_runs - n_points)))
+        assert found["noise_of_means"][name] == pytest.approx(found["scatter"][name] / np.sqrt(8), rel=1e-12)
+
+
+def test_counts_and_costs_of_the_simulations():
+    """Dissolved runs by split, the worst point, energy errors and interactions a second."""
+    summaries = pd.DataFrame(
+        {
+            "point_id": [0, 0, 1, 1, 100_000, 100_000, 200_000, 200_000],
+            "split": ["train"] * 4 + ["validation"] * 2 + ["test"] * 2,
+            "dissolved": [False, False, True, False, False, False, True, True],
+            "energy_error": [1e-6, 3e-6, 2e-6, 5e-6, 4e-6, 7e-6, 6e-6, 8e-6],
+        }
+    )
+    costs = pd.DataFrame(
+        {
+            "integrate_time_s": [2.0, 6.0],
+            "compile_time_s": [1.0, 0.5],
+            "wall_time_s": [4.0, 7.0],
+            "interactions": [4e9, 12e9],
+        }
+    )
+    found = simulation_report(summaries, costs)
+    assert found["simulation"] == {
+        "n_points": 4,
+        "n_runs": 8,
+        "max_energy_error": 8e-6,
+        "median_energy_error": pytest.approx(4.5e-6),
+        "dissolved": {
+            "train": {"n": 1, "share": 0.25},
+            "validation": {"n": 0, "share": 0.0},
+            "test": {"n": 2, "share": 1.0},
+        },
+        "max_dissolved_share_of_a_point": 1.0,
+    }
+    assert found["timing"]["simulate"] == {
+        "jobs": 2,
+        "compile_s": 1.5,
+        "integrate_s": 8.0,
+        "wall_s": 11.0,
+        "seconds_per_run": 1.0,
+        "gint_per_s": 2.0,
+    }
+
+
+def test_what_direct_inference_would_have_cost():
+    """One simulation a gradient: hours a case, days for all."""
+    measured = {
+        "device": "x",
+        "simulation_alone_s": 0.1,
+        "emulator_alone_s": 1e-4,
+        "emulator_batched_s": 1e-6,
+        "gradient_alone_s": 2e-4,
+        "gradient_batched_s": 4e-6,
+    }
+    metrics = {
+        "timing": {"simulate": {"seconds_per_run": 0.02}},
+        "nuts": {"gradients_per_case": 36_000.0},
+        "recovery": {"n_cases": 120},
+    }
+    found = speed_report(measured, metrics)
+    assert measured.items() <= found.items()
+    assert found["speedup_alone"] == pytest.approx(1000.0)
+    assert found["speedup_batched"] == pytest.approx(20_000.0)
+    assert found["speedup_gradient_batched"] == pytest.approx(5000.0)
+    assert found["direct_inference_hours_per_case"] == pytest.approx(0.2)
+    assert found["direct_inference_days_all_cases"] == pytest.approx(1.0)
