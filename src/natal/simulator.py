@@ -6,16 +6,18 @@ so a realization's result does not depend on which others share its job, nor on 
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import SingleDeviceSharding
 
 from natal.cost import batch_size, devices_that_fit
 from natal.errors import NatalError
@@ -223,22 +225,34 @@ def simulate_clusters(
     if on_cpu and max_memory_gb is not None:
         shape = (n, cluster.n_stars, integration.snapshots, len(devices), dtype.itemsize)
         devices = devices[: devices_that_fit(*shape, max_memory_gb)]
-    per_device = batch_size(cluster.n_stars, on_cpu=on_cpu)
-    per_call = per_device * len(devices)
+    size = batch_size(cluster.n_stars, on_cpu=on_cpu)
+    # no program for a device that would have nothing to do
+    devices = devices[: -(-n // size)]
     inputs = (*(i.astype(np.uint32) for i in ids), q0_values.astype(dtype), a_values.astype(dtype))
+    double = integration.precision == "float64"
 
-    with jax.enable_x64(integration.precision == "float64"):
-        started = time.perf_counter()
-        key = jax.random.key(seed)
-        run = _compile(key, inputs, cluster, integration, devices, per_call)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(len(devices)) as pool:
+        compile_for = partial(_compile, seed, inputs, cluster, integration, size)
+        idle: SimpleQueue = SimpleQueue()
+        for program in pool.map(compile_for, devices):
+            idle.put(program)
         compiled = time.perf_counter()
-        batches = []
-        starts = range(0, n, per_call)
-        for first in track(starts, total=len(starts), label="simulate", unit="batches"):
+
+        def run(first: int) -> _BatchResult:
             # the last batch is filled up with copies of its last cluster, so that every call has one shape
-            chosen = np.minimum(np.arange(first, first + per_call), n - 1)
-            batches.append(jax.device_get(run(key, *(x[chosen] for x in inputs))))
-        finished = time.perf_counter()
+            chosen = np.minimum(np.arange(first, first + size), n - 1)
+            program = idle.get()
+            try:
+                # precision is a setting of the thread
+                with jax.enable_x64(double):
+                    return jax.device_get(program(*(x[chosen] for x in inputs)))
+            finally:
+                idle.put(program)
+
+        starts = range(0, n, size)
+        batches = list(track(pool.map(run, starts), total=len(starts), label="simulate", unit="batches"))
+    finished = time.perf_counter()
 
     joined: Any = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *batches)
     return SimulatedClusters(
@@ -249,26 +263,25 @@ def simulate_clusters(
 
 
 def _compile(
-    key: jax.Array,
+    seed: int,
     inputs: tuple[np.ndarray, ...],
     cluster: ClusterModel,
     integration: Integration,
-    devices: list[jax.Device],
-    per_call: int,
-) -> Any:
-    """Compile one call: the batch axis is cut over the devices, which run without talking to each other."""
-    mesh = Mesh(np.array(devices), ("device",))
-    split, whole = PartitionSpec("device"), PartitionSpec()
-    program = jax.shard_map(
-        partial(_simulate_batch, cluster=cluster, integration=integration),
-        mesh=mesh,
-        in_specs=(whole, split, split, split, split),
-        out_specs=split,
-        check_vma=False,  # nothing is exchanged between devices
-    )
-    jitted = jax.jit(
-        program,
-        in_shardings=(NamedSharding(mesh, whole), *(NamedSharding(mesh, split) for _ in inputs)),
-        compiler_options=COMPILER_OPTIONS if devices[0].platform == "cpu" else None,
-    )
-    return jitted.lower(key, *(jax.ShapeDtypeStruct((per_call,), x.dtype) for x in inputs)).compile()
+    size: int,
+    device: jax.Device,
+) -> Callable[..., _BatchResult]:
+    """Compile the program of one batch for one device.
+
+    Every device has a program of its own, the same for any number of devices: one program cut over several would
+    be compiled to other roundings.
+    """
+    with jax.enable_x64(integration.precision == "float64"):
+        place = SingleDeviceSharding(device)
+        jitted = jax.jit(
+            partial(_simulate_batch, cluster=cluster, integration=integration),
+            in_shardings=place,
+            compiler_options=COMPILER_OPTIONS if device.platform == "cpu" else None,
+        )
+        key = jax.device_put(jax.random.key(seed), place)
+        shapes = [jax.ShapeDtypeStruct((size,), x.dtype) for x in inputs]
+        return partial(jitted.lower(key, *shapes).compile(), key)

@@ -1,5 +1,6 @@
 """Forces and energies against a double loop over pairs with exactly rounded sums."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -35,18 +36,19 @@ def with_escapers_and_close_pairs():
 
 
 STARS = pytest.mark.parametrize(
-    "stars", [stars_in_a_box(64, 100.0), with_escapers_and_close_pairs()], ids=["box", "escapers"]
+    "stars", [stars_in_a_box(48, 100.0), with_escapers_and_close_pairs()], ids=["box", "escapers"]
 )
 
 
 FORMS = pytest.mark.parametrize(
-    "form", [accelerations, accelerations_by_product, accelerations_by_differences], ids=lambda form: form.__name__
+    "form", [accelerations_by_product, accelerations_by_differences], ids=lambda form: form.__name__
 )
 
 
 def kernel(position, mass, softening_au=EPS_AU, form=accelerations):
     """natal's accelerations of one cluster, shape (star, 3), in the precision of `position`."""
-    return np.asarray(form(jnp.asarray(position.T)[:, None], jnp.asarray(mass)[None], softening_au))[:, 0].T
+    form = jax.jit(form, static_argnames="softening_au")
+    return np.asarray(form(position.T[:, None], mass[None], softening_au=softening_au))[:, 0].T
 
 
 def rounding_bound(position, mass, softening_au=EPS_AU, form=accelerations):

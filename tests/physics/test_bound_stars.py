@@ -17,8 +17,11 @@ G = reference.G
 
 def bound(position, velocity, mass, softening_au=EPS_AU):
     """natal's bound stars of one cluster given as (star, 3) arrays, as a list of indices."""
-    batch = (jnp.asarray(np.asarray(c, float).T)[:, None] for c in (position, velocity))
-    return np.flatnonzero(bound_stars(*batch, jnp.asarray(np.asarray(mass, float))[None], softening_au)[0]).tolist()
+    batch = (np.asarray(c, float).T[:, None] for c in (position, velocity))
+    found = jax.jit(bound_stars, static_argnames="softening_au")(
+        *batch, np.asarray(mass, float)[None], softening_au=softening_au
+    )
+    return np.flatnonzero(found[0]).tolist()
 
 
 def clump(n, centre, velocity, size_au=5.0, seed=0):
@@ -139,7 +142,7 @@ def test_bound_sets_of_whole_clusters_equal_the_loops(imf):
     keys = jax.random.split(jax.random.key(41), len(q0))
     birth = jax.jit(initial_conditions, static_argnames=("n_stars", "imf"))
     x, v, m = birth(keys, q0, np.full(len(q0), 90.0), n_stars=40, imf=imf)
-    found = np.asarray(bound_stars(x, v, m, EPS_AU))
+    found = np.asarray(jax.jit(bound_stars, static_argnames="softening_au")(x, v, m, softening_au=EPS_AU))
     sizes = set()
     for b in range(len(q0)):
         expected = reference.bound_set(*(np.asarray(c) for c in (x[:, b].T, v[:, b].T, m[b])), EPS_AU)
