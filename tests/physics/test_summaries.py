@@ -103,9 +103,9 @@ def test_fewer_than_five_bound_stars_are_a_dissolved_cluster(n_bound):
 
 def test_five_bound_stars_are_a_cluster():
     """At the limit all summaries exist."""
-    found = summarised(*at_rest(5, 5), softening_au=EPS_AU)
+    found = summarised(*at_rest(5, 6), softening_au=EPS_AU)
     assert not bool(found.dissolved[0])
-    assert float(found.f_bound[0]) == 0.5
+    assert float(found.f_bound[0]) == 5 / 11
     assert float(found.sigma_v_kms[0]) == 0.0
     assert 0 < float(found.r_h_au[0]) < 40 * np.sqrt(3)
 

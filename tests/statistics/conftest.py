@@ -1,11 +1,16 @@
-"""Runs of the linear simulator and an ensemble trained on them, shared by all statistical tests."""
+"""The linear simulator's runs, an ensemble trained on them and clusters recovered with it, shared by all tests."""
 
 from types import SimpleNamespace
 
 import jax
+import numpy as np
 import pytest
 from closed_form import BOX, make_runs
 
+from natal.likelihood import fit_sigma_total, make_likelihood
+from natal.nuts import NutsSettings
+from natal.recovery import locate_truths, recover
+from natal.summaries import OUTPUTS
 from natal.training import TrainingSettings, train_ensemble
 
 
@@ -29,3 +34,21 @@ def trained(runs):
 def ensemble(trained):
     """The trained ensemble."""
     return trained[0]
+
+
+@pytest.fixture(scope="session")
+def fitted_likelihood(ensemble, runs):
+    """The likelihood as a campaign makes it: the trained ensemble, the width of validation runs."""
+    widths = fit_sigma_total(ensemble, runs.validation)
+    return make_likelihood("constant", ensemble, {"sigma_total": dict(zip(OUTPUTS, widths, strict=True))})
+
+
+@pytest.fixture(scope="session")
+def recovery(fitted_likelihood, runs):
+    """One test run of each of 32 points recovered by grid and NUTS: truths x, data y, `recovered` and `truths`."""
+    chosen = np.arange(32) * 8
+    x, y = runs.test.x[chosen], runs.test.y[chosen]
+    settings = NutsSettings(draws=500, cases_per_batch=16)
+    recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64))
+    truths = locate_truths(fitted_likelihood, recovered, x, y)
+    return SimpleNamespace(x=x, y=y, recovered=recovered, truths=truths, point_id=runs.test.point_id[chosen])

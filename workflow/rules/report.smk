@@ -46,7 +46,7 @@ rule figures:
             box=campaign.box(config),
             prior=campaign.prior_box(config),
         ),
-        folder=str(RESULTS / "figures"),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
         cache=str(COMPILE_CACHE),
     resources:
         mem_mb=4000,
