@@ -40,7 +40,7 @@ class ReplicateMeans:
 
     x: np.ndarray  # (point, 2)
     mean: np.ndarray  # (point, 3)
-    scatter: np.ndarray  # (point, 3), standard deviation with ddof = 1
+    scatter: np.ndarray  # (point, 3), standard deviation with ddof = 1; nan for a single survivor
     n: np.ndarray  # (point,)
 
 
@@ -73,12 +73,10 @@ def split_table(summaries: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def replicate_means(runs: Runs) -> ReplicateMeans:
-    """Average the realizations of each point that has at least two survivors."""
+    """Average the surviving realizations of each point."""
     table = pd.DataFrame(runs.y).groupby(runs.point_id)
-    n = table.size()
-    keep = (n >= 2).to_numpy()
     x = pd.DataFrame(runs.x).groupby(runs.point_id).first().to_numpy()
-    return ReplicateMeans(x[keep], table.mean().to_numpy()[keep], table.std().to_numpy()[keep], n.to_numpy()[keep])
+    return ReplicateMeans(x, table.mean().to_numpy(), table.std().to_numpy(), table.size().to_numpy())
 
 
 def design_digest(runs: Runs) -> str:

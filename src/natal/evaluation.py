@@ -44,8 +44,9 @@ def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str,
 
 
 def root_mean_square(values: np.ndarray) -> dict[str, float]:
-    """Root mean square over rows, by output."""
-    return dict(zip(OUTPUTS, np.sqrt((values**2).mean(0)).tolist(), strict=True))
+    """Root mean square over rows that are not nan, by output."""
+    mean = pd.DataFrame(values**2).mean()
+    return dict(zip(OUTPUTS, np.sqrt(mean).tolist(), strict=True))
 
 
 def evaluate(predict: Predictor, baselines: dict[str, Predictor], test: Runs) -> dict[str, Any]:

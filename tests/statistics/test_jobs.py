@@ -52,11 +52,16 @@ def test_a_mistake_is_one_line_and_exit_code_1(log_path, capsys):
 
 def test_a_mistake_caused_by_another_error_is_still_one_line(log_path, capsys):
     """The cause is for `raise ... from`, not for the user."""
-    with pytest.raises(SystemExit), job(log_path):
-        try:
-            int("five")
-        except ValueError as error:
-            raise NatalError("members = five is not a number") from error
+
+    def work():
+        with job(log_path):
+            try:
+                int("five")
+            except ValueError as error:
+                raise NatalError("members = five is not a number") from error
+
+    with pytest.raises(SystemExit):
+        work()
     for text in (log_path.read_text(), capsys.readouterr().err):
         assert text.count("\n") == 1
         assert "Traceback" not in text
@@ -64,19 +69,26 @@ def test_a_mistake_caused_by_another_error_is_still_one_line(log_path, capsys):
 
 def test_a_defect_is_raised_again_and_logged_whole(log_path):
     """What was logged before, then the traceback with the failing line."""
-    with pytest.raises(ZeroDivisionError), job(log_path) as log:
-        log.info("dividing")
-        1 / 0  # noqa: B018
+
+    def work(n):
+        with job(log_path) as log:
+            log.info("dividing")
+            return 1 / n
+
+    with pytest.raises(ZeroDivisionError):
+        work(0)
     text = log_path.read_text()
-    assert text.index("INFO dividing") < text.index("Traceback (most recent call last)") < text.index("1 / 0")
+    assert text.index("INFO dividing") < text.index("Traceback (most recent call last)") < text.index("return 1 / n")
     assert text.splitlines()[-1] == "ZeroDivisionError: division by zero"
 
 
-def test_a_second_try_starts_a_new_log(log_path):
+def test_a_second_try_starts_a_new_log(log_path, natal_logger):
     """A log tells of one run only."""
     for word in ("first", "second"):
         with job(log_path) as log:
             log.info(word)
+        for handler in natal_logger.handlers:
+            handler.close()  # as the end of a process does
     assert "first" not in log_path.read_text()
     assert log_path.read_text().count("second") == 1
 

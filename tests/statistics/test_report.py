@@ -1,0 +1,316 @@
+"""The report: one file with every number of the campaign, honest about a network that loses."""
+
+import base64
+import copy
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from closed_form import LIMITS, make_runs, smooth_mean, uniform_points
+
+from natal.baselines import fit_baselines
+from natal.calibration import calibration_report
+from natal.evaluation import evaluate, speed_report
+from natal.report import CAPTIONS, format_number, write_report
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
+POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
+
+
+@pytest.fixture(scope="module")
+def metrics():
+    """Numbers of a small campaign on a curved simulator, in which the network, a plane through it, loses."""
+    train, test = (make_runs(split, 20, 4, seed=k, mean=smooth_mean) for k, split in enumerate(("train", "test")))
+    baselines = fit_baselines(train)
+    rng = np.random.default_rng(0)
+    n = 30
+    cases = uniform_points(n, rng), np.arange(n) // 3, rng.random((n, 2)), rng.random(n), rng.normal(-3.4, 0.1, n)
+    found = {
+        "simulation": {
+            "n_points": 1234,
+            "n_runs": 5678,
+            "max_energy_error": 7.14e-5,
+            "median_energy_error": 3.64e-7,
+            "dissolved": {split: {"n": k, "share": k / 100} for k, split in enumerate(("train", "validation", "test"))},
+            "max_dissolved_share_of_a_point": 0.1875,
+        },
+        "timing": {
+            "simulate": {
+                "jobs": 11,
+                "compile_s": 4.37,
+                "integrate_s": 106.4,
+                "wall_s": 111.4,
+                "seconds_per_run": 0.0416,
+                "gint_per_s": 2.41,
+            },
+            "train": {"compile_s": 0.793, "train_s": 1.65},
+            "recover": {"grid_s": 1.55, "nuts_compile_s": 3.52, "nuts_sample_s": 49.2},
+        },
+        "training": {
+            "best_epoch": [9, 8],
+            "epochs": [20, 20],
+            "best_validation_loss": [0.1, 0.2],
+            "n_train_runs": 1519,
+            "n_validation_runs": 383,
+        },
+        **evaluate(baselines["linear"], baselines, test),
+        "sigma_total": {"f_bound": 0.0577, "sigma_v_kms": 0.522, "r_h_au": 92.1},
+        "likelihood": {"kind": "constant", "n_validation_runs": 383},
+        "recovery": calibration_report(*cases),
+        "nuts": {
+            "max_rhat": 1.01567,
+            "min_ess_bulk": 462.1,
+            "divergences": 0,
+            "share_of_cases_without_divergence": 1.0,
+            "gradients_per_case": 58_259.5,
+            "cases_per_second": 12.9,
+            "mean_z_rms": 0.971,
+            "sd_z_rms": 1.057,
+        },
+    }
+    speed = {
+        "device": "1 x cpu (cpu)",
+        "simulation_alone_s": 0.0561,
+        "emulator_alone_s": 5.51e-5,
+        "emulator_batched_s": 1.08e-6,
+        "gradient_alone_s": 5.79e-5,
+        "gradient_batched_s": 1.41e-6,
+    }
+    found["timing"]["speed"] = speed_report(speed, found)
+    return found
+
+
+@pytest.fixture
+def winning(metrics):
+    """The same with a network better than every baseline."""
+    found = copy.deepcopy(metrics)
+    found["emulator"]["beats_every_baseline"] = dict.fromkeys(found["sigma_total"], True)
+    return found
+
+
+def posterior_table(n, **first):
+    """A table of posteriors, as recovery.csv and observed.csv have them."""
+    rng = np.random.default_rng(1)
+    columns = {name: [value] * n for name, value in first.items()}
+    for name, (low, high) in zip(("q0", "a_au"), LIMITS, strict=True):
+        columns |= {f"{name}_{label}": rng.uniform(low, high, n) for label in POSTERIOR}
+    columns |= {"rhat": np.full(n, 1.0034), "ess_bulk": np.full(n, 2309.0), "divergences": 0, "tv_grid": 0.03}
+    return pd.DataFrame(columns)
+
+
+@pytest.fixture
+def recovery():
+    """Recovered test cases, not in the order of their true Q0."""
+    table = posterior_table(3, case="200007-03", point_id=200_007, realization=3)
+    table["case"] = ["first", "second", "third"]
+    return table.assign(q0_true=[1.25, 0.75, 1.0], a_au_true=[90.0, 60.0, 150.0])
+
+
+@pytest.fixture
+def render(tmp_path, config, recovery):
+    """Write a report with a one-pixel image for every figure; return its text."""
+    figures = []
+    for name in (*CAPTIONS, "corner_0", "corner_1", "observed_0"):
+        (tmp_path / f"{name}.png").write_bytes(PIXEL)
+        figures.append(str(tmp_path / f"{name}.png"))
+
+    def render(metrics, observed=None, config=config):
+        write_report(tmp_path / "out" / "report.html", config, metrics, recovery, observed, figures)
+        return (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+
+    return render
+
+
+class Page(HTMLParser):
+    """Tags, attributes and text of a page."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.words, self.open = [], [], [], []
+        self.feed(html)
+        self.close()
+        self.text = re.sub(r"\s+", " ", " ".join(self.words))
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag not in ("meta", "link", "img", "br"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.words.append(data)
+
+
+def test_the_page_is_whole(render, metrics):
+    """Every tag that opens closes, in order; every link within the page has its target."""
+    page = Page(render(metrics))
+    assert page.open == []
+    identifiers = [value for name, value in page.attributes if name == "id"]
+    assert len(set(identifiers)) == len(identifiers)
+    targets = {value[1:] for name, value in page.attributes if name == "href" and value.startswith("#")}
+    assert targets
+    assert targets <= set(identifiers)
+
+
+def test_the_page_needs_nothing_else(render, metrics):
+    """No script, style sheet, image or font from elsewhere: it opens anywhere, for ever."""
+    html = render(metrics)
+    page = Page(html)
+    assert "script" not in page.tags
+    for name, value in page.attributes:
+        if name in ("src", "href", "srcset", "data", "action"):
+            assert value.startswith(("data:", "#"))
+    assert not re.search(r"@import|url\(|https?://", html)
+
+
+def test_every_figure_is_inside(render, metrics):
+    """As it was on disk, with a caption that says what to look for."""
+    page = Page(render(metrics))
+    images = [value for name, value in page.attributes if name == "src"]
+    # the figures of the campaign and two corner plots; without observations nothing of the user's own clusters
+    assert len(images) == len(CAPTIONS) + 2
+    for image in images:
+        assert base64.b64decode(image.removeprefix("data:image/png;base64,")) == PIXEL
+    for caption in CAPTIONS.values():
+        assert re.sub(r"\s+", " ", caption) in page.text
+
+
+def test_the_numbers_are_those_of_the_metrics(render, metrics):
+    """Counts, errors, widths, coverage, sampler and cost, in the units and digits a person reads."""
+    text = Page(render(metrics)).text
+    for words in (
+        "Campaign default",
+        "1 234 points, 5 678 runs",
+        "trained on 1 519 runs and stopped by 383 validation runs",
+        "7.14e-05",
+        "f_bound [1]",
+        "sigma_v_kms [km/s]",
+        "r_h_au [AU]",
+        "largest R-hat 1.0157",
+        "0 divergences",
+        "in a batch: faster by 1018 and 38519 times",
+        "58260 gradients a case",
+    ):
+        assert words in text
+    for name, width in metrics["sigma_total"].items():
+        assert re.search(rf"{name} \[\S+\] {format_number(width)} ", text)
+    emulator = metrics["emulator"]["rmse_mean"]
+    assert f"emulator {format_number(emulator['f_bound'])}" in text
+    for kind, part in metrics["baselines"].items():
+        numbers = [format_number(part[error][name]) for name in emulator for error in ("rmse_mean", "rmse")]
+        assert f"{kind} {' '.join(numbers)}" in text
+    recovery = metrics["recovery"]
+    assert f"all 30 {format_number(recovery['log_score'])} Q0" in text
+    joint = (recovery["coverage"]["95"]["joint"], recovery["coverage_se"]["95"]["joint"])
+    assert "{:.1f} ± {:.1f}".format(*(100 * v for v in joint)) in text
+
+
+def test_a_network_that_loses_is_called_so(render, metrics):
+    """With the outputs on which it does, in a box that stands out."""
+    html = render(metrics)
+    losses = [name for name, beats in metrics["emulator"]["beats_every_baseline"].items() if not beats]
+    assert losses
+    (warning,) = re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)
+    assert f"loses to a baseline on {', '.join(losses)}" in warning
+    assert "beats every baseline" not in html
+
+
+def test_one_lost_output_is_enough(render, winning):
+    """And only that one is named."""
+    winning["emulator"]["beats_every_baseline"]["sigma_v_kms"] = False
+    html = render(winning)
+    assert "loses to a baseline on sigma_v_kms:" in html
+    assert "beats every baseline" not in html
+
+
+def test_a_network_that_wins_is_called_so(render, winning):
+    """Without a warning."""
+    html = render(winning)
+    assert "The network beats every baseline on all three outputs." in html
+    assert 'class="warn"' not in html
+
+
+def test_cases_are_listed_by_their_true_q0(render, metrics, recovery):
+    """With posterior mean, width and interval of both parameters."""
+    text = Page(render(metrics)).text
+    assert text.index("second 0.750 60.0") < text.index("third 1.000 150.0") < text.index("first 1.250 90.0")
+    row = recovery.iloc[1]
+    cells = f"{row.q0_mean:.3f} {row.q0_sd:.3f} {row['q0_q02.5']:.3f} – {row['q0_q97.5']:.3f} "
+    cells += f"{row.a_au_mean:.1f} {row.a_au_sd:.1f} {row['a_au_q02.5']:.1f} – {row['a_au_q97.5']:.1f} 1.0034 2309"
+    assert f"second 0.750 60.0 {cells}" in text
+
+
+def test_the_users_own_clusters_have_their_chapter(render, metrics):
+    """Names as given, also those that HTML would take for its own."""
+    observed = posterior_table(1, case="<b>Orion & sons</b>", f_bound=0.62, f_bound_err=0.05)
+    observed = observed.assign(sigma_v_kms=4.1, sigma_v_kms_err=0.3, r_h_au=455.0, r_h_au_err=0.0)
+    html = render(metrics, observed)
+    page = Page(html)
+    assert "<b>" not in html
+    assert "<b>Orion & sons</b> 0.620 ± 0.0500 4.10 ± 0.300 455 ± 0 " in page.text
+    assert 'id="observed"' in html
+    assert len([value for name, value in page.attributes if name == "src"]) == len(CAPTIONS) + 3
+
+
+def test_without_observations_there_is_no_such_chapter(render, metrics):
+    """Neither heading nor link."""
+    html = render(metrics)
+    assert 'id="observed"' not in html
+    assert "#observed" not in html
+
+
+def test_a_virial_convention_changes_nothing_in_the_report(render, metrics, config):
+    """Boxes are shown as K/|W|, in whichever convention they were given."""
+    plain = Page(render(metrics)).text
+    config["design"]["virial_convention"] = "2K/|W|"
+    config["design"]["box"]["q0"] = [1.0, 3.0]
+    assert "box in Q0 0.500 to 1.50" in plain
+    assert "box in Q0 0.500 to 1.50" in Page(render(metrics, config=config)).text
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, "n/a"),
+        ("text", "text"),
+        (True, "True"),
+        (0, "0"),
+        (0.0, "0"),
+        (42, "42"),
+        (2560, "2 560"),
+        (1_234_567, "1 234 567"),
+        (500.0, "500"),
+        (-3.0, "-3"),
+        (3.14159, "3.14"),
+        (31.4159, "31.4"),
+        (314.159, "314"),
+        (3141.59, "3142"),
+        (-31.4159, "-31.4"),
+        (0.314159, "0.314"),
+        (0.0314159, "0.0314"),
+        (0.00314159, "0.00314"),
+        (0.000314159, "3.14e-04"),
+        (3.64e-7, "3.64e-07"),
+        (31_415_926.5, "3.14e+07"),
+        (np.float64(0.25), "0.250"),
+        (np.float32(0.25), "0.250"),
+        (np.int64(2560), "2 560"),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_numbers_for_people(value, expected):
+    """Three significant digits, whole numbers whole, thousands apart, exponents only where zeros would be many."""
+    assert format_number(value) == expected
+
+
+@pytest.mark.parametrize(("digits", "expected"), [(2, "1.0"), (5, "1.0157")])
+def test_as_many_digits_as_asked_for(digits, expected):
+    """R-hat needs five."""
+    assert format_number(1.01567, digits) == expected
