@@ -5,7 +5,7 @@ Every likelihood answers `conditional(x)`, the law of one realization's summarie
 the grid use nothing else.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ from natal.errors import NatalError
 from natal.summaries import OUTPUTS
 
 
+@runtime_checkable
 class Conditional(Protocol):
     """The law of one realization's summaries at one (Q0, a)."""
 
@@ -27,6 +28,7 @@ class Conditional(Protocol):
         ...
 
 
+@runtime_checkable
 class Likelihood(Protocol):
     """What inference needs of a likelihood model."""
 

@@ -235,8 +235,10 @@ def simulate_clusters(
     with ThreadPoolExecutor(len(devices)) as pool:
         compile_for = partial(_compile, seed, inputs, cluster, integration, size)
         idle: SimpleQueue = SimpleQueue()
-        for program in pool.map(compile_for, devices):
-            idle.put(program)
+        # threads share one program on a CPU, where a device is but a name for a core
+        programs = list(pool.map(compile_for, devices[:1] if on_cpu else devices))
+        for k in range(len(devices)):
+            idle.put(programs[k % len(programs)])
         compiled = time.perf_counter()
 
         def run(first: int) -> _BatchResult:
@@ -272,8 +274,8 @@ def _compile(
 ) -> Callable[..., _BatchResult]:
     """Compile the program of one batch for one device.
 
-    Every device has a program of its own, the same for any number of devices: one program cut over several would
-    be compiled to other roundings.
+    The program does not depend on how many devices there are; one cut over several would be compiled to other
+    roundings.
     """
     with jax.enable_x64(integration.precision == "float64"):
         place = SingleDeviceSharding(device)

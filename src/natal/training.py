@@ -146,5 +146,5 @@ def _epoch(member: _Member, _: None, *, static: Any, optimiser: Any, data: list,
         best_epoch=jnp.where(better, member.epoch, member.best_epoch),
         epoch=member.epoch + active,
     )
-    curve = (train_loss, validation_loss, optax.global_norm(gradient))
+    curve = (train_loss, validation_loss, optax.tree.norm(gradient))
     return following, tuple(jnp.where(active, value, jnp.nan) for value in curve)
