@@ -117,8 +117,9 @@ def fit_normaliser(runs: Runs, dtype: str = "float32") -> Normaliser:
     statistics: dict[str, Array] = {}
     for name, columns, values in (("x", INPUTS, runs.x), ("y", OUTPUTS, runs.y)):
         mean, std = values.mean(0), values.std(0)
-        for column, spread in zip(columns, std, strict=True):
-            if not spread > 0:
+        for column, spread, size in zip(columns, std, np.abs(values).max(0), strict=True):
+            # the deviation of equal numbers is a rounding error, not always zero
+            if not spread > 1e-12 * size:
                 raise NatalError(f"the training runs all have the same {column}: nothing can be learned from it")
         statistics |= {f"{name}_mean": jnp.asarray(mean, dtype), f"{name}_std": jnp.asarray(std, dtype)}
     return Normaliser(**statistics)

@@ -8,7 +8,7 @@ uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import equinox as eqx
 import jax
@@ -167,13 +167,18 @@ def load_ensemble(
         if found != value:
             raise NatalError(f"{path} has {key} = {found}, expected {value}: train the emulator again")
 
-    (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in INPUTS)
+    try:
+        (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in INPUTS)
+    except (KeyError, ValueError, TypeError) as error:
+        raise NatalError(f"{path} has box = {header.box}, expected two ranges, q0 and a_au") from error
+    if not isinstance(header.members, int) or header.members < 1:
+        raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
     limits = ((q0_low, q0_high), (a_low, a_high))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, _blank_normaliser(), limits)
     with open(path, "rb") as file:
         file.readline()
         try:
-            ensemble = eqx.tree_deserialise_leaves(file, skeleton)
+            ensemble = eqx.tree_deserialise_leaves(file, skeleton, filter_spec=_read_leaf)
         except (RuntimeError, ValueError, EOFError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "file too short"
             raise NatalError(f"{path} has damaged or foreign weights ({reason}): train the emulator again") from error
@@ -191,6 +196,16 @@ def untrained_ensemble(
     """`members` networks with weights of their own, stacked along a first axis."""
     networks = eqx.filter_vmap(make_network)(jax.random.split(key, members))
     return Ensemble(networks, normaliser, box)
+
+
+def _read_leaf(file: BinaryIO, leaf: Any) -> Any:
+    """Read one array exactly as it was written; JAX would convert another precision without a word."""
+    if not isinstance(leaf, jax.Array):
+        return leaf
+    value = np.load(file, allow_pickle=False)
+    if value.dtype != leaf.dtype or value.shape != leaf.shape:
+        raise ValueError(f"found {value.dtype}{value.shape}, expected {leaf.dtype}{leaf.shape}")
+    return jnp.asarray(value)
 
 
 def _blank_normaliser() -> Normaliser:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from natal.design import INPUTS
 from natal.likelihood import Conditional, Likelihood
@@ -163,29 +163,33 @@ def total_variation(
     error: Float[Array, "case 3"],
     draws: Float[Array, "case draw 2"],
 ) -> Float[Array, " case"]:
-    """Total variation between draws and the grid posterior on 16 cells of equal grid probability.
+    """Total variation between draws and the grid posterior on 16 blocks of about equal grid probability.
 
-    The cells are the quartiles in q0, each cut into quartiles in a_au. Even exact draws show about
+    The blocks are the quarters in q0, each cut into quarters in a_au, along cell edges. Even exact draws show about
     0.4 sqrt(16 / n) for n independent ones (half the mean absolute deviation of multinomial shares).
     """
     quarters = jnp.array([0.25, 0.5, 0.75])
 
+    def cut(marginal: Float[Array, " n"], centres: Float[Array, " n"]) -> tuple[Float[Array, "3"], Int[Array, " n"]]:
+        """The cell edges closest below the quartiles, and which quarter each cell falls into."""
+        cumulative, edges = _cumulative(marginal, centres)
+        first_cells = jnp.searchsorted(cumulative, quarters, side="right") - 1
+        return edges[first_cells], jnp.searchsorted(first_cells, jnp.arange(len(centres)), side="right")
+
     def one(case: tuple) -> Float[Array, ""]:
         y, error, draws = case
         mass = jnp.exp(log_posterior(grid, y, error)) * grid.cell_area
-        cuts_q = jnp.interp(quarters, *_cumulative(mass.sum(1), grid.q0))
-        row = jnp.searchsorted(cuts_q, grid.q0)
+        # cut along edges, so that draws and cells are counted alike
+        cuts_q, quarter_of_row = cut(mass.sum(1), grid.q0)
+        draw_row = jnp.searchsorted(cuts_q, draws[:, 0], side="right")
         shares, expected = [], []
-        draw_row = jnp.searchsorted(cuts_q, draws[:, 0])
-        for quarter in range(4):
-            part = jnp.where((row == quarter)[:, None], mass, 0.0)
-            cuts_a = jnp.interp(quarters, *_cumulative(part.sum(0), grid.a_au))
-            column = jnp.searchsorted(cuts_a, grid.a_au)
-            draw_column = jnp.searchsorted(cuts_a, draws[:, 1])
-            for k in range(4):
-                # what the grid really holds in the cell: a cut within a grid cell goes to one side
-                expected.append(jnp.where(column == k, part.sum(0), 0.0).sum())
-                shares.append(((draw_row == quarter) & (draw_column == k)).mean())
+        for row in range(4):
+            along_a = jnp.where((quarter_of_row == row)[:, None], mass, 0.0).sum(0)
+            cuts_a, quarter_of_column = cut(along_a, grid.a_au)
+            draw_column = jnp.searchsorted(cuts_a, draws[:, 1], side="right")
+            for column in range(4):
+                expected.append(jnp.where(quarter_of_column == column, along_a, 0.0).sum())
+                shares.append(((draw_row == row) & (draw_column == column)).mean())
         return 0.5 * jnp.abs(jnp.stack(shares) - jnp.stack(expected)).sum()
 
     return lax.map(one, (y, error, draws))

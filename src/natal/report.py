@@ -1,6 +1,7 @@
 """The report: one HTML file that tells the campaign in the order of the science, figures and all."""
 
 import base64
+import math
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,5 @@ def format_number(value: Any, digits: int = 3) -> str:
     if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
         return f"{int(value):,}".replace(",", " ")
     if 1e-3 <= abs(value) < 1e6:
-        decimals = max(0, digits - len(str(int(abs(value)))) if abs(value) >= 1 else digits)
-        return f"{value:.{decimals}f}"
+        return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
     return f"{value:.{digits - 1}e}"

@@ -90,7 +90,14 @@ def train_ensemble(
         for runs in (train, validation)
     ]
     optimiser = optax.adam(settings.learning_rate)
-    epoch = partial(_epoch, static=static, optimiser=optimiser, data=data, patience=settings.patience)
+    epoch = partial(
+        _epoch,
+        static=static,
+        optimiser=optimiser,
+        data=data,
+        patience=settings.patience,
+        max_epochs=settings.max_epochs,
+    )
 
     def stretch(members: _Member) -> tuple[_Member, tuple]:
         return jax.vmap(lambda member: lax.scan(epoch, member, None, length=EPOCHS_PER_CALL))(members)
@@ -124,8 +131,10 @@ def train_ensemble(
     return eqx.tree_at(lambda e: e.networks, ensemble, eqx.combine(members.best, static)), history
 
 
-def _epoch(member: _Member, _: None, *, static: Any, optimiser: Any, data: list, patience: int) -> tuple:
-    """One full-batch step of one member; after its patience is spent a member no longer changes."""
+def _epoch(
+    member: _Member, _: None, *, static: Any, optimiser: Any, data: list, patience: int, max_epochs: int
+) -> tuple:
+    """One full-batch step of one member; after its patience or the last epoch a member no longer changes."""
     (x_train, y_train), (x_validation, y_validation) = data
 
     def loss(parameters: Any, x: Array, y: Array) -> Array:
@@ -135,7 +144,7 @@ def _epoch(member: _Member, _: None, *, static: Any, optimiser: Any, data: list,
     validation_loss = loss(member.parameters, x_validation, y_validation)
     updates, optimiser_state = optimiser.update(gradient, member.optimiser, member.parameters)
 
-    active = member.epoch - member.best_epoch <= patience
+    active = (member.epoch - member.best_epoch <= patience) & (member.epoch < max_epochs)
     better = active & (validation_loss < member.best_loss)
     keep = partial(jax.tree.map, lambda new, old: jnp.where(active, new, old))
     following = _Member(

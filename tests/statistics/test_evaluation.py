@@ -38,10 +38,10 @@ def test_every_error_by_hand():
     prediction = np.array([0.5, 6.0, 400.0])
     found = evaluate(lambda x: np.tile(prediction, (len(x), 1)), {"linear": lambda x: np.zeros((len(x), 3))}, test)
     emulator = found["emulator"]
-    assert (emulator["n_test_points"], emulator["n_test_runs"]) == (2, 5)
+    assert (emulator["n_test_points"], emulator["n_test_runs"]) == (3, 5)
     assert emulator["rmse"] == by_output(np.sqrt(((prediction - y) ** 2).mean(0)))
-    # the lone survivor of the third point has no replicate mean
-    means = np.array([[0.8, 7.0, 220.0], [0.3, 4.0, 600.0]])
+    # the lone survivor of the third point is its own mean, and has no scatter
+    means = np.array([[0.8, 7.0, 220.0], [0.3, 4.0, 600.0], [0.1, 1.0, 900.0]])
     assert emulator["rmse_mean"] == by_output(np.sqrt(((prediction - means) ** 2).mean(0)))
     assert emulator["bias"] == by_output((prediction - means).mean(0))
     scatter = np.array([[0.2, 2.0, 40.0], [0.2, 2.0, 200.0]]) / np.sqrt(2)

@@ -117,11 +117,11 @@ def test_replicate_means_by_hand():
     y = np.vstack([y, [[0.6, 3.0, 800.0]]])
     point_id = np.array([4, 2, 4, 9, 2, 2])
     found = replicate_means(Runs("test", x, y, point_id, np.arange(6), n_dissolved=3))
-    np.testing.assert_array_equal(found.n, [3, 2])
-    np.testing.assert_array_equal(found.x, [[0.9, 90.0], [0.5, 60.0]])
+    np.testing.assert_array_equal(found.n, [3, 2, 1])
+    np.testing.assert_array_equal(found.x, [[0.9, 90.0], [0.5, 60.0], [1.4, 70.0]])
     # sums of three doubles: a few units in the last place
-    np.testing.assert_allclose(found.mean, [[0.7, 4.0, 500.0], [0.95, 6.0, 100.0]], rtol=1e-14)
-    scatter = [[0.1, 1.0, np.sqrt(70_000.0)], [np.sqrt(0.005), np.sqrt(2.0), np.sqrt(200.0)]]
+    np.testing.assert_allclose(found.mean, [[0.7, 4.0, 500.0], [0.95, 6.0, 100.0], [0.1, 1.0, 900.0]], rtol=1e-14)
+    scatter = [[0.1, 1.0, np.sqrt(70_000.0)], [np.sqrt(0.005), np.sqrt(2.0), np.sqrt(200.0)], [np.nan] * 3]
     np.testing.assert_allclose(found.scatter, scatter, rtol=1e-13)
 
 
