@@ -2,8 +2,9 @@
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
-# the newest supported Python on this machine
-PYTHON ?= $(firstword $(shell for v in 3.13 3.12 3.11 3; do command -v python$$v; done))
+# the first Python that works and is new enough
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+  $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
 .PHONY: run env env-cuda12 test test-slow lint lock
 
@@ -15,7 +16,7 @@ env-cuda12: $(VENV)/cuda12.stamp
 
 # one environment: installing for the other kind of device replaces what differs
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "natal needs Python 3.11 or newer, found " + sys.version.split()[0])'
+	@test -n "$(PYTHON)" || { echo "natal needs Python 3.11 or newer (make PYTHON=/path/to/python3.11)"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: on Debian, apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .

@@ -6,7 +6,7 @@ from scipy.stats import binom, chi2, norm
 
 from natal.calibration import LEVELS, calibration_report, clustered_errors, coverage, terciles
 
-N = 600
+N = 3000
 # binomial bands that an honest posterior leaves once in a million
 BANDS = {f"{100 * level:.0f}": np.array(binom.interval(1 - 1e-6, N, level)) / N for level in LEVELS}
 
@@ -40,7 +40,7 @@ def gaussian_cases(width, rng):
 
 
 def test_honest_posteriors_stay_in_the_band():
-    """n = 600 normal posteriors of the right width."""
+    """n = 3000 normal posteriors of the right width."""
     for level, shares in coverage(*gaussian_cases(1.0, np.random.default_rng(1))).items():
         low, high = BANDS[level]
         assert all(low <= share <= high for share in shares.values())
@@ -129,7 +129,7 @@ def test_the_report_is_made_of_these():
     assert found["coverage_se"] == clustered_errors(pit, hpd, point_id)
     assert len(found["by_q0_tercile"]) == 3
     for part, cases in zip(found["by_q0_tercile"], terciles(truth[:, 0]), strict=True):
-        assert part["n_cases"] == 200
+        assert part["n_cases"] == N // 3
         assert (part["q0_min"], part["q0_max"]) == (truth[cases, 0].min(), truth[cases, 0].max())
         assert part["coverage"] == coverage(pit[cases], hpd[cases])
         assert part["log_score"] == pytest.approx(log_density[cases].mean())
