@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from closed_form import OFFSET, SIGMA, linear_mean
+from closed_form import OFFSET, SIGMA, linear_mean, make_runs
 
 from natal.baselines import fit_baselines
 from natal.dataset import Runs
@@ -95,6 +95,17 @@ def test_a_perfect_emulator_reaches_the_noise(runs):
         assert found["rmse_mean"][name] == pytest.approx(sigma / np.sqrt(8), rel=5 / np.sqrt(2 * n_points))
         assert found["scatter"][name] == pytest.approx(sigma, rel=5 / np.sqrt(2 * (n_runs - n_points)))
         assert found["noise_of_means"][name] == pytest.approx(found["scatter"][name] / np.sqrt(8), rel=1e-12)
+
+
+def test_one_realization_a_point_says_nothing_of_the_scatter():
+    """Each run is then its own replicate mean; scatter and noise are missing, not zero."""
+    train, test = (make_runs(split, 20, 1, seed=k) for k, split in enumerate(("train", "test")))
+    found = evaluate(linear_mean, fit_baselines(train), test)
+    for part in (found["emulator"], *found["baselines"].values()):
+        assert part["rmse_mean"] == part["rmse"]
+    assert np.all(np.isnan([*found["emulator"]["scatter"].values(), *found["emulator"]["noise_of_means"].values()]))
+    # the nearest point answers with its only run
+    np.testing.assert_array_equal(fit_baselines(train)["nearest"](train.x), train.y)
 
 
 def test_counts_and_costs_of_the_simulations():

@@ -29,6 +29,15 @@ class Cases(NamedTuple):
     sd: np.ndarray
     cell: np.ndarray
 
+    @property
+    def second_order(self):
+        """(cell / sd)^2 summed over both parameters, by case: what the midpoint rule's errors are measured in.
+
+        The rule errs by h^2 / 24 times the integrand's slope at the edges, which in units of sd is 3 at most for the
+        mean and the variance of a normal, however much of it is cut off: 1/8 bounds them all.
+        """
+        return ((self.cell / self.sd) ** 2).sum(1)
+
 
 def make_cases(box, error, seed):
     """Truths uniform in the box; the observation has the scatter of the simulator and of its own error."""
@@ -79,14 +88,13 @@ def test_cells_fill_the_box(cases):
 def test_means(cases, summary):
     """Posterior means, to the midpoint rule's error."""
     expected = np.array([e.mean for e in cases.exact])
-    # the midpoint rule errs by h^2 / 24 times a derivative at the edges, of order 1 / sd
-    assert np.all(np.abs(summary.mean - expected) < cases.cell**2 / (8 * cases.sd))
+    assert np.all(np.abs(summary.mean - expected) / cases.sd < cases.second_order[:, None] / 8)
 
 
 def test_standard_deviations(cases, summary):
     """Posterior standard deviations; a flat cell adds its own h^2 / 12 to the variance."""
     broadened = np.sqrt(cases.sd**2 + cases.cell**2 / 12)
-    assert np.all(np.abs(summary.sd - broadened) < cases.cell**2 / (8 * cases.sd))
+    assert np.all(np.abs(summary.sd - broadened) / cases.sd < cases.second_order[:, None] / 8)
 
 
 def test_quantiles(cases, summary):
@@ -94,25 +102,26 @@ def test_quantiles(cases, summary):
     expected = np.array([e.quantiles() for e in cases.exact])
     # a line through a cumulative curve of slope p and curvature p' misses by h^2 p' / 8, that is h^2 / (4 sd) in the
     # quantile, as p'/p is 2 / sd at the 97.5 per cent of a normal
-    assert np.all(np.abs(summary.quantiles - expected) < (cases.cell**2 / (4 * cases.sd))[..., None])
+    error = np.abs(summary.quantiles - expected) / cases.sd[..., None]
+    assert np.all(error < cases.second_order[:, None, None] / 4)
 
 
 def test_evidence(cases, summary):
     """The probability density of the observation under the prior."""
     expected = np.array([e.log_evidence for e in cases.exact])
-    assert np.all(np.abs(summary.log_evidence - expected) < ((cases.cell / cases.sd) ** 2).sum(1) / 8)
+    assert np.all(np.abs(summary.log_evidence - expected) < cases.second_order / 8)
 
 
 def test_pit(cases, located):
     """Marginal cumulative probability at the truth."""
     expected = np.array([e.cdf(x) for e, x in zip(cases.exact, cases.x, strict=True)])
-    assert np.all(np.abs(located.pit - expected) < (cases.cell / cases.sd) ** 2 / 8)
+    assert np.all(np.abs(located.pit - expected) < cases.second_order[:, None] / 8)
 
 
 def test_log_density(cases, located):
     """At the truth itself, not at the nearest cell; per unit Q0 and AU."""
     expected = np.array([e.log_density(x) for e, x in zip(cases.exact, cases.x, strict=True)])
-    assert np.all(np.abs(located.log_density - expected) < ((cases.cell / cases.sd) ** 2).sum(1) / 8)
+    assert np.all(np.abs(located.log_density - expected) < cases.second_order / 8)
 
 
 def test_highest_density_level(cases, located):
@@ -217,7 +226,7 @@ def test_total_variation_of_exact_draws(whole, n):
 def test_total_variation_of_draws_from_elsewhere(whole, draws):
     """Draws two standard deviations away share little with the posterior, stuck ones no more than the rest."""
     inside = np.array([e.mass_in_box > 0.99 for e in whole.exact])
-    assert inside.sum() >= 5
+    assert inside.any()
     for shift in ([2, 0], [0, 2]):
         # with z the uncut normal's: P(z < 0) - P(z + 2 < 0) = 0.48 over halves alone, and more over quartiles
         moved = draws + whole.sd[:, None] * shift

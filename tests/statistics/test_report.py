@@ -236,6 +236,13 @@ def test_a_network_that_wins_is_called_so(render, winning):
     assert 'class="warn"' not in html
 
 
+def test_what_is_not_known_is_called_so(render, winning):
+    """A campaign of single realizations has no scatter: null in the metrics, n/a in the report."""
+    names = list(winning["sigma_total"])
+    winning["emulator"] |= {key: dict.fromkeys(names) for key in ("scatter", "noise_of_means")}
+    assert "noise of means, scatter n/a n/a n/a n/a n/a n/a " in Page(render(winning)).text
+
+
 def test_cases_are_listed_by_their_true_q0(render, metrics, recovery):
     """With posterior mean, width and interval of both parameters."""
     text = Page(render(metrics)).text
