@@ -1,7 +1,7 @@
 """The posterior on a regular grid of (Q0, a): exact up to the cell size, for every case.
 
-Two parameters can afford it; NUTS is checked against it and starts from it. Cells are equal, the density is
-taken at their centres, and within a cell it counts as constant.
+Two parameters can afford it; NUTS is checked against it and takes its starts and its metric from it. Cells are
+equal, the density is taken at their centres, and within a cell it counts as constant.
 """
 
 from typing import NamedTuple
@@ -38,6 +38,7 @@ class GridSummary(NamedTuple):
     sd: Float[Array, "2"]
     quantiles: Float[Array, "2 level"]  # at QUANTILES
     log_evidence: Float[Array, ""]
+    unconstrained_cov: Float[Array, "2 2"]  # of logit((x - low) / (high - low)) in the prior's box
 
 
 class TruthSummary(NamedTuple):
@@ -95,7 +96,23 @@ def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Gr
         quantiles.append(jnp.interp(jnp.asarray(list(QUANTILES.values())), *_cumulative(marginal, centres)))
     # the prior density is 1 / box area
     evidence = jax.nn.logsumexp(log_likelihood(grid, y, error)) - jnp.log(mass.size)
-    return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence)
+    covariance = _unconstrained_covariance(grid, mass)
+    return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence, covariance)
+
+
+def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "2 2"]:
+    places, within = [], []
+    for centres in (grid.q0, grid.a_au):
+        width = centres[1] - centres[0]
+        below, above = centres - centres[0] + width / 2, centres[-1] + width / 2 - centres
+        places.append(jnp.log(below / above))
+        # a flat cell has a variance of its own, which keeps a posterior inside one cell from having none
+        within.append((width * (1 / below + 1 / above)) ** 2 / 12)
+    marginals = mass.sum(1), mass.sum(0)
+    centred = [u - (marginal * u).sum() for u, marginal in zip(places, marginals, strict=True)]
+    variances = [(marginal * (u**2 + cell)).sum() for marginal, u, cell in zip(marginals, centred, within, strict=True)]
+    mixed = centred[0] @ mass @ centred[1]
+    return jnp.array([[variances[0], mixed], [mixed, variances[1]]])
 
 
 def _cumulative(

@@ -63,7 +63,7 @@ def recover(
     starts = posterior_grid.draw_cases(key_start, grid, *data, settings.chains)
     grid_seconds = time.perf_counter() - started
 
-    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, settings)
+    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, summary.unconstrained_cov, settings)
     draws = posterior_dataset(nuts.draws, case_names=None)
     rhat, ess = (np.column_stack([found[name].values for name in INPUTS]) for found in (az.rhat(draws), az.ess(draws)))
     flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(INPUTS)))
