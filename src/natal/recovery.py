@@ -59,8 +59,8 @@ def recover(
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
     started = time.perf_counter()
     grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
-    summary = jax.device_get(posterior_grid.summarise_cases(grid, *data))
-    starts = posterior_grid.draw_cases(key_start, grid, *data, settings.chains)
+    summary = posterior_grid.summarise_cases(grid, *data)
+    starts = jax.block_until_ready(posterior_grid.draw_cases(key_start, grid, *data, settings.chains))
     grid_seconds = time.perf_counter() - started
 
     nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, summary.unconstrained_cov, settings)
@@ -69,7 +69,7 @@ def recover(
     flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(INPUTS)))
     tv = np.asarray(posterior_grid.total_variation(grid, *data, flat))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
-    return Recovered(nuts, rhat, ess, grid, summary, tv, timing)
+    return Recovered(nuts, rhat, ess, grid, jax.device_get(summary), tv, timing)
 
 
 def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
