@@ -31,6 +31,14 @@ def potential_energy(position, mass, softening):
     return math.fsum(-G * mass[i] * mass[j] / math.hypot(*(position[j] - position[i]), softening) for i, j in pairs)
 
 
+def specific_potential(position, mass, softening):
+    """-G sum over all others of m_j / sqrt(r_ij^2 + eps^2), star by star."""
+    stars = list(zip(position, mass, range(len(mass)), strict=True))
+    return np.array(
+        [math.fsum(-G * m / math.hypot(*(x - here), softening) for x, m, j in stars if j != i) for here, _, i in stars]
+    )
+
+
 def kinetic_energy(velocity, mass):
     """K = sum of m v^2 / 2."""
     return math.fsum(0.5 * m * (v @ v) for m, v in zip(mass, velocity, strict=True))

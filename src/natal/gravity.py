@@ -4,11 +4,12 @@ Forces (Plummer softening, Aarseth 1963): a_i = G sum_j m_j (x_j - x_i) / (|x_j 
 Positions and velocities have shape (3, batch, star), masses (batch, star).
 """
 
+from collections.abc import Callable
 from functools import partial
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from natal.units import G_AU3_PER_MSUN_YR2
 
@@ -17,6 +18,7 @@ TILE = 16
 
 Coordinates = Float[Array, "3 batch star"]
 Masses = Float[Array, "batch star"]
+Column = Float[Array, "batch 1"]
 Pairs = Float[Array, "batch star star"]
 
 
@@ -55,48 +57,84 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
 
 
 def accelerations_by_differences(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Accelerations by summing differences over tiles of sources, the form for accelerators.
+    """Accelerations by summing differences over tiles of sources, the form for accelerators; nothing cancels."""
+
+    def pull(mass: Column, differences: list[Masses], _: Bool[Array, " star"]) -> list[Masses]:
+        r2 = sum(d * d for d in differences) + softening_au**2
+        weight = mass / (r2 * jnp.sqrt(r2))
+        return [weight * d for d in differences]
+
+    return G_AU3_PER_MSUN_YR2 * jnp.stack(_sum_over_tiles(pull, 3, position_au, mass_msun))
+
+
+def specific_potential(position_au: Coordinates, source_mass_msun: Masses, softening_au: float) -> Masses:
+    """-G sum_{j != i} m_j / sqrt(r_ij^2 + eps^2) at every star, in AU^2/yr^2.
+
+    The mass of a star as a source may be 0, for one that is not to count.
+    """
+    return lax.platform_dependent(
+        position_au,
+        source_mass_msun,
+        cpu=partial(specific_potential_by_pairs, softening_au=softening_au),
+        default=partial(specific_potential_by_tiles, softening_au=softening_au),
+    )
+
+
+def specific_potential_by_pairs(position_au: Coordinates, source_mass_msun: Masses, softening_au: float) -> Masses:
+    """`specific_potential` by one sum over all pairs, the form for a CPU."""
+    itself = jnp.eye(source_mass_msun.shape[-1], dtype=bool)
+    distance = jnp.sqrt(softened_distance_squared(position_au, softening_au))
+    return -G_AU3_PER_MSUN_YR2 * jnp.where(itself, 0.0, source_mass_msun[:, None, :] / distance).sum(-1)
+
+
+def specific_potential_by_tiles(position_au: Coordinates, source_mass_msun: Masses, softening_au: float) -> Masses:
+    """`specific_potential` by tiles of sources, the form for accelerators."""
+
+    def deepen(mass: Column, differences: list[Masses], itself: Bool[Array, " star"]) -> list[Masses]:
+        distance = jnp.sqrt(sum(d * d for d in differences) + softening_au**2)
+        return [jnp.where(itself, 0.0, -mass / distance)]
+
+    return G_AU3_PER_MSUN_YR2 * _sum_over_tiles(deepen, 1, position_au, source_mass_msun)[0]
+
+
+def _sum_over_tiles(
+    term: Callable[[Column, list[Masses], Bool[Array, " star"]], list[Masses]],
+    n_sums: int,
+    position_au: Coordinates,
+    source_mass_msun: Masses,
+) -> tuple[Masses, ...]:
+    """Sum `term(source mass, differences x_j - x_i, whether i is j)` over sources j, for every star i.
 
     Each tile is one element-wise kernel that keeps its pairs in registers, so no array of pairs reaches the
-    device's memory (XLA would write one for a plain sum over pairs, and for a matrix product), no product runs in
-    reduced precision, and nothing cancels.
+    device's memory (XLA would write one for a plain sum over pairs, and for a matrix product), and no product runs in
+    reduced precision.
     """
-    n_batch, n_stars = mass_msun.shape
+    n_batch, n_stars = source_mass_msun.shape
     n_tiles = -(-n_stars // TILE)
     fill = ((0, 0), (0, n_tiles * TILE - n_stars))
+    star = jnp.arange(n_stars)
 
     def tiles(values: Float[Array, "batch star"]) -> Float[Array, "tile batch source"]:
         # sources that fill up the last tile have no mass
         return jnp.moveaxis(jnp.pad(values, fill).reshape(n_batch, n_tiles, TILE), 1, 0)
 
-    def add_tile(sums: tuple, sources: tuple) -> tuple[tuple, None]:
-        *places, mass = sources
-        for j in range(TILE):
-            differences = [place[:, j, None] - c for place, c in zip(places, position_au, strict=True)]
-            r2 = sum(d * d for d in differences) + softening_au**2
-            weight = mass[:, j, None] / (r2 * jnp.sqrt(r2))
-            sums = tuple(s + weight * d for s, d in zip(sums, differences, strict=True))
+    def add_tile(sums: tuple, tile: tuple) -> tuple[tuple, None]:
+        first, *places, mass = tile
+        for k in range(TILE):
+            differences = [place[:, k, None] - c for place, c in zip(places, position_au, strict=True)]
+            sums = tuple(
+                s + t for s, t in zip(sums, term(mass[:, k, None], differences, star == first + k), strict=True)
+            )
         return sums, None
 
-    nothing = (jnp.zeros_like(mass_msun),) * 3
-    sums, _ = lax.scan(add_tile, nothing, (*(tiles(c) for c in position_au), tiles(mass_msun)))
-    return G_AU3_PER_MSUN_YR2 * jnp.stack(sums)
-
-
-def pair_potential(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Pairs:
-    """-G m_j / sqrt(r_ij^2 + eps^2), the potential that star j makes at star i; zero on the diagonal.
-
-    In AU^2/yr^2, shape (batch, i, j).
-    """
-    r2 = softened_distance_squared(position_au, softening_au)
-    off_diagonal = 1.0 - jnp.eye(mass_msun.shape[-1], dtype=mass_msun.dtype)
-    return -G_AU3_PER_MSUN_YR2 * off_diagonal * mass_msun[:, None, :] / jnp.sqrt(r2)
+    sources = (TILE * jnp.arange(n_tiles), *(tiles(c) for c in position_au), tiles(source_mass_msun))
+    sums, _ = lax.scan(add_tile, (jnp.zeros_like(source_mass_msun),) * n_sums, sources)
+    return sums
 
 
 def potential_energy(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Float[Array, " batch"]:
     """W = -G sum_{i<j} m_i m_j / sqrt(r_ij^2 + eps^2), in Msun AU^2 / yr^2."""
-    potential = pair_potential(position_au, mass_msun, softening_au).sum(-1)
-    return 0.5 * (mass_msun * potential).sum(-1)
+    return 0.5 * (mass_msun * specific_potential(position_au, mass_msun, softening_au)).sum(-1)
 
 
 def kinetic_energy(velocity_au_yr: Coordinates, mass_msun: Masses) -> Float[Array, " batch"]:

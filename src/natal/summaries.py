@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from natal.gravity import pair_potential
+from natal.gravity import specific_potential
 from natal.units import KMS_PER_AU_YR
 
 MIN_BOUND_STARS = 5
@@ -42,15 +42,13 @@ def bound_stars(
     member with E_i = |v_i - v_b|^2 / 2 - G sum_{j bound, j != i} m_j / sqrt(r_ij^2 + eps^2) >= 0; it ends when a
     pass drops none.
     """
-    potential = pair_potential(position_au, mass_msun, softening_au)
 
     def one_pass(carry: tuple) -> tuple:
         bound, _ = carry
         weight = jnp.where(bound, mass_msun, 0.0)
         v_bound = _weighted_mean(velocity_au_yr, weight)
         specific_kinetic = 0.5 * ((velocity_au_yr - v_bound[..., None]) ** 2).sum(0)
-        specific_potential = jnp.where(bound[:, None, :], potential, 0.0).sum(-1)
-        kept = bound & (specific_kinetic + specific_potential < 0.0)
+        kept = bound & (specific_kinetic + specific_potential(position_au, weight, softening_au) < 0.0)
         return kept, jnp.any(kept != bound)
 
     everyone = jnp.ones(mass_msun.shape, dtype=bool)

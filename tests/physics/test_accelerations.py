@@ -12,6 +12,8 @@ from natal.gravity import (
     accelerations_by_product,
     kinetic_energy,
     potential_energy,
+    specific_potential_by_pairs,
+    specific_potential_by_tiles,
 )
 
 pytestmark = pytest.mark.usefixtures("float64")
@@ -126,6 +128,19 @@ def test_energies_equal_the_double_loop_to_rounding(stars):
     w, k = reference.potential_energy(position, mass, EPS_AU), reference.kinetic_energy(velocity, mass)
     assert float(potential_energy(x, m, EPS_AU)[0]) == pytest.approx(w, rel=(2 * len(mass) + 10) * 2.0**-53)
     assert float(kinetic_energy(v, m)[0]) == pytest.approx(k, rel=(len(mass) + 10) * 2.0**-53)
+
+
+@STARS
+@pytest.mark.parametrize("n_stars", [1, 16, 48])
+@pytest.mark.parametrize("form", [specific_potential_by_pairs, specific_potential_by_tiles], ids=lambda f: f.__name__)
+def test_specific_potentials_equal_the_double_loop_to_rounding(stars, n_stars, form):
+    """Every star feels all others but itself, and none that counts as a source of no mass."""
+    position, mass = stars[0][:n_stars], stars[2][:n_stars].copy()
+    mass[::5] = 0.0
+    exact = reference.specific_potential(position, mass, EPS_AU)
+    found = np.asarray(form(jnp.asarray(position.T)[:, None], jnp.asarray(mass)[None], EPS_AU))[0]
+    # terms of one sign, about ten roundings each
+    np.testing.assert_allclose(found, exact, rtol=(n_stars + 10) * 2.0**-53, atol=0)
 
 
 def test_clusters_of_a_batch_do_not_feel_each_other():

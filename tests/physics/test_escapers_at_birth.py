@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.special import betainc
 
-from natal.gravity import pair_potential
+from natal.gravity import specific_potential
 from natal.plummer import initial_conditions
 
 N_SPHERES, N_STARS = 16, 1000
@@ -26,7 +26,7 @@ def spheres():
         born = initial_conditions(
             key[None], jnp.ones(1), jnp.full(1, 100.0), n_stars=N_STARS, softening_au=EPS_AU, truncation_radius=1e6
         )
-        potential = pair_potential(born.position_au, born.mass_msun, EPS_AU).sum(-1)
+        potential = specific_potential(born.position_au, born.mass_msun, EPS_AU)
         return potential[0], 0.5 * (born.velocity_au_yr**2).sum(0)[0]
 
     with jax.enable_x64(True):

@@ -1,0 +1,60 @@
+"""The program for accelerators, lowered for CUDA without one: no array of pairs, no reduced precision.
+
+What the device's compiler makes of it was looked at by hand (docs/physics.md); these tests hold the form it needs.
+"""
+
+import math
+import re
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import export
+
+from natal.simulator import ClusterModel, Integration, _simulate_batch
+
+BATCH, N_STARS = 6, 70
+SNAPSHOTS = 3
+
+
+def lowered(platform):
+    """The whole program of a batch, from random keys to summaries, in StableHLO for a platform."""
+
+    def program(*inputs):
+        cluster, integration = ClusterModel(n_stars=N_STARS), Integration(t_end_yr=1.0, snapshots=SNAPSHOTS)
+        return _simulate_batch(jax.random.key(1), *inputs, cluster=cluster, integration=integration)
+
+    with jax.enable_x64(True):
+        dtypes = (jnp.uint32, jnp.uint32, jnp.float64, jnp.float64)
+        inputs = [jax.ShapeDtypeStruct((BATCH,), dtype) for dtype in dtypes]
+        return export.export(jax.jit(program), platforms=[platform])(*inputs).mlir_module()
+
+
+@pytest.fixture(scope="module")
+def on_cuda():
+    """Lowered for an NVIDIA GPU."""
+    return lowered("cuda")
+
+
+def largest_array(module):
+    """Elements of the largest array that any operation yields."""
+    shapes = set(re.findall(r"tensor<((?:\d+x)+)\w+>", module))
+    return max(math.prod(int(n) for n in shape.split("x") if n) for shape in shapes)
+
+
+def test_no_array_of_pairs(on_cuda):
+    """Nothing is larger than the twelve random numbers a star of its speed, while on a CPU the pairs are."""
+    assert largest_array(on_cuda) == 12 * BATCH * N_STARS
+    assert largest_array(lowered("cpu")) >= BATCH * N_STARS**2
+
+
+def test_no_product_that_could_run_in_reduced_precision(on_cuda):
+    """TF32 is a mode of matrix products: there are none."""
+    assert "dot_general" not in on_cuda
+    assert "dot_general" in lowered("cpu")
+
+
+def test_double_precision_throughout(on_cuda):
+    """No coordinate is rounded to single precision on the way."""
+    assert re.search(r"tensor<(\d+x)*f64>", on_cuda)
+    assert not re.search(r"tensor<(\d+x)*(f32|f16|bf16)>", on_cuda)
