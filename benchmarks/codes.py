@@ -16,7 +16,6 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
 
 from natal import leapfrog
 from natal.cost import batch_size
@@ -40,31 +39,27 @@ def stars(n: int, batch: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np
 
 
 def natal(n: int, batch: int, steps: int, cores: int, precision: str = "float64") -> Runner:
-    """natal's integrator as the simulate job runs it: one device a core, batches of the size it would choose."""
+    """natal's integrator as the simulate job runs it: one program, a thread a core, batches of the size it chooses."""
+    size = min(batch_size(n, on_cpu=True), -(-batch // cores))
+    calls = -(-batch // size)
+    integrate = partial(
+        leapfrog.integrate, dt_yr=DT_YR, steps_per_snapshot=steps, n_snapshots=2, softening_au=SOFTENING_AU
+    )
     with jax.enable_x64(precision == "float64"):
-        devices = jax.local_devices()[:cores]
-        per_call = len(devices) * min(batch_size(n, on_cpu=True), -(-batch // len(devices)))
-        mesh = Mesh(np.array(devices), ("device",))
-        split = PartitionSpec(None, "device")
-        integrate = partial(
-            leapfrog.integrate, dt_yr=DT_YR, steps_per_snapshot=steps, n_snapshots=2, softening_au=SOFTENING_AU
-        )
-        program = jax.shard_map(
-            integrate,
-            mesh=mesh,
-            in_specs=(split, split, PartitionSpec("device")),
-            out_specs=PartitionSpec(None, None, "device"),
-            check_vma=False,
-        )
-        arrays = [jnp.asarray(a, precision) for a in stars(n, per_call)]
-        run = jax.jit(program, compiler_options=COMPILER_OPTIONS).lower(*arrays).compile()
+        arrays = [jnp.asarray(a, precision) for a in stars(n, size)]
+        run = jax.jit(integrate, compiler_options=COMPILER_OPTIONS).lower(*arrays).compile()
+
+    def call(_: int) -> None:
+        # precision is a setting of the thread
+        with jax.enable_x64(precision == "float64"):
+            jax.block_until_ready(run(*arrays))
 
     def timed() -> float:
-        started = time.perf_counter()
-        for _ in range(-(-batch // per_call)):
-            jax.block_until_ready(run(*arrays))
-        # the last call may hold clusters that nobody asked for
-        return (time.perf_counter() - started) * batch / (per_call * -(-batch // per_call))
+        with ThreadPoolExecutor(cores) as pool:
+            started = time.perf_counter()
+            list(pool.map(call, range(calls)))
+            # the last call may hold clusters that nobody asked for
+            return (time.perf_counter() - started) * batch / (size * calls)
 
     return timed
 

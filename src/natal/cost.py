@@ -5,20 +5,14 @@ Plain arithmetic without JAX, so that the workflow can ask for resources before 
 
 from natal.errors import NatalError
 
-CPU_PAIRS_PER_BATCH = 80_000
-"""Pair weights of a batch on a CPU: 640 kB in float64, to stay in a core's second-level cache."""
+CPU_PAIRS_PER_BATCH = 40_000
+"""Pair weights of a batch on a CPU: 320 kB in float64, to stay well inside a core's second-level cache."""
 
 ACCELERATOR_STARS_PER_BATCH = 2**19
 """Stars of a batch on an accelerator, one thread each: enough to fill it."""
 
-BASELINE_BYTES = 490e6
-"""Python, its libraries and the compiler at work, before any array (measured on Linux, jax 0.10)."""
-
-PAIR_ARRAYS = 3
-"""Arrays of pairs that a batch holds at its peak on a CPU (measured at N = 2048 and 4096)."""
-
-SNAPSHOT_COPIES = 2
-"""Copies of all snapshots on the host: as they come from the device, and joined."""
+BASELINE_BYTES = 575e6
+"""Python, its libraries and the compiler at work, before any array (measured on Linux, jax 0.10, CPU)."""
 
 
 def batch_size(n_stars: int, *, on_cpu: bool) -> int:
@@ -33,25 +27,21 @@ def interactions(n_runs: int, n_stars: int, n_steps: int) -> float:
     return float(n_runs) * n_stars**2 * n_steps
 
 
-def memory_bytes(n_runs: int, n_stars: int, n_snapshots: int, n_devices: int, item_bytes: int = 8) -> float:
-    """Peak memory of a simulate job that uses `n_devices` cores of a CPU, in bytes."""
-    snapshots = n_runs * n_snapshots * n_stars * 6 * item_bytes
-    pairs = n_devices * batch_size(n_stars, on_cpu=True) * n_stars**2 * item_bytes
-    return BASELINE_BYTES + PAIR_ARRAYS * pairs + SNAPSHOT_COPIES * snapshots
+def memory_bytes(n_runs: int, n_stars: int, n_snapshots: int, item_bytes: int = 8) -> float:
+    """Peak memory of a simulate job on the host, in bytes.
 
-
-def devices_that_fit(
-    n_runs: int, n_stars: int, n_snapshots: int, n_devices: int, item_bytes: int, max_memory_gb: float
-) -> int:
-    """How many of `n_devices` cores a job may use at once within `max_memory_gb` (1e9 bytes each).
-
-    Raises `NatalError` if not even one fits, naming what to change.
+    All snapshots of the job are held until they are written; what is being integrated takes a few MB besides, since
+    pairs are handled in blocks.
     """
-    for n in range(n_devices, 0, -1):
-        needed = memory_bytes(n_runs, n_stars, n_snapshots, n, item_bytes)
-        if needed <= max_memory_gb * 1e9:
-            return n
-    raise NatalError(
-        f"a job of {n_runs} runs of {n_stars} stars needs {needed / 1e9:.2f} GB, more than resources.max_memory_gb = "
-        f"{max_memory_gb:g}: raise it, or lower design.points_per_job, design.realizations or integration.snapshots"
-    )
+    return BASELINE_BYTES + float(n_runs) * n_snapshots * n_stars * 6 * item_bytes
+
+
+def check_memory(n_runs: int, n_stars: int, n_snapshots: int, item_bytes: int, max_memory_gb: float) -> None:
+    """Raise `NatalError` naming what to change if a job needs more than `max_memory_gb` (1e9 bytes each)."""
+    needed = memory_bytes(n_runs, n_stars, n_snapshots, item_bytes)
+    if needed > max_memory_gb * 1e9:
+        raise NatalError(
+            f"a job of {n_runs} runs of {n_stars} stars needs {needed / 1e9:.2f} GB, more than "
+            f"resources.max_memory_gb = {max_memory_gb:g}: raise it, or lower design.points_per_job, "
+            "design.realizations or integration.snapshots"
+        )

@@ -13,19 +13,18 @@ from jaxtyping import Array, Bool, Float
 
 from natal.units import G_AU3_PER_MSUN_YR2
 
+LANES = 8
+"""Numbers in a vector register of a CPU: eight of double precision in 512 bits."""
+
+PAIRS_PER_BLOCK = 2**17
+"""Pair weights that the CPU form holds at once, at most: 1 MB in double precision, about a second-level cache."""
+
 TILE = 16
 """Sources that one kernel of the accelerator form handles at once."""
 
 Coordinates = Float[Array, "3 batch star"]
 Masses = Float[Array, "batch star"]
 Column = Float[Array, "batch 1"]
-Pairs = Float[Array, "batch star star"]
-
-
-def softened_distance_squared(position_au: Coordinates, softening_au: float) -> Pairs:
-    """|x_j - x_i|^2 + eps^2 for all pairs of each cluster, in AU^2; the diagonal holds eps^2."""
-    x, y, z = (c[:, :, None] - c[:, None, :] for c in position_au)
-    return x * x + y * y + z * z + softening_au**2
 
 
 def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
@@ -39,20 +38,35 @@ def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: flo
 
 
 def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Accelerations by a matrix product, the fastest form on a CPU.
+    """Accelerations by matrix products, the fastest form on a CPU.
 
     With w_ij = (r_ij^2 + eps^2)^(-3/2) the sum splits into sum_j w_ij m_j x_j - x_i sum_j w_ij m_j, one product
-    of a (4, star) and a (star, star) matrix, several times faster than summing differences. The difference of the
-    two terms costs about |x| / |x_j - x_i| in relative rounding, harmless in float64.
+    of a (4, source) and a (source, star) matrix, several times faster than summing differences. The difference of the
+    two terms costs about |x| / |x_j - x_i| in relative rounding, harmless in float64. Sources are taken in blocks
+    whose weights stay in the cache.
     """
-    r2 = softened_distance_squared(position_au, softening_au)
-    # without its own term a star's two sums cancel better: w_ii = eps^-3 is the largest weight of all
-    itself = jnp.eye(mass_msun.shape[-1], dtype=bool)
-    weight = jnp.where(itself, 0.0, 1.0 / (r2 * jnp.sqrt(r2)))
-    # the layout (batch, 4, star) and one sum a coordinate spare a transposition, a factor of 2.5 in speed
-    sources = jnp.stack([*(c * mass_msun for c in position_au), mass_msun], axis=1)
-    # explicit precision: accelerators would otherwise multiply in reduced precision (TF32)
-    sums = jnp.einsum("bkj,bji->bki", sources, weight, precision=lax.Precision.HIGHEST)
+    n_batch, n_stars = mass_msun.shape
+    # rows of whole vectors: at 100 stars a scalar remainder took a seventh of the time
+    n_columns = -(-n_stars // LANES) * LANES
+    n_sources = min(n_stars, max(LANES, PAIRS_PER_BLOCK // (n_batch * n_columns)))
+    targets = jnp.pad(position_au, ((0, 0), (0, 0), (0, n_columns - n_stars)))
+    column = jnp.arange(n_columns)
+
+    def add_block(sums: Float[Array, "batch 4 column"], block: tuple) -> tuple[Float[Array, "batch 4 column"], None]:
+        first, *places, mass = block
+        x, y, z = (place[:, :, None] - target[:, None, :] for place, target in zip(places, targets, strict=True))
+        r2 = x * x + y * y + z * z + softening_au**2
+        # without its own term a star's two sums cancel better: w_ii = eps^-3 is the largest weight of all
+        itself = (first + jnp.arange(n_sources))[:, None] == column
+        weight = jnp.where(itself, 0.0, 1.0 / (r2 * jnp.sqrt(r2)))
+        # the layout (batch, 4, source) and one sum a coordinate spare a transposition, a factor of 2.5 in speed
+        sources = jnp.stack([*(place * mass for place in places), mass], axis=1)
+        # explicit precision: accelerators would otherwise multiply in reduced precision (TF32)
+        return sums + jnp.einsum("bkj,bji->bki", sources, weight, precision=lax.Precision.HIGHEST), None
+
+    nothing = jnp.zeros((n_batch, 4, n_columns), mass_msun.dtype)
+    sums, _ = lax.scan(add_block, nothing, _blocks_of_sources(n_sources, position_au, mass_msun))
+    sums = sums[..., :n_stars]
     return G_AU3_PER_MSUN_YR2 * jnp.stack([sums[:, k] - position_au[k] * sums[:, 3] for k in range(3)])
 
 
@@ -72,23 +86,6 @@ def specific_potential(position_au: Coordinates, source_mass_msun: Masses, softe
 
     The mass of a star as a source may be 0, for one that is not to count.
     """
-    return lax.platform_dependent(
-        position_au,
-        source_mass_msun,
-        cpu=partial(specific_potential_by_pairs, softening_au=softening_au),
-        default=partial(specific_potential_by_tiles, softening_au=softening_au),
-    )
-
-
-def specific_potential_by_pairs(position_au: Coordinates, source_mass_msun: Masses, softening_au: float) -> Masses:
-    """`specific_potential` by one sum over all pairs, the form for a CPU."""
-    itself = jnp.eye(source_mass_msun.shape[-1], dtype=bool)
-    distance = jnp.sqrt(softened_distance_squared(position_au, softening_au))
-    return -G_AU3_PER_MSUN_YR2 * jnp.where(itself, 0.0, source_mass_msun[:, None, :] / distance).sum(-1)
-
-
-def specific_potential_by_tiles(position_au: Coordinates, source_mass_msun: Masses, softening_au: float) -> Masses:
-    """`specific_potential` by tiles of sources, the form for accelerators."""
 
     def deepen(mass: Column, differences: list[Masses], itself: Bool[Array, " star"]) -> list[Masses]:
         distance = jnp.sqrt(sum(d * d for d in differences) + softening_au**2)
@@ -109,27 +106,32 @@ def _sum_over_tiles(
     device's memory (XLA would write one for a plain sum over pairs, and for a matrix product), and no product runs in
     reduced precision.
     """
-    n_batch, n_stars = source_mass_msun.shape
-    n_tiles = -(-n_stars // TILE)
-    fill = ((0, 0), (0, n_tiles * TILE - n_stars))
-    star = jnp.arange(n_stars)
-
-    def tiles(values: Float[Array, "batch star"]) -> Float[Array, "tile batch source"]:
-        # sources that fill up the last tile have no mass
-        return jnp.moveaxis(jnp.pad(values, fill).reshape(n_batch, n_tiles, TILE), 1, 0)
+    star = jnp.arange(source_mass_msun.shape[-1])
 
     def add_tile(sums: tuple, tile: tuple) -> tuple[tuple, None]:
         first, *places, mass = tile
         for k in range(TILE):
             differences = [place[:, k, None] - c for place, c in zip(places, position_au, strict=True)]
-            sums = tuple(
-                s + t for s, t in zip(sums, term(mass[:, k, None], differences, star == first + k), strict=True)
-            )
+            terms = term(mass[:, k, None], differences, star == first + k)
+            sums = tuple(s + t for s, t in zip(sums, terms, strict=True))
         return sums, None
 
-    sources = (TILE * jnp.arange(n_tiles), *(tiles(c) for c in position_au), tiles(source_mass_msun))
-    sums, _ = lax.scan(add_tile, (jnp.zeros_like(source_mass_msun),) * n_sums, sources)
+    nothing = (jnp.zeros_like(source_mass_msun),) * n_sums
+    sums, _ = lax.scan(add_tile, nothing, _blocks_of_sources(TILE, position_au, source_mass_msun))
     return sums
+
+
+def _blocks_of_sources(size: int, position_au: Coordinates, mass_msun: Masses) -> tuple:
+    """Cut sources into blocks of `size` stars: the number of each block's first star, x, y, z, and masses."""
+    n_batch, n_stars = mass_msun.shape
+    n_blocks = -(-n_stars // size)
+
+    def blocks(values: Masses) -> Float[Array, "block batch source"]:
+        # sources that fill up the last block have no mass
+        filled = jnp.pad(values, ((0, 0), (0, n_blocks * size - n_stars)))
+        return jnp.moveaxis(filled.reshape(n_batch, n_blocks, size), 1, 0)
+
+    return size * jnp.arange(n_blocks), *(blocks(c) for c in position_au), blocks(mass_msun)
 
 
 def potential_energy(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Float[Array, " batch"]:

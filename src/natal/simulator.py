@@ -19,7 +19,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import SingleDeviceSharding
 
-from natal.cost import batch_size, devices_that_fit
+from natal.cost import batch_size, check_memory
 from natal.errors import NatalError
 from natal.gravity import kinetic_energy, potential_energy
 from natal.keys import realization_key
@@ -205,8 +205,8 @@ def simulate_clusters(
 
     `q0` is K/|W| at the start (0.5 is equilibrium), `a_au` the Plummer scale radius. The random stars of a run
     follow from (`seed`, `point_id`, `realization`) alone; by default point_id counts the runs and realization
-    is 0. Work is spread over `devices` (default: all local ones), on a CPU over as few of them as fit into
-    `max_memory_gb`. Raises `NatalError` if the time step does not fit the snapshot times, or the runs the memory.
+    is 0. Work is spread over `devices` (default: all local ones). Raises `NatalError` if the time step does not
+    fit the snapshot times, or the runs `max_memory_gb`.
 
     >>> run = simulate_clusters([0.5], [100.0], integration=Integration(t_end_yr=10.0))
     >>> run.position_au.shape
@@ -221,10 +221,9 @@ def simulate_clusters(
     devices = devices or jax.local_devices()
     dtype = np.dtype(integration.precision)
 
+    if max_memory_gb is not None:
+        check_memory(n, cluster.n_stars, integration.snapshots, dtype.itemsize, max_memory_gb)
     on_cpu = devices[0].platform == "cpu"
-    if on_cpu and max_memory_gb is not None:
-        shape = (n, cluster.n_stars, integration.snapshots, len(devices), dtype.itemsize)
-        devices = devices[: devices_that_fit(*shape, max_memory_gb)]
     size = batch_size(cluster.n_stars, on_cpu=on_cpu)
     # no program for a device that would have nothing to do
     devices = devices[: -(-n // size)]
@@ -253,15 +252,26 @@ def simulate_clusters(
                 idle.put(program)
 
         starts = range(0, n, size)
-        batches = list(track(pool.map(run, starts), total=len(starts), label="simulate", unit="batches"))
+        joined: Any = None
+        batches = track(pool.map(run, starts), total=len(starts), label="simulate", unit="batches")
+        for first, batch in zip(starts, batches, strict=True):
+            if joined is None:
+                joined = jax.tree.map(lambda part: np.empty((n, *part.shape[1:]), part.dtype), batch)
+            # into place as they come, or a job would hold all its snapshots twice
+            jax.tree.map(partial(_fill, first), joined, batch)
     finished = time.perf_counter()
 
-    joined: Any = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *batches)
     return SimulatedClusters(
         time_yr=integration.time_yr,
         **(joined._asdict() | {"summaries": SummaryTracks(*joined.summaries)}),
         timing_s={"compile": compiled - started, "integrate": finished - compiled},
     )
+
+
+def _fill(first: int, whole: np.ndarray, part: np.ndarray) -> None:
+    """Put a batch in its place, without the copies that fill up the last one."""
+    last = min(first + len(part), len(whole))
+    whole[first:last] = part[: last - first]
 
 
 def _compile(

@@ -16,9 +16,9 @@ def shard_digest(wildcards):
     )
 
 
-def shard_memory_mb(wildcards, threads, attempt):
+def shard_memory_mb(wildcards, attempt):
     runs = SHARDS[wildcards.shard].n_points * config["design"]["realizations"]
-    needed = memory_bytes(runs, config["cluster"]["n_stars"], config["integration"]["snapshots"], threads)
+    needed = memory_bytes(runs, config["cluster"]["n_stars"], config["integration"]["snapshots"])
     return round(1.3 * needed / 1e6) * attempt
 
 
