@@ -13,8 +13,8 @@ from jaxtyping import Array, Bool, Float
 
 from natal.units import G_AU3_PER_MSUN_YR2
 
-LANES = 8
-"""Numbers in a vector register of a CPU: eight of double precision in 512 bits."""
+VECTOR_BYTES = 64
+"""A vector register of a CPU: eight numbers of double precision."""
 
 PAIRS_PER_BLOCK = 2**17
 """Pair weights that the CPU form holds at once, at most: 1 MB in double precision, about a second-level cache."""
@@ -47,8 +47,9 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
     """
     n_batch, n_stars = mass_msun.shape
     # rows of whole vectors: at 100 stars a scalar remainder took a seventh of the time
-    n_columns = -(-n_stars // LANES) * LANES
-    n_sources = min(n_stars, max(LANES, PAIRS_PER_BLOCK // (n_batch * n_columns)))
+    lanes = VECTOR_BYTES // mass_msun.dtype.itemsize
+    n_columns = -(-n_stars // lanes) * lanes
+    n_sources = min(n_stars, max(lanes, PAIRS_PER_BLOCK // (n_batch * n_columns)))
     targets = jnp.pad(position_au, ((0, 0), (0, 0), (0, n_columns - n_stars)))
     column = jnp.arange(n_columns)
 
