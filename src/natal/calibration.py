@@ -38,15 +38,20 @@ def clustered_errors(pit: np.ndarray, hpd_level: np.ndarray, point_id: np.ndarra
     return found
 
 
-def terciles(values: np.ndarray) -> list[np.ndarray]:
-    """Three index arrays of (nearly) equal size, by increasing value."""
-    return np.array_split(np.argsort(values, kind="stable"), 3)
+def terciles(values: np.ndarray, point_id: np.ndarray) -> list[np.ndarray]:
+    """Index arrays of the cases in each third of the points, by increasing value.
+
+    Cases of a point share their value and stay together. Fewer than three points make fewer groups.
+    """
+    _, first, point = np.unique(point_id, return_index=True, return_inverse=True)
+    thirds = np.array_split(np.argsort(values[first], kind="stable"), 3)
+    return [np.flatnonzero(np.isin(point, third)) for third in thirds if len(third)]
 
 
 def calibration_report(
     truth: np.ndarray, point_id: np.ndarray, pit: np.ndarray, hpd_level: np.ndarray, log_density: np.ndarray
 ) -> dict[str, Any]:
-    """Coverage and log score over all cases and by tercile of the true Q0.
+    """Coverage and log score over all cases and by tercile of the points' true Q0.
 
     `truth` has shape (case, 2), `point_id` (case,) says which cases share a design point; `log_density` is the
     natural log of the posterior density at the truth, per unit Q0 and AU, whose mean is the log score.
@@ -61,7 +66,7 @@ def calibration_report(
         }
 
     by_tercile = []
-    for cases in terciles(truth[:, 0]):
+    for cases in terciles(truth[:, 0], point_id):
         limits = {"q0_min": float(truth[cases, 0].min()), "q0_max": float(truth[cases, 0].max())}
         by_tercile.append(limits | report(cases))
     return report(np.arange(len(truth))) | {"by_q0_tercile": by_tercile}

@@ -104,22 +104,39 @@ def test_clustered_errors_are_the_scatter_of_coverage():
     assert np.mean(errors) > 1.3 * binomial
 
 
-@pytest.mark.parametrize("n", [3, 10, 11, 636])
-def test_terciles_partition_the_cases(n):
-    """Every case is in exactly one of three groups of nearly equal size, ordered by value."""
-    values = np.random.default_rng(8).random(n)
-    parts = terciles(values)
-    assert sorted(np.concatenate(parts)) == list(range(n))
-    assert max(map(len, parts)) - min(map(len, parts)) <= 1
-    assert values[parts[0]].max() <= values[parts[1]].min()
-    assert values[parts[1]].max() <= values[parts[2]].min()
+@pytest.mark.parametrize("n_points", [3, 10, 11, 40])
+def test_terciles_partition_the_points(n_points):
+    """Every case is in exactly one of three groups of as many points, ordered by value; no point is cut in two."""
+    rng = np.random.default_rng(8)
+    # points lose realizations that dissolved, so that thirds of the cases would end within a point
+    point_id = rng.permutation(np.repeat(200_000 + np.arange(n_points), rng.integers(1, 17, n_points)))
+    values = rng.random(n_points)[point_id - 200_000]
+    parts = terciles(values, point_id)
+    assert sorted(np.concatenate(parts)) == list(range(len(values)))
+    sizes = [len(np.unique(point_id[part])) for part in parts]
+    assert len(parts) == 3
+    assert sum(sizes) == n_points
+    assert max(sizes) - min(sizes) <= 1
+    assert values[parts[0]].max() < values[parts[1]].min()
+    assert values[parts[1]].max() < values[parts[2]].min()
+
+
+@pytest.mark.parametrize("n_points", [1, 2])
+def test_few_points_make_few_groups(n_points):
+    """Where one or two points survive there is no third group, and the report says what it can."""
+    point_id = np.repeat(np.arange(n_points), 2)
+    truth = np.array([[0.6, 100.0], [1.2, 150.0]])[point_id]
+    n = len(point_id)
+    found = calibration_report(truth, point_id, np.full((n, 2), 0.5), np.full(n, 0.5), np.zeros(n))
+    limits = [(part["q0_min"], part["q0_max"], part["n_cases"]) for part in found["by_q0_tercile"]]
+    assert limits == [(0.6, 0.6, 2), (1.2, 1.2, 2)][:n_points]
 
 
 def test_the_report_is_made_of_these():
     """Coverage, its errors and the log score over all cases, and again by tercile of the true Q0."""
     rng = np.random.default_rng(9)
-    truth = rng.uniform([0.5, 50.0], [1.5, 200.0], (N, 2))
     point_id = np.arange(N) // 4
+    truth = rng.uniform([0.5, 50.0], [1.5, 200.0], (N // 4, 2))[point_id]
     pit, hpd = gaussian_cases(1.0, rng)
     log_density = rng.normal(-3.0, 1.0, N)
     found = calibration_report(truth, point_id, pit, hpd, log_density)
@@ -128,7 +145,7 @@ def test_the_report_is_made_of_these():
     assert found["coverage"] == coverage(pit, hpd)
     assert found["coverage_se"] == clustered_errors(pit, hpd, point_id)
     assert len(found["by_q0_tercile"]) == 3
-    for part, cases in zip(found["by_q0_tercile"], terciles(truth[:, 0]), strict=True):
+    for part, cases in zip(found["by_q0_tercile"], terciles(truth[:, 0], point_id), strict=True):
         assert part["n_cases"] == N // 3
         assert (part["q0_min"], part["q0_max"]) == (truth[cases, 0].min(), truth[cases, 0].max())
         assert part["coverage"] == coverage(pit[cases], hpd[cases])
