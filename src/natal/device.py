@@ -27,6 +27,11 @@ def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | Non
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def on_cpu() -> bool:
+    """Whether computations run on a CPU."""
+    return jax.local_devices()[0].platform == "cpu"
+
+
 def describe() -> str:
     """One line on the devices in use."""
     devices = jax.local_devices()

@@ -39,6 +39,7 @@ class GridSummary(NamedTuple):
     quantiles: Float[Array, "2 level"]  # at QUANTILES
     log_evidence: Float[Array, ""]
     unconstrained_cov: Float[Array, "2 2"]  # of logit((x - low) / (high - low)) in the prior's box
+    chi2_best: Float[Array, ""]  # squared distance of the observation from the law that explains it best
 
 
 class TruthSummary(NamedTuple):
@@ -73,8 +74,14 @@ def log_likelihood(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -
 
 def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Float[Array, "nq na"]:
     """Natural log of the posterior density (uniform prior on the grid's box), per unit Q0 and AU."""
-    values = log_likelihood(grid, y, error)
-    return values - jax.nn.logsumexp(values) - jnp.log(grid.cell_area)
+    return _log_mass(log_likelihood(grid, y, error)) - jnp.log(grid.cell_area)
+
+
+def _log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
+    """Natural log of each cell's share of the posterior."""
+    # the largest first: float32 could not resolve a sum of 1 beside a log likelihood of -1e12
+    shifted = log_likelihood - log_likelihood.max()
+    return shifted - jax.nn.logsumexp(shifted)
 
 
 @eqx.filter_jit
@@ -84,7 +91,8 @@ def summarise_cases(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "
 
 
 def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> GridSummary:
-    mass = jnp.exp(log_posterior(grid, y, error)) * grid.cell_area
+    values = log_likelihood(grid, y, error)
+    mass = jnp.exp(_log_mass(values))
     means, sds, quantiles = [], [], []
     for axis, centres in enumerate((grid.q0, grid.a_au)):
         marginal = mass.sum(1 - axis)
@@ -95,9 +103,12 @@ def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Gr
         sds.append(jnp.sqrt((marginal * (centres - mean) ** 2).sum() + width**2 / 12))
         quantiles.append(jnp.interp(jnp.asarray(list(QUANTILES.values())), *_cumulative(marginal, centres)))
     # the prior density is 1 / box area
-    evidence = jax.nn.logsumexp(log_likelihood(grid, y, error)) - jnp.log(mass.size)
+    evidence = jax.nn.logsumexp(values) - jnp.log(mass.size)
     covariance = _unconstrained_covariance(grid, mass)
-    return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence, covariance)
+    # for a normal law the squared Mahalanobis distance
+    densest = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(law.observed(error).mean)))(grid.laws)
+    chi2_best = (2.0 * (densest - values)).min()
+    return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence, covariance, chi2_best)
 
 
 def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "2 2"]:
@@ -133,13 +144,15 @@ def locate_truths(
     y: Float[Array, "case 3"],
     error: Float[Array, "case 3"],
 ) -> TruthSummary:
-    """PIT, HPD level and log posterior density of known true parameters (q0, a_au)."""
+    """PIT, HPD level and log posterior density of known true parameters (q0, a_au).
+
+    A truth outside the grid's box has a density of zero and lies outside every region.
+    """
 
     def one(case: tuple) -> TruthSummary:
         truth, y, error = case
         values = log_likelihood(grid, y, error)
-        norm = jax.nn.logsumexp(values)
-        mass = jnp.exp(values - norm)
+        mass = jnp.exp(_log_mass(values))
         # the density at the truth itself, not at the nearest cell
         at_truth = likelihood.conditional(truth).observed(error).log_prob(y)
         pit = jnp.stack(
@@ -149,7 +162,11 @@ def locate_truths(
             ]
         )
         denser = jnp.where(values > at_truth, mass, 0.0).sum()
-        return TruthSummary(pit, denser, at_truth - norm - jnp.log(grid.cell_area))
+        log_density = at_truth - jax.nn.logsumexp(values) - jnp.log(grid.cell_area)
+        inside = jnp.array(True)
+        for centres, place in zip((grid.q0, grid.a_au), truth, strict=True):
+            inside &= jnp.abs(place - (centres[0] + centres[-1]) / 2) <= (centres[1] - centres[0]) * len(centres) / 2
+        return TruthSummary(pit, jnp.where(inside, denser, 1.0), jnp.where(inside, log_density, -jnp.inf))
 
     return lax.map(one, (truth, y, error))
 

@@ -38,7 +38,7 @@ class Recovered:
     ess_bulk: np.ndarray  # (case, 2)
     grid: Grid
     grid_summary: GridSummary  # leaves (case, ...)
-    tv_grid: np.ndarray  # (case,), total variation between draws and grid on 16 equal-mass cells
+    tv_grid: np.ndarray  # (case,), total variation between draws and grid on 16 blocks of about equal mass
     timing_s: dict[str, float]
 
 
@@ -72,6 +72,10 @@ def recover(
     return Recovered(nuts, rhat, ess, grid, jax.device_get(summary), tv, timing)
 
 
+CHI2_UNEXPLAINED = 16.0
+"""Squared distance from every law of the prior's box beyond which an observation counts as unexplained (4 sigma)."""
+
+
 def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
     """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
     arrays = (jnp.asarray(a, DTYPE) for a in (truth, y, np.zeros_like(y)))
@@ -83,7 +87,7 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
     """One row a case: `cases` (identification, truths if known), then the posterior and its diagnostics.
 
     Means, standard deviations and quantiles come from the NUTS draws; pit and hpd_level, where `truths` are known,
-    from the grid.
+    from the grid. chi2_best says how far the observation is from anything the campaign can make.
     """
     draws = recovered.nuts.draws.reshape(len(cases), -1, len(INPUTS)).astype(float)
     columns: dict[str, Any] = {}
@@ -101,6 +105,7 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
         "ess_bulk": recovered.ess_bulk.min(1),
         "divergences": recovered.nuts.diverging.sum((1, 2)),
         "tv_grid": recovered.tv_grid,
+        "chi2_best": np.asarray(recovered.grid_summary.chi2_best, dtype=float),
     }
     return pd.concat([cases.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from natal.campaign import box
 from natal.files import atomic_path, provenance
+from natal.recovery import CHI2_UNEXPLAINED
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
 
 # figure -> what to look for, and what would be a bad sign
@@ -51,17 +52,19 @@ CAPTIONS = {
     ),
     "coverage": (
         "How often the truth lies inside the credible region, against how often it should, over all cases and by "
-        "third of the true Q0. Points below the band mean overconfident posteriors."
+        "third of the true Q0. Points below the band mean overconfident posteriors. The band takes cases as "
+        "independent; realizations of a point share their truth, so honest points scatter about twice as wide "
+        "(coverage_se in metrics.json)."
     ),
     "pit": (
         "Posterior probability below the true value. Flat is honest; a U shape is overconfident, a hump is too "
-        "wide, a slope is biased."
+        "wide, a slope is biased. The band is as narrow as that of the coverage plot."
     ),
     "sampler_health": (
         "Convergence of NUTS in every case, and its distance from the grid posterior. R-hat above the line, or a "
         "distance well above what the number of draws explains, would make a case untrustworthy."
     ),
-    "speed": ("Measured cost of one forward evaluation on this machine."),
+    "speed": ("Measured cost of one forward evaluation on one core of this machine."),
 }
 
 
@@ -98,6 +101,7 @@ def write_report(
         losses=[name for name in OUTPUTS if not metrics["emulator"]["beats_every_baseline"][name]],
         recovery=recovery.sort_values("q0_true").to_dict("records"),
         observed=[] if observed is None else observed.to_dict("records"),
+        chi2_unexplained=CHI2_UNEXPLAINED,
         provenance=provenance(),
     )
     with atomic_path(path) as partial:

@@ -1,4 +1,4 @@
-"""Measures what an evaluation costs: one simulation against the emulator, on the same machine."""
+"""Measures what an evaluation costs: one simulation against the emulator, on the same device."""
 
 import time
 from collections.abc import Callable
@@ -30,16 +30,16 @@ def seconds_per_call(function: Callable, *arguments: Any, at_least_s: float = 0.
     return float(np.median(times))
 
 
-def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, a_au: float) -> float:
-    """Seconds for one cluster simulated alone on one core (or accelerator), without compilation.
+def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, a_au: float, batch: int = 1) -> float:
+    """Seconds per cluster in a batch, alone by default, without compilation.
 
     Measured over a tenth of the steps, as every step costs the same, and scaled up.
     """
     with jax.enable_x64(integration.precision == "float64"):
         stars = initial_conditions(
-            jax.random.split(jax.random.key(0), 1),
-            jnp.array([q0]),
-            jnp.array([a_au]),
+            jax.random.split(jax.random.key(0), batch),
+            jnp.full(batch, q0),
+            jnp.full(batch, a_au),
             n_stars=cluster.n_stars,
             softening_au=cluster.softening_au,
         )
@@ -53,7 +53,7 @@ def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, 
         )
         on_cpu = jax.local_devices()[0].platform == "cpu"
         compiled = jax.jit(run, compiler_options=COMPILER_OPTIONS if on_cpu else None)
-        return seconds_per_call(compiled, *stars) * integration.n_steps / steps
+        return seconds_per_call(compiled, *stars) * integration.n_steps / steps / batch
 
 
 def time_emulator(likelihood: Likelihood, box: dict[str, tuple[float, float]]) -> dict[str, float]:

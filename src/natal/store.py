@@ -1,6 +1,5 @@
 """HDF5 shards of simulations: what a simulate job writes and what is read back."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +98,6 @@ def write_shard(
     arrays |= {f"summaries/{name}": by_point(values) for name, values in runs.summaries._asdict().items()}
     with atomic_path(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"format": FORMAT, **provenance(), **attributes})
-        file.attrs["splits"] = json.dumps(points.split.tolist())
         for name, values in arrays.items():
             # one run a chunk, so that reading a single cluster touches nothing else
             big = name in ("position_au", "velocity_au_yr")
@@ -109,7 +107,7 @@ def write_shard(
 
 
 def read_shard_summaries(path: str | Path) -> pd.DataFrame:
-    """One row a realization, columns `SUMMARY_COLUMNS`, at the end of the run.
+    """One row a realization at the end of the run: `SUMMARY_COLUMNS` but for the split, which is the design's.
 
     Raises `NatalError` if the file is not a complete shard of this format.
     """
@@ -124,25 +122,28 @@ def read_shard_summaries(path: str | Path) -> pd.DataFrame:
                 {
                     **point_wise,
                     "realization": np.tile(file["realization"][:], n_points),
-                    "split": np.repeat(json.loads(file.attrs["splits"]), n_realizations),
                     **final,
                     "energy_error": file["energy_error"][:].ravel(),
                     "virial_ratio_final": file["virial_ratio_final"][:].ravel(),
                 }
-            )[SUMMARY_COLUMNS]
+            )[[name for name in SUMMARY_COLUMNS if name != "split"]]
     except (OSError, KeyError) as error:
         raise NatalError(f"{path} cannot be read as a simulation shard ({error}): remove it and run again") from error
 
 
 def read_shard_cost(path: str | Path) -> dict[str, float]:
-    """What a shard's job took: interactions, and seconds of compilation, integration and in all."""
+    """What a shard's job took: interactions, threads, start (Unix time), seconds to compile, to integrate, in all."""
     with h5py.File(path) as file:
-        keys = ("interactions", "compile_time_s", "integrate_time_s", "wall_time_s")
+        keys = ("interactions", "threads", "started_unix_s", "compile_time_s", "integrate_time_s", "wall_time_s")
         return {key: float(file.attrs[key]) for key in keys}
 
 
-def check_against_design(summaries: pd.DataFrame, design: pd.DataFrame) -> None:
-    """Refuse a table of runs whose points are not exactly the design's. Raises `NatalError` naming one."""
+def join_design(summaries: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
+    """Give every run its point's split, columns `SUMMARY_COLUMNS`.
+
+    A split is no property of a simulation: it may change without one. Raises `NatalError` naming a point if the
+    runs' points are not exactly the design's.
+    """
     simulated = summaries.groupby("point_id")[["q0", "a_au"]].first()
     wanted = design.set_index("point_id")[["q0", "a_au"]]
     different = simulated.index.symmetric_difference(wanted.index)
@@ -151,3 +152,4 @@ def check_against_design(summaries: pd.DataFrame, design: pd.DataFrame) -> None:
         different = simulated.index[np.flatnonzero(~same)]
     if not different.empty:
         raise NatalError(f"point {different[0]} of the simulations is not that of design.csv: run the campaign again")
+    return summaries.assign(split=summaries.point_id.map(design.set_index("point_id").split))[SUMMARY_COLUMNS]

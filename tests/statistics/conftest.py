@@ -48,7 +48,7 @@ def recovery(fitted_likelihood, runs):
     """One test run of each of 32 points recovered by grid and NUTS: truths x, data y, `recovered` and `truths`."""
     chosen = np.arange(32) * 8
     x, y = runs.test.x[chosen], runs.test.y[chosen]
-    settings = NutsSettings(draws=500, cases_per_batch=16)
+    settings = NutsSettings(draws=1000, cases_per_batch=16)
     recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64))
     truths = locate_truths(fitted_likelihood, recovered, x, y)
     return SimpleNamespace(x=x, y=y, recovered=recovered, truths=truths, point_id=runs.test.point_id[chosen])

@@ -120,6 +120,8 @@ def test_counts_and_costs_of_the_simulations():
     )
     costs = pd.DataFrame(
         {
+            "threads": [1.0, 2.0],
+            "started_unix_s": [100.0, 102.0],
             "integrate_time_s": [2.0, 6.0],
             "compile_time_s": [1.0, 0.5],
             "wall_time_s": [4.0, 7.0],
@@ -138,14 +140,18 @@ def test_counts_and_costs_of_the_simulations():
             "test": {"n": 2, "share": 1.0},
         },
         "max_dissolved_share_of_a_point": 1.0,
+        "dissolved_share_by_point": {"1": 0.5, "200000": 1.0},
     }
     assert found["timing"]["simulate"] == {
         "jobs": 2,
         "compile_s": 1.5,
         "integrate_s": 8.0,
-        "wall_s": 11.0,
-        "seconds_per_run": 1.0,
-        "gint_per_s": 2.0,
+        "jobs_s": 11.0,
+        # from 100 to 104 and from 102 to 109
+        "stage_wall_s": 9.0,
+        # 2 s on one core and 6 s on two, for 8 runs and 16e9 interactions
+        "core_s_per_run": 1.75,
+        "gint_per_core_s": pytest.approx(16 / 14),
     }
 
 
@@ -154,13 +160,13 @@ def test_what_direct_inference_would_have_cost():
     measured = {
         "device": "x",
         "simulation_alone_s": 0.1,
+        "simulation_batched_s": 0.02,
         "emulator_alone_s": 1e-4,
         "emulator_batched_s": 1e-6,
         "gradient_alone_s": 2e-4,
         "gradient_batched_s": 4e-6,
     }
     metrics = {
-        "timing": {"simulate": {"seconds_per_run": 0.02}},
         "nuts": {"gradients_per_case": 36_000.0},
         "recovery": {"n_cases": 120},
     }
@@ -169,5 +175,5 @@ def test_what_direct_inference_would_have_cost():
     assert found["speedup_alone"] == pytest.approx(1000.0)
     assert found["speedup_batched"] == pytest.approx(20_000.0)
     assert found["speedup_gradient_batched"] == pytest.approx(5000.0)
-    assert found["direct_inference_hours_per_case"] == pytest.approx(0.2)
-    assert found["direct_inference_days_all_cases"] == pytest.approx(1.0)
+    assert found["direct_inference_core_hours_per_case"] == pytest.approx(0.2)
+    assert found["direct_inference_core_days_all_cases"] == pytest.approx(1.0)

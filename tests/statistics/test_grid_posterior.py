@@ -112,6 +112,39 @@ def test_evidence(cases, summary):
     assert np.all(np.abs(summary.log_evidence - expected) < cases.second_order / 8)
 
 
+def test_distance_from_the_law_that_explains_it_best(cases, summary):
+    """The least chi^2 of the observation over the grid's cells, computed cell by cell in double precision."""
+    q0, a_au = np.meshgrid(np.asarray(cases.grid.q0, float), np.asarray(cases.grid.a_au, float), indexing="ij")
+    mean = linear_mean(np.column_stack([q0.ravel(), a_au.ravel()]))
+    for (y, error), found in zip(zip(*cases.data, strict=True), summary.chi2_best, strict=True):
+        chi2 = (((np.asarray(y, float) - mean) / np.hypot(SIGMA, error)) ** 2).sum(1).min()
+        # float32 log densities near 10 are the difference of two
+        assert found == pytest.approx(chi2, rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("sigma_v_kms", [3e3, 3e9])
+def test_an_observation_that_nothing_explains(sigma_v_kms):
+    """The posterior is still one, inside the box, and the distance says that it means nothing."""
+    grid = posterior_grid.make_grid(LIKELIHOOD, BOX, SHAPE)
+    y = jnp.array([[0.5, sigma_v_kms, 300.0]])
+    found = posterior_grid.summarise_cases(grid, y, jnp.zeros_like(y))
+    low, high = np.array(list(BOX.values())).T
+    assert np.all((low <= found.mean) & (found.mean <= high) & (found.sd < high - low))
+    assert np.all(np.linalg.eigvalsh(found.unconstrained_cov) > 0)
+    assert found.chi2_best[0] == pytest.approx((sigma_v_kms / SIGMA[1]) ** 2, rel=0.02)
+
+
+def test_truths_outside_the_prior():
+    """They have no density, and lie outside every region however near the likelihood's peak."""
+    truth = jnp.array([[1.0, 130.0], [1.3, 130.0], [1.0, 180.0]])
+    y = jnp.asarray(linear_mean(np.asarray(truth)), "float32")
+    grid = posterior_grid.make_grid(LIKELIHOOD, SMALL_BOX, SHAPE)
+    found = posterior_grid.locate_truths(LIKELIHOOD, grid, truth, y, jnp.zeros_like(y))
+    assert np.isfinite(found.log_density).tolist() == [True, False, False]
+    assert found.hpd_level[0] < 0.1
+    assert found.hpd_level[1:].tolist() == [1.0, 1.0]
+
+
 def test_pit(cases, located):
     """Marginal cumulative probability at the truth."""
     expected = np.array([e.cdf(x) for e, x in zip(cases.exact, cases.x, strict=True)])

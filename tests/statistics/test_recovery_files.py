@@ -50,7 +50,7 @@ def test_the_columns_of_a_test_cases_row(table):
     """Identification, truth, posterior of either parameter, honesty, diagnostics; in this order."""
     expected = ["case", "point_id", "realization", "q0_true", "a_au_true"]
     expected += [f"{name}_{label}" for name in ("q0", "a_au") for label in (*POSTERIOR, "pit")]
-    assert table.columns.tolist() == [*expected, "hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid"]
+    assert table.columns.tolist() == [*expected, "hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best"]
     assert table.case.tolist() == NAMES
     assert not table.isna().any(axis=None)
 
@@ -60,7 +60,7 @@ def test_without_truths_nothing_is_said_of_them(recovery):
     observed = pd.DataFrame({"case": NAMES, "f_bound": recovery.y[:, 0]})
     found = recovery_table(observed, recovery.recovered, None)
     expected = ["case", "f_bound"] + [f"{name}_{label}" for name in ("q0", "a_au") for label in POSTERIOR]
-    assert found.columns.tolist() == [*expected, "rhat", "ess_bulk", "divergences", "tv_grid"]
+    assert found.columns.tolist() == [*expected, "rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best"]
 
 
 def test_a_row_sums_up_its_draws(table, recovery):
@@ -114,7 +114,7 @@ def test_diagnostics_are_arvizs_own(table, tree):
 def test_the_groups_of_the_file(tree):
     """Draws, sampler statistics, data and truths, each over named cases."""
     assert sorted(tree.children) == ["observed_data", "posterior", "sample_stats", "true_parameters"]
-    assert tree["posterior"].sizes == {"case": 32, "chain": 4, "draw": 500}
+    assert tree["posterior"].sizes == {"case": 32, "chain": 4, "draw": 1000}
     for group in tree.children.values():
         assert group.coords["case"].values.tolist() == NAMES
     assert set(tree["posterior"].data_vars) == set(INPUTS)

@@ -9,15 +9,22 @@ from natal.errors import NatalError
 from natal.simulator import SimulatedClusters, SummaryTracks
 from natal.store import (
     SUMMARY_COLUMNS,
-    check_against_design,
     check_runs,
+    join_design,
     read_shard_cost,
     read_shard_summaries,
     write_shard,
 )
 
 N_REALIZATIONS, N_TIMES, N_STARS = 3, 4, 6
-COSTS = {"interactions": 1e9, "compile_time_s": 2.0, "integrate_time_s": 3.0, "wall_time_s": 6.0}
+COSTS = {
+    "interactions": 1e9,
+    "threads": 2.0,
+    "started_unix_s": 1e9,
+    "compile_time_s": 2.0,
+    "integrate_time_s": 3.0,
+    "wall_time_s": 6.0,
+}
 
 
 @pytest.fixture
@@ -71,10 +78,9 @@ def shard(tmp_path, points, runs):
 def test_summaries_survive_the_file(shard, points, runs):
     """Every row is a run: its point, realization, and summaries at the end, to the last bit."""
     table = read_shard_summaries(shard)
-    assert table.columns.tolist() == SUMMARY_COLUMNS
+    assert table.columns.tolist() == [name for name in SUMMARY_COLUMNS if name != "split"]
     assert table.point_id.tolist() == [7, 7, 7, 9, 9, 9]
     assert table.realization.tolist() == [0, 1, 2, 0, 1, 2]
-    assert set(table.split) == {"train"}
     np.testing.assert_array_equal(table.q0, np.repeat(points.q0, N_REALIZATIONS))
     np.testing.assert_array_equal(table.a_au, np.repeat(points.a_au, N_REALIZATIONS))
     for name, values in runs.summaries._asdict().items():
@@ -182,9 +188,16 @@ def test_the_worst_energy_error_is_named(runs, points):
 
 def test_runs_of_the_design_pass(shard, points):
     """A table of runs belongs to its design, in any order of points, and after a round trip through CSV."""
-    check_against_design(read_shard_summaries(shard), points.iloc[::-1])
-    rounded = points.assign(q0=points.q0 * (1 + 2e-16))
-    check_against_design(read_shard_summaries(shard), rounded)
+    for design in (points.iloc[::-1], points.assign(q0=points.q0 * (1 + 2e-16))):
+        assert join_design(read_shard_summaries(shard), design).columns.tolist() == SUMMARY_COLUMNS
+
+
+def test_splits_are_the_designs(shard, points):
+    """A point that changes sides keeps its runs; a design without splits leaves them blank."""
+    moved = points.assign(split=["test", "train"])
+    table = join_design(read_shard_summaries(shard), moved)
+    assert table.split.tolist() == ["test"] * N_REALIZATIONS + ["train"] * N_REALIZATIONS
+    assert join_design(read_shard_summaries(shard), points.assign(split=np.nan)).split.isna().all()
 
 
 @pytest.mark.parametrize(
@@ -200,4 +213,4 @@ def test_runs_of_the_design_pass(shard, points):
 def test_runs_of_another_design_are_refused(shard, points, change, named):
     """Points that are missing, left over or moved: the message names one."""
     with pytest.raises(NatalError, match=named):
-        check_against_design(read_shard_summaries(shard), change(points))
+        join_design(read_shard_summaries(shard), change(points))

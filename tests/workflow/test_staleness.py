@@ -2,6 +2,7 @@
 
 import os
 
+import pandas as pd
 import pytest
 
 pytestmark = pytest.mark.workflow
@@ -84,3 +85,24 @@ def test_an_edited_table_row_reruns_its_shard_only(fresh):
     assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
     table.write_text("\n".join(["q0,a_au", *rows, "1.0,90"]))
     assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
+
+
+def test_points_that_change_sides_keep_their_simulations(fresh):
+    """Splits may come later or be swapped: the tables follow the design, and nothing is simulated again."""
+    table = fresh.folder / "points.csv"
+    changes = {"design": {"table": "points.csv"}}
+    summaries = fresh.results() / "summaries.csv"
+    rows = ["0.6,60", "1.2,150", "0.9,100", "0.7,80"]
+    for splits in (
+        ["", "", "", ""],
+        ["train", "train", "validation", "test"],
+        ["test", "train", "validation", "train"],
+    ):
+        table.write_text("\n".join(["q0,a_au,split", *(f"{r},{s}" for r, s in zip(rows, splits, strict=True))]))
+        if summaries.exists():
+            # a row's split is its point's
+            assert fresh.stale("results/tiny/summaries.csv", changes=changes) == {"design": 1, "summaries": 1}
+        done = fresh.snakemake("results/tiny/summaries.csv", changes=changes)
+        assert done.returncode == 0, done.stderr
+        found = pd.read_csv(summaries, keep_default_na=False).groupby("q0").split.first()
+        assert [found[float(row.split(",")[0])] for row in rows] == splits

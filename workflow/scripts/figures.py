@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SPEED_LABELS = {
     "simulation, alone": "simulation_alone_s",
-    "simulation, in the campaign": "simulation_in_campaign_s",
+    "simulation, batched": "simulation_batched_s",
     "emulator, alone": "emulator_alone_s",
     "likelihood and gradient, alone": "gradient_alone_s",
     "likelihood and gradient, batched": "gradient_batched_s",

@@ -9,7 +9,7 @@ from natal.files import write_csv
 from natal.inputs import load_likelihood, nuts_settings
 from natal.jobs import job
 from natal.keys import stage_key
-from natal.recovery import recover, recovery_table, write_posteriors
+from natal.recovery import CHI2_UNEXPLAINED, recover, recovery_table, write_posteriors
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -47,3 +47,10 @@ with job(snakemake.log[0]) as log:
             row.a_au_mean,
             row.a_au_sd,
         )
+        if row.chi2_best > CHI2_UNEXPLAINED:
+            log.warning(
+                "%s: nothing in the prior's box comes near this observation (chi2_best = %.3g, 3 numbers): "
+                "its posterior means nothing; check the units, f_bound, sigma_v_kms and r_h_au",
+                row.case,
+                row.chi2_best,
+            )

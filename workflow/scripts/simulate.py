@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0]) as log:
-    started = time.perf_counter()
+    started = time.time()
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     cluster = ClusterModel.from_config(config["cluster"])
@@ -50,7 +50,8 @@ with job(snakemake.log[0]) as log:
         "interactions": work,
         "compile_time_s": runs.timing_s["compile"],
         "integrate_time_s": runs.timing_s["integrate"],
-        "wall_time_s": time.perf_counter() - started,
+        "started_unix_s": started,
+        "wall_time_s": time.time() - started,
     }
     write_shard(snakemake.output[0], points, n_realizations, runs, attributes)
     log.info(
