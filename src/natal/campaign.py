@@ -115,7 +115,8 @@ def has_splits(config: Config) -> bool:
 def read_table(config: Config) -> list[dict[str, Any]]:
     """Read `design.table`: columns q0, a_au and optionally split, q0 returned as K/|W|.
 
-    Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value.
+    Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value. Splits are given for
+    all rows or for none.
     """
     name = config["design"]["table"]
     factor, limits = q0_factor(config), box(config)
@@ -138,6 +139,9 @@ def read_table(config: Config) -> list[dict[str, Any]]:
         if split and split not in SPLITS:
             raise NatalError(f"{name}, row {row_number}, column split: {split!r} is not one of {', '.join(SPLITS)}")
         rows.append(values | {"split": split})
+    without = [number for number, row in enumerate(rows, start=1) if not row["split"]]
+    if 0 < len(without) < len(rows):
+        raise NatalError(f"{name}, row {without[0]}, column split: empty, but other rows have a split")
     return rows
 
 
@@ -178,7 +182,10 @@ def _csv_rows(
     except UnicodeDecodeError as error:
         raise NatalError(f"{path} is not a CSV file in UTF-8 ({error.reason})") from error
     reader = csv.DictReader(lines, skipinitialspace=True)
-    columns = reader.fieldnames or []
+    try:
+        columns, rows = list(reader.fieldnames or []), list(reader)
+    except csv.Error as error:
+        raise NatalError(f"{path} is not a CSV file (line {reader.reader.line_num}: {error})") from error
     known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
     for column in required:
         if column not in columns:
@@ -186,13 +193,14 @@ def _csv_rows(
     for column in columns:
         if column not in (*required, *optional):
             raise NatalError(f"{path}: column {column} is not known ({known})")
-    number = 0
-    for number, row in enumerate(reader, start=1):
+        if columns.count(column) > 1:
+            raise NatalError(f"{path}: column {column} appears {columns.count(column)} times")
+    if not rows:
+        raise NatalError(f"{path}: the table has no rows")
+    for number, row in enumerate(rows, start=1):
         if None in row or None in row.values():
             raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
         yield number, {column: value.strip() for column, value in row.items()}
-    if number == 0:
-        raise NatalError(f"{path}: the table has no rows")
 
 
 def _number(path: str, row_number: int, column: str, text: str) -> float:

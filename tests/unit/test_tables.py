@@ -59,6 +59,12 @@ def test_splits_of_a_table_are_noticed(table, config):
     assert campaign.has_splits(table(rows + "0.8,100,test\n"))
 
 
+def test_a_split_column_may_be_empty(table):
+    """As in the design.csv of a campaign whose table has none."""
+    config = table("q0,a_au,split\n0.6,100,\n0.7,100, \n")
+    assert make_design(config).split.tolist() == ["", ""]
+
+
 def test_a_table_follows_the_virial_convention(table):
     """With 2K/|W| a table's q0 = 1.2 is K/|W| = 0.6."""
     config = table("q0,a_au\n1.2,100\n")
@@ -94,6 +100,10 @@ def test_shards_of_a_table_partition_its_rows(table):
         ("q0,a_au\n0.6,100\n1.6,100\n", ["row 2", "column q0", "1.6", "design.box", "[0.5, 1.5]"]),
         ("q0,a_au\n0.6,49.9\n", ["row 1", "column a_au", "49.9", "design.box", "[50, 200]"]),
         ("q0,a_au,split\n0.6,100,training\n", ["row 1", "column split", "'training'", "train, validation, test"]),
+        ("q0,a_au,split\n0.6,100,train\n\n0.7,100,\n0.8,100, \n", ["row 2", "column split", "empty", "other rows"]),
+        ("q0,a_au,q0\n0.6,100,0.7\n", ["column q0", "2 times"]),
+        (f"q0,a_au\n0.6,{'1' * 131_073}\n", ["field larger than field limit (131072)", "line 2"]),
+        (f"{'q' * 131_073},a_au\n0.6,100\n", ["field larger than field limit (131072)", "line 1"]),
         ("q0,a_au\n0.6,100,3\n", ["row 1", "expected 2 values"]),
         ("q0,a_au\n0.6,100\n0.7\n", ["row 2", "expected 2 values"]),
         ("q0,a_au\n", ["no rows"]),
@@ -156,6 +166,8 @@ def test_observations_are_read(observations):
         (f"{HEADER}\nA,0.8,4.5,450\nB,0.8,4.5,0\n", ["row 2", "column r_h_au", "0", "above 0"]),
         (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,-1\n", ["row 1", "column r_h_au_err", "-1", "negative"]),
         (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,?\n", ["row 1", "column r_h_au_err", "'?'", "number"]),
+        (f"{HEADER},f_bound\nA,0.8,4.5,450,0.9\n", ["column f_bound", "2 times"]),
+        (f"{HEADER}\n{'A' * 131_073},0.8,4.5,450\n", ["field larger than field limit (131072)", "line 2"]),
         (f"{HEADER}\nA,0.8,4.5\n", ["row 1", "expected 4 values"]),
         (f"{HEADER}\n", ["no rows"]),
     ],
