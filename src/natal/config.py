@@ -14,6 +14,8 @@ from natal.errors import NatalError
 
 Config = dict[str, Any]
 
+MAX_STEPS = 1e9
+
 
 def _is_integer(_: Any, value: Any) -> bool:
     # JSON takes 100.0 for an integer, Python's range() does not
@@ -32,11 +34,13 @@ CheckedValidator = validators.extend(
 )
 
 
-def validate(config: Config, schema: dict[str, Any]) -> None:
-    """Check `config` against its JSON schema, then what a schema cannot say.
+def validate(config: Any, schema: dict[str, Any]) -> None:
+    """Check `config`, as read from YAML, against its JSON schema, then what a schema cannot say.
 
     Raises `NatalError` with one line for each mistake: the key, its value and what is allowed.
     """
+    if not isinstance(config, dict):
+        raise NatalError(f"config: must be a mapping with the keys {', '.join(schema['required'])}, not {config!r}")
     found: dict[str, ValidationError] = {}
     for error in CheckedValidator(schema).iter_errors(config):
         # one line a key, however many rules it breaks
@@ -69,17 +73,17 @@ def _describe(error: ValidationError) -> list[str]:
     if error.validator == "required":
         return [f"key {prefix}{key} is missing" for key in schema["required"] if key not in instance]
     allowed = schema.get("description", error.message)
-    if isinstance(instance, str) and _is_number(instance):
+    if isinstance(instance, str) and _has_exponent(instance):
         allowed += " (YAML reads this as text: write 1.0e-3, with a point, not 1e-3)"
     return [f"{path} = {instance!r} is not allowed: {allowed}"]
 
 
-def _is_number(text: str) -> bool:
+def _has_exponent(text: str) -> bool:
     try:
         float(text)
     except ValueError:
         return False
-    return True
+    return "e" in text.lower()
 
 
 def _ranges(config: Config) -> list[str]:
@@ -87,6 +91,7 @@ def _ranges(config: Config) -> list[str]:
     for name, ranges in (
         ("design.box", config["design"]["box"]),
         ("inference.prior", config["inference"]["prior"]),
+        ("cluster", {"imf_mass_range_msun": config["cluster"]["imf_mass_range_msun"]}),
     ):
         for key, (low, high) in (ranges or {}).items():
             if not low < high:
@@ -103,6 +108,12 @@ def _ranges(config: Config) -> list[str]:
 
 def _time_steps(config: Config) -> list[str]:
     section = config["integration"]
+    # compared as a product: a quotient may overflow
+    if section["t_end_yr"] > MAX_STEPS * section["dt_yr"]:
+        return [
+            f"integration.dt_yr = {section['dt_yr']} is not allowed: it must not fit more than {MAX_STEPS:.0e} times "
+            f"into t_end_yr = {section['t_end_yr']} yr"
+        ]
     between = section["t_end_yr"] / (section["snapshots"] - 1)
     steps = between / section["dt_yr"]
     if round(steps) >= 1 and abs(steps - round(steps)) <= 1e-9 * steps:
@@ -115,7 +126,8 @@ def _time_steps(config: Config) -> list[str]:
 
 def _masses(config: Config) -> list[str]:
     low, high = config["cluster"]["imf_mass_range_msun"]
-    if config["cluster"]["imf"] == "equal" or low < campaign.KROUPA_BREAK_MSUN < high:
+    # a range that is reversed is refused as such
+    if config["cluster"]["imf"] == "equal" or low < campaign.KROUPA_BREAK_MSUN < high or not low < high:
         return []
     return [
         f"cluster.imf_mass_range_msun = [{low}, {high}] is not allowed: the range of a Kroupa mass function must "

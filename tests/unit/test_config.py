@@ -53,11 +53,14 @@ WRONG = [
     ("inference.prior", "{q0: [0.5, 1.5], a_au: [50, 201]}", ["inference.prior.a_au = [50, 201]", "[50, 200]"]),
     ("inference.prior", "{q0: [1.2, 0.6], a_au: [50, 200]}", ["inference.prior.q0 = [1.2, 0.6]", "below"]),
     ("inference.prior", "{q0: [0.5, 1.5]}", ["inference.prior", "null, or a mapping with two ranges, q0 and a_au"]),
+    ("cluster.imf_mass_range_msun", "[1, 0.1]", ["cluster.imf_mass_range_msun = [1, 0.1]", "below the second"]),
     # numbers out of bounds
     ("integration.dt_yr", "-0.05", ["integration.dt_yr = -0.05", "positive number (yr)"]),
     ("integration.dt_yr", "0", ["integration.dt_yr = 0", "positive number (yr)"]),
     ("integration.dt_yr", "0.03", ["integration.dt_yr = 0.03", "whole number of times", "50 yr"]),
     ("integration.dt_yr", "60", ["integration.dt_yr = 60", "whole number of times", "50 yr"]),
+    ("integration.dt_yr", "1.0e-300", ["integration.dt_yr = 1e-300", "more than 1e+09 times", "t_end_yr = 500 yr"]),
+    ("integration.dt_yr", "1.0e-320", ["integration.dt_yr = 1e-320", "more than 1e+09 times", "t_end_yr = 500 yr"]),
     ("integration.t_end_yr", ".nan", ["integration.t_end_yr = nan", "positive number (yr)"]),
     ("integration.t_end_yr", ".inf", ["integration.t_end_yr = inf", "positive number (yr)"]),
     ("integration.snapshots", "1", ["integration.snapshots = 1", "from 2 up"]),
@@ -82,6 +85,7 @@ WRONG = [
     ("design.virial_convention", "T/|W|", ["design.virial_convention = 'T/|W|'", "K/|W| or 2K/|W|"]),
     ("design.table", "3", ["design.table = 3", "CSV"]),
     ("campaign", "../elsewhere", ["campaign = '../elsewhere'", "folder name"]),
+    ("campaign", '"mine\\n"', ["campaign = 'mine\\n'", "folder name"]),
     ("likelihood", "gaussian", ["likelihood = 'gaussian'", "constant"]),
 ]
 
@@ -94,6 +98,25 @@ def test_a_mistake_is_one_line(config, schema, key, text, said):
     assert len(lines) == 1
     for part in ["config: ", *said]:
         assert part in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"), [("12", False), ("1e-3", True), ("1E4", True), ("nan", False), ("one", False)]
+)
+def test_only_powers_of_ten_need_a_point(config, schema, text, hint):
+    """YAML reads 1e-3 as text, for want of a point; a number in quotes needs no point but no quotes."""
+    put(config, "seed", text)
+    (line,) = complaints(config, schema)
+    assert line.startswith(f"config: seed = {text!r} is not allowed: a whole number from 0 to 4294967295")
+    assert ("write 1.0e-3" in line) == hint
+
+
+@pytest.mark.parametrize("content", [[1], "campaign", None])
+def test_a_configuration_is_a_mapping(schema, content):
+    """Anything else that YAML may hold is refused in a line that says so."""
+    (line,) = complaints(content, schema)
+    assert line.startswith("config: must be a mapping with the keys campaign, seed, cluster, ")
+    assert line.endswith(f", not {content!r}")
 
 
 @pytest.mark.parametrize("key", ["cluster", "seed", "report", "observations"])
@@ -115,7 +138,7 @@ def test_several_mistakes_are_several_lines(config, schema):
 
 
 def test_a_kroupa_range_contains_its_break(config, schema):
-    """The two-part power law needs both parts; with equal masses the range is not used."""
+    """The two-part power law needs both parts; with equal masses the range is not used, but still a range."""
     put(config, "cluster.imf_mass_range_msun", [0.6, 10.0])
     validate(config, schema)
     put(config, "cluster.imf", "kroupa")
@@ -123,6 +146,9 @@ def test_a_kroupa_range_contains_its_break(config, schema):
     assert len(lines) == 1
     assert "cluster.imf_mass_range_msun = [0.6, 10.0]" in lines[0]
     assert "0.5 Msun" in lines[0]
+    put(config, "cluster.imf_mass_range_msun", [10.0, 0.1])
+    (line,) = complaints(config, schema)
+    assert "the first value must be below the second" in line
 
 
 @pytest.mark.parametrize(("key", "name"), [("design.table", "points.csv"), ("observations", "clusters.csv")])
