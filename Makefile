@@ -1,4 +1,4 @@
-# The commands of the README. Arguments for snakemake: make run ARGS="-n"
+# The commands of the README. Arguments for snakemake or the benchmarks: make run ARGS="-n"
 ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run env env-cuda12 test test-slow lint lock
+.PHONY: run env env-cuda12 test test-slow bench lint lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -28,6 +28,10 @@ test: env
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow
+
+# needs a C compiler; ARGS=--short for a look
+bench: env
+	$(BIN)/python benchmarks/run.py $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .

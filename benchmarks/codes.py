@@ -19,7 +19,7 @@ import numpy as np
 
 from natal import leapfrog
 from natal.cost import batch_size
-from natal.simulator import COMPILER_OPTIONS
+from natal.simulator import COMPILER_OPTIONS, ClusterModel, Integration, simulate_clusters
 
 Runner = Callable[[], float]
 
@@ -60,6 +60,17 @@ def natal(n: int, batch: int, steps: int, cores: int, precision: str = "float64"
             list(pool.map(call, range(calls)))
             # the last call may hold clusters that nobody asked for
             return (time.perf_counter() - started) * batch / (size * calls)
+
+    return timed
+
+
+def natal_job(n: int, batch: int, t_end_yr: float) -> Runner:
+    """The call of a simulate job, snapshots, energies and summaries included, without compilation."""
+    model, integration = ClusterModel(n_stars=n), Integration(t_end_yr=t_end_yr)
+
+    def timed() -> float:
+        run = simulate_clusters(np.full(batch, 0.9), np.full(batch, 100.0), cluster=model, integration=integration)
+        return run.timing_s["integrate"]
 
     return timed
 

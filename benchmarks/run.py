@@ -25,6 +25,7 @@ SIZES = (50, 100, 256, 512, 1024, 2048, 4096)
 BATCHES = (16, 64, 256)
 ROUNDS = 5
 TARGET_INTERACTIONS = 1.0e9
+JOB_BATCH = 64
 COLOURS = {"natal float64": "#0072B2", "natal float32": "#56B4E9", "C loop": "#000000", "REBOUND": "#D55E00"}
 
 
@@ -56,12 +57,34 @@ def measure_throughput(sizes: tuple[int, ...], batches: tuple[int, ...], rounds:
     return pd.DataFrame(rows)
 
 
-def ratios(throughput: pd.DataFrame) -> pd.DataFrame:
-    """Median over rounds of natal's float64 throughput over each other code's, by N and batch."""
-    wide = throughput.pivot_table(index=["n_stars", "batch", "round"], columns="code", values="gint_per_s")
-    others = [name for name in wide if name != "natal float64"]
-    found = pd.DataFrame({f"natal float64 / {name}": wide["natal float64"] / wide[name] for name in others})
-    return found.groupby(["n_stars", "batch"]).median().reset_index()
+def measure_job(sizes: tuple[int, ...], t_end_yr: float, rounds: int, cores: int) -> pd.DataFrame:
+    """The simulate job's own call, birth, energies and summaries included, against the bare loops, by N and round."""
+    rebound = codes.Rebound(cores)
+    rows = []
+    for n in sizes:
+        steps = Integration(t_end_yr=t_end_yr).n_steps
+        few_steps = max(2, round(TARGET_INTERACTIONS / (JOB_BATCH * n**2)))
+        rebound_steps = max(2, round(0.3 * TARGET_INTERACTIONS / (2 * cores * n**2)))
+        runners = {
+            "natal job": (codes.natal_job(n, JOB_BATCH, t_end_yr), JOB_BATCH, steps),
+            "C loop": (codes.c_loop(n, JOB_BATCH, few_steps, cores), JOB_BATCH, few_steps),
+            "REBOUND": (rebound.runner(n, 2 * cores, rebound_steps), 2 * cores, rebound_steps),
+        }
+        for turn in range(rounds):
+            for name, (timed, systems, n_steps) in runners.items():
+                rate = systems * n**2 * n_steps / timed() / 1e9
+                rows.append({"n_stars": n, "batch": systems, "round": turn, "code": name, "gint_per_s": rate})
+        latest = pd.DataFrame(rows).query("n_stars == @n").groupby("code").gint_per_s.median()
+        print(f"N = {n}, {t_end_yr:g} yr: " + ", ".join(f"{k} {v:.2f}" for k, v in latest.items()), flush=True)
+    rebound.close()
+    return pd.DataFrame(rows)
+
+
+def ratios(throughput: pd.DataFrame, ours: str, index: list[str]) -> pd.DataFrame:
+    """Median over rounds of the throughput of `ours` over each other code's, by N (and batch)."""
+    wide = throughput.pivot_table(index=[*index, "round"], columns="code", values="gint_per_s")
+    found = pd.DataFrame({f"{ours} / {name}": wide[ours] / wide[name] for name in wide if name != ours})
+    return found.groupby(index).median().reset_index()
 
 
 def measure_time_scaling(ends_yr: tuple[float, ...]) -> pd.DataFrame:
@@ -110,14 +133,19 @@ def main() -> None:
     started = time.perf_counter()
     sizes, batches, rounds = ((100, 256), (16, 64), 2) if short else (SIZES, BATCHES, ROUNDS)
     throughput = measure_throughput(sizes, batches, rounds, cores)
+    job = measure_job((100, 256), 5.0 if short else 125.0, rounds, cores)
     scaling = measure_time_scaling((5.0, 50.0) if short else (5.0, 25.0, 50.0, 125.0, 250.0, 500.0))
-    found = ratios(throughput)
-    print(found.round(2).to_string(index=False))
+    kernel_ratios = ratios(throughput, "natal float64", ["n_stars", "batch"])
+    job_ratios = ratios(job, "natal job", ["n_stars"])
+    for table in (kernel_ratios, job_ratios):
+        print(table.round(2).to_string(index=False))
     if short:
         return
     RESULTS.mkdir(exist_ok=True)
     throughput.round(4).to_csv(RESULTS / "throughput.csv", index=False)
-    found.round(3).to_csv(RESULTS / "ratios.csv", index=False)
+    kernel_ratios.round(3).to_csv(RESULTS / "ratios.csv", index=False)
+    job.round(4).to_csv(RESULTS / "job.csv", index=False)
+    job_ratios.round(3).to_csv(RESULTS / "job_ratios.csv", index=False)
     scaling.round(4).to_csv(RESULTS / "time_scaling.csv", index=False)
     draw(throughput, scaling).savefig(RESULTS / "throughput.png", dpi=130)
     machine = f"{processor()}, {cores} cores, jax {jax.__version__}, Python {platform.python_version()}"
