@@ -56,6 +56,28 @@ def validate(config: Any, schema: dict[str, Any]) -> None:
         campaign.read_observations(config["observations"])
 
 
+def refuse_repeated_keys(paths: list[str]) -> None:
+    """Refuse configuration files that give a key twice: YAML would silently take the last one.
+
+    Raises `NatalError` with one line for each, naming file, line and key.
+    """
+    lines = []
+    for path in paths:
+        waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
+        while waiting:
+            node = waiting.pop()
+            if not isinstance(node, yaml.MappingNode):
+                continue
+            seen = set()
+            for key, value in node.value:
+                if key.value in seen:
+                    lines.append(f"{path}, line {key.start_mark.line + 1}: the key {key.value} is given twice")
+                seen.add(key.value)
+                waiting.append(value)
+    if lines:
+        raise NatalError("\n".join(lines))
+
+
 def _describe(error: ValidationError) -> list[str]:
     """Turn one schema violation into lines of the form 'key = value is not allowed: what is'."""
     schema: dict[str, Any] = error.schema  # type: ignore[assignment]

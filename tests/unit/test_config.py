@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from natal.config import load_schema, validate
+from natal.config import load_schema, refuse_repeated_keys, validate
 from natal.errors import NatalError
 
 
@@ -167,3 +167,17 @@ def test_whole_numbers_are_numbers(config, schema, key):
     """500 and 500.0, [50, 200] and [50.0, 200.0] are both fine."""
     put(config, key, {"q0": [1, 2], "a_au": [50.0, 200]} if key == "design.box" else 500.0)
     validate(config, schema)
+
+
+def test_a_key_given_twice_is_refused(tmp_path):
+    """YAML would take the last: file, line and key of each, at any depth; other files and sections may share keys."""
+    first, second = tmp_path / "first.yaml", tmp_path / "second.yaml"
+    first.write_text("seed: 1\ncluster: {n_stars: 9}\ndesign:\n  train: [8]\n  train: [4]\nseed: 2\n")
+    second.write_text("seed: 3\ncluster: {softening_au: 2.0}\n")
+    refuse_repeated_keys([str(second)])
+    with pytest.raises(NatalError) as caught:
+        refuse_repeated_keys([str(second), str(first)])
+    assert str(caught.value).splitlines() == [
+        f"{first}, line 6: the key seed is given twice",
+        f"{first}, line 5: the key train is given twice",
+    ]

@@ -3,7 +3,7 @@ import sys
 from pathlib import Path
 
 from natal import campaign
-from natal.config import load_schema, validate
+from natal.config import load_schema, refuse_repeated_keys, validate
 from natal.cost import memory_bytes
 from natal.digest import stage_digest
 from natal.errors import NatalError
@@ -12,6 +12,7 @@ FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
 
 try:
+    refuse_repeated_keys(workflow.configfiles)
     validate(config, load_schema(FOLDER / "workflow" / "schemas" / "config.schema.yaml"))
 except NatalError as mistake:
     sys.exit(str(mistake))
