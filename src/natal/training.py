@@ -20,6 +20,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from natal.dataset import Runs, fit_normaliser
 from natal.emulator import DTYPE, Ensemble, untrained_ensemble
+from natal.errors import NatalError
 from natal.progress import track
 
 EPOCHS_PER_CALL = 50
@@ -75,7 +76,7 @@ def train_ensemble(
 
     Normalisation comes from the training runs; the loss is the mean squared error of normalised outputs; Adam,
     full batch. Returns the ensemble with every member's best weights, and the curves. Raises `NatalError` if
-    `train` is not the training split.
+    `train` is not the training split or if a member's best weights are its untrained ones.
     """
     started = time.perf_counter()
     normaliser = fit_normaliser(train)
@@ -118,6 +119,13 @@ def train_ensemble(
         curves.append(jax.device_get(curve))
         if np.all(members.epoch - members.best_epoch > settings.patience):
             break
+    # losses exploded or never moved: the weights would be random but look trained (one epoch alone tells nothing)
+    idle = np.flatnonzero(np.asarray(members.best_epoch) == 0)
+    if idle.size and settings.max_epochs > 1:
+        raise NatalError(
+            f"emulator.learning_rate = {settings.learning_rate:g} does not train: {idle.size} of {settings.members} "
+            "members never had a validation loss that is finite and below that of their untrained weights"
+        )
     train_loss, validation_loss, gradient_norm = (
         np.concatenate(parts, axis=1)[:, : settings.max_epochs] for parts in zip(*curves, strict=True)
     )

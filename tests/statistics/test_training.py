@@ -1,5 +1,7 @@
 """Training keeps the weights of the lowest validation loss, stops in time, and learns."""
 
+import re
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -169,6 +171,15 @@ def test_the_emulator_pools_its_points(ensemble):
     x = uniform_points(2000, np.random.default_rng(5))
     error = (np.asarray(ensemble(x)[0]) - linear_mean(x)) / SIGMA
     assert np.all(np.sqrt((error**2).mean(0)) < 1 / np.sqrt(8))
+
+
+@pytest.mark.parametrize("learning_rate", [1e30, 10.0, 1e-12])
+def test_untrained_weights_are_refused(few, learning_rate):
+    """Losses that are nan, or only grow, or do not move leave random weights as the best: none pass for trained."""
+    settings = TrainingSettings(members=2, learning_rate=learning_rate, max_epochs=50, patience=20)
+    said = re.escape(f"emulator.learning_rate = {learning_rate:g} does not train: 2 of 2 members")
+    with pytest.raises(NatalError, match=said):
+        train_ensemble(KEY, *few, BOX, settings)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
