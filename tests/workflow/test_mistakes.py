@@ -48,15 +48,20 @@ def test_a_missing_column_is_named(fresh):
     assert "Traceback" not in done.stderr
 
 
-def test_lost_energy_fails_the_job_and_says_what_to_change(fresh):
-    """A time step too long for the cluster stops its job with point, realization and setting."""
+def test_lost_energy_fails_the_job_and_says_what_to_change(editable):
+    """A time step too long for the cluster stops its job with point, realization and setting; other shards stay."""
+    failing = editable.results() / "simulations" / "test0_000.h5"
+    before = {path: path.stat().st_mtime_ns for path in editable.results().rglob("*") if path.is_file()}
+    assert failing in before
     changes = {"integration": {"dt_yr": 5.0, "max_energy_error": 1.0e-6}}
-    done = fresh.snakemake("results/tiny/simulations/test0_000.h5", changes=changes)
+    done = editable.snakemake("results/tiny/simulations/test0_000.h5", changes=changes)
     assert done.returncode != 0
-    log = (fresh.folder / "logs" / "tiny" / "simulate" / "test0_000.log").read_text()
+    log = (editable.folder / "logs" / "tiny" / "simulate" / "test0_000.log").read_text()
     last = log.splitlines()[-1]
-    assert "point 20000" in last
-    assert "realization" in last
+    # the worst run of the shard, by a factor of four
+    assert "point 200001 " in last
+    assert "realization 1," in last
     assert "integration.max_energy_error allows 1e-06" in last
     assert "Traceback" not in log
-    assert not list(fresh.results().rglob("*.h5*"))
+    after = {path: path.stat().st_mtime_ns for path in editable.results().rglob("*") if path.is_file()}
+    assert after == {path: time for path, time in before.items() if path != failing}
