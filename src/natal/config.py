@@ -1,7 +1,7 @@
 """Checks a campaign's configuration before anything runs, with one line for each mistake."""
 
 import difflib
-import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ def _is_integer(_: Any, value: Any) -> bool:
 
 
 def _is_finite_number(_: Any, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # a comparison, since a whole number may be too large to become a float
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 CheckedValidator = validators.extend(

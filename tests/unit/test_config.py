@@ -181,3 +181,10 @@ def test_a_key_given_twice_is_refused(tmp_path):
         f"{first}, line 6: the key seed is given twice",
         f"{first}, line 5: the key train is given twice",
     ]
+
+
+def test_a_number_beyond_all_floats_is_refused(config, schema):
+    """In one line, like any other number that is not allowed."""
+    put(config, "integration.t_end_yr", 10**400)
+    (line,) = complaints(config, schema)
+    assert "integration.t_end_yr" in line
