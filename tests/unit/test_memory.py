@@ -11,7 +11,7 @@ from natal.simulator import ClusterModel, simulate_clusters
 
 SNAPSHOTS = 11
 JOB = """
-import resource, sys
+import sys
 import numpy as np, pandas as pd
 from natal import device
 from natal.simulator import ClusterModel, Integration, simulate_clusters
@@ -27,7 +27,9 @@ runs = simulate_clusters(
 )
 points = pd.DataFrame({"point_id": [0], "split": ["train"], "q0": [0.7], "a_au": [100.0]})
 write_shard(folder + "/shard.h5", points, n_runs, runs, {})
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# not getrusage: its peak includes that of the parent before the fork
+(line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+print(1024 * int(line.split()[1]))
 """
 
 

@@ -20,7 +20,7 @@ RECOVERY_COLUMNS = [
         for name in ("q0", "a_au")
         for part in ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5", "pit")
     ),
-    *("hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid"),
+    *("hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best"),
 ]
 
 
