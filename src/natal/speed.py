@@ -36,13 +36,10 @@ def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, 
     Measured over a tenth of the steps, as every step costs the same, and scaled up.
     """
     with jax.enable_x64(integration.precision == "float64"):
-        stars = initial_conditions(
-            jax.random.split(jax.random.key(0), batch),
-            jnp.full(batch, q0),
-            jnp.full(batch, a_au),
-            n_stars=cluster.n_stars,
-            softening_au=cluster.softening_au,
-        )
+        birth = partial(initial_conditions, n_stars=cluster.n_stars, softening_au=cluster.softening_au)
+        # one program in place of one for every operation
+        keys = jax.random.split(jax.random.key(0), batch)
+        stars = jax.jit(birth)(keys, jnp.full(batch, q0), jnp.full(batch, a_au))
         steps = max(1, integration.n_steps // 10)
         run = partial(
             integrate,
