@@ -7,6 +7,9 @@ import numpy as np
 LEVELS = (0.50, 0.68, 0.90, 0.95)
 PARAMETERS = ("q0", "a_au")
 
+CHI2_UNEXPLAINED = 16.0
+"""Squared distance from every law of the prior's box beyond which an observation counts as unexplained (4 sigma)."""
+
 
 def coverage(pit: np.ndarray, hpd_level: np.ndarray) -> dict[str, dict[str, float]]:
     """Share of truths inside central intervals of q0 and a_au and inside joint highest-density regions.

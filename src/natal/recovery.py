@@ -72,10 +72,6 @@ def recover(
     return Recovered(nuts, rhat, ess, grid, jax.device_get(summary), tv, timing)
 
 
-CHI2_UNEXPLAINED = 16.0
-"""Squared distance from every law of the prior's box beyond which an observation counts as unexplained (4 sigma)."""
-
-
 def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
     """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
     arrays = (jnp.asarray(a, DTYPE) for a in (truth, y, np.zeros_like(y)))

@@ -8,9 +8,9 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from natal.calibration import CHI2_UNEXPLAINED
 from natal.campaign import box
 from natal.files import atomic_path, provenance
-from natal.recovery import CHI2_UNEXPLAINED
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
 
 # figure -> what to look for, and what would be a bad sign

@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from natal import campaign, device
+from natal.calibration import CHI2_UNEXPLAINED
 from natal.files import write_csv
 from natal.inputs import load_likelihood, nuts_settings
 from natal.jobs import job
 from natal.keys import stage_key
-from natal.recovery import CHI2_UNEXPLAINED, recover, recovery_table, write_posteriors
+from natal.recovery import recover, recovery_table, write_posteriors
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
