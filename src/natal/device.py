@@ -21,7 +21,7 @@ def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | Non
     os.environ["NPROC"] = str(threads)
     jax.config.update("jax_num_cpu_devices", cpu_devices)
     if cache_folder is not None:
-        folder = Path(cache_folder).absolute() / _processor()
+        folder = Path(cache_folder).absolute() / processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
@@ -38,7 +38,7 @@ def describe() -> str:
     return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
 
 
-def _processor() -> str:
+def processor() -> str:
     """A short name for this processor type: architecture and a digest of its model and instruction sets."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else [platform.processor()]

@@ -49,7 +49,7 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
     # rows of whole vectors: at 100 stars a scalar remainder took a seventh of the time
     lanes = VECTOR_BYTES // mass_msun.dtype.itemsize
     n_columns = -(-n_stars // lanes) * lanes
-    n_sources = min(n_stars, max(lanes, PAIRS_PER_BLOCK // (n_batch * n_columns)))
+    n_sources = _block_size(n_stars, at_most=max(lanes, PAIRS_PER_BLOCK // (n_batch * n_columns)))
     targets = jnp.pad(position_au, ((0, 0), (0, 0), (0, n_columns - n_stars)))
     column = jnp.arange(n_columns)
 
@@ -120,6 +120,12 @@ def _sum_over_tiles(
     nothing = (jnp.zeros_like(source_mass_msun),) * n_sums
     sums, _ = lax.scan(add_tile, nothing, _blocks_of_sources(TILE, position_au, source_mass_msun))
     return sums
+
+
+def _block_size(n_stars: int, at_most: int) -> int:
+    """The size of equal blocks, as few as possible: a block cut at `at_most` may leave a last one almost empty."""
+    n_blocks = -(-n_stars // at_most)
+    return -(-n_stars // n_blocks)
 
 
 def _blocks_of_sources(size: int, position_au: Coordinates, mass_msun: Masses) -> tuple:

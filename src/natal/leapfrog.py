@@ -47,6 +47,13 @@ def step(state: State, mass_msun: Float[Array, "batch star"], dt_yr: float, soft
     return State(position, half + 0.5 * dt_yr * acceleration, acceleration)
 
 
+def take_steps(
+    state: State, mass_msun: Float[Array, "batch star"], n_steps: int, dt_yr: float, softening_au: float
+) -> State:
+    """Advance by `n_steps` steps of `dt_yr`. To be called under `jax.jit`."""
+    return lax.fori_loop(0, n_steps, lambda _, s: step(s, mass_msun, dt_yr, softening_au), state)
+
+
 def integrate(
     position_au: Float[Array, "3 batch star"],
     velocity_au_yr: Float[Array, "3 batch star"],
@@ -62,7 +69,7 @@ def integrate(
     """
 
     def to_next_snapshot(state: State, _: None) -> tuple[State, Trajectory]:
-        state = lax.fori_loop(0, steps_per_snapshot, lambda _, s: step(s, mass_msun, dt_yr, softening_au), state)
+        state = take_steps(state, mass_msun, steps_per_snapshot, dt_yr, softening_au)
         return state, Trajectory(state.position_au, state.velocity_au_yr)
 
     first = start(position_au, velocity_au_yr, mass_msun, softening_au)

@@ -14,19 +14,57 @@ log = logging.getLogger("natal")
 LINE_EVERY_S = 5.0
 
 
-def track(items: Iterable[T], *, total: int, label: str, unit: str) -> Iterator[T]:
-    """Yield `items`, showing how many of `total` are done.
+class Progress:
+    """How far a piece of work is: a bar in a terminal; in the `natal` log a line every few seconds and one at the end.
 
-    A terminal gets a bar; the `natal` logger gets one line every few seconds and one at the end.
+    `total` and `done` (what an earlier run did) are counted in `unit`; with `work_per_unit` lines also give the speed
+    in `work_unit` a second.
     """
-    started = last = time.monotonic()
-    with tqdm(total=total, desc=label, unit=unit, file=sys.stderr, disable=None, leave=False) as bar:
-        for done, item in enumerate(items, start=1):
+
+    def __init__(
+        self,
+        *,
+        total: float,
+        label: str,
+        unit: str,
+        done: float = 0,
+        work_per_unit: float | None = None,
+        work_unit: str = "",
+    ) -> None:
+        self.total, self.label, self.unit = total, label, unit
+        self.work_per_unit, self.work_unit = work_per_unit, work_unit
+        self._done = self._first = done
+        self._started = self._last = time.monotonic()
+        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, file=sys.stderr, disable=None, leave=False)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def advance(self, amount: float = 1) -> None:
+        """Count `amount` more as done."""
+        self._done += amount
+        self._bar.update(amount)
+        now = time.monotonic()
+        finished = self._done > self.total - 1e-6
+        if now - self._last < LINE_EVERY_S and not finished:
+            return
+        self._last = now
+        elapsed, here = now - self._started, self._done - self._first
+        line = f"{self.label}: {self._done:.0f} of {self.total:.0f} {self.unit}, {elapsed:.0f} s elapsed"
+        # nothing may be done yet: births come before the first step
+        if here > 0:
+            line += f", {elapsed / here * (self.total - self._done):.0f} s left"
+        if here > 0 and elapsed > 0 and self.work_per_unit is not None:
+            line += f", {here * self.work_per_unit / elapsed:.2f} {self.work_unit}/s"
+        log.info(line)
+
+
+def track(items: Iterable[T], *, total: int, label: str, unit: str) -> Iterator[T]:
+    """Yield `items`, showing how many of `total` are done."""
+    with Progress(total=total, label=label, unit=unit) as progress:
+        for item in items:
             yield item
-            bar.update()
-            now = time.monotonic()
-            if now - last >= LINE_EVERY_S or done == total:
-                last = now
-                elapsed = now - started
-                left = elapsed / done * (total - done)
-                log.info("%s: %d of %d %s, %.0f s elapsed, %.0f s left", label, done, total, unit, elapsed, left)
+            progress.advance()

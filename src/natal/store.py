@@ -9,9 +9,9 @@ import pandas as pd
 
 from natal.errors import NatalError
 from natal.files import atomic_path, provenance
+from natal.seal import SEAL_BYTES, check_seal, write_seal
+from natal.shards import FORMAT
 from natal.simulator import SimulatedClusters
-
-FORMAT = "natal-simulations-1"
 
 SUMMARY_COLUMNS = [
     "point_id",
@@ -27,6 +27,12 @@ SUMMARY_COLUMNS = [
     "energy_error",
     "virial_ratio_final",
 ]
+
+# for HDF5's own structures, compression that does not compress included
+ROOM_BYTES = 1_000_000
+
+# attributes of a job that its seal repeats
+SEALED = ("digest", "interactions", "integrate_time_s")
 
 # dataset -> unit; energies are those of the whole cluster
 UNITS = {
@@ -54,8 +60,10 @@ def check_runs(runs: SimulatedClusters, points: pd.DataFrame, n_realizations: in
     `runs` are ordered by point, then realization. Raises `NatalError` naming the worst run and what to change.
     """
     errors = runs.energy_error
-    finite = np.isfinite(errors) & np.isfinite(runs.position_au).all((1, 2, 3))
-    finite &= np.isfinite(runs.velocity_au_yr).all((1, 2, 3))
+    finite = np.isfinite(errors)
+    # run by run: all of them together may not fit into memory
+    for k in range(len(errors)):
+        finite[k] &= np.isfinite(runs.position_au[k]).all() and np.isfinite(runs.velocity_au_yr[k]).all()
     worst = int(np.argmax(np.where(finite, errors, np.inf)))
     if finite.all() and errors[worst] <= max_energy_error:
         return
@@ -76,45 +84,66 @@ def write_shard(
     runs: SimulatedClusters,
     attributes: dict[str, Any],
 ) -> None:
-    """Write a shard: `runs` ordered by point, then realization, become arrays (point, realization, ...)."""
+    """Write a shard: `runs` ordered by point, then realization, become arrays (point, realization, ...).
 
-    def by_point(values: np.ndarray) -> np.ndarray:
-        return values.reshape(len(points), n_realizations, *values.shape[1:])
-
-    arrays = {
+    The file is sealed (`natal.seal`): its first line says what it holds, with a checksum.
+    """
+    per_run = {
+        "mass_msun": runs.mass_msun,
+        "energy/kinetic": runs.kinetic_energy,
+        "energy/potential": runs.potential_energy,
+        "energy_error": runs.energy_error,
+        "virial_ratio_final": runs.virial_ratio[:, -1],
+        **{f"summaries/{name}": values for name, values in runs.summaries._asdict().items()},
+    }
+    others = {
         "point_id": points.point_id.to_numpy(),
         "q0": points.q0.to_numpy(),
         "a_au": points.a_au.to_numpy(),
         "realization": np.arange(n_realizations),
         "time_yr": runs.time_yr,
-        "position_au": by_point(runs.position_au),
-        "velocity_au_yr": by_point(runs.velocity_au_yr),
-        "mass_msun": by_point(runs.mass_msun),
-        "energy/kinetic": by_point(runs.kinetic_energy),
-        "energy/potential": by_point(runs.potential_energy),
-        "energy_error": by_point(runs.energy_error),
-        "virial_ratio_final": by_point(runs.virial_ratio[:, -1]),
     }
-    arrays |= {f"summaries/{name}": by_point(values) for name, values in runs.summaries._asdict().items()}
-    with atomic_path(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update({"format": FORMAT, **provenance(), **attributes})
-        for name, values in arrays.items():
-            # one run a chunk, so that reading a single cluster touches nothing else
-            big = name in ("position_au", "velocity_au_yr")
-            options = {"chunks": (1, 1, *values.shape[2:]), "compression": "gzip", "compression_opts": 1} if big else {}
-            dataset = file.create_dataset(name, data=values, shuffle=big, **options)
-            dataset.attrs["unit"] = UNITS.get(name, "1")
+    if len(runs.mass_msun) != len(points) * n_realizations:
+        raise ValueError(f"{len(runs.mass_msun)} runs are not {len(points)} points x {n_realizations} realizations")
+    arrays = (*others.values(), *per_run.values(), runs.position_au, runs.velocity_au_yr)
+    with atomic_path(path, n_bytes=ROOM_BYTES + sum(values.nbytes for values in arrays)) as partial:
+        with h5py.File(partial, "w", userblock_size=SEAL_BYTES) as file:
+            file.attrs.update({"format": FORMAT, **provenance(), **attributes})
+            for name, values in others.items():
+                file[name] = values
+            for name, values in per_run.items():
+                file[name] = values.reshape(len(points), n_realizations, *values.shape[1:])
+            for name in ("position_au", "velocity_au_yr"):
+                _write_trajectories(file, name, getattr(runs, name), n_realizations)
+            file.visititems(_set_unit)
+        seal = {"format": FORMAT, "first_id": int(points.point_id.iloc[0]), "n_points": len(points)}
+        write_seal(partial, seal | {name: attributes[name] for name in SEALED if name in attributes})
+
+
+def _write_trajectories(file: h5py.File, name: str, values: np.ndarray, n_realizations: int) -> None:
+    """Write (run, time, star, 3) as (point, realization, ...), a run at a time: they may not all fit into memory."""
+    shape = (len(values) // n_realizations, n_realizations, *values.shape[1:])
+    # one run a chunk, so that reading a single cluster touches nothing else
+    dataset = file.create_dataset(
+        name, shape, values.dtype, chunks=(1, 1, *shape[2:]), compression="gzip", compression_opts=1, shuffle=True
+    )
+    for k, run in enumerate(values):
+        dataset[divmod(k, n_realizations)] = run
+
+
+def _set_unit(name: str, item: h5py.Group | h5py.Dataset) -> None:
+    if isinstance(item, h5py.Dataset):
+        item.attrs["unit"] = UNITS.get(name, "1")
 
 
 def read_shard_summaries(path: str | Path) -> pd.DataFrame:
     """One row a realization at the end of the run: `SUMMARY_COLUMNS` but for the split, which is the design's.
 
-    Raises `NatalError` if the file is not a complete shard of this format.
+    Raises `NatalError` if the file is not a complete shard of this format, or was changed since it was written.
     """
     try:
+        check_seal(path, FORMAT)
         with h5py.File(path) as file:
-            if file.attrs.get("format") != FORMAT:
-                raise NatalError(f"{path} is not a {FORMAT} file: remove it and run again")
             n_points, n_realizations = file["energy_error"].shape
             point_wise = {name: np.repeat(file[name][:], n_realizations) for name in ("point_id", "q0", "a_au")}
             final = {name: values[..., -1].ravel() for name, values in file["summaries"].items()}
@@ -127,8 +156,27 @@ def read_shard_summaries(path: str | Path) -> pd.DataFrame:
                     "virial_ratio_final": file["virial_ratio_final"][:].ravel(),
                 }
             )[[name for name in SUMMARY_COLUMNS if name != "split"]]
+    except NatalError as error:
+        raise NatalError(f"{error}: run again, and its points are simulated anew") from error
     except (OSError, KeyError) as error:
         raise NatalError(f"{path} cannot be read as a simulation shard ({error}): remove it and run again") from error
+
+
+def read_shard_tracks(path: str | Path) -> pd.DataFrame:
+    """One row a realization and snapshot after t = 0: t_yr, point, and the summaries then. For a file just checked."""
+    with h5py.File(path) as file:
+        n_points, n_realizations = file["energy_error"].shape
+        t_yr = file["time_yr"][1:]
+        repeated = {name: file[name][:] for name in ("point_id", "q0", "a_au")}
+        each = n_realizations * len(t_yr)
+        return pd.DataFrame(
+            {
+                **{name: np.repeat(values, each) for name, values in repeated.items()},
+                "realization": np.tile(np.repeat(file["realization"][:], len(t_yr)), n_points),
+                "t_yr": np.tile(t_yr, n_points * n_realizations),
+                **{name: values[..., 1:].ravel() for name, values in file["summaries"].items()},
+            }
+        )
 
 
 def read_shard_cost(path: str | Path) -> dict[str, float]:

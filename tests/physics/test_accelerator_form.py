@@ -1,6 +1,6 @@
 """The program for accelerators, lowered for CUDA without one: no array of pairs, no reduced precision.
 
-What the device's compiler makes of it was looked at by hand (docs/physics.md); these tests hold the form it needs.
+What the device's compiler makes of it was looked at by hand (docs/performance.md); these tests hold the form it needs.
 """
 
 import math
@@ -11,18 +11,20 @@ import jax.numpy as jnp
 import pytest
 from jax import export
 
-from natal.simulator import ClusterModel, Integration, _simulate_batch
+from natal.engine import _advance, _birth, _measure
+from natal.models import ClusterModel, Integration
 
 BATCH, N_STARS = 6, 70
-SNAPSHOTS = 3
 
 
 def lowered(platform):
     """The whole program of a batch, from random keys to summaries, in StableHLO for a platform."""
 
     def program(*inputs):
-        cluster, integration = ClusterModel(n_stars=N_STARS), Integration(t_end_yr=1.0, snapshots=SNAPSHOTS)
-        return _simulate_batch(jax.random.key(1), *inputs, cluster=cluster, integration=integration)
+        cluster, integration = ClusterModel(n_stars=N_STARS), Integration(t_end_yr=1.0, snapshots=2)
+        stars = _birth(jax.random.key(1), *inputs, cluster=cluster)
+        later = _advance(*stars, cluster=cluster, integration=integration)
+        return later, _measure(*later, cluster=cluster)
 
     with jax.enable_x64(True):
         dtypes = (jnp.uint32, jnp.uint32, jnp.float64, jnp.float64)

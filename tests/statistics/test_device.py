@@ -36,7 +36,7 @@ def test_the_compile_cache_fills_and_serves(tmp_path):
     folder = tmp_path / "cache"
     run(1, folder)
     (processor,) = folder.iterdir()
-    assert processor.name == device._processor()
+    assert processor.name == device.processor()
 
     def kept():
         return sorted(file.name for file in processor.iterdir() if file.name.endswith("-cache"))
@@ -57,7 +57,7 @@ def name_of(tmp_path, monkeypatch):
     def name_of(cpuinfo):
         (tmp_path / "cpuinfo").write_text(cpuinfo)
         monkeypatch.setattr(device, "Path", lambda _: tmp_path / "cpuinfo")
-        return device._processor()
+        return device.processor()
 
     return name_of
 
@@ -78,4 +78,4 @@ def test_the_same_processor_has_the_same_cache(name_of):
 def test_a_machine_without_a_description_still_has_a_name(monkeypatch, tmp_path):
     """As on systems without /proc."""
     monkeypatch.setattr(device, "Path", lambda _: tmp_path / "not there")
-    assert device._processor()
+    assert device.processor()

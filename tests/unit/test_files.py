@@ -1,11 +1,18 @@
 """Small files: atomic, and readable by any JSON or CSV reader."""
 
+import errno
 import json
+import os
+import platform
+import subprocess
+import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from natal import files
 from natal.files import atomic_path, read_json, write_csv, write_json
 
 
@@ -43,14 +50,39 @@ def test_failure_leaves_the_old_file(tmp_path):
 
 
 def test_success_replaces_the_old_file(tmp_path):
-    """And a partial file that a killed job left behind is no obstacle."""
+    """And the partial file that a killed job left behind goes; that of a living process stays."""
     path = tmp_path / "file.txt"
     path.write_text("old")
-    path.with_name("file.txt.partial").write_text("left behind, and longer")
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    host = platform.node().partition(".")[0]
+    path.with_name(f"file.txt.{host}.{dead.pid}.partial").write_text("left behind, and longer")
+    living = path.with_name(f"file.txt.{host}.{os.getppid()}.partial")
+    living.write_text("another job's")
     with atomic_path(path) as partial:
         partial.write_text("new")
     assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
+    assert sorted(tmp_path.iterdir()) == [path, living]
+
+
+def test_no_room_is_known_before_writing(tmp_path):
+    """A file larger than the process may write is refused at once, and nothing is left of it."""
+    script = """
+import resource, sys
+from natal.files import atomic_path
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+with atomic_path(sys.argv[1], n_bytes=90_000) as partial:
+    partial.write_text("fits")
+try:
+    with atomic_path(sys.argv[2], n_bytes=110_000):
+        print("written")
+except OSError as error:
+    print(error.errno)
+"""
+    command = [sys.executable, "-c", script, tmp_path / "small", tmp_path / "large"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{errno.EFBIG}\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["small"]
 
 
 def refuse(name):
@@ -69,6 +101,20 @@ def test_numbers_that_json_has_no_name_for_become_null(tmp_path):
         "b": [1.0, None],
         "c": {"d": [None, [None, 2]]},
     }
+
+
+@pytest.mark.parametrize(("code", "raised"), [("EINVAL", False), ("EOPNOTSUPP", False), ("ENOSPC", True)])
+def test_a_file_system_that_cannot_tell_has_room(tmp_path, monkeypatch, code, raised):
+    """Only what says that there is none stops a job."""
+
+    def refuse(*_):
+        raise OSError(getattr(errno, code), "no")
+
+    monkeypatch.setattr(files.os, "posix_fallocate", refuse)
+    path = tmp_path / "file.txt"
+    with pytest.raises(OSError, match="no") if raised else nullcontext(), atomic_path(path, n_bytes=10) as partial:
+        partial.write_text("written")
+    assert list(tmp_path.iterdir()) == [path] * (not raised)
 
 
 def test_numpy_values_become_plain_ones(tmp_path):

@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from natal.errors import NatalError
+from natal.seal import SEAL_BYTES, write_seal
+from natal.shards import FORMAT
 from natal.simulator import SimulatedClusters, SummaryTracks
 from natal.store import (
     SUMMARY_COLUMNS,
@@ -119,12 +121,22 @@ def test_a_shard_says_where_it_comes_from(shard):
 def test_a_failed_write_leaves_the_old_shard(shard, points, runs):
     """Writing stops half-way on a wrong shape: the earlier file stays readable, nothing else remains."""
     before = shard.read_bytes()
-    with pytest.raises(ValueError, match="reshape"):
+    with pytest.raises(ValueError, match="6 runs are not 2 points x 4 realizations"):
         write_shard(shard, points, 4, runs, {})
     with pytest.raises(TypeError):
         write_shard(shard, points, N_REALIZATIONS, runs, {"digest": object()})
     assert shard.read_bytes() == before
     assert [path.name for path in shard.parent.iterdir()] == [shard.name]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.999])
+def test_a_single_changed_byte_is_found(shard, share):
+    """Anywhere in the file, in a dataset that is not read or in HDF5's own structures."""
+    content = bytearray(shard.read_bytes())
+    content[SEAL_BYTES + int(share * (len(content) - SEAL_BYTES))] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(NatalError, match=r"train0_000\.h5 is damaged.*run again"):
+        read_shard_summaries(shard)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
@@ -139,6 +151,7 @@ def test_a_truncated_shard_is_refused_by_name(shard, share):
 @pytest.mark.parametrize("kind", ["text", "other hdf5", "older format", "dataset missing", "absent"])
 def test_a_foreign_file_is_refused_by_name(shard, kind):
     """Whatever lies at the shard's place, the message names the file and says what to do."""
+    sealed = {"format": FORMAT, "first_id": 7, "n_points": 2}
     if kind == "text":
         shard.write_text("not HDF5 at all\n" * 1000)
     elif kind == "absent":
@@ -147,10 +160,12 @@ def test_a_foreign_file_is_refused_by_name(shard, kind):
         with h5py.File(shard, "w" if kind == "other hdf5" else "r+") as file:
             if kind == "other hdf5":
                 file["x"] = np.arange(3)
-            elif kind == "older format":
-                file.attrs["format"] = "natal-simulations-0"
-            else:
+            elif kind == "dataset missing":
                 del file["energy_error"]
+        if kind == "older format":
+            write_seal(shard, sealed | {"format": "natal-simulations-1"})
+        elif kind == "dataset missing":
+            write_seal(shard, sealed)
     with pytest.raises(NatalError, match=r"train0_000\.h5.*run again") as caught:
         read_shard_summaries(shard)
     assert "\n" not in str(caught.value)

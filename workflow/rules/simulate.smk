@@ -1,25 +1,51 @@
 # simulations/<shard>.h5: the N-body runs; summaries.csv: one row for each of them.
 
 
-def shard_digest(wildcards):
+@cache
+def shard_digest(name):
     # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
     # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
-    shard = SHARDS[wildcards.shard]
+    shard = SHARDS[name]
     return digest(
         "simulate.py",
         "seed",
         "cluster",
         "integration",
-        "design.realizations",
         points=campaign.shard_recipe(config, shard),
         ids=shard.point_ids,
+        **{"design.realizations": shard.n_realizations},
     )
 
 
 def shard_memory_mb(wildcards, attempt):
-    runs = SHARDS[wildcards.shard].n_points * config["design"]["realizations"]
-    needed = memory_bytes(runs, config["cluster"]["n_stars"], config["integration"]["snapshots"])
-    return round(1.3 * needed / 1e6) * attempt
+    needed = memory_bytes(SHARDS[wildcards.shard].n_runs, config["cluster"]["n_stars"])
+    return attempt * ceil((WORKFLOW_BYTES + 1.3 * needed + GPU_HOST_BYTES * simulates_on_gpu()) / 1e6)
+
+
+def simulates_on_gpu():
+    """Whether the profile or the command line gives the jobs a GPU."""
+    gpu = workflow.resource_settings.overwrite_resources.get("simulate", {}).get("gpu")
+    return gpu is not None and gpu.raw != 0
+
+
+def shard_threads(wildcards):
+    """Side by side where there are shards enough for all cores, else each on several (a cluster's profile sets it)."""
+    return max(1, workflow.cores // len(SHARDS))
+
+
+@cache
+def gint_per_s():
+    """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess."""
+    measured = measured_gint_per_s(RESULTS / "simulations", SHARDS.values())
+    return config["resources"]["gint_per_s"] or measured or DEFAULT_GINT_PER_S
+
+
+def shard_runtime_min(wildcards, attempt):
+    integration = config["integration"]
+    n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
+    wanted = attempt * runtime_minutes(SHARDS[wildcards.shard].n_runs, config["cluster"]["n_stars"], n_steps, gint_per_s())
+    # what a shorter job leaves undone, the next attempt goes on with
+    return min(wanted, config["resources"]["max_runtime_min"])
 
 
 rule simulate:
@@ -30,14 +56,13 @@ rule simulate:
     benchmark:
         LOGS / "simulate" / "{shard}.benchmark.tsv"
     params:
-        digest=shard_digest,
+        digest=lambda wildcards: shard_digest(wildcards.shard),
         point_ids=lambda wildcards: SHARDS[wildcards.shard].point_ids,
         cache=str(COMPILE_CACHE),
-    # side by side where there are shards enough for all cores, else each on several
-    threads: max(1, (workflow.cores or 1) // len(SHARDS))
+    threads: shard_threads
     resources:
         mem_mb=shard_memory_mb,
-        runtime=60,
+        runtime=shard_runtime_min,
     message:
         "Simulate {wildcards.shard}"
     script:
@@ -51,11 +76,13 @@ rule summaries:
         shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=SHARDS),
     output:
         table=RESULTS / "summaries.csv",
+        tracks=RESULTS / "tracks.csv",
         metrics=RESULTS / "metrics" / "simulation.json",
     log:
         LOGS / "summaries.log",
     params:
         digest=digest("summaries.py"),
+        shard_digests=lambda wildcards: [shard_digest(name) for name in SHARDS],
     message:
         "Gather the summaries of all runs"
     script:

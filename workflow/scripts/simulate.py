@@ -2,58 +2,68 @@
 
 import json
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from natal import device
+from natal.campaign import shards
+from natal.checkpoint import Checkpoint
 from natal.cost import interactions
 from natal.design import make_design
 from natal.jobs import job
-from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.models import ClusterModel, Integration
+from natal.simulator import simulate_clusters
 from natal.store import check_runs, write_shard
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
+output = Path(snakemake.output[0])
+
 with job(snakemake.log[0]) as log:
-    started = time.time()
+    started_unix_s, started = time.time(), time.perf_counter()
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     cluster = ClusterModel.from_config(config["cluster"])
     integration = Integration.from_config(config["integration"])
-    n_realizations = config["design"]["realizations"]
+    n_realizations = shards(config)[snakemake.wildcards.shard].n_realizations
     design = make_design(config)
     points = design[design.point_id.isin(snakemake.params.point_ids)]
-
     n_runs = len(points) * n_realizations
     log.info("%d points x %d realizations on %s", len(points), n_realizations, device.describe())
-    runs = simulate_clusters(
-        np.repeat(points.q0.to_numpy(), n_realizations),
-        np.repeat(points.a_au.to_numpy(), n_realizations),
-        point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
-        realization=np.tile(np.arange(n_realizations), len(points)),
-        seed=config["seed"],
-        cluster=cluster,
-        integration=integration,
-        max_memory_gb=config["resources"]["max_memory_gb"],
-    )
-    check_runs(runs, points, n_realizations, integration.max_energy_error)
 
-    work = interactions(n_runs, cluster.n_stars, integration.n_steps)
-    attributes = {
-        "digest": snakemake.params.digest,
-        "config": json.dumps({key: config[key] for key in ("campaign", "seed", "cluster", "integration", "design")}),
-        "units": "AU, Msun, yr; G = 4 pi^2",
-        "device": device.describe(),
-        "threads": snakemake.threads,
-        "interactions": work,
-        "compile_time_s": runs.timing_s["compile"],
-        "integrate_time_s": runs.timing_s["integrate"],
-        "started_unix_s": started,
-        "wall_time_s": time.time() - started,
-    }
-    write_shard(snakemake.output[0], points, n_realizations, runs, attributes)
+    with Checkpoint(output.with_suffix(".checkpoint")) as checkpoint:
+        runs = simulate_clusters(
+            np.repeat(points.q0.to_numpy(), n_realizations),
+            np.repeat(points.a_au.to_numpy(), n_realizations),
+            point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
+            realization=np.tile(np.arange(n_realizations), len(points)),
+            seed=config["seed"],
+            cluster=cluster,
+            integration=integration,
+            max_memory_gb=config["resources"]["max_memory_gb"],
+            checkpoint=checkpoint,
+        )
+        check_runs(runs, points, n_realizations, integration.max_energy_error)
+
+        work = interactions(n_runs, cluster.n_stars, integration.n_steps)
+        attributes = {
+            "digest": snakemake.params.digest,
+            "config": json.dumps(
+                {key: config[key] for key in ("campaign", "seed", "cluster", "integration", "design")}
+            ),
+            "units": "AU, Msun, yr; G = 4 pi^2",
+            "device": device.describe(),
+            "threads": snakemake.threads,
+            "interactions": work,
+            "compile_time_s": runs.timing_s["compile"],
+            "integrate_time_s": runs.timing_s["integrate"],
+            "started_unix_s": started_unix_s,
+            "wall_time_s": time.perf_counter() - started,
+        }
+        write_shard(output, points, n_realizations, runs, attributes)
     log.info(
         "compiled in %.1f s, integrated in %.1f s (%.2f Gint/s), largest energy error %.2g",
         runs.timing_s["compile"],

@@ -1,0 +1,289 @@
+"""Shards before jobs are planned: what is no shard is set aside, and the speed of finished ones is known."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from natal import seal
+from natal.campaign import Shard
+from natal.errors import NatalError
+from natal.seal import SEAL_BYTES, write_seal
+from natal.shards import (
+    CHECKED,
+    FORMAT,
+    check_digest,
+    find_damaged,
+    find_stale,
+    measured_gint_per_s,
+    set_aside,
+)
+
+SHARDS = [Shard("train0_000", 0, 4, 2), Shard("train0_001", 4, 4, 2), Shard("validation0_000", 100_000, 2, 2)]
+NAMES = [f"{shard.name}.h5" for shard in SHARDS]
+
+
+def make_shard(folder, shard, **content):
+    """A sealed file in the place of a shard."""
+    path = folder / f"{shard.name}.h5"
+    with h5py.File(path, "w", userblock_size=SEAL_BYTES) as file:
+        file["values"] = np.random.default_rng(shard.first_id).normal(size=1000)
+    points = {"first_id": shard.first_id, "n_points": shard.n_points}
+    write_seal(path, {"format": FORMAT, **points, "interactions": 6e9, "integrate_time_s": 2.0, **content})
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three shards as they should be."""
+    for shard in SHARDS:
+        make_shard(tmp_path, shard)
+    return tmp_path
+
+
+def files(folder):
+    """Names of what lies in a folder, but for the memory of what was checked."""
+    return sorted(path.name for path in folder.iterdir() if path.name != CHECKED)
+
+
+def flip(path, place):
+    """Change a bit of one byte, and with it the modification time."""
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+
+
+def test_whole_shards_stay(folder, monkeypatch):
+    """And are read once only: a campaign may have terabytes of them."""
+    read = []
+    sha256 = seal._sha256
+    monkeypatch.setattr(seal, "_sha256", lambda path: read.append(path.name) or sha256(path))
+    assert find_damaged(folder, SHARDS) == {}
+    assert files(folder) == NAMES
+    assert read == NAMES
+    assert find_damaged(folder, SHARDS) == {}
+    assert read == NAMES
+    os.utime(folder / NAMES[1])
+    assert find_damaged(folder, SHARDS) == {}
+    assert read == [*NAMES, NAMES[1]]
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"train0_000.h5": 5}'])
+def test_a_damaged_memory_is_none(folder, content):
+    """What was checked is checked again."""
+    (folder / CHECKED).write_text(content)
+    flip(folder / NAMES[0], 4000)
+    assert list(find_damaged(folder, SHARDS)) == [folder / NAMES[0]]
+
+
+def test_what_is_missing_is_no_damage(folder):
+    """Neither a file nor the whole folder; other files do not matter."""
+    (folder / NAMES[1]).unlink()
+    (folder / "notes.txt").write_text("mine\n")
+    (folder / "test0_000.h5").write_text("of no shard\n")
+    assert find_damaged(folder, SHARDS) == {}
+    assert find_damaged(folder / "nowhere", SHARDS) == {}
+    assert files(folder) == sorted([NAMES[0], NAMES[2], "notes.txt", "test0_000.h5"])
+
+
+def cut_short(path):
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def cut_within_the_seal(path):
+    os.truncate(path, 100)
+
+
+def empty(path):
+    os.truncate(path, 0)
+
+
+def flip_a_byte_of_the_data(path):
+    flip(path, 4000)
+
+
+def flip_the_last_byte(path):
+    flip(path, -1)
+
+
+def write_text(path):
+    path.write_text("not a shard\n" * 1000)
+
+
+def copy_another_shard(path):
+    shutil.copy2(path.with_name("train0_001.h5"), path)
+
+
+def copy_a_shard_of_another_size(path):
+    make_shard(path.parent, Shard(path.stem, 0, 5, 2))
+
+
+def copy_a_later_shard_of_the_size(path):
+    make_shard(path.parent, Shard(path.stem, 8, 4, 2))
+
+
+def write_without_a_seal(path):
+    with h5py.File(path, "w") as file:
+        file["values"] = np.arange(1000)
+
+
+def write_another_format(path):
+    make_shard(path.parent, SHARDS[0], format="natal-simulations-1")
+
+
+def write_a_seal_without_points(path):
+    write_seal(path, {"format": FORMAT})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        cut_short,
+        cut_within_the_seal,
+        empty,
+        flip_a_byte_of_the_data,
+        flip_the_last_byte,
+        write_text,
+        copy_another_shard,
+        copy_a_shard_of_another_size,
+        copy_a_later_shard_of_the_size,
+        write_without_a_seal,
+        write_another_format,
+        write_a_seal_without_points,
+    ],
+)
+def test_what_is_no_shard_is_named_and_set_aside(folder, damage):
+    """One line names the file; it keeps its content under another name, and is missed until it is made again."""
+    path = folder / NAMES[0]
+    damage(path)
+    content = path.read_bytes()
+    found = find_damaged(folder, SHARDS)
+    assert list(found) == [path]
+    assert found[path].startswith(f"{path} ")
+    assert found[path].endswith("; its points are simulated again")
+    assert "\n" not in found[path]
+    assert files(folder) == NAMES
+    set_aside(found)
+    aside = path.with_name("train0_000.h5.set-aside")
+    assert files(folder) == sorted([aside.name, *NAMES[1:]])
+    assert aside.read_bytes() == content
+    missed = f"{path} was set aside as {aside.name}; its points are simulated again"
+    assert find_damaged(folder, SHARDS) == {path: missed}
+    set_aside([path])
+    make_shard(folder, SHARDS[0])
+    assert find_damaged(folder, SHARDS) == {}
+
+
+def test_a_copied_shard_says_what_it_holds(folder):
+    """Whole, but of other points."""
+    copy_another_shard(folder / NAMES[0])
+    (line,) = find_damaged(folder, SHARDS).values()
+    assert line.startswith(f"{folder / NAMES[0]} holds 4 points from 4 on, not those of train0_000;")
+
+
+def test_every_damaged_shard_has_its_line(folder):
+    """In the order of the shards; what was set aside before is kept."""
+    aside = []
+    for suffix in (".set-aside", ".set-aside-2", ".set-aside-3"):
+        for name in NAMES:
+            (folder / name).write_text("no shard\n")
+        found = find_damaged(folder, SHARDS)
+        assert list(found) == [folder / name for name in NAMES]
+        set_aside(found)
+        aside += [f"{name}{suffix}" for name in NAMES]
+        assert files(folder) == sorted(aside)
+        assert all(f" as {path.name}{suffix};" in line for path, line in find_damaged(folder, SHARDS).items())
+
+
+def test_a_shard_that_vanishes_is_missing(folder, monkeypatch):
+    """Another process replaces or removes it between two looks."""
+    stat = Path.stat
+
+    def stat_then_remove(path, **options):
+        found = stat(path, **options)
+        if path.name == NAMES[0]:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat_then_remove)
+    assert find_damaged(folder, SHARDS) == {}
+    monkeypatch.undo()
+    assert list(json.loads((folder / CHECKED).read_text())) == NAMES[1:]
+
+
+def test_shards_of_other_settings_are_stale(folder):
+    """Each has its line; one that is missing has none."""
+    names = [shard.name for shard in SHARDS]
+    make_shard(folder, SHARDS[0], digest="new")
+    make_shard(folder, SHARDS[1], digest="old")
+    found = find_stale(folder, dict.fromkeys([*names, "test0_000"], "new"))
+    assert list(found) == [folder / NAMES[1], folder / NAMES[2]]
+    line = f"{folder / NAMES[1]} was simulated with other settings or code"
+    assert found[folder / NAMES[1]] == f"{line}; its points are simulated again"
+    check_digest(folder / NAMES[0], "new")
+    with pytest.raises(NatalError) as caught:
+        check_digest(folder / NAMES[1], "new")
+    assert str(caught.value) == line
+
+
+def test_a_copy_with_a_new_date_stays(folder):
+    """Restored from a backup or moved to another disk: the content counts."""
+    for name in NAMES:
+        shutil.copyfile(folder / name, folder / "copy")
+        (folder / "copy").replace(folder / name)
+        os.utime(folder / name, (1e9, 1e9))
+    assert find_damaged(folder, SHARDS) == {}
+    assert files(folder) == NAMES
+
+
+def test_a_flipped_bit_of_the_seal_is_no_crash(folder):
+    """Wherever it is: the shard is damaged or not, and is not only if its points are those it should hold."""
+    path = folder / NAMES[0]
+    content = path.read_bytes()
+    for place in range(content.index(b"}") + 1):
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128):
+            path.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+            if not find_damaged(folder, SHARDS):
+                found = seal.read_seal(path)
+                assert (found["first_id"], found["n_points"]) == (0, 4)
+            measured_gint_per_s(folder, SHARDS)
+
+
+def test_the_speed_is_the_lowest(folder):
+    """1e9 interactions a second of integration; the slowest machine must do it in time, too."""
+    assert measured_gint_per_s(folder, SHARDS) == 3.0
+    make_shard(folder, SHARDS[1], interactions=6e9, integrate_time_s=8.0)
+    make_shard(folder, SHARDS[2], interactions=6e9, integrate_time_s=1.0)
+    assert measured_gint_per_s(folder, SHARDS) == 0.75
+    assert measured_gint_per_s(folder, SHARDS[2:]) == 6.0
+
+
+def test_without_shards_there_is_no_speed(folder):
+    """Neither in an empty folder, nor in one that is not there, nor of no shards."""
+    for name in NAMES:
+        (folder / name).unlink()
+    assert measured_gint_per_s(folder, SHARDS) is None
+    assert measured_gint_per_s(folder / "nowhere", SHARDS) is None
+    assert measured_gint_per_s(folder, []) is None
+
+
+@pytest.mark.parametrize(
+    "damage", [cut_within_the_seal, empty, write_text, write_without_a_seal, write_a_seal_without_points]
+)
+def test_an_unreadable_shard_has_no_speed(folder, damage):
+    """The others do."""
+    make_shard(folder, SHARDS[0], interactions=1.0)
+    damage(folder / NAMES[0])
+    assert measured_gint_per_s(folder, SHARDS) == 3.0
+    assert measured_gint_per_s(folder, SHARDS[:1]) is None
+
+
+@pytest.mark.parametrize("content", [{"integrate_time_s": 0.0}, {"interactions": "many"}, {"integrate_time_s": None}])
+def test_a_speed_that_is_no_number_is_left_out(folder, content):
+    """A shard whose computation took no time, or says nothing of it."""
+    make_shard(folder, SHARDS[0], **content)
+    assert measured_gint_per_s(folder, SHARDS) == 3.0
