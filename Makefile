@@ -6,13 +6,18 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run env env-cuda12 test test-slow bench lint lock
+.PHONY: run status env env-cuda12 test test-slow test-slurm bench lint lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
 
 env: $(VENV)/cpu.stamp
 env-cuda12: $(VENV)/cuda12.stamp
+
+# which simulations are done, running (with their ETA) or failed; ARGS="--configfile FILE" as for run
+status:
+	@test -x $(BIN)/python || { echo "make env first (on a GPU cluster make env-cuda12)"; exit 1; }
+	@$(BIN)/python workflow/scripts/status.py $(ARGS)
 
 # one environment: installing for the other kind of device replaces what differs
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml
@@ -24,10 +29,15 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml
 	@touch $@
 
 test: env
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not slurm" -n 2 --dist loadfile
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow
+
+# a private one-node Slurm, as root, from Debian packages; says why and skips where that cannot be
+test-slurm: env
+	tests/slurm/install.sh
+	$(BIN)/python -m pytest -m slurm tests/slurm -v
 
 # needs a C compiler; ARGS=--short for a look
 bench: env

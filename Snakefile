@@ -8,11 +8,15 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/driver.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/emulate.smk"
 include: "workflow/rules/infer.smk"
+include: "workflow/rules/uncertainty.smk"
+include: "workflow/rules/checks.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
 
 
 rule all:
@@ -23,4 +27,5 @@ rule all:
         RESULTS / "metrics.json",
         RESULTS / "posteriors.nc",
         RESULTS / "recovery.csv",
+        CALIBRATION_TABLE,
         OBSERVED_FILES,

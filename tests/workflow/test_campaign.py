@@ -21,24 +21,27 @@ RECOVERY_COLUMNS = [
         for part in ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5", "pit")
     ),
     *("hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best"),
+    *("edge_mass_q0", "edge_mass_a_au", "at_edge"),
 ]
 
 
 def test_every_promised_file_is_made(finished):
     """The files of a campaign, by their contract names."""
-    tables = ["design.csv", "summaries.csv", "recovery.csv", "metrics.json"]
+    tables = ["design.csv", "summaries.csv", "recovery.csv", "calibration.csv", "metrics.json"]
+    tables += [f"checks/{name}.csv" for name in ("brute_force", "posterior_predictive")]
     expected = [*tables, "emulator/ensemble.eqx", "emulator/training.h5", "posteriors.nc", "report.html"]
     missing = [name for name in expected if not (finished.results() / name).is_file()]
     assert not missing
-    assert len(list((finished.results() / "simulations").glob("*.h5"))) == 4
+    assert len(list((finished.results() / "simulations").glob("*.h5"))) == 5
     assert not list(finished.results().rglob("*.partial"))
 
 
 def test_every_run_is_finite_or_dissolved(finished):
-    """One row a realization; only dissolved runs lack a dispersion and a radius."""
+    """One row a realization, of calibration draws one each; only dissolved runs lack a dispersion and a radius."""
     table = pd.read_csv(finished.results() / "summaries.csv")
-    assert len(table) == (8 + 4 + 4) * 3
-    assert table.groupby("point_id").size().eq(3).all()
+    assert len(table) == (8 + 4 + 4) * 3 + 10
+    assert table[table.split != "calibration"].groupby("point_id").size().eq(3).all()
+    assert table[table.split == "calibration"].point_id.tolist() == list(range(300_000, 300_010))
     assert (table[["sigma_v_kms", "r_h_au"]].isna().any(axis=1) == table.dissolved).all()
     assert table.drop(columns=["sigma_v_kms", "r_h_au"]).notna().all().all()
 
@@ -84,6 +87,61 @@ def test_metrics_hold_the_promised_numbers(finished):
     )
     assert metrics["recovery"]["n_cases"] > 0
     assert metrics["timing"]["speed"]["speedup_alone"] > 0
+    assert list(metrics["uncertainty"]) == ["mixture", "constant", "mc_dropout", "conformal_scaled"]
+    # the grid is small enough to be the recovery's
+    assert metrics["uncertainty"]["mixture"]["coverage"]["95"] == metrics["recovery"]["coverage"]["95"]
+    table = pd.read_csv(finished.results() / "uncertainty" / "comparison.csv")
+    assert table.method.tolist() == list(metrics["uncertainty"])
+
+
+def test_calibration_draws_are_checked_and_nothing_else(finished):
+    """Those that survive have a row and are counted; no file that anything is trained on or fitted to holds one."""
+    results = finished.results()
+    summaries, table = (pd.read_csv(results / f"{name}.csv") for name in ("summaries", "calibration"))
+    drawn = summaries[summaries.split == "calibration"]
+    assert table.point_id.tolist() == drawn.point_id[~drawn.dissolved].tolist()
+    assert table.notna().all().all()
+    for split in ("train", "validation", "test"):
+        assert not pd.read_csv(results / "dataset" / f"{split}.csv").point_id.isin(drawn.point_id).any()
+    found = json.loads((results / "metrics.json").read_text())["calibration"]
+    assert (found["n_cases"], found["n_drawn"]) == (len(table), 10)
+    assert found["n_posterior_draws"] == 12
+    assert {"coverage", "coverage_band", "by_q0_tercile", "by_a_au_tercile", "contraction", "tarp"} <= set(found)
+    assert set(found["failed"]) <= set(found["verdicts"])
+    assert found["verdicts"]["sbc_q0"]["n"] == len(table)
+    for name in ("calibration_coverage", "calibration_pit", "calibration_sbc", "calibration_tarp"):
+        assert (results / "figures" / f"{name}.pdf").is_file()
+
+
+def test_a_campaign_without_checks(fresh):
+    """Without calibration draws and checks against the simulator nothing of them is planned or asked for."""
+    none = {"cases": 0}
+    changes = {
+        "design": {"calibration": 0},
+        "checks": {"brute_force": none, "posterior_predictive": none},
+        "uncertainty": {"methods": ["constant"], "nuts_cases": 0},
+    }
+    planned = fresh.stale(changes=changes)
+    assert not {"calibrate", "brute_force_runs", "brute_force", "posterior_predictive"} & set(planned)
+    done = fresh.snakemake("results/tiny/metrics.json", changes=changes)
+    assert done.returncode == 0, done.stderr
+    metrics = json.loads((fresh.results() / "metrics.json").read_text())
+    assert not {"calibration", "brute_force", "posterior_predictive"} & set(metrics)
+    assert fresh.stale(changes=changes) == {"figures": 1, "report": 1}
+
+
+def test_realizations_may_differ_by_split(fresh):
+    """Runs and shards follow."""
+    changes = {"design": {"realizations": {"train": 1, "validation": 2, "test": 3}}}
+    done = fresh.snakemake("results/tiny/summaries.csv", changes=changes)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(fresh.results() / "summaries.csv")
+    sizes = table.groupby(["split", "point_id"]).size().groupby("split").agg(["min", "max", "size"])
+    assert sizes.loc["train"].tolist() == [1, 1, 8]
+    assert sizes.loc["validation"].tolist() == [2, 2, 4]
+    assert sizes.loc["test"].tolist() == [3, 3, 4]
+    # 12 runs a job
+    assert len(list((fresh.results() / "simulations").glob("*.h5"))) == 4
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -103,7 +161,7 @@ def test_results_do_not_depend_on_sharding(finished, fresh):
 def test_a_table_without_splits_is_enough_for_summaries(fresh):
     """design.table replaces the hypercube; summaries.csv can be made by name, training cannot."""
     (fresh.folder / "points.csv").write_text("q0,a_au\n0.6,60\n1.2,150\n0.9,100\n")
-    changes = {"campaign": "table", "design": {"table": "points.csv", "points_per_job": 2}}
+    changes = {"campaign": "table", "design": {"table": "points.csv", "points_per_job": 2, "calibration": 0}}
     done = fresh.snakemake("results/table/summaries.csv", changes=changes)
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(fresh.results("table") / "summaries.csv")
@@ -127,3 +185,5 @@ def test_own_observations_are_recovered(editable):
     assert observed.q0_mean.between(0.5, 1.5).all()
     assert observed.a_au_mean.between(50, 200).all()
     assert observed.sigma_v_kms_err.tolist() == [0.5, 0.0]
+    assert observed.mahalanobis_p.between(0.001, 1).all()
+    assert observed.columns.tolist()[-5:] == ["chi2_best", "mahalanobis_p", *RECOVERY_COLUMNS[-3:]]

@@ -7,26 +7,46 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 
-AFTER_DATASET = {"train": 1, "likelihood": 1, "recover": 1, "evaluate": 1, "speed": 1, "metrics": 1}
+AFTER_RECOVER = {"posterior_predictive": 1, "metrics": 1}
+AFTER_LIKELIHOOD = {"recover": 1, "calibrate": 1, "speed": 1, "uncertainty": 1, "brute_force": 1} | AFTER_RECOVER
+AFTER_ENSEMBLE = {"likelihood": 1, "evaluate": 1} | AFTER_LIKELIHOOD
+AFTER_DATASET = {"train": 1, "density": 1} | AFTER_ENSEMBLE
 LOOKED_AT = {"figures": 1, "report": 1}
 AFTER_SUMMARIES = {"dataset": 1} | AFTER_DATASET | LOOKED_AT
-EVERYTHING = {"design": 1, "simulate": 4, "summaries": 1} | AFTER_SUMMARIES
+SIMULATED = {"simulate": 5, "summaries": 1, "brute_force_runs": 1}
+EVERYTHING = {"design": 1} | SIMULATED | AFTER_SUMMARIES
 
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({"seed": 5}, EVERYTHING),
-        ({"cluster": {"softening_au": 1.5}}, {"simulate": 4, "summaries": 1, "speed": 1} | AFTER_SUMMARIES),
-        ({"integration": {"dt_yr": 0.04}}, {"simulate": 4, "summaries": 1} | AFTER_SUMMARIES),
+        ({"cluster": {"softening_au": 1.5}}, SIMULATED | AFTER_SUMMARIES),
+        ({"integration": {"dt_yr": 0.04}}, SIMULATED | AFTER_SUMMARIES),
         ({"design": {"box": {"q0": [0.5, 1.4]}}}, EVERYTHING),
-        ({"emulator": {"learning_rate": 0.002}}, AFTER_DATASET | LOOKED_AT),
-        ({"inference": {"draws": 60}}, {"recover": 1, "metrics": 1} | LOOKED_AT),
-        ({"inference": {"prior": {"q0": [0.6, 1.4], "a_au": [50, 200]}}}, {"recover": 1, "metrics": 1} | LOOKED_AT),
+        ({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT),
+        ({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT),
+        ({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT),
+        ({"inference": {"draws": 60}}, {"recover": 1, "uncertainty": 1} | AFTER_RECOVER | LOOKED_AT),
+        ({"inference": {"calibration_draws": 16}}, {"calibrate": 1, "metrics": 1} | LOOKED_AT),
+        (
+            {"inference": {"prior": {"q0": [0.6, 1.4], "a_au": [50, 200]}}},
+            {"recover": 1, "calibrate": 1, "uncertainty": 1, "brute_force_runs": 1, "brute_force": 1}
+            | AFTER_RECOVER
+            | LOOKED_AT,
+        ),
+        ({"uncertainty": {"masks": 3}}, {"uncertainty": 1, "metrics": 1} | LOOKED_AT),
+        (
+            {"checks": {"brute_force": {"realizations": 5}}},
+            {"brute_force_runs": 1, "brute_force": 1, "metrics": 1} | LOOKED_AT,
+        ),
+        ({"checks": {"posterior_predictive": {"draws": 21}}}, AFTER_RECOVER | LOOKED_AT),
         ({"report": {"corner_cases": 2}}, LOOKED_AT),
         # new points: only their shard is simulated
         ({"design": {"train": [8, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
         ({"design": {"test": [4, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
+        # twelve calibration draws make a job: the first is as it was, the last grows
+        ({"design": {"calibration": 12}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
     ],
     ids=lambda value: str(value) if "design" not in value or "simulate" not in value else "",
 )
@@ -44,14 +64,17 @@ def test_a_changed_setting_reruns_its_stages(finished, changes, expected):
             "likelihood.py",
             "self.sigma**2 + error**2",
             "error**2 + self.sigma**2",
-            {"likelihood": 1, "recover": 1, "speed": 1, "metrics": 1} | LOOKED_AT,
+            {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT,
         ),
+        ("brute_force.py", "0.9)[point_of]", "0.8)[point_of]", {"brute_force": 1, "metrics": 1} | LOOKED_AT),
+        ("uncertainty/conformal.py", "level - 1e-12", "level - 1.0e-13", {"uncertainty": 1, "metrics": 1} | LOOKED_AT),
         (
             "leapfrog.py",
             "0.5 * dt_yr * acceleration",
             "dt_yr * 0.5 * acceleration",
-            {"simulate": 4, "summaries": 1} | AFTER_SUMMARIES,
+            SIMULATED | AFTER_SUMMARIES,
         ),
+        ("sbc.py", "THINNING = 20", "THINNING = 10", {"calibrate": 1, "metrics": 1} | LOOKED_AT),
         ("leapfrog.py", "Kick-drift-kick leapfrog", "Leapfrog, kick-drift-kick,", {}),
         ("gravity.py", "# explicit precision", "# plain precision", {}),
     ],
@@ -75,7 +98,7 @@ def test_a_touched_script_reruns_nothing(editable):
 def test_an_edited_table_row_reruns_its_shard_only(fresh):
     """Shards of a design table depend on their own rows."""
     table = fresh.folder / "points.csv"
-    changes = {"design": {"table": "points.csv", "points_per_job": 2}}
+    changes = {"design": {"table": "points.csv", "points_per_job": 2, "calibration": 0}}
     target = "results/tiny/summaries.csv"
     rows = ["0.6,60", "1.2,150", "0.9,100", "0.7,80"]
     table.write_text("\n".join(["q0,a_au", *rows]))
@@ -90,7 +113,7 @@ def test_an_edited_table_row_reruns_its_shard_only(fresh):
 def test_points_that_change_sides_keep_their_simulations(fresh):
     """Splits may come later or be swapped: the tables follow the design, and nothing is simulated again."""
     table = fresh.folder / "points.csv"
-    changes = {"design": {"table": "points.csv"}}
+    changes = {"design": {"table": "points.csv", "calibration": 0}}
     summaries = fresh.results() / "summaries.csv"
     rows = ["0.6,60", "1.2,150", "0.9,100", "0.7,80"]
     for splits in (

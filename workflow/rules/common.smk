@@ -1,12 +1,15 @@
 # Names and helpers that every rule file uses; the configuration is checked here, before any rule is read.
 import sys
+from functools import cache
+from math import ceil
 from pathlib import Path
 
 from natal import campaign
 from natal.config import load_schema, refuse_repeated_keys, validate
-from natal.cost import memory_bytes
+from natal.cost import GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
 from natal.digest import stage_digest
 from natal.errors import NatalError
+from natal.shards import DEFAULT_GINT_PER_S, measured_gint_per_s
 
 FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
@@ -22,6 +25,9 @@ LOGS = Path("logs") / config["campaign"]
 COMPILE_CACHE = Path(".cache") / "jax"
 
 SHARDS = campaign.shards(config)
+# absent with `design.calibration: 0`
+CALIBRATION_TABLE = [RESULTS / "calibration.csv"] if config["design"]["calibration"] else []
+CALIBRATION_RUNS = {"calibration": RESULTS / "dataset" / "calibration.csv"} if config["design"]["calibration"] else {}
 OBSERVED_FILES = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
 
 
@@ -43,3 +49,8 @@ def sections(*keys):
 def digest(script, *keys, **more):
     """One string that changes when a stage's settings or code change: Snakemake compares parameters as a set."""
     return stage_digest(str(SCRIPTS / script), sections(*keys) | more)
+
+
+def growing(amount):
+    """A resource that grows with every attempt: what was too little is not asked for again."""
+    return lambda wildcards, attempt: amount * attempt

@@ -1,0 +1,118 @@
+"""What the process that submits a campaign's jobs does before the first one: one at a time, and no leftovers.
+
+Snakemake's own lock stays behind when Snakemake is killed and has to be removed by hand; the kernel frees this one.
+"""
+
+import errno
+import fcntl
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from natal.errors import NatalError
+
+CANCEL_TIMEOUT_S = 120
+
+RUNS = ".slurm-runs"
+"""Names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
+
+# kept open as long as the process lives
+_locks: list[IO[str]] = []
+
+
+def lock_campaign(folder: Path) -> None:
+    """Make this process the only one that runs the campaign in `folder`.
+
+    Raises `NatalError` if another one does, or the folder cannot be written.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+")  # noqa: SIM115
+    except OSError as error:
+        raise NatalError(f"{path} cannot be written ({error.strerror}): mend that and run again") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+        raise NatalError(f"{folder} is being worked on by {holder}: wait for it, or stop it") from None
+    except OSError as error:
+        file.close()
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # a file system without locks
+        return
+    _locks.append(file)
+    # who it is matters less than the lock: a full disk does not stop it here
+    with suppress(OSError):
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        file.flush()
+
+
+def note_run(folder: Path, name: str) -> None:
+    """Write down the name that a run's Slurm jobs will have, before the first one is submitted."""
+    with open(folder / RUNS, "a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def cancel_orphans(folder: Path) -> None:
+    """Cancel what earlier runs of the campaign left in Slurm's queue, and wait until it is gone.
+
+    Jobs are found by the names that `note_run` wrote down: a job that Slurm accepted when nobody was left to note its
+    id is found, too. Running simulations have written their last snapshot, from which new jobs go on. Raises
+    `NatalError` naming jobs that do not end.
+    """
+    path = folder / RUNS
+    runs = path.read_text(encoding="utf-8").split() if path.exists() else []
+    if not runs or shutil.which("scancel") is None:
+        return
+    cancelled: set[str] = set()
+    deadline = time.monotonic() + CANCEL_TIMEOUT_S
+    while (left := _in_queue(runs)) is None or left:
+        new = [job_id for job_id in left or [] if job_id not in cancelled]
+        if new:
+            print(f"natal: cancelling {len(new)} jobs of an earlier run: {' '.join(new)}", file=sys.stderr)
+            subprocess.run(["scancel", *new], check=False)
+            cancelled.update(new)
+        if time.monotonic() > deadline:
+            if left is None:
+                raise NatalError("Slurm does not say whether jobs of an earlier run are left (squeue): run again later")
+            raise NatalError(f"Slurm jobs {' '.join(left)} of an earlier run do not end: cancel them and run again")
+        time.sleep(1)
+    path.unlink()
+
+
+def accounting_is_off() -> bool:
+    """Whether Slurm keeps no record of ended jobs, so that sacct has nothing to say.
+
+    By the configuration: a database that does not answer just now fails sacct as well.
+    """
+    answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=False)
+    kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", answer.stdout, re.M)
+    return kind is not None and kind[1] != "accounting_storage/slurmdbd"
+
+
+def _in_queue(runs: list[str]) -> list[str] | None:
+    """Ids of the runs' jobs that wait, run or are ending; None if Slurm does not answer."""
+    command = [
+        "squeue",
+        "--me",
+        "--noheader",
+        "--format=%A",
+        f"--name={','.join(runs)}",
+        "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING",
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if answer.returncode else sorted(set(answer.stdout.split()))

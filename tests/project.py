@@ -1,0 +1,95 @@
+"""A copy of the project in which Snakemake really runs."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+PARTS = ("Snakefile", "config", "workflow", "profiles", "src")
+
+# smaller than the smoke campaign: what is tested is the logic, not the numbers
+TINY = {
+    "campaign": "tiny",
+    "cluster": {"n_stars": 16},
+    "integration": {"t_end_yr": 20, "snapshots": 3},
+    "design": {"realizations": 3, "points_per_job": 4, "train": [8], "validation": [4], "test": [4], "calibration": 10},
+    "emulator": {"max_epochs": 50},
+    "density": {"members": 2, "steps": 250},
+    "uncertainty": {"methods": ["constant", "mc_dropout", "conformal_scaled"], "masks": 2, "nuts_cases": 1},
+    "checks": {
+        "brute_force": {"cases": 2, "grid": [8, 6], "realizations": 4},
+        "posterior_predictive": {"cases": 2, "draws": 20},
+    },
+    "inference": {"grid": [32, 32], "warmup": 50, "draws": 50, "cases_per_batch": 16, "calibration_draws": 12},
+    "report": {"corner_cases": 1},
+}
+
+
+class Project:
+    """A copy of the project's files with its own results."""
+
+    def __init__(self, folder: Path, cache: Path, config: dict = TINY) -> None:
+        self.folder = folder
+        self.campaign = config["campaign"]
+        folder.mkdir(exist_ok=True)
+        for part in PARTS:
+            source = ROOT / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, folder / part)
+        # compiled programs are shared, as everything else is not
+        (folder / ".cache").symlink_to(cache)
+        self.write_config(config)
+
+    @classmethod
+    def opened(cls, folder: Path) -> "Project":
+        """A project that is there already."""
+        project = cls.__new__(cls)
+        project.folder, project.campaign = folder, TINY["campaign"]
+        return project
+
+    def write_config(self, content: dict) -> None:
+        (self.folder / "tiny.yaml").write_text(yaml.safe_dump(content))
+
+    def snakemake(self, *arguments: str, changes: dict | None = None) -> subprocess.CompletedProcess:
+        """Run snakemake on the tiny campaign, with `changes` merged over its configuration."""
+        command = self.command("profiles/local", *arguments, changes=changes)
+        return subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
+
+    def command(self, profile: str, *arguments: str, changes: dict | None = None) -> list[str]:
+        """The call of snakemake on the tiny campaign, with `changes` merged over its configuration."""
+        configs = ["tiny.yaml"]
+        if changes is not None:
+            (self.folder / "changes.yaml").write_text(yaml.safe_dump(changes))
+            configs.append("changes.yaml")
+        return [sys.executable, "-m", "snakemake", "--profile", profile, *arguments, "--configfile", *configs]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """With the copy's sources, not the installed ones."""
+        return os.environ | {"PYTHONPATH": str(self.folder / "src")}
+
+    def stale(self, *targets: str, changes: dict | None = None) -> dict[str, int]:
+        """The jobs that would run: rule -> count, without `all`."""
+        done = self.snakemake(*targets, "-n", changes=changes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return job_counts(done.stdout)
+
+    def results(self, campaign: str | None = None) -> Path:
+        return self.folder / "results" / (campaign or self.campaign)
+
+
+def job_counts(output: str) -> dict[str, int]:
+    """Read Snakemake's job table; empty if there is nothing to do."""
+    table = re.search(r"^Job stats:\n.*?\n-+ +-+\n(.*?)^total ", output, re.S | re.M)
+    if table is None:
+        assert "Nothing to be done" in output
+        return {}
+    counts = dict(line.split() for line in table.group(1).splitlines())
+    return {rule: int(count) for rule, count in counts.items() if rule != "all"}

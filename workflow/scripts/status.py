@@ -1,0 +1,34 @@
+"""Print where a campaign's simulations stand: `make status ARGS="--configfile FILE"`. Changes nothing."""
+
+import argparse
+import sys
+from pathlib import Path
+
+import yaml
+from snakemake.cli import parse_config
+from snakemake.utils import update_config
+
+from natal import campaign
+from natal.config import load_schema, validate
+from natal.errors import NatalError
+from natal.status import shard_status, table
+
+FOLDER = Path(__file__).parents[2]
+
+parser = argparse.ArgumentParser(description=__doc__)
+parser.add_argument("--configfile", nargs="+", default=[], help="as for snakemake", metavar="FILE")
+parser.add_argument("--config", nargs="+", default=[], help="as for snakemake", metavar="KEY=VALUE")
+arguments = parser.parse_args()
+try:
+    config: dict = {}
+    for path in [FOLDER / "config" / "config.yaml", *arguments.configfile]:
+        update_config(config, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+    update_config(config, parse_config(arguments.config))
+    validate(config, load_schema(FOLDER / "workflow" / "schemas" / "config.schema.yaml"))
+    name = config["campaign"]
+    simulations, logs = Path("results") / name / "simulations", Path("logs") / name / "simulate"
+    print(table((shard_status(simulations, logs, shard) for shard in campaign.shards(config)), name))
+except yaml.YAMLError as mistake:
+    sys.exit(f"natal: {path} is not YAML: {' '.join(str(mistake).split())}")
+except (OSError, ValueError, NatalError) as mistake:
+    sys.exit(f"natal: {mistake}")
