@@ -1,0 +1,89 @@
+"""The smoke campaign through Slurm by the shipped profile, and clusters without accounting."""
+
+import math
+
+import pytest
+import yaml
+from private_slurm import PrivateSlurm
+from project import ROOT
+from slurm_project import CAMPAIGN, SHARDS, SUMMARIES, SlurmProject
+
+from natal.cost import interactions
+
+pytestmark = pytest.mark.slurm
+
+SMOKE_SHARDS = ("train0_000", "validation0_000", "test0_000", "calibration0_000")
+
+
+@pytest.fixture(scope="module")
+def smoke(slurm, tmp_path_factory, cache):
+    """The finished smoke campaign."""
+    config = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())
+    project = SlurmProject(tmp_path_factory.mktemp("smoke"), cache, slurm, config)
+    project.finish()
+    return project
+
+
+def tres(job):
+    """A job's resources as a dictionary."""
+    return dict(item.split("=") for item in job["AllocTRES"].split(","))
+
+
+def test_each_simulate_job_had_its_gpu(smoke):
+    """One GPU and one core, by Slurm's own accounts."""
+    for shard in SMOKE_SHARDS:
+        (job,) = smoke.jobs_of(shard)
+        assert job["State"] == "COMPLETED"
+        assert (tres(job)["gres/gpu"], tres(job)["cpu"]) == ("1", "1")
+
+
+def test_other_stages_have_none_and_small_ones_are_no_jobs(smoke):
+    """Seven jobs on CPUs beside the simulations; the rest ran inside snakemake."""
+    others = [job for job in smoke.jobs() if "simulate" not in job["Comment"]]
+    stages = ["train", "density", "likelihood", "evaluate", "recover", "calibrate", "uncertainty", "speed", "figures"]
+    stages += ["brute_force_runs", "brute_force", "posterior_predictive"]
+    assert sorted(job["Comment"] for job in others) == sorted(f"rule_{stage}" for stage in stages)
+    assert not any("gres/gpu" in job["AllocTRES"] for job in others)
+
+
+def test_the_time_limit_follows_from_the_runs(smoke):
+    """Ten minutes and twice the interactions at the lowest speed known: nothing was known, so 0.5e9 a second."""
+    (job,) = smoke.jobs_of("train0_000")
+    seconds = interactions(16 * 4, 32, 2000) / 0.5e9
+    assert int(job["TimelimitRaw"]) == math.ceil(10 + 2 * seconds / 60)
+
+
+def test_everything_is_there(smoke):
+    """The campaign's files, and nothing to do for a second call."""
+    assert (smoke.results() / "report.html").stat().st_size > 100_000
+    assert "Nothing to be done" in smoke.finish()
+
+
+def test_status_says_done(smoke):
+    """From the same configuration files as snakemake."""
+    assert smoke.status() == "smoke: 4 shards: 4 done\n"
+
+
+def test_status_of_a_running_campaign(project):
+    """Which shards run, and how far they are."""
+    driver = project.start(SUMMARIES)
+    project.wait_for_snapshots(SHARDS[0], 2)
+    lines = project.status().splitlines()
+    # how far it is follows once it has logged so
+    assert any(line.split()[:2] == [SHARDS[0], "running"] for line in lines), lines
+    assert lines[-1].startswith("faults: 3 shards: ")
+    assert driver.wait() == 0
+    assert project.status() == "faults: 3 shards: 3 done\n"
+
+
+def test_a_cluster_without_accounting(tmp_path, cache, undisturbed):
+    """sacct is installed but has nothing to say: states come from squeue. A cancelled job is noticed there, too."""
+    with PrivateSlurm(accounting=False) as slurm:
+        project = SlurmProject(tmp_path / "project", cache, slurm, CAMPAIGN)
+        driver = project.start(SUMMARIES)
+        project.wait_for_snapshots(SHARDS[0], 3)
+        (job,) = (job for job in slurm.queue() if SHARDS[0] in job["COMMENT"])
+        slurm.run("scancel", job["JOBID"])
+        assert driver.wait() == 0, project.output
+        assert project.resumed_from(SHARDS[0]) >= 3
+        assert (project.folder / SUMMARIES).read_bytes() == undisturbed
