@@ -1,4 +1,4 @@
-"""Are the posteriors honest? Coverage, log score and PIT over cases with known truth."""
+"""Are the posteriors honest, and do they say anything? Coverage, log score, contraction over cases of known truth."""
 
 from typing import Any
 
@@ -9,6 +9,24 @@ PARAMETERS = ("q0", "a_au")
 
 CHI2_UNEXPLAINED = 16.0
 """Squared distance from every law of the prior's box beyond which an observation counts as unexplained (4 sigma)."""
+
+P_OUTSIDE = 0.01
+"""p-value below which an observation counts as outside the prior predictive: one in a hundred that is not."""
+
+EDGE_WIDTH = 0.02
+"""How near to an edge of the prior's box posterior mass counts as at the edge, in widths of the box."""
+
+EDGE_FLAG = 5 * EDGE_WIDTH
+"""Posterior mass at one edge above which a case is flagged: five times that of a posterior which is the prior."""
+
+
+def contraction(sd: np.ndarray, prior_box: dict[str, tuple[float, float]]) -> np.ndarray:
+    """1 - posterior variance / prior variance by case and parameter, for posterior deviations `sd` (case, 2).
+
+    0 where the data say nothing, 1 where they say everything; below 0 where a posterior sits in both ends of the box.
+    """
+    width = np.array([high - low for low, high in (prior_box[name] for name in PARAMETERS)])
+    return 1 - sd**2 / (width**2 / 12)
 
 
 def coverage(pit: np.ndarray, hpd_level: np.ndarray) -> dict[str, dict[str, float]]:
@@ -32,13 +50,18 @@ def clustered_errors(pit: np.ndarray, hpd_level: np.ndarray, point_id: np.ndarra
     (Liang & Zeger 1986, Biometrika 73, 13).
     """
     found = {}
-    _, cluster = np.unique(point_id, return_inverse=True)
     for level in LEVELS:
         inside = np.column_stack([np.abs(pit - 0.5) <= level / 2, hpd_level <= level]).astype(float)
-        excess = [np.bincount(cluster, weights=column) for column in (inside - inside.mean(0)).T]
-        errors = [np.sqrt((total**2).sum()) / len(pit) for total in excess]
-        found[f"{100 * level:.0f}"] = dict(zip((*PARAMETERS, "joint"), map(float, errors), strict=True))
+        errors = [clustered_error(column, point_id) for column in inside.T]
+        found[f"{100 * level:.0f}"] = dict(zip((*PARAMETERS, "joint"), errors, strict=True))
     return found
+
+
+def clustered_error(values: np.ndarray, point_id: np.ndarray) -> float:
+    """Standard error of the mean of `values` (case,), with cases of one design point taken as one cluster."""
+    _, cluster = np.unique(point_id, return_inverse=True)
+    excess = np.bincount(cluster, weights=values - values.mean())
+    return float(np.sqrt((excess**2).sum()) / len(values))
 
 
 def terciles(values: np.ndarray, point_id: np.ndarray) -> list[np.ndarray]:
@@ -52,12 +75,18 @@ def terciles(values: np.ndarray, point_id: np.ndarray) -> list[np.ndarray]:
 
 
 def calibration_report(
-    truth: np.ndarray, point_id: np.ndarray, pit: np.ndarray, hpd_level: np.ndarray, log_density: np.ndarray
+    truth: np.ndarray,
+    point_id: np.ndarray,
+    pit: np.ndarray,
+    hpd_level: np.ndarray,
+    log_density: np.ndarray,
+    shrunk: np.ndarray,
 ) -> dict[str, Any]:
-    """Coverage and log score over all cases and by tercile of the points' true Q0.
+    """Coverage, log score and mean contraction over all cases and by tercile of the points' true Q0, and true a.
 
     `truth` has shape (case, 2), `point_id` (case,) says which cases share a design point; `log_density` is the
-    natural log of the posterior density at the truth, per unit Q0 and AU, whose mean is the log score.
+    natural log of the posterior density at the truth, per unit Q0 and AU, whose mean is the log score; `shrunk`
+    (case, 2) is the `contraction`.
     """
 
     def report(cases: np.ndarray) -> dict[str, Any]:
@@ -66,10 +95,14 @@ def calibration_report(
             "coverage": coverage(pit[cases], hpd_level[cases]),
             "coverage_se": clustered_errors(pit[cases], hpd_level[cases], point_id[cases]),
             "log_score": float(log_density[cases].mean()),
+            "log_score_se": clustered_error(log_density[cases], point_id[cases]),
+            "contraction": dict(zip(PARAMETERS, shrunk[cases].mean(0).tolist(), strict=True)),
         }
 
-    by_tercile = []
-    for cases in terciles(truth[:, 0], point_id):
-        limits = {"q0_min": float(truth[cases, 0].min()), "q0_max": float(truth[cases, 0].max())}
-        by_tercile.append(limits | report(cases))
-    return report(np.arange(len(truth))) | {"by_q0_tercile": by_tercile}
+    found = report(np.arange(len(truth)))
+    for k, name in enumerate(PARAMETERS):
+        found[f"by_{name}_tercile"] = [
+            {f"{name}_min": float(truth[cases, k].min()), f"{name}_max": float(truth[cases, k].max())} | report(cases)
+            for cases in terciles(truth[:, k], point_id)
+        ]
+    return found

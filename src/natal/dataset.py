@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from natal.campaign import SPLITS
+from natal.campaign import CALIBRATION, SPLITS
 from natal.design import INPUTS
 from natal.errors import NatalError
 from natal.summaries import OUTPUTS
@@ -32,6 +32,17 @@ class Runs:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def at(self, chosen: np.ndarray) -> "Runs":
+        """The runs of these indices, or where a mask is true; dissolved ones are counted no more."""
+        return Runs(
+            self.split, self.x[chosen], self.y[chosen], self.point_id[chosen], self.realization[chosen], n_dissolved=0
+        )
+
+    def within(self, box: dict[str, tuple[float, float]]) -> "Runs":
+        """The runs whose (q0, a_au) lie in `box`."""
+        inside = [(low <= x) & (x <= high) for x, (low, high) in zip(self.x.T, box.values(), strict=True)]
+        return self.at(np.logical_and(*inside))
 
 
 @dataclass(frozen=True)
@@ -64,8 +75,13 @@ def read_runs(path: str | Path, split: str) -> Runs:
 
 
 def split_table(summaries: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Cut a table of runs into one table a split. Raises `NatalError` if a split has no rows."""
-    parts = {split: summaries[summaries.split == split] for split in SPLITS}
+    """Cut a table of runs into one table a split, calibration draws included where there are any.
+
+    Raises `NatalError` if another split has no rows.
+    """
+    parts = {split: summaries[summaries.split == split] for split in (*SPLITS, CALIBRATION)}
+    if parts[CALIBRATION].empty:
+        del parts[CALIBRATION]
     for split, part in parts.items():
         if part.empty:
             raise NatalError(f"the campaign has no {split} points: all of {', '.join(SPLITS)} are needed")

@@ -8,7 +8,7 @@ uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import equinox as eqx
 import jax
@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.dataset import Normaliser
 from natal.design import INPUT_UNITS, INPUTS
+from natal.domain import refuse_outside
 from natal.errors import NatalError
 from natal.files import atomic_path, provenance
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
@@ -26,6 +27,8 @@ HIDDEN = (64, 64)
 N_PARAMETERS = 4547
 DTYPE = "float32"
 FORMAT = "natal-ensemble-1"
+
+Module = TypeVar("Module", bound=eqx.Module)
 
 
 def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
@@ -50,7 +53,10 @@ def count_parameters(network: eqx.Module) -> int:
 
 
 class Ensemble(eqx.Module):
-    """Trained members (weights stacked along a first axis) with their normaliser and the box they learned."""
+    """Trained members (weights stacked along a first axis) with their normaliser and the box they learned.
+
+    Predictions outside that box raise `NatalError` unless `extrapolate` asks for them.
+    """
 
     networks: eqx.nn.MLP
     normaliser: Normaliser
@@ -60,22 +66,30 @@ class Ensemble(eqx.Module):
     def n_members(self) -> int:
         return self.networks.layers[0].weight.shape[0]
 
-    def members(self, x: Float[Array, "2"]) -> Float[Array, "member 3"]:
+    def members(self, x: Float[Array, "2"], *, extrapolate: bool = False) -> Float[Array, "member 3"]:
         """Every member's prediction at one point x = (q0, a_au), in physical units. Differentiable."""
+        if not extrapolate:
+            refuse_outside(x, self.box)
         normalised = self.normaliser.normalise_x(x)
         outputs = eqx.filter_vmap(lambda network: network(normalised))(self.networks)
         return self.normaliser.denormalise_y(outputs)
 
-    def mean(self, x: Float[Array, "2"]) -> Float[Array, "3"]:
+    def mean(self, x: Float[Array, "2"], *, extrapolate: bool = False) -> Float[Array, "3"]:
         """The ensemble's prediction at one point: the mean over members."""
-        return self.members(x).mean(0)
+        return self.members(x, extrapolate=extrapolate).mean(0)
 
     def __call__(
-        self, x: Float[Array | np.ndarray, "point 2"]
+        self, x: Float[Array | np.ndarray, "point 2"], *, extrapolate: bool = False
     ) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
         """Mean and standard deviation (ddof = 1) over members at many points."""
-        outputs = _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
+        if not extrapolate:
+            refuse_outside(x, self.box)
+        outputs = self.at_points(x)
         return outputs.mean(1), outputs.std(1, ddof=1)
+
+    def at_points(self, x: Float[Array | np.ndarray, "point 2"]) -> Float[Array, "point member 3"]:
+        """Every member's prediction at many points."""
+        return _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
 
 
 @eqx.filter_jit
@@ -175,16 +189,24 @@ def load_ensemble(
         raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
     limits = ((q0_low, q0_high), (a_low, a_high))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, _blank_normaliser(), limits)
+    return read_leaves(path, skeleton, "train the emulator again")
+
+
+def read_leaves(path: str | Path, skeleton: Module, remedy: str) -> Module:
+    """Fill a model's arrays from a file with a header line, every one of exactly the skeleton's type and shape.
+
+    Raises `NatalError`, which ends in `remedy`, if the file holds less, more or something else.
+    """
     with open(path, "rb") as file:
         file.readline()
         try:
-            ensemble = eqx.tree_deserialise_leaves(file, skeleton, filter_spec=_read_leaf)
+            model = eqx.tree_deserialise_leaves(file, skeleton, filter_spec=_read_leaf)
         except (RuntimeError, ValueError, EOFError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "file too short"
-            raise NatalError(f"{path} has damaged or foreign weights ({reason}): train the emulator again") from error
+            raise NatalError(f"{path} has damaged or foreign weights ({reason}): {remedy}") from error
         if file.read(1):
-            raise NatalError(f"{path} holds more than its header announces: train the emulator again")
-    return ensemble
+            raise NatalError(f"{path} holds more than its header announces: {remedy}")
+    return model
 
 
 def untrained_ensemble(

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from natal.baselines import Predictor
-from natal.campaign import SPLITS
+from natal.campaign import CALIBRATION, SPLITS
 from natal.dataset import Runs, replicate_means
 from natal.summaries import OUTPUTS
 
@@ -14,7 +14,8 @@ from natal.summaries import OUTPUTS
 def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str, Any]:
     """Counts, dissolved shares and energy errors of all runs, and what they cost (one row of `costs` a job)."""
     core_s = (costs.integrate_time_s * costs.threads).sum()
-    by_point = summaries.groupby("point_id").dissolved.mean()
+    # single realizations have no share
+    by_point = summaries[summaries.split != CALIBRATION].groupby("point_id").dissolved.mean()
     return {
         "simulation": {
             "n_points": summaries.point_id.nunique(),
@@ -26,7 +27,7 @@ def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str,
                     "n": int(summaries.dissolved[summaries.split == split].sum()),
                     "share": summaries.dissolved[summaries.split == split].mean(),
                 }
-                for split in SPLITS
+                for split in (*SPLITS, CALIBRATION)
                 if (summaries.split == split).any()
             },
             "max_dissolved_share_of_a_point": by_point.max(),

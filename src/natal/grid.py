@@ -13,7 +13,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from natal.calibration import EDGE_WIDTH
 from natal.design import INPUTS
+from natal.domain import refuse_prior_outside
+from natal.emulator import DTYPE
 from natal.likelihood import Conditional, Likelihood
 
 QUANTILES = {"q02.5": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q97.5": 0.975}
@@ -40,6 +43,8 @@ class GridSummary(NamedTuple):
     log_evidence: Float[Array, ""]
     unconstrained_cov: Float[Array, "2 2"]  # of logit((x - low) / (high - low)) in the prior's box
     chi2_best: Float[Array, ""]  # squared distance of the observation from the law that explains it best
+    entropy: Float[Array, ""]  # minus the mean natural log of the density, per unit Q0 and AU
+    edge_mass: Float[Array, "2 2"]  # mass within EDGE_WIDTH of the (lower, upper) edge of each parameter's range
 
 
 class TruthSummary(NamedTuple):
@@ -51,13 +56,16 @@ class TruthSummary(NamedTuple):
 
 
 def make_grid(likelihood: Likelihood, prior_box: dict[str, tuple[float, float]], shape: tuple[int, int]) -> Grid:
-    """Evaluate the likelihood's law at the centres of `shape` = (nq, na) cells that fill the prior's box."""
+    """Evaluate the likelihood's law at the centres of `shape` = (nq, na) cells that fill the prior's box.
+
+    Raises `NatalError` if that is not within the box that the emulator learned.
+    """
+    refuse_prior_outside(prior_box, likelihood.ensemble.box)
     centres = []
     for name, n in zip(INPUTS, shape, strict=True):
         low, high = prior_box[name]
         centres.append(low + (high - low) * (np.arange(n) + 0.5) / n)
-    dtype = likelihood.ensemble.normaliser.x_mean.dtype
-    q0, a_au = (jnp.asarray(c, dtype) for c in centres)
+    q0, a_au = (jnp.asarray(c, DTYPE) for c in centres)
     return Grid(q0, a_au, _laws_on(likelihood, q0, a_au))
 
 
@@ -67,12 +75,12 @@ def _laws_on(likelihood: Likelihood, q0: Float[Array, " nq"], a_au: Float[Array,
     return lax.map(lambda q: jax.vmap(lambda a: likelihood.conditional(jnp.stack([q, a])))(a_au), q0)
 
 
-def log_likelihood(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Float[Array, "nq na"]:
+def log_likelihood(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, "nq na"]:
     """Natural log of the likelihood of one observation in every cell."""
     return jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
 
 
-def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Float[Array, "nq na"]:
+def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, "nq na"]:
     """Natural log of the posterior density (uniform prior on the grid's box), per unit Q0 and AU."""
     return _log_mass(log_likelihood(grid, y, error)) - jnp.log(grid.cell_area)
 
@@ -85,15 +93,15 @@ def _log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
 
 
 @eqx.filter_jit
-def summarise_cases(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"]) -> GridSummary:
+def summarise_cases(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
     return lax.map(lambda case: _summarise(grid, *case), (y, error))
 
 
-def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> GridSummary:
+def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> GridSummary:
     values = log_likelihood(grid, y, error)
     mass = jnp.exp(_log_mass(values))
-    means, sds, quantiles = [], [], []
+    means, sds, quantiles, edge_mass = [], [], [], []
     for axis, centres in enumerate((grid.q0, grid.a_au)):
         marginal = mass.sum(1 - axis)
         mean = (marginal * centres).sum()
@@ -101,14 +109,29 @@ def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"]) -> Gr
         means.append(mean)
         # a flat cell has a variance of its own
         sds.append(jnp.sqrt((marginal * (centres - mean) ** 2).sum() + width**2 / 12))
-        quantiles.append(jnp.interp(jnp.asarray(list(QUANTILES.values())), *_cumulative(marginal, centres)))
+        cumulative, edges = _cumulative(marginal, centres)
+        quantiles.append(jnp.interp(jnp.asarray(list(QUANTILES.values())), cumulative, edges))
+        reach = EDGE_WIDTH * (edges[-1] - edges[0])
+        below = jnp.interp(jnp.stack([edges[0] + reach, edges[-1] - reach]), edges, cumulative)
+        edge_mass.append(jnp.stack([below[0], 1 - below[1]]))
     # the prior density is 1 / box area
     evidence = jax.nn.logsumexp(values) - jnp.log(mass.size)
     covariance = _unconstrained_covariance(grid, mass)
-    # for a normal law the squared Mahalanobis distance
-    densest = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(law.observed(error).mean)))(grid.laws)
-    chi2_best = (2.0 * (densest - values)).min()
-    return GridSummary(jnp.stack(means), jnp.stack(sds), jnp.stack(quantiles), evidence, covariance, chi2_best)
+    return GridSummary(
+        jnp.stack(means),
+        jnp.stack(sds),
+        jnp.stack(quantiles),
+        evidence,
+        covariance,
+        nearest_distance(grid, y, error),
+        jax.scipy.special.entr(mass).sum() + jnp.log(grid.cell_area),
+        jnp.stack(edge_mass),
+    )
+
+
+def nearest_distance(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, ""]:
+    """Squared Mahalanobis distance of an observation from the nearest law of the grid."""
+    return jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
 
 
 def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "2 2"]:
@@ -142,7 +165,7 @@ def locate_truths(
     grid: Grid,
     truth: Float[Array, "case 2"],
     y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"],
+    error: Float[Array, "case 3"] | None,
 ) -> TruthSummary:
     """PIT, HPD level and log posterior density of known true parameters (q0, a_au).
 
@@ -165,7 +188,10 @@ def locate_truths(
         log_density = at_truth - jax.nn.logsumexp(values) - jnp.log(grid.cell_area)
         inside = jnp.array(True)
         for centres, place in zip((grid.q0, grid.a_au), truth, strict=True):
-            inside &= jnp.abs(place - (centres[0] + centres[-1]) / 2) <= (centres[1] - centres[0]) * len(centres) / 2
+            half = (centres[-1] - centres[0]) / 2 * len(centres) / (len(centres) - 1)
+            # to the rounding of the centres: a truth on the edge is inside
+            rounding = 4 * jnp.finfo(centres.dtype).eps * centres[-1]
+            inside &= jnp.abs(place - (centres[0] + centres[-1]) / 2) <= half + rounding
         return TruthSummary(pit, jnp.where(inside, denser, 1.0), jnp.where(inside, log_density, -jnp.inf))
 
     return lax.map(one, (truth, y, error))
@@ -173,7 +199,7 @@ def locate_truths(
 
 @eqx.filter_jit
 def draw_cases(
-    key: PRNGKeyArray, grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"], n: int
+    key: PRNGKeyArray, grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None, n: int
 ) -> Float[Array, "case n 2"]:
     """Draw `n` points from every case's grid posterior, uniform within their cells."""
 
@@ -194,7 +220,7 @@ def draw_cases(
 def total_variation(
     grid: Grid,
     y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"],
+    error: Float[Array, "case 3"] | None,
     draws: Float[Array, "case draw 2"],
 ) -> Float[Array, " case"]:
     """Total variation between draws and the grid posterior on 16 blocks of about equal grid probability.

@@ -23,6 +23,7 @@ from numpyro.distributions import biject_to
 from numpyro.infer import MCMC, NUTS
 
 from natal.design import INPUTS
+from natal.domain import refuse_prior_outside
 from natal.likelihood import Likelihood
 from natal.progress import track
 
@@ -51,7 +52,7 @@ class NutsResult(NamedTuple):
     timing_s: dict[str, float]
 
 
-def model(likelihood: Likelihood, prior_box: Box, y: Float[Array, "3"], error: Float[Array, "3"]) -> None:
+def model(likelihood: Likelihood, prior_box: Box, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> None:
     """Uniform prior on the box; the emulator inside the likelihood; one observed cluster, in physical units."""
     q0 = numpyro.sample("q0", dist.Uniform(*prior_box["q0"]))
     a_au = numpyro.sample("a_au", dist.Uniform(*prior_box["a_au"]))
@@ -64,18 +65,20 @@ def sample_cases(
     likelihood: Likelihood,
     prior_box: Box,
     y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"],
+    error: Float[Array, "case 3"] | None,
     starts: Float[Array, "case chain 2"],
     unconstrained_cov: Float[Array, "case 2 2"],
     settings: NutsSettings,
 ) -> NutsResult:
     """Sample the posterior of every observation.
 
-    `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations; `starts` gives each chain's
-    first (q0, a_au), best drawn from the grid posterior; `unconstrained_cov` is about the posterior covariance of
+    `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations (None: exact); `starts` gives each
+    chain's first (q0, a_au), best drawn from the grid posterior; `unconstrained_cov` is about the covariance of
     logit((x - low) / (high - low)) and sets the metric, not what is sampled. A case's draws depend on its own key,
-    data, starts and metric, not on the batch it is in. Batches are spread over all local devices.
+    data, starts and metric, not on the batch it is in. Batches are spread over all local devices. Raises `NatalError`
+    if the prior's box is not within the one that the emulator learned.
     """
+    refuse_prior_outside(prior_box, likelihood.ensemble.box)
     started = time.perf_counter()
     devices = jax.local_devices()
     n, per_call = len(y), settings.cases_per_batch * len(devices)
@@ -86,15 +89,17 @@ def sample_cases(
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     one = partial(_sample_case, likelihood=likelihood, prior_box=prior_box, settings=settings)
     program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 5, out_specs=split, check_vma=False))
-    arrays = (keys, jnp.asarray(y), jnp.asarray(error), jnp.asarray(starts), jnp.asarray(unconstrained_cov))
-    run = program.lower(*(a[np.minimum(np.arange(per_call), n - 1)] for a in arrays)).compile()
+    arrays = jax.tree.map(jnp.asarray, (keys, y, error, starts, unconstrained_cov))
+    first_batch = np.minimum(np.arange(per_call), n - 1)
+    run = program.lower(*jax.tree.map(lambda array: array[first_batch], arrays)).compile()
     compiled = time.perf_counter()
 
     results = []
     firsts = range(0, n, per_call)
     for first in track(firsts, total=len(firsts), label="sample", unit=f"x {per_call} cases"):
         chosen = np.minimum(np.arange(first, first + per_call), n - 1)
-        results.append(jax.device_get(run(*(a[chosen] for a in arrays))))
+        batch = jax.tree.map(lambda array: array[chosen], arrays)  # noqa: B023
+        results.append(jax.device_get(run(*batch)))
     draws, diverging, n_steps, accept_prob = (np.concatenate(parts)[:n] for parts in zip(*results, strict=True))
     timing = {"compile": compiled - started, "sample": time.perf_counter() - compiled}
     return NutsResult(draws, diverging, n_steps, accept_prob, timing)
@@ -103,7 +108,7 @@ def sample_cases(
 def _sample_case(
     key: PRNGKeyArray,
     y: Float[Array, "3"],
-    error: Float[Array, "3"],
+    error: Float[Array, "3"] | None,
     starts: Float[Array, "chain 2"],
     unconstrained_cov: Float[Array, "2 2"],
     *,

@@ -14,6 +14,7 @@ import xarray as xr
 from jaxtyping import PRNGKeyArray
 
 from natal import grid as posterior_grid
+from natal.calibration import EDGE_FLAG
 from natal.campaign import OBSERVED_COLUMNS
 from natal.design import INPUT_UNITS, INPUTS
 from natal.emulator import DTYPE
@@ -56,7 +57,8 @@ def recover(
     Every case gets a grid posterior of `grid_shape` cells and NUTS chains that start from draws of it.
     """
     key_start, key_nuts = jax.random.split(key)
-    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
+    # without errors the laws are much cheaper
+    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     started = time.perf_counter()
     grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
     summary = posterior_grid.summarise_cases(grid, *data)
@@ -74,8 +76,9 @@ def recover(
 
 def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
     """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
-    arrays = (jnp.asarray(a, DTYPE) for a in (truth, y, np.zeros_like(y)))
-    found = posterior_grid.locate_truths(likelihood, recovered.grid, *arrays)
+    found = posterior_grid.locate_truths(
+        likelihood, recovered.grid, jnp.asarray(truth, DTYPE), jnp.asarray(y, DTYPE), None
+    )
     return jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), found)
 
 
@@ -83,7 +86,8 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
     """One row a case: `cases` (identification, truths if known), then the posterior and its diagnostics.
 
     Means, standard deviations and quantiles come from the NUTS draws; pit and hpd_level, where `truths` are known,
-    from the grid. chi2_best says how far the observation is from anything the campaign can make.
+    from the grid, and so are chi2_best, how far the observation is from anything the campaign can make, and the larger
+    mass at either edge of a parameter's range: above `EDGE_FLAG`, a wider box would have another posterior.
     """
     draws = recovered.nuts.draws.reshape(len(cases), -1, len(INPUTS)).astype(float)
     columns: dict[str, Any] = {}
@@ -103,6 +107,9 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
         "tv_grid": recovered.tv_grid,
         "chi2_best": np.asarray(recovered.grid_summary.chi2_best, dtype=float),
     }
+    edge_mass = np.asarray(recovered.grid_summary.edge_mass, dtype=float).max(2)
+    columns |= {f"edge_mass_{name}": edge_mass[:, k] for k, name in enumerate(INPUTS)}
+    columns["at_edge"] = (edge_mass > EDGE_FLAG).any(1)
     return pd.concat([cases.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
 
 
@@ -197,7 +204,7 @@ def write_posteriors(
         groups["true_parameters"] = xr.Dataset(true, coords=coordinates)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update({**provenance(), **attributes})
-    packed = {"zlib": True, "complevel": 1, "shuffle": True}
+    packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     encoding = {f"/{group}": dict.fromkeys(data.data_vars, packed) for group, data in groups.items()}
-    with atomic_path(path) as partial:
+    with atomic_path(path, n_bytes=tree.nbytes) as partial:
         tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding)

@@ -11,10 +11,11 @@ import numpy as np
 
 from natal.design import INPUTS
 from natal.emulator import DTYPE
+from natal.engine import COMPILER_OPTIONS
 from natal.leapfrog import integrate
 from natal.likelihood import Likelihood
+from natal.models import ClusterModel, Integration
 from natal.plummer import initial_conditions
-from natal.simulator import COMPILER_OPTIONS, ClusterModel, Integration
 
 BATCH = 1024
 
@@ -62,10 +63,9 @@ def time_emulator(likelihood: Likelihood, box: dict[str, tuple[float, float]]) -
     low, high = np.array([box[name] for name in INPUTS]).T
     points = jnp.asarray(low + (high - low) * rng.random((BATCH, len(INPUTS))), DTYPE)
     y = likelihood.ensemble.mean(points[0])
-    error = jnp.zeros_like(y)
 
     def log_likelihood(x: jax.Array) -> jax.Array:
-        return likelihood.conditional(x).observed(error).log_prob(y)
+        return likelihood.conditional(x).observed().log_prob(y)
 
     def value(x: jax.Array) -> jax.Array:
         return likelihood.ensemble.mean(x)

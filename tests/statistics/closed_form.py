@@ -16,7 +16,7 @@ from scipy.stats import norm, qmc
 
 from natal.dataset import Normaliser, Runs
 from natal.emulator import Ensemble, untrained_ensemble
-from natal.likelihood import DiagonalGaussian
+from natal.likelihood import DiagonalGaussian, Widths
 
 BOX = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
 LIMITS = (BOX["q0"], BOX["a_au"])
@@ -62,6 +62,12 @@ def make_runs(split, n_points, n_realizations, seed, mean=linear_mean, sigma=SIG
         realization=np.tile(np.arange(n_realizations), n_points),
         n_dissolved=0,
     )
+
+
+def diagonal_widths(sigma=SIGMA):
+    """Widths without correlation, as a fit to endless residuals of the linear simulator would find them."""
+    sigma = np.asarray(sigma, float)
+    return Widths(sigma, np.diag(sigma**2), np.diag(sigma**2))
 
 
 def blank_ensemble(members=2):
@@ -167,6 +173,17 @@ class ExactPosterior:
         """Natural log of the posterior density at x, per unit Q0 and AU."""
         determinant = np.linalg.det(2 * np.pi * self.covariance)
         return -0.5 * self.distance(x) ** 2 - 0.5 * np.log(determinant) - np.log(self.mass_in_box)
+
+    @property
+    def entropy(self):
+        """Minus the mean natural log of the density, per unit Q0 and AU."""
+        (q_low, q_high), (a_low, a_high) = self.box.values()
+        x = np.stack(np.meshgrid(*(low + (high - low) * (NODES + 1) / 2 for low, high in self.box.values())), axis=-1)
+        offset = x - self.centre
+        distance2 = np.einsum("...i,ij,...j", offset, np.linalg.inv(self.covariance), offset)
+        normalisation = 0.5 * np.log(np.linalg.det(2 * np.pi * self.covariance)) + np.log(self.mass_in_box)
+        mass = np.exp(-0.5 * distance2 - normalisation) * np.outer(WEIGHTS, WEIGHTS)
+        return normalisation + (0.5 * distance2 * mass).sum() * (q_high - q_low) * (a_high - a_low) / 4
 
     @property
     def log_evidence(self):

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from closed_form import BOX, make_runs
 
-from natal.likelihood import fit_sigma_total, make_likelihood
+from natal.likelihood import fit_widths, make_likelihood
 from natal.nuts import NutsSettings
 from natal.recovery import locate_truths, recover
-from natal.summaries import OUTPUTS
 from natal.training import TrainingSettings, train_ensemble
 
 
@@ -39,8 +38,7 @@ def ensemble(trained):
 @pytest.fixture(scope="session")
 def fitted_likelihood(ensemble, runs):
     """The likelihood as a campaign makes it: the trained ensemble, the width of validation runs."""
-    widths = fit_sigma_total(ensemble, runs.validation)
-    return make_likelihood("constant", ensemble, {"sigma_total": dict(zip(OUTPUTS, widths, strict=True))})
+    return make_likelihood("constant", ensemble, fit_widths(ensemble, runs.validation))
 
 
 @pytest.fixture(scope="session")

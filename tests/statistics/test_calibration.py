@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chi2, norm
 
-from natal.calibration import LEVELS, calibration_report, clustered_errors, coverage, terciles
+from natal.calibration import (
+    LEVELS,
+    calibration_report,
+    clustered_error,
+    clustered_errors,
+    contraction,
+    coverage,
+    terciles,
+)
 
 N = 3000
 # binomial bands that an honest posterior leaves once in a million
@@ -104,6 +112,23 @@ def test_clustered_errors_are_the_scatter_of_coverage():
     assert np.mean(errors) > 1.3 * binomial
 
 
+def test_the_error_of_a_mean_of_clusters_by_hand():
+    """Points of 2, 1 and 1 cases with sums of excess 3, -1 and -2: sqrt(9 + 1 + 4) / 4; alone, sd / sqrt(n)."""
+    values = np.array([3.0, 4.0, 1.0, 0.0])
+    assert clustered_error(values, np.array([7, 7, 3, 9])) == pytest.approx(np.sqrt(9 + 1 + 4) / 4)
+    assert clustered_error(values, np.arange(4)) == pytest.approx(values.std() / 2)
+
+
+def test_contraction_by_hand():
+    """A posterior as wide as the prior learned nothing; half its sd is three quarters of the variance; none is all."""
+    box = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
+    uniform = np.array([1.0, 150.0]) / np.sqrt(12)
+    found = contraction(np.array([1.0, 0.5, 0.0])[:, None] * uniform, box)
+    np.testing.assert_allclose(found, np.tile([[0.0], [0.75], [1.0]], 2), atol=1e-15)
+    # mass in both ends is wider than the prior
+    assert np.all(contraction(np.array([[0.5, 75.0]]), box) < 0)
+
+
 @pytest.mark.parametrize("n_points", [3, 10, 11, 40])
 def test_terciles_partition_the_points(n_points):
     """Every case is in exactly one of three groups of as many points, ordered by value; no point is cut in two."""
@@ -127,7 +152,7 @@ def test_few_points_make_few_groups(n_points):
     point_id = np.repeat(np.arange(n_points), 2)
     truth = np.array([[0.6, 100.0], [1.2, 150.0]])[point_id]
     n = len(point_id)
-    found = calibration_report(truth, point_id, np.full((n, 2), 0.5), np.full(n, 0.5), np.zeros(n))
+    found = calibration_report(truth, point_id, np.full((n, 2), 0.5), np.full(n, 0.5), np.zeros(n), np.zeros((n, 2)))
     limits = [(part["q0_min"], part["q0_max"], part["n_cases"]) for part in found["by_q0_tercile"]]
     assert limits == [(0.6, 0.6, 2), (1.2, 1.2, 2)][:n_points]
 
@@ -139,7 +164,8 @@ def test_the_report_is_made_of_these():
     truth = rng.uniform([0.5, 50.0], [1.5, 200.0], (N // 4, 2))[point_id]
     pit, hpd = gaussian_cases(1.0, rng)
     log_density = rng.normal(-3.0, 1.0, N)
-    found = calibration_report(truth, point_id, pit, hpd, log_density)
+    shrunk = rng.random((N, 2))
+    found = calibration_report(truth, point_id, pit, hpd, log_density, shrunk)
     assert found["n_cases"] == N
     assert found["log_score"] == pytest.approx(log_density.mean())
     assert found["coverage"] == coverage(pit, hpd)
@@ -151,6 +177,12 @@ def test_the_report_is_made_of_these():
         assert part["coverage"] == coverage(pit[cases], hpd[cases])
         assert part["log_score"] == pytest.approx(log_density[cases].mean())
     assert found["by_q0_tercile"][0]["q0_max"] < found["by_q0_tercile"][1]["q0_min"]
+    assert found["log_score_se"] == clustered_error(log_density, point_id)
+    assert found["contraction"] == pytest.approx(dict(zip(("q0", "a_au"), shrunk.mean(0), strict=True)))
+    for part, cases in zip(found["by_a_au_tercile"], terciles(truth[:, 1], point_id), strict=True):
+        assert (part["a_au_min"], part["a_au_max"]) == (truth[cases, 1].min(), truth[cases, 1].max())
+        assert part["coverage"] == coverage(pit[cases], hpd[cases])
+        assert part["contraction"] == pytest.approx(dict(zip(("q0", "a_au"), shrunk[cases].mean(0), strict=True)))
 
 
 def test_the_log_score_prefers_the_right_width():
@@ -159,6 +191,7 @@ def test_the_log_score_prefers_the_right_width():
 
     def score(width):
         log_density = norm.logpdf(z, scale=width).sum(1)
-        return calibration_report(z, np.arange(N), norm.cdf(z / width), chi2.cdf((z**2).sum(1), 2), log_density)
+        arrays = norm.cdf(z / width), chi2.cdf((z**2).sum(1), 2), log_density, np.zeros((N, 2))
+        return calibration_report(z, np.arange(N), *arrays)
 
     assert score(1.0)["log_score"] > max(score(0.7)["log_score"], score(1.4)["log_score"])

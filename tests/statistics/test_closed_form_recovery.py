@@ -9,6 +9,7 @@ from scipy.stats import binom, norm
 
 from natal import grid as posterior_grid
 from natal.calibration import coverage
+from natal.likelihood import fit_widths, make_likelihood
 
 N_COVERAGE = 1000
 
@@ -112,3 +113,20 @@ def test_the_log_score_is_that_of_the_exact_posterior(located):
     # its mean over 200 cases has a standard error of its own
     error = loss.std(ddof=1) / np.sqrt(len(chosen))
     assert -4 * error < loss.mean() < 3 / 16 + 4 * error
+
+
+@pytest.mark.parametrize("kind", ["constant_full", "ensemble"])
+def test_the_other_gaussian_likelihoods_find_the_same_posteriors(recovery, runs, ensemble, sd, kind):
+    """On a simulator of constant, independent scatter they may not differ from `constant` by more than their noise.
+
+    Correlations of 480 residuals are wrong by 1 / sqrt(480) = 5 %, and the ensemble's own covariance is at most an
+    eighth of the scatter's (test_training): means move by less than that many standard deviations of a residual.
+    """
+    likelihood = make_likelihood(kind, ensemble, fit_widths(ensemble, runs.validation))
+    grid = posterior_grid.make_grid(likelihood, BOX, (96, 64))
+    summary = posterior_grid.summarise_cases(grid, jnp.asarray(recovery.y, "float32"), None)
+    moved = (np.asarray(summary.mean, float) - np.asarray(recovery.recovered.grid_summary.mean, float)) / sd
+    assert np.sqrt((moved**2).mean(0)).max() < 4 / np.sqrt(480) + 1 / 8
+    ratio = np.asarray(summary.sd, float) / sd
+    # 3.2 % of a width, 5 % of each of two correlations, and half of an eighth
+    assert np.abs(np.median(ratio, axis=0) - 1).max() < 0.1 + 1 / 16

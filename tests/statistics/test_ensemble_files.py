@@ -7,13 +7,14 @@ import json
 import jax
 import numpy as np
 import pytest
-from closed_form import BOX, blank_ensemble, make_runs, uniform_points
+from closed_form import BOX, blank_ensemble, diagonal_widths, make_runs, uniform_points
 
 from natal.dataset import design_digest
 from natal.emulator import load_ensemble, read_header, save_ensemble
 from natal.errors import NatalError
 from natal.files import write_json
-from natal.inputs import load_likelihood
+from natal.inputs import load_likelihood, load_likelihoods
+from natal.likelihood import widths_to_json
 
 DIGEST = "0123456789abcdef"
 
@@ -225,10 +226,12 @@ def test_a_likelihood_belongs_to_its_ensemble(ensemble, runs, tmp_path):
     """A width fitted to an emulator of other training points is refused."""
     digest = design_digest(runs.train)
     save_ensemble(tmp_path / "ensemble.eqx", ensemble, digest)
-    fitted = {"kind": "constant", "sigma_total": {"f_bound": 0.06, "sigma_v_kms": 0.4, "r_h_au": 60.0}}
+    fitted = {"kind": "constant", **widths_to_json(diagonal_widths([0.06, 0.4, 60.0]))}
     write_json(tmp_path / "likelihood.json", fitted | {"design_digest": digest})
     likelihood = load_likelihood(tmp_path / "ensemble.eqx", tmp_path / "likelihood.json", BOX)
     np.testing.assert_array_equal(likelihood.sigma_total, np.array([0.06, 0.4, 60.0], "float32"))
+    kinds = ["constant_full", "ensemble"]
+    assert list(load_likelihoods(tmp_path / "ensemble.eqx", tmp_path / "likelihood.json", BOX, kinds)) == kinds
 
     other = design_digest(make_runs("train", 200, 8, seed=99))
     write_json(tmp_path / "likelihood.json", fitted | {"design_digest": other})

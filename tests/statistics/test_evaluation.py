@@ -112,10 +112,10 @@ def test_counts_and_costs_of_the_simulations():
     """Dissolved runs by split, the worst point, energy errors and interactions a second."""
     summaries = pd.DataFrame(
         {
-            "point_id": [0, 0, 1, 1, 100_000, 100_000, 200_000, 200_000],
-            "split": ["train"] * 4 + ["validation"] * 2 + ["test"] * 2,
-            "dissolved": [False, False, True, False, False, False, True, True],
-            "energy_error": [1e-6, 3e-6, 2e-6, 5e-6, 4e-6, 7e-6, 6e-6, 8e-6],
+            "point_id": [0, 0, 1, 1, 100_000, 100_000, 200_000, 200_000, 300_000, 300_001],
+            "split": ["train"] * 4 + ["validation"] * 2 + ["test"] * 2 + ["calibration"] * 2,
+            "dissolved": [False, False, True, False, False, False, True, False, False, True],
+            "energy_error": [1e-6, 3e-6, 2e-6, 5e-6, 4e-6, 7e-6, 6e-6, 8e-6, 4e-6, 5e-6],
         }
     )
     costs = pd.DataFrame(
@@ -130,17 +130,19 @@ def test_counts_and_costs_of_the_simulations():
     )
     found = simulation_report(summaries, costs)
     assert found["simulation"] == {
-        "n_points": 4,
-        "n_runs": 8,
+        "n_points": 6,
+        "n_runs": 10,
         "max_energy_error": 8e-6,
         "median_energy_error": pytest.approx(4.5e-6),
         "dissolved": {
             "train": {"n": 1, "share": 0.25},
             "validation": {"n": 0, "share": 0.0},
-            "test": {"n": 2, "share": 1.0},
+            "test": {"n": 1, "share": 0.5},
+            "calibration": {"n": 1, "share": 0.5},
         },
-        "max_dissolved_share_of_a_point": 1.0,
-        "dissolved_share_by_point": {"1": 0.5, "200000": 1.0},
+        # a single realization has no share
+        "max_dissolved_share_of_a_point": 0.5,
+        "dissolved_share_by_point": {"1": 0.5, "200000": 0.5},
     }
     assert found["timing"]["simulate"] == {
         "jobs": 2,
@@ -149,8 +151,8 @@ def test_counts_and_costs_of_the_simulations():
         "jobs_s": 11.0,
         # from 100 to 104 and from 102 to 109
         "stage_wall_s": 9.0,
-        # 2 s on one core and 6 s on two, for 8 runs and 16e9 interactions
-        "core_s_per_run": 1.75,
+        # 2 s on one core and 6 s on two, for 10 runs and 16e9 interactions
+        "core_s_per_run": 1.4,
         "gint_per_core_s": pytest.approx(16 / 14),
     }
 

@@ -119,7 +119,7 @@ def test_layers_and_members_draw_their_own_weights(many_networks):
 def test_members_of_an_ensemble_start_apart():
     """Every pair of members differs: their spread says something."""
     ensemble = blank_ensemble(members=4)
-    predictions = np.asarray(ensemble.members(jnp.array([0.4, -0.3])))
+    predictions = np.asarray(ensemble.members(jnp.array([0.9, 130.0])))
     assert len(np.unique(predictions[:, 0])) == 4
 
 

@@ -112,6 +112,25 @@ def test_evidence(cases, summary):
     assert np.all(np.abs(summary.log_evidence - expected) < cases.second_order / 8)
 
 
+def test_entropy(cases, summary):
+    """Minus the mean log density, in natural logarithms, per unit Q0 and AU."""
+    expected = np.array([e.entropy for e in cases.exact])
+    assert np.all(np.abs(summary.entropy - expected) < cases.second_order / 8)
+
+
+def test_mass_at_the_edges(cases, summary):
+    """Within 2 % of the box's width of each edge; cells are cut where that ends."""
+    for k, exact in enumerate(cases.exact):
+        expected = []
+        for axis, (low, high) in enumerate(exact.box.values()):
+            reach = 0.02 * (high - low)
+            expected.append([exact.mass(axis, low, low + reach), exact.mass(axis, high - reach, high)])
+        assert np.all(np.abs(summary.edge_mass[k] - expected) < cases.second_order[k] / 8)
+    # some are cut off by an edge, some do not reach any
+    assert summary.edge_mass.max() > 0.04
+    assert summary.edge_mass.max((1, 2)).min() < 0.02
+
+
 def test_distance_from_the_law_that_explains_it_best(cases, summary):
     """The least chi^2 of the observation over the grid's cells, computed cell by cell in double precision."""
     q0, a_au = np.meshgrid(np.asarray(cases.grid.q0, float), np.asarray(cases.grid.a_au, float), indexing="ij")
@@ -143,6 +162,18 @@ def test_truths_outside_the_prior():
     assert np.isfinite(found.log_density).tolist() == [True, False, False]
     assert found.hpd_level[0] < 0.1
     assert found.hpd_level[1:].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    "box", [SMALL_BOX, {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}, {"q0": (0.7, 0.9), "a_au": (199.0, 199.7)}]
+)
+@pytest.mark.parametrize("shape", [(64, 64), (256, 256), (100, 37)])
+def test_truths_on_the_priors_edge(box, shape):
+    """The four corners of the prior are inside, whatever single precision makes of the cells."""
+    truth = jnp.array([[q, a] for q in box["q0"] for a in box["a_au"]])
+    y = jnp.asarray(linear_mean(np.asarray(truth)), "float32")
+    grid = posterior_grid.make_grid(LIKELIHOOD, box, shape)
+    assert np.isfinite(posterior_grid.locate_truths(LIKELIHOOD, grid, truth, y, jnp.zeros_like(y)).log_density).all()
 
 
 def test_pit(cases, located):

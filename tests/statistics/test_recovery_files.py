@@ -13,6 +13,7 @@ from natal.recovery import az, nuts_report, posterior_dataset, recovery_table, w
 
 NAMES = [f"{point}-00" for point in range(32)]
 OUTPUTS = ["f_bound", "sigma_v_kms", "r_h_au"]
+DIAGNOSTICS = ["rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best", "edge_mass_q0", "edge_mass_a_au", "at_edge"]
 POSTERIOR = ["mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5"]
 
 
@@ -50,7 +51,7 @@ def test_the_columns_of_a_test_cases_row(table):
     """Identification, truth, posterior of either parameter, honesty, diagnostics; in this order."""
     expected = ["case", "point_id", "realization", "q0_true", "a_au_true"]
     expected += [f"{name}_{label}" for name in ("q0", "a_au") for label in (*POSTERIOR, "pit")]
-    assert table.columns.tolist() == [*expected, "hpd_level", "rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best"]
+    assert table.columns.tolist() == [*expected, "hpd_level", *DIAGNOSTICS]
     assert table.case.tolist() == NAMES
     assert not table.isna().any(axis=None)
 
@@ -60,7 +61,7 @@ def test_without_truths_nothing_is_said_of_them(recovery):
     observed = pd.DataFrame({"case": NAMES, "f_bound": recovery.y[:, 0]})
     found = recovery_table(observed, recovery.recovered, None)
     expected = ["case", "f_bound"] + [f"{name}_{label}" for name in ("q0", "a_au") for label in POSTERIOR]
-    assert found.columns.tolist() == [*expected, "rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best"]
+    assert found.columns.tolist() == [*expected, *DIAGNOSTICS]
 
 
 def test_a_row_sums_up_its_draws(table, recovery):
@@ -94,6 +95,21 @@ def test_the_pit_in_the_table_is_that_of_the_draws(table, recovery):
         error = np.sqrt(pit * (1 - pit) / ess[name].values)
         # 4.5 sigma for 64 deviates; cells of less than 0.2 sd add 2 x 0.2^2 / 8 = 0.01 (test_grid_posterior)
         assert np.all(np.abs(below[..., axis].mean((1, 2)) - pit)[inner] < (4.5 * error + 0.01)[inner])
+
+
+def test_mass_at_the_edges_is_that_of_the_draws(table, recovery):
+    """The share of draws within 2 % of the box's width of the edge that has more of them; flagged above 10 %."""
+    draws = recovery.recovered.nuts.draws.reshape(32, -1, 2)
+    flags = np.zeros(32, bool)
+    for axis, (name, (low, high)) in enumerate(BOX.items()):
+        reach = 0.02 * (high - low)
+        at_edge = np.stack([draws[..., axis] < low + reach, draws[..., axis] > high - reach]).mean(2).max(0)
+        mass = table[f"edge_mass_{name}"].to_numpy()
+        # 4.5 sigma for 64 deviates of some 400 effective draws; cells of a 64th of the box add a tenth
+        assert np.all(np.abs(at_edge - mass) < 4.5 * np.sqrt(mass * (1 - mass) / 400) + 0.1 * mass + 1e-3)
+        flags |= mass > 0.1
+    np.testing.assert_array_equal(table.at_edge, flags)
+    assert 0 < flags.sum() < 32
 
 
 def test_diagnostics_are_arvizs_own(table, tree):

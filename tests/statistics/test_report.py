@@ -14,6 +14,8 @@ from natal.baselines import fit_baselines
 from natal.calibration import calibration_report
 from natal.evaluation import evaluate, speed_report
 from natal.report import CAPTIONS, format_number, write_report
+from natal.sbc import sbc_report
+from natal.summaries import OUTPUTS
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
 POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
@@ -27,6 +29,7 @@ def metrics():
     rng = np.random.default_rng(0)
     n = 30
     cases = uniform_points(n, rng), np.arange(n) // 3, rng.random((n, 2)), rng.random(n), rng.normal(-3.4, 0.1, n)
+    cases += (rng.random((n, 2)),)
     found = {
         "simulation": {
             "n_points": 1234,
@@ -59,7 +62,29 @@ def metrics():
         },
         **evaluate(baselines["linear"], baselines, test),
         "sigma_total": {"f_bound": 0.0577, "sigma_v_kms": 0.522, "r_h_au": 92.1},
-        "likelihood": {"kind": "constant", "n_validation_runs": 383},
+        "sigma_budget": {
+            "f_bound": {"total": 0.0577, "simulator": 0.0569, "emulator": 0.0093},
+            "sigma_v_kms": {"total": 0.522, "simulator": None, "emulator": None},
+            "r_h_au": {"total": 92.1, "simulator": 92.6, "emulator": 0.0},
+        },
+        "likelihood": {
+            "kind": "constant",
+            "n_validation_runs": 383,
+            "validation": {
+                "constant": {"log_score": -3.4153, "coverage": dict.fromkeys(("50", "68", "90", "95"), 0.487)},
+                "mixture": {"log_score": -2.7993, "coverage": dict.fromkeys(("50", "68", "90", "95"), 0.4567)},
+            },
+        },
+        "brute_force": {
+            "n_cases": 8,
+            "n_runs": 1728,
+            **{
+                kernel: {"tv_median": 0.1895, "tv_max": 0.2342, "noise_median": 0.0566}
+                for kernel in ("synthetic", "kernel")
+            },
+            "log_score": {"emulator": -3.335, "synthetic": -3.191, "kernel": -3.276},
+        },
+        "posterior_predictive": {"n_cases": 8, "n_draws": 61, "n_extreme": 3, "min_joint_p": 0.00127},
         "recovery": calibration_report(*cases),
         "nuts": {
             "max_rhat": 1.01567,
@@ -72,6 +97,29 @@ def metrics():
             "sd_z_rms": 1.057,
         },
     }
+    method = {
+        "rmse": {"f_bound": 0.0611, "sigma_v_kms": 0.541, "r_h_au": 92.7},
+        "outputs": {"coverage": {level: dict.fromkeys(OUTPUTS, 0.713) for level in ("68", "95")}, "log_score": -4.4321},
+        "coverage": {level: {"q0": 0.612, "a_au": 0.634, "joint": 0.587} for level in ("68", "95")},
+        "coverage_se": {level: {"joint": 0.0321} for level in ("68", "95")},
+        "area": {"68": 0.0511, "95": 0.1234},
+        "log_score": -3.2109,
+        "training_s": 14.2,
+        "evaluation_s": 3.57e-5,
+        "weights": {"max_rhat": 1.0173},
+        "nuts": {
+            "n_cases": 4,
+            "max_rhat": 1.0042,
+            "min_ess_bulk": 811.0,
+            "divergences": 0,
+            "mean_z_rms": 0.93,
+            "sd_z_rms": 1.1,
+        },
+    }
+    region = {key: method[key] for key in ("rmse", "coverage_se", "area", "training_s", "evaluation_s")}
+    region |= {"outputs": {"coverage": method["outputs"]["coverage"]}}
+    region |= {"coverage": {level: {"joint": 0.953} for level in ("68", "95")}}
+    found["uncertainty"] = {"bayesian": method, "conformal": region}
     speed = {
         "device": "1 x cpu (cpu)",
         "simulation_alone_s": 0.0561,
@@ -82,7 +130,21 @@ def metrics():
         "gradient_batched_s": 1.41e-6,
     }
     found["timing"]["speed"] = speed_report(speed, found)
+    found["calibration"] = calibration()
     return found
+
+
+def calibration():
+    """Of thirty calibration draws at random places of their posteriors, whose log score breaks its promise."""
+    rng = np.random.default_rng(2)
+    n = 30
+    columns = {"point_id": np.arange(n), "hpd_level": rng.random(n), "tarp": rng.random(n)}
+    for name, (low, high) in zip(("q0", "a_au"), LIMITS, strict=True):
+        columns |= {f"{name}_{what}": rng.random(n) for what in ("pit", "sbc", "contraction")}
+        columns |= {f"{name}_{what}": rng.uniform(low, high, n) for what in ("true", "mean")}
+    columns |= {"log_density": rng.normal(-3.4, 0.1, n), "entropy": rng.normal(2.4, 0.1, n)}
+    found = sbc_report(pd.DataFrame(columns), 100)
+    return found | {"n_drawn": 36, "n_dissolved": 4, "n_outside_prior": 2}
 
 
 @pytest.fixture
@@ -100,7 +162,7 @@ def posterior_table(n, **first):
     for name, (low, high) in zip(("q0", "a_au"), LIMITS, strict=True):
         columns |= {f"{name}_{label}": rng.uniform(low, high, n) for label in POSTERIOR}
     columns |= {"rhat": np.full(n, 1.0034), "ess_bulk": np.full(n, 2309.0), "divergences": 0, "tv_grid": 0.03}
-    columns["chi2_best"] = 1.7
+    columns |= {"chi2_best": 1.7, "edge_mass_q0": 0.013, "edge_mass_a_au": 0.027, "at_edge": False}
     return pd.DataFrame(columns)
 
 
@@ -220,7 +282,7 @@ def test_a_network_that_loses_is_called_so(render, metrics):
     html = render(metrics)
     losses = [name for name, beats in metrics["emulator"]["beats_every_baseline"].items() if not beats]
     assert losses
-    (warning,) = re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)
+    warning, _ = re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)
     assert f"loses to a baseline on {', '.join(losses)}" in warning
     assert "beats every baseline" not in html
 
@@ -235,6 +297,7 @@ def test_one_lost_output_is_enough(render, winning):
 
 def test_a_network_that_wins_is_called_so(render, winning):
     """Without a warning."""
+    winning["calibration"]["failed"] = []
     html = render(winning)
     assert "The network beats every baseline on all three outputs." in html
     assert 'class="warn"' not in html
@@ -260,13 +323,72 @@ def test_cases_are_listed_by_their_true_q0(render, metrics, recovery):
 def test_the_users_own_clusters_have_their_chapter(render, metrics):
     """Names as given, also those that HTML would take for its own."""
     observed = posterior_table(1, case="<b>Orion & sons</b>", f_bound=0.62, f_bound_err=0.05)
-    observed = observed.assign(sigma_v_kms=4.1, sigma_v_kms_err=0.3, r_h_au=455.0, r_h_au_err=0.0)
+    observed = observed.assign(sigma_v_kms=4.1, sigma_v_kms_err=0.3, r_h_au=455.0, r_h_au_err=0.0, mahalanobis_p=0.31)
     html = render(metrics, observed)
     page = Page(html)
     assert "<b>" not in html
     assert "<b>Orion & sons</b> 0.620 ± 0.0500 4.10 ± 0.300 455 ± 0 " in page.text
     assert 'id="observed"' in html
     assert len([value for name, value in page.attributes if name == "src"]) == len(CAPTIONS) + 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, []),
+        (
+            {"chi2_best": 40.0, "mahalanobis_p": 0.001, "edge_mass_q0": 0.9, "at_edge": True},
+            ["Not explained by any (Q0, a) of the prior: Orion"],
+        ),
+        ({"mahalanobis_p": 0.004}, ["Outside the prior predictive (Mahalanobis p = 0.00400): Orion"]),
+        ({"edge_mass_q0": 0.3, "at_edge": True}, ["Cut by the prior's box: Orion"]),
+    ],
+)
+def test_doubtful_clusters_are_pointed_out(render, winning, changes, said):
+    """What nothing explains, what is rarer than one in a hundred, and what the box cuts; none of them otherwise."""
+    winning["calibration"]["failed"] = []
+    observed = posterior_table(1, case="Orion", f_bound=0.62, f_bound_err=0.05, sigma_v_kms=4.1, sigma_v_kms_err=0.3)
+    observed = observed.assign(r_h_au=455.0, r_h_au_err=0.0, mahalanobis_p=0.31).assign(**changes)
+    html = render(winning, observed)
+    warnings = [Page(text).text.strip() for text in re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)]
+    assert len(warnings) == len(said)
+    for found, expected in zip(warnings, said, strict=True):
+        assert re.sub(r"\s+", " ", found).startswith(expected)
+    assert (html.count('class="flag"') > 0) == bool(said)
+
+
+def test_the_calibrations_verdicts_are_told(render, metrics):
+    """Every check with n, what was found, what is allowed and p; failures by name, in a box that stands out."""
+    text = Page(render(metrics)).text
+    report = metrics["calibration"]
+    assert "log_score" in report["failed"]
+    assert f"{len(report['failed'])} of 12 checks fail: {', '.join(report['failed'])}." in text
+    for name, check in report["verdicts"].items():
+        low, high = (format_number(edge) for edge in check["band"])
+        verdict = "passes" if check["passed"] else "fails"
+        cells = f"{name} {check['n']} {format_number(check['statistic'])} {low} to {high}"
+        assert f"{cells} {format_number(check['p_value'], 2)} {verdict} " in text
+    assert "36 further clusters" in text
+    assert "4 dissolved" in text
+    assert "2 were born outside the prior; n = 30 are left" in text
+    assert "dissolved share of 11.1 %" in text
+
+
+def test_a_calibration_that_passes_is_called_so(render, metrics):
+    """Without a warning of its own."""
+    report = metrics["calibration"]
+    passing = report | {"failed": [], "verdicts": {"tarp": report["verdicts"]["tarp"] | {"passed": True}}}
+    html = render(metrics | {"calibration": passing})
+    assert "All 1 checks pass." in html
+    assert "checks fail" not in html
+
+
+def test_without_calibration_draws_there_is_no_such_chapter(render, metrics):
+    """Neither heading, nor link, nor figures."""
+    without = {name: part for name, part in metrics.items() if name != "calibration"}
+    page = Page(render(without))
+    assert "#calibration" not in [value for name, value in page.attributes if name == "href"]
+    assert not [value for name, value in page.attributes if name == "id" and value.startswith("calibration")]
 
 
 def test_without_observations_there_is_no_such_chapter(render, metrics):
@@ -325,3 +447,38 @@ def test_numbers_for_people(value, expected):
 def test_as_many_digits_as_asked_for(digits, expected):
     """R-hat needs five."""
     assert format_number(1.01567, digits) == expected
+
+
+def test_methods_are_compared(render, metrics):
+    """A row a method in each table; what conformal regions do not define is n/a, and NUTS leaves them out."""
+    page = Page(render(metrics))
+    assert "methods" in dict((value, name) for name, value in page.attributes if name == "id")
+    assert "bayesian 0.0611 71.3 71.3 0.541 71.3 71.3 92.7 71.3 71.3 -4.43" in page.text
+    assert "conformal 0.0611 71.3 71.3 0.541 71.3 71.3 92.7 71.3 71.3 n/a" in page.text
+    assert "bayesian 61.2 63.4 58.7 ± 3.2 5.1 % 61.2 63.4 58.7 ± 3.2 12.3 % -3.21 14.2 35.7" in page.text
+    assert "conformal n/a n/a 95.3 ± 3.2 5.1 % n/a n/a 95.3 ± 3.2 12.3 % n/a 14.2 35.7" in page.text
+    assert "bayesian 4 1.0042 811 0 0.930 1.10 1.02" in page.text
+
+
+def test_the_choice_of_the_likelihood_is_explained(render, winning, config):
+    """Both likelihoods with their validation scores; a choice that another one beats is pointed out."""
+    page = render(winning, config=config | {"likelihood": "constant"})
+    for text in ("-3.415", "-2.799", "45.7"):
+        assert text in page
+    warning = "mixture has the better score"
+    assert warning in page
+    page = render(winning, config=config | {"likelihood": "mixture"})
+    assert warning not in page
+    assert "which has the best score" in page
+
+
+def test_the_simulators_answers_have_their_chapter(render, metrics):
+    """With the numbers of both checks; without checks no heading, link or figure."""
+    page = render(metrics)
+    for text in ("0.190", "0.234", "0.0566", "-3.19", "61 posterior draws each of 8 test clusters", "0.00127"):
+        assert text in page
+    without = {key: part for key, part in metrics.items() if key not in ("brute_force", "posterior_predictive")}
+    page = render(without)
+    assert "#checks" not in page
+    assert "Against the simulator" not in page
+    assert "brute_force" not in page

@@ -101,6 +101,14 @@ def test_the_splits_partition_the_table():
     pd.testing.assert_frame_equal(pd.concat(found.values()).sort_index(), whole.sort_index())
 
 
+def test_calibration_runs_have_a_file_of_their_own():
+    """Where there are any: no other split holds one of them."""
+    names = ("train", "validation", "test", "calibration")
+    whole = pd.concat([table_of(make_runs(split, 3, 1, seed=k)) for k, split in enumerate(names)], ignore_index=True)
+    found = split_table(whole)
+    assert {split: set(part.split) for split, part in found.items()} == {split: {split} for split in names}
+
+
 @pytest.mark.parametrize("missing", ["train", "validation", "test"])
 def test_a_campaign_lacking_a_split_is_refused(missing):
     """The error names the split that has no points."""

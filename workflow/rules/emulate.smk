@@ -18,6 +18,7 @@ rule dataset:
         train=RESULTS / "dataset" / "train.csv",
         validation=RESULTS / "dataset" / "validation.csv",
         test=RESULTS / "dataset" / "test.csv",
+        **CALIBRATION_RUNS,
     log:
         LOGS / "dataset.log",
     params:
@@ -45,12 +46,38 @@ rule train:
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     message:
         "Train the ensemble"
     script:
         "../scripts/train.py"
+
+
+rule density:
+    input:
+        tracks=RESULTS / "tracks.csv",
+        train=RESULTS / "dataset" / "train.csv",
+        validation=RESULTS / "dataset" / "validation.csv",
+    output:
+        heteroscedastic=RESULTS / "emulator" / "heteroscedastic.eqx",
+        mixture=RESULTS / "emulator" / "mixture.eqx",
+        metrics=RESULTS / "metrics" / "density.json",
+    log:
+        LOGS / "density.log",
+    params:
+        digest=digest(
+            "density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=campaign.box(config)
+        ),
+        cache=str(COMPILE_CACHE),
+    threads: 2
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    message:
+        "Train the density networks"
+    script:
+        "../scripts/density.py"
 
 
 rule likelihood:
@@ -58,6 +85,8 @@ rule likelihood:
         ensemble=RESULTS / "emulator" / "ensemble.eqx",
         train=RESULTS / "dataset" / "train.csv",
         validation=RESULTS / "dataset" / "validation.csv",
+        heteroscedastic=RESULTS / "emulator" / "heteroscedastic.eqx",
+        mixture=RESULTS / "emulator" / "mixture.eqx",
     output:
         RESULTS / "emulator" / "likelihood.json",
     log:
@@ -66,9 +95,9 @@ rule likelihood:
         digest=digest("likelihood.py", "likelihood", box=campaign.box(config)),
         cache=str(COMPILE_CACHE),
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     message:
-        "Fit the likelihood's width on validation runs"
+        "Fit the likelihoods' widths on validation runs and compare them"
     script:
         "../scripts/likelihood.py"

@@ -1,6 +1,11 @@
-# Recovery of (Q0, a) and the final evaluation: the only rules that read test rows (dataset/test.csv).
+# Recovery of (Q0, a) and the final evaluation: with uncertainty.smk the only rules that read test rows (dataset/test.csv)
+# and the calibration draws (dataset/calibration.csv).
 
-INFERENCE_KEYS = ["seed", "inference", "likelihood"]
+CHECK_METRICS = {name: RESULTS / "metrics" / f"{name}.json" for name, part in config["checks"].items() if part["cases"]}
+SAMPLER_KEYS = ["chains", "warmup", "target_accept", "max_tree_depth", "cases_per_batch"]
+CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
+INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]
+CALIBRATION_METRICS = {"calibration": RESULTS / "metrics" / "calibration.json"} if CALIBRATION_RUNS else {}
 
 
 rule recover:
@@ -21,12 +26,45 @@ rule recover:
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     message:
         "Recover the birth conditions of every test cluster"
     script:
         "../scripts/recover.py"
+
+
+if CALIBRATION_RUNS:
+
+    rule calibrate:
+        input:
+            ensemble=RESULTS / "emulator" / "ensemble.eqx",
+            likelihood=RESULTS / "emulator" / "likelihood.json",
+            **CALIBRATION_RUNS,
+        output:
+            table=CALIBRATION_TABLE[0],
+            **CALIBRATION_METRICS,
+        log:
+            LOGS / "calibrate.log",
+        benchmark:
+            LOGS / "calibrate.benchmark.tsv"
+        params:
+            digest=digest(
+                "calibrate.py",
+                *CALIBRATE_KEYS,
+                "inference.calibration_draws",
+                box=campaign.box(config),
+                prior=campaign.prior_box(config),
+            ),
+            cache=str(COMPILE_CACHE),
+        threads: 2
+        resources:
+            mem_mb=growing(8000),
+            runtime=growing(120),
+        message:
+            "Check posteriors of clusters drawn from the prior"
+        script:
+            "../scripts/calibrate.py"
 
 
 rule observe:
@@ -46,8 +84,8 @@ rule observe:
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
-        mem_mb=8000,
-        runtime=120,
+        mem_mb=growing(8000),
+        runtime=growing(120),
     message:
         "Recover the birth conditions of your own clusters"
     script:
@@ -67,8 +105,8 @@ rule evaluate:
         digest=digest("evaluate.py", box=campaign.box(config)),
         cache=str(COMPILE_CACHE),
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     message:
         "Evaluate the emulator and its baselines on the test runs"
     script:
@@ -86,11 +124,11 @@ rule speed:
     params:
         digest=digest("speed.py", "cluster", "integration", "likelihood", box=campaign.box(config)),
         cache=str(COMPILE_CACHE),
-    # all cores, so that nothing else runs beside a measurement
-    threads: workflow.cores or 1
+    # all cores, so that nothing else runs beside a measurement (a cluster's profile sets it)
+    threads: lambda wildcards: workflow.cores
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     message:
         "Measure the cost of a simulation and of the emulator"
     script:
@@ -102,10 +140,14 @@ rule metrics:
     input:
         simulation=RESULTS / "metrics" / "simulation.json",
         training=RESULTS / "metrics" / "training.json",
+        density=RESULTS / "metrics" / "density.json",
         likelihood=RESULTS / "emulator" / "likelihood.json",
         evaluation=RESULTS / "metrics" / "evaluation.json",
         recovery=RESULTS / "metrics" / "recovery.json",
         speed=RESULTS / "metrics" / "speed.json",
+        **CALIBRATION_METRICS,
+        uncertainty=RESULTS / "metrics" / "uncertainty.json",
+        **CHECK_METRICS,
     output:
         RESULTS / "metrics.json",
     log:

@@ -1,14 +1,21 @@
-"""Fit the likelihood's width on validation runs."""
+"""Fit the widths of the Gaussian likelihoods on validation runs and compare all likelihoods there."""
 
 from typing import TYPE_CHECKING
 
 from natal import campaign, device
 from natal.dataset import design_digest, read_runs
+from natal.density import DENSITY_COMPONENTS, load_density
 from natal.emulator import load_ensemble
 from natal.files import write_json
 from natal.jobs import job
-from natal.likelihood import fit_sigma_total
-from natal.summaries import OUTPUTS
+from natal.likelihood import (
+    KINDS,
+    fit_widths,
+    make_likelihood,
+    sigma_budget,
+    widths_to_json,
+)
+from natal.model_choice import validation_scores
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -19,12 +26,20 @@ with job(snakemake.log[0]) as log:
     box = campaign.box(snakemake.config)
     ensemble = load_ensemble(snakemake.input.ensemble, box=box, design_digest=digest)
     validation = read_runs(snakemake.input.validation, "validation")
-    sigma_total = fit_sigma_total(ensemble, validation)
+    widths = fit_widths(ensemble, validation)
+    densities = {
+        kind: load_density(snakemake.input[kind], box=box, design_digest=digest) for kind in DENSITY_COMPONENTS
+    }
+    likelihoods = {kind: make_likelihood(kind, ensemble, widths, densities) for kind in KINDS}
+    scores = validation_scores(likelihoods, validation, box)
     content = {
         "kind": snakemake.config["likelihood"],
-        "sigma_total": dict(zip(OUTPUTS, sigma_total, strict=True)),
+        **widths_to_json(widths),
+        "sigma_budget": sigma_budget(widths, validation),
+        "validation": scores,
         "design_digest": digest,
         "n_validation_runs": len(validation),
     }
     write_json(snakemake.output[0], content)
-    log.info("sigma_total: %s", ", ".join(f"{n} {s:.3g}" for n, s in zip(OUTPUTS, sigma_total, strict=True)))
+    for kind, score in scores.items():
+        log.info("%s: log score %.3f on validation runs", kind, score["log_score"])

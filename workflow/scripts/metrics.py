@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from natal.campaign import CHECKS
 from natal.evaluation import speed_report
 from natal.files import read_json, write_json
 from natal.jobs import job
@@ -12,11 +13,14 @@ if TYPE_CHECKING:
 with job(snakemake.log[0]) as log:
     parts = {name: read_json(path) for name, path in snakemake.input.items()}
     metrics = {}
-    for part in ("simulation", "training", "evaluation", "recovery"):
+    for part in ("simulation", "training", "density", "evaluation", "recovery", "calibration", "uncertainty", *CHECKS):
+        if part not in parts:
+            continue
         timing = parts[part].pop("timing", {})
         metrics |= parts[part]
         metrics["timing"] = metrics.get("timing", {}) | timing
     metrics["sigma_total"] = parts["likelihood"]["sigma_total"]
-    metrics["likelihood"] = {key: parts["likelihood"][key] for key in ("kind", "n_validation_runs")}
+    metrics["likelihood"] = {key: parts["likelihood"][key] for key in ("kind", "n_validation_runs", "validation")}
+    metrics["sigma_budget"] = parts["likelihood"]["sigma_budget"]
     metrics["timing"]["speed"] = speed_report(parts["speed"], metrics)
     write_json(snakemake.output[0], metrics)

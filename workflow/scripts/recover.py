@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from natal import campaign, device
-from natal.calibration import calibration_report
+from natal.calibration import calibration_report, contraction
 from natal.dataset import read_runs
 from natal.errors import NatalError
 from natal.files import write_csv, write_json
@@ -58,9 +58,9 @@ with job(snakemake.log[0]) as log:
     write_posteriors(snakemake.output.posteriors, names, recovered, test.y, no_error, test.x, attributes)
     # a prior narrower than the design makes no statement on clusters born outside it
     inside = np.isfinite(truths.log_density)
-    calibration = calibration_report(
-        test.x[inside], test.point_id[inside], truths.pit[inside], truths.hpd_level[inside], truths.log_density[inside]
-    )
+    shrunk = contraction(np.asarray(recovered.grid_summary.sd, float), prior)
+    arrays = (test.x, test.point_id, truths.pit, truths.hpd_level, truths.log_density, shrunk)
+    calibration = calibration_report(*(values[inside] for values in arrays))
     report = {
         "recovery": calibration | {"n_outside_prior": int((~inside).sum())},
         "nuts": nuts_report(recovered),

@@ -21,7 +21,7 @@ with job(snakemake.log[0]) as log:
     cluster = ClusterModel.from_config(config["cluster"])
     integration = Integration.from_config(config["integration"])
     q0, a_au = (sum(box[name]) / 2 for name in ("q0", "a_au"))
-    batch = batch_size(cluster.n_stars, on_cpu=device.on_cpu())
+    batch = batch_size(cluster.n_stars, on_cpu=device.on_cpu(), n_runs=campaign.runs_per_job(config))
     seconds = {
         "simulation_alone_s": time_simulation(cluster, integration, q0, a_au),
         "simulation_batched_s": time_simulation(cluster, integration, q0, a_au, batch),

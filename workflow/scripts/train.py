@@ -33,7 +33,7 @@ with job(snakemake.log[0]) as log:
     with atomic_path(snakemake.output.curves) as partial, h5py.File(partial, "w") as file:
         file.attrs["digest"] = snakemake.params.digest
         for name in ("train_loss", "validation_loss", "gradient_norm", "best_epoch"):
-            file[name] = getattr(history, name)
+            file.create_dataset(name, data=getattr(history, name), fletcher32=True)
     best_loss = np.nanmin(history.validation_loss, axis=1)
     training = {
         "best_epoch": history.best_epoch,

@@ -1,0 +1,134 @@
+"""Figures of simulation-based calibration: clusters drawn from the prior, one realization each, so independent.
+
+In the style of `natal.figures`. Bands labelled simultaneous hold a whole curve of honest posteriors with their
+probability (`natal.uniformity`); binomial ones hold each point by itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+from scipy.stats import binom
+
+from natal.design import INPUTS
+from natal.figures import (
+    BAND,
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PARAMETER_COLOURS,
+    SYMBOLS,
+    VERMILLION,
+    _panels,
+    _styled,
+)
+from natal.uniformity import ecdf, simultaneous_band
+
+REGIONS = (*INPUTS, "joint")
+LEVEL_COLOURS = (BLUE, GREEN, ORANGE, VERMILLION)
+
+
+@_styled
+def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mapping[str, np.ndarray]) -> Figure:
+    """ECDF minus uniform of the exact PITs of q0 and a and of the joint HPD level, with simultaneous 95 % bands.
+
+    `values` maps q0, a_au and joint to one number a case, `sbc` q0 and a_au to the truth's rank among NUTS draws, as a
+    share, which is dashed. Look for: curves within the band, and dashed ones along the solid. Steep ends (a fall from
+    the left, a rise to the right) are overconfident, an S the other way is too wide, a one-sided arch is biased.
+    """
+    figure, axes = _panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
+    for ax, name in zip(axes[0], REGIONS, strict=True):
+        n = len(values[name])
+        _difference(ax, values[name], PARAMETER_COLOURS[name], "HPD level (grid)" if name == "joint" else "PIT (grid)")
+        if name in sbc:
+            place = np.linspace(0, 1, 401)
+            ax.plot(place, ecdf(sbc[name], place) - place, "--", color=BLACK, linewidth=1, label="rank (NUTS draws)")
+        what = "HPD level of the truth" if name == "joint" else f"PIT of true {SYMBOLS[name]}"
+        ax.set(xlabel=what, title=f"{SYMBOLS[name]} (n = {n})", xlim=(0, 1))
+        ax.legend(loc="lower left", fontsize=8)
+    axes[0, 0].set_ylabel("ECDF − uniform")
+    return figure
+
+
+@_styled
+def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int, n_bins: int = 20) -> Figure:
+    """Ranks of the truth among `n_draws` posterior draws, as shares in (0, 1): simulation-based calibration.
+
+    Look for: bars within the grey binomial bands, of which 95 % hold each bar by itself and the outer one all of them
+    (Bonferroni). A U is overconfident, a hump too wide, a slope biased; single bars at the ends are chains that got
+    stuck.
+    """
+    figure, axes = _panels(1, len(INPUTS), 3.6, sharex=True, sharey=True)
+    for ax, name in zip(axes[0], INPUTS, strict=True):
+        n = len(sbc[name])
+        for probability, label in ((1 - 0.05 / n_bins, "95 %: all bins (outer), each bin (inner)"), (0.95, None)):
+            ax.axhspan(*binom.interval(probability, n, 1 / n_bins), label=label, **BAND)
+        ax.axhline(n / n_bins, color=BLACK, linewidth=0.8)
+        counts, edges = np.histogram(sbc[name], n_bins, (0, 1))
+        ax.stairs(counts, edges, color=PARAMETER_COLOURS[name], linewidth=1.8)
+        ax.set(xlabel=f"rank of true {SYMBOLS[name]} among {n_draws} draws", title=f"{SYMBOLS[name]} (n = {n})")
+        ax.set(xlim=(0, 1), ylim=(0, None))
+    axes[0, 0].set_ylabel("cases per bin")
+    axes[0, 0].legend(loc="lower center")
+    return figure
+
+
+@_styled
+def tarp_curve(tarp: Float[np.ndarray, " case"]) -> Figure:
+    """Expected coverage of discs about random points against their credibility (TARP), and the difference.
+
+    Look for: a curve within the simultaneous 95 % band. Unlike PITs it sees a wrong correlation of Q0 and a.
+    """
+    figure, axes = _panels(1, 2, 4.2)
+    curve, difference = axes[0]
+    place = np.linspace(0, 1, 401)
+    band = simultaneous_band(len(tarp))
+    curve.fill_between(band.place, band.low, band.high, label="95 % simultaneous band", **BAND)
+    curve.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
+    curve.plot(place, ecdf(tarp, place), color=BLUE, label=f"n = {len(tarp)}")
+    curve.set(xlabel="credibility", ylabel="expected coverage", aspect="equal", xlim=(0, 1), ylim=(0, 1))
+    curve.legend(loc="upper left")
+    _difference(difference, tarp, BLUE, "TARP")
+    difference.set(xlabel="credibility", ylabel="expected coverage − credibility", xlim=(0, 1))
+    return figure
+
+
+@_styled
+def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, Mapping[str, Any]]]) -> Figure:
+    """Share of truths inside credible regions, over all cases and by third, with the binomial 95 % range of each n.
+
+    `groups` maps a label to (n, {region: share for each of `levels`}), regions being q0, a_au (central intervals) and
+    joint (highest-density region). Look for: markers inside their bars. Thirds of the truth are selections that an
+    honest posterior does not know of: near an edge of the box it may lie outside a little.
+    """
+    figure, axes = _panels(1, len(REGIONS), 5.6, sharex=True, sharey=True)
+    for ax, region in zip(axes[0], REGIONS, strict=True):
+        for level, colour in zip(levels, LEVEL_COLOURS, strict=True):
+            ax.axhline(level, color=colour, linewidth=0.6, alpha=0.6)
+        for row, (n, shares) in enumerate(groups.values()):
+            for level, colour, share in zip(levels, LEVEL_COLOURS, shares[region], strict=True):
+                low, high = np.asarray(binom.interval(0.95, n, level)) / n
+                ax.fill_between([row - 0.35, row + 0.35], low, high, **BAND)
+                ax.plot(row, share, "o", color=colour, markersize=5)
+        ax.set(title=SYMBOLS[region], xlim=(-0.6, len(groups) - 0.4))
+        ax.set_xticks(range(len(groups)), [f"{label} (n = {n})" for label, (n, _) in groups.items()], rotation=90)
+        ax.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+    axes[0, 0].set_ylabel("truths inside")
+    for level, colour in zip(levels, LEVEL_COLOURS, strict=True):
+        axes[0, 0].plot([], [], "o", color=colour, label=f"{100 * level:.0f} %")
+    axes[0, 0].fill_between([], [], label="95 % binomial", **BAND)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(levels) + 1)
+    return figure
+
+
+def _difference(ax: Axes, values: Float[np.ndarray, " case"], colour: str, label: str) -> None:
+    """ECDF of `values` minus uniform within the simultaneous 95 % band."""
+    band, place = simultaneous_band(len(values)), np.linspace(0, 1, 401)
+    ax.fill_between(band.place, band.low - band.place, band.high - band.place, label="95 % simultaneous band", **BAND)
+    ax.axhline(0, color=BLACK, linewidth=0.8)
+    ax.plot(place, ecdf(values, place) - place, color=colour, label=label)

@@ -1,0 +1,86 @@
+"""Figures of the comparison of uncertainty methods, in the style of `natal.figures`."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from natal.figures import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    LABELS,
+    MEMBER_COLOURS,
+    ORANGE,
+    PURPLE,
+    SKY,
+    SYMBOLS,
+    VERMILLION,
+    _panels,
+    _shared_legend,
+    _styled,
+)
+from natal.summaries import OUTPUTS
+
+MARKERS = {"f_bound": ("o", SKY), "sigma_v_kms": ("s", ORANGE), "r_h_au": ("^", GREEN)} | {
+    "q0": ("P", BLUE),
+    "a_au": ("X", VERMILLION),
+    "joint": ("D", BLACK),
+}
+LINES = ("-", "--", ":", "-.")
+
+
+@_styled
+def comparison(table: pd.DataFrame) -> Figure:
+    """Coverage at 68 and 95 % of outputs and of (Q0, a), and size of the joint regions, one row a method.
+
+    `table` is comparison.csv. Look for: outputs on their dashed line, which says that the predictions are honest, and
+    then for (Q0, a) on it: independent widths may be right for each output and still wrong together. Of two honest
+    methods the one with the smaller region says more. The bar of the joint region is two standard errors.
+    """
+    figure, axes = _panels(1, 3, 1.4 + 0.45 * len(table), sharey=True, width_ratios=(2, 2, 1))
+    rows = np.arange(len(table))[::-1]
+    for ax, level in zip(axes[0], ("68", "95"), strict=False):
+        ax.axvline(float(level) / 100, color=BLACK, linestyle="--", linewidth=0.8)
+        error = 2 * table[f"coverage_se_{level}_joint"]
+        ends = ((table[f"coverage_{level}_joint"] + sign * error).clip(0, 1) for sign in (-1, 1))
+        ax.hlines(rows, *ends, color=BLACK)
+        for name, (marker, colour) in MARKERS.items():
+            ax.scatter(table[f"coverage_{level}_{name}"], rows, marker=marker, color=colour, s=36, label=SYMBOLS[name])
+        ax.set(title=f"{level} % regions", xlabel="truths inside")
+    for level, colour in (("95", GREY), ("68", PURPLE)):
+        axes[0, 2].barh(rows, table[f"area_{level}"], height=0.5, color=colour, label=f"{level} %")
+    axes[0, 2].set(title=f"joint region of {SYMBOLS['q0']}, {SYMBOLS['a_au']}", xlabel="share of the box")
+    axes[0, 2].legend(loc="upper right")
+    for ax, ticks in zip(axes[0], (5, 5, 3), strict=True):
+        ax.xaxis.set_major_locator(MaxNLocator(ticks))
+        ax.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=0, symbol=" %"))
+    # an empty row above for the legend of the areas
+    axes[0, 0].set(ylim=(-0.6, len(table) + 0.8))
+    axes[0, 0].set_yticks(rows, table.method)
+    _shared_legend(figure, axes[0, 0])
+    return figure
+
+
+@_styled
+def widths(table: pd.DataFrame, x: np.ndarray, residual: np.ndarray, n_bins: int = 10) -> Figure:
+    """Half widths of 68 % intervals of single runs along Q0, and what test runs scatter (dots).
+
+    `table` has columns method, q0, a_au and one an output, at one value of a; `x` (run, 2) and `residual` (run, 3) are
+    test runs about the ensemble mean, at all a. A dot is the 68 % quantile of the absolute residuals of a tenth of
+    them. Look for: curves that follow the dots; a flat one is too wide for cold clusters and too narrow for hot ones.
+    """
+    figure, axes = _panels(1, len(OUTPUTS), 4.3)
+    bins = pd.qcut(x[:, 0], n_bins, labels=False, duplicates="drop")
+    observed = pd.DataFrame(np.abs(residual), columns=list(OUTPUTS)).groupby(bins).quantile(0.68)
+    centre = pd.Series(x[:, 0]).groupby(bins).mean()
+    for ax, name in zip(axes[0], OUTPUTS, strict=True):
+        for k, (method, rows) in enumerate(table.groupby("method", sort=False)):
+            style = {"color": MEMBER_COLOURS[k % len(MEMBER_COLOURS)], "linestyle": LINES[k % len(LINES)]}
+            ax.plot(rows.q0, rows[name], label=method, **style)
+        ax.plot(centre, observed[name], "o", color=BLACK, markersize=5, label="test runs")
+        ax.set(xlabel=LABELS["q0"], ylabel=f"68 % half width of {LABELS[name]}", ylim=(0, None))
+    figure.suptitle(f"along {SYMBOLS['a_au']} = {table.a_au.iloc[0]:g} AU; dots: {len(x)} test runs at all a")
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure

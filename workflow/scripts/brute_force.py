@@ -1,0 +1,44 @@
+"""Compare the emulator's posteriors of a few test clusters with those from simulations alone."""
+
+from typing import TYPE_CHECKING
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from natal import campaign, device
+from natal.brute_force import KERNELS, compare_with_emulator, simulated_runs
+from natal.checks import spread_cases
+from natal.dataset import read_runs
+from natal.files import atomic_path, write_csv, write_json
+from natal.inputs import load_likelihood
+from natal.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config, files = snakemake.config, snakemake.input
+    prior, n_stars = campaign.prior_box(config), config["cluster"]["n_stars"]
+    likelihood = load_likelihood(files.ensemble, files.likelihood, campaign.box(config))
+    test = read_runs(files.test, "test").within(prior)
+    chosen = test.at(spread_cases(test, config["checks"]["brute_force"]["cases"]))
+    runs = simulated_runs(pd.read_csv(files.runs), n_stars)
+    found = compare_with_emulator(runs, likelihood, prior, chosen, n_stars)
+    write_csv(snakemake.output.table, found.table)
+    with atomic_path(snakemake.output.posteriors) as partial, h5py.File(partial, "w") as file:
+        file["q0"], file["a_au"] = found.q0, found.a_au
+        for source in ("emulator", *KERNELS):
+            file[source] = np.exp(getattr(found, source))
+            file[source].attrs["what"] = "share of the posterior in each cell: (case, q0, a_au)"
+    write_json(snakemake.output.metrics, {"brute_force": found.report})
+    for kernel in KERNELS:
+        part = found.report[kernel]
+        log.info(
+            "%s: total variation to the emulator's posterior %.3f (median of %d cases), %.3f from too few runs",
+            kernel,
+            part["tv_median"],
+            found.report["n_cases"],
+            part["noise_median"],
+        )

@@ -1,0 +1,44 @@
+"""Simulate clusters on a grid over the prior, for posteriors that need no emulator."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from natal import campaign, device
+from natal.design import INPUTS, grid_points
+from natal.files import write_csv
+from natal.jobs import job
+from natal.models import ClusterModel, Integration
+from natal.simulator import simulate_clusters
+from natal.store import check_runs
+from natal.summaries import OUTPUTS
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    section = config["checks"]["brute_force"]
+    n = section["realizations"]
+    points = pd.DataFrame(grid_points(campaign.prior_box(config), section["grid"]), columns=list(INPUTS))
+    points["point_id"] = campaign.POINT_ID_OFFSET["brute_force"] + np.arange(len(points))
+    log.info("%d points x %d realizations on %s", len(points), n, device.describe())
+    table = points.loc[points.index.repeat(n)].reset_index(drop=True)
+    table["realization"] = np.tile(np.arange(n), len(points))
+    integration = Integration.from_config(config["integration"])
+    runs = simulate_clusters(
+        table.q0,
+        table.a_au,
+        point_id=table.point_id,
+        realization=table.realization,
+        seed=config["seed"],
+        cluster=ClusterModel.from_config(config["cluster"]),
+        integration=integration,
+        max_memory_gb=config["resources"]["max_memory_gb"],
+    )
+    check_runs(runs, points, n, integration.max_energy_error)
+    for name in (*OUTPUTS, "dissolved"):
+        table[name] = getattr(runs.summaries, name)[:, -1]
+    write_csv(snakemake.output[0], table)

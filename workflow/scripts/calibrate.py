@@ -1,0 +1,61 @@
+"""Check the posteriors of clusters that were drawn from the prior: simulation-based calibration."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from natal import campaign, device
+from natal.dataset import read_runs
+from natal.errors import NatalError
+from natal.files import write_csv, write_json
+from natal.inputs import load_likelihood, nuts_settings
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.recovery import locate_truths, recover
+from natal.sbc import MIN_CASES, calibration_table, posterior_draws, sbc_report, thinned_settings
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
+    prior, seed, n_draws = campaign.prior_box(config), config["seed"], config["inference"]["calibration_draws"]
+    runs = read_runs(snakemake.input.calibration, campaign.CALIBRATION)
+    log.info("%d calibration clusters on %s", len(runs), device.describe())
+    recovered = recover(
+        stage_key(seed, "calibrate"),
+        likelihood,
+        prior,
+        runs.y,
+        np.zeros_like(runs.y),
+        thinned_settings(nuts_settings(config), n_draws),
+        tuple(config["inference"]["grid"]),
+    )
+    truths = locate_truths(likelihood, recovered, runs.x, runs.y)
+    draws = posterior_draws(recovered, n_draws)
+    key = stage_key(seed, "calibration checks")
+    table = calibration_table(key, runs.point_id, runs.x, recovered, truths, draws, prior)
+    if len(table) < MIN_CASES:
+        raise NatalError(
+            f"inference.prior holds {len(table)} of the calibration clusters, {MIN_CASES} are needed: widen it, raise "
+            "design.calibration, or set that to 0"
+        )
+    write_csv(snakemake.output.table, table)
+    report = sbc_report(table, n_draws) | {
+        "n_drawn": len(runs) + runs.n_dissolved,
+        "n_dissolved": runs.n_dissolved,
+        "n_outside_prior": len(runs) - len(table),
+        "max_rhat": recovered.rhat.max(),
+        "divergences": int(recovered.nuts.diverging.sum()),
+        "median_ess_bulk": np.median(recovered.ess_bulk.min(1)),
+    }
+    timing = {"calibrate": {f"{key}_s": seconds for key, seconds in recovered.timing_s.items()}}
+    write_json(snakemake.output.calibration, {"calibration": report, "timing": timing})
+    log.info(
+        "%d of %d checks fail%s",
+        len(report["failed"]),
+        len(report["verdicts"]),
+        f": {', '.join(report['failed'])}" if report["failed"] else "",
+    )

@@ -1,0 +1,42 @@
+"""Train the density networks of the heteroscedastic and the mixture likelihood."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal import campaign, device
+from natal.dataset import design_digest, read_runs
+from natal.density import DENSITY_COMPONENTS, save_density
+from natal.density_training import DensitySettings, train_density
+from natal.files import write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.outcomes import final_outcomes, rescaled_outcomes
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    box = campaign.box(config)
+    tracks = pd.read_csv(snakemake.input.tracks)
+    t_end_yr = config["integration"]["t_end_yr"]
+    train = rescaled_outcomes(tracks[tracks.split == "train"], t_end_yr, box["a_au"][1])
+    validation = final_outcomes(pd.read_csv(snakemake.input.validation))
+    digest = design_digest(read_runs(snakemake.input.train, "train"))
+    log.info("%d outcomes, snapshots included, on %s", len(train.x), device.describe())
+    metrics = {"n_outcomes": len(train.x)}
+    for kind, components in DENSITY_COMPONENTS.items():
+        settings = replace(DensitySettings(**config["density"]), components=components)
+        key = stage_key(config["seed"], f"density {kind}")
+        ensemble, history = train_density(key, train, validation, box, config["cluster"]["n_stars"], settings)
+        save_density(snakemake.output[kind], ensemble, digest)
+        metrics[kind] = {
+            "best_step": history.best_step,
+            "best_validation_loss": history.validation_loss.min(1),
+            "seconds": history.seconds,
+        }
+        log.info("%s: best validation loss %s", kind, history.validation_loss.min(1).round(3))
+    write_json(snakemake.output.metrics, {"density": metrics})

@@ -1,0 +1,70 @@
+"""Fit the other uncertainty methods on training and validation runs and compare them all on the test runs."""
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from natal import campaign, device
+from natal.dataset import read_runs
+from natal.density import DENSITY_COMPONENTS
+from natal.files import read_json, write_csv, write_json
+from natal.inputs import load_likelihoods, nuts_settings
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.training import TrainingSettings
+from natal.uncertainty.comparison import compare, comparison_table, nuts_check, widths_along_q0
+from natal.uncertainty.conformal import Calibrated
+from natal.uncertainty.methods import UncertaintySettings, fit_methods
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+# of each chain: enough to tell whether NUTS can be used with a method
+CHECK_DRAWS = 1000
+
+with job(snakemake.log[0]) as log:
+    # the chains of the Bayesian network run side by side
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config, files = snakemake.config, snakemake.input
+    box, prior = campaign.box(config), campaign.prior_box(config)
+    key = stage_key(config["seed"], "uncertainty")
+    settings = UncertaintySettings.from_config(config["uncertainty"])
+    likelihoods = load_likelihoods(files.ensemble, files.likelihood, box, settings.likelihoods(config["likelihood"]))
+    train, validation = read_runs(files.train, "train"), read_runs(files.validation, "validation")
+    started = time.perf_counter()
+    ensemble, training = likelihoods[config["likelihood"]].ensemble, TrainingSettings(**config["emulator"])
+    fitted = fit_methods(key, ensemble, train, validation, box, training, settings)
+    methods = likelihoods | {name: method.predictor for name, method in fitted.items()}
+    fitting_s = time.perf_counter() - started
+
+    # nothing above has seen these
+    test = read_runs(files.test, "test")
+    grid_shape = tuple(config["inference"]["grid"])
+    reports = compare(key, methods, test, prior, grid_shape)
+    training_s = dict.fromkeys(likelihoods, sum(read_json(files.training)["timing"]["train"].values()))
+    density = read_json(files.density)["density"]
+    training_s |= {kind: density[kind]["seconds"] for kind in DENSITY_COMPONENTS if kind in likelihoods}
+    training_s |= {name: method.seconds for name, method in fitted.items()}
+    for name, report in reports.items():
+        report["training_s"] = training_s[name]
+        report |= fitted[name].health if name in fitted else {}
+    sampler = nuts_settings(config)
+    sampler = replace(sampler, draws=min(sampler.draws, CHECK_DRAWS))
+    for name, method in methods.items():
+        # the recovery samples the campaign's own likelihood
+        if name != config["likelihood"] and not isinstance(method, Calibrated) and settings.nuts_cases:
+            log.info("NUTS with %s", name)
+            reports[name]["nuts"] = nuts_check(key, method, prior, test, settings.nuts_cases, sampler, grid_shape)
+    table = comparison_table(reports)
+    write_csv(snakemake.output.table, table)
+    write_csv(snakemake.output.widths, widths_along_q0(methods, box))
+    timing = {"fit_s": fitting_s, "compare_s": time.perf_counter() - started - fitting_s}
+    write_json(snakemake.output.metrics, {"uncertainty": reports, "timing": {"uncertainty": timing}})
+    for row in table.itertuples():
+        log.info(
+            "%s: joint 95 %% regions hold %.1f %% of truths in %.1f %% of the box, log score %.3f",
+            row.method,
+            100 * row.coverage_95_joint,
+            100 * row.area_95,
+            row.log_score,
+        )
