@@ -1,0 +1,17 @@
+"""Tabulate the metrics of all finished campaigns."""
+
+from typing import TYPE_CHECKING
+
+from natal.compare import comparison
+from natal.files import atomic_path, write_csv
+from natal.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0]) as log:
+    table = comparison(snakemake.params.results)
+    write_csv(snakemake.output.table, table)
+    with atomic_path(snakemake.output.text) as partial:
+        partial.write_text(table.to_string(index=False, float_format="%.5g", na_rep="-") + "\n", encoding="utf-8")
+    log.info("%d campaigns, %d numbers", len(table.columns) - 1, len(table))
