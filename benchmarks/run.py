@@ -7,7 +7,9 @@ rounds, since machines are shared and noisy.
 import argparse
 import os
 import platform
+import subprocess
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 os.environ.setdefault("NPROC", str(len(os.sched_getaffinity(0))))
@@ -28,7 +30,6 @@ ROUNDS = 5
 TARGET_INTERACTIONS = 1.0e9
 # a call of natal's program is to be long against its dispatch, as it is in a job
 CALL_INTERACTIONS = 1.0e8
-JOB_BATCH = 64
 COLOURS = {"natal float64": "#0072B2", "natal float32": "#56B4E9", "C loop": "#000000", "REBOUND": "#D55E00"}
 
 
@@ -41,7 +42,7 @@ def measure_throughput(sizes: tuple[int, ...], batches: tuple[int, ...], rounds:
         for batch in batches if n <= 256 else batches[:1]:
             # natal starts with a force of its own: it makes one more than it takes steps
             steps = max(2, round(TARGET_INTERACTIONS / (batch * n**2)))
-            natal_steps = max(steps, round(CALL_INTERACTIONS / (batch_size(n, on_cpu=True) * n**2)))
+            natal_steps = max(steps, round(CALL_INTERACTIONS / (batch_size(n, on_cpu=True, n_runs=batch) * n**2)))
             # REBOUND is slower and adds its particles one by one: fewer systems, more steps
             few = 2 * cores
             rebound_steps = max(2, round(0.3 * TARGET_INTERACTIONS / (few * n**2)))
@@ -63,25 +64,33 @@ def measure_throughput(sizes: tuple[int, ...], batches: tuple[int, ...], rounds:
     return pd.DataFrame(rows)
 
 
-def measure_job(sizes: tuple[int, ...], t_end_yr: float, rounds: int, cores: int) -> pd.DataFrame:
-    """The simulate job's own call, birth, energies and summaries included, against the bare loops, by N and round."""
+def measure_job(
+    sizes: tuple[int, ...], batches: tuple[int, ...], t_end_yr: float, rounds: int, cores: int
+) -> pd.DataFrame:
+    """The simulate job's own call, birth, energies and summaries included, against the bare loops.
+
+    Every batch size is followed for the same number of interactions, that of 64 clusters over `t_end_yr`.
+    """
     rebound = codes.Rebound(cores)
     rows = []
     for n in sizes:
-        steps = Integration(t_end_yr=t_end_yr).n_steps
-        few_steps = max(2, round(TARGET_INTERACTIONS / (JOB_BATCH * n**2)))
-        rebound_steps = max(2, round(0.3 * TARGET_INTERACTIONS / (2 * cores * n**2)))
-        runners = {
-            "natal job": (codes.natal_job(n, JOB_BATCH, t_end_yr), JOB_BATCH, steps),
-            "C loop": (codes.c_loop(n, JOB_BATCH, few_steps, cores), JOB_BATCH, few_steps),
-            "REBOUND": (rebound.runner(n, 2 * cores, rebound_steps), 2 * cores, rebound_steps),
-        }
-        for turn in range(rounds):
-            for name, (timed, systems, n_steps) in runners.items():
-                rate = systems * n**2 * n_steps / timed() / 1e9
-                rows.append({"n_stars": n, "batch": systems, "round": turn, "code": name, "gint_per_s": rate})
-        latest = pd.DataFrame(rows).query("n_stars == @n").groupby("code").gint_per_s.median()
-        print(f"N = {n}, {t_end_yr:g} yr: " + ", ".join(f"{k} {v:.2f}" for k, v in latest.items()), flush=True)
+        for batch in batches:
+            length_yr = t_end_yr * 64 / batch
+            steps = Integration(t_end_yr=length_yr).n_steps
+            few_steps = max(2, round(TARGET_INTERACTIONS / (batch * n**2)))
+            rebound_steps = max(2, round(0.3 * TARGET_INTERACTIONS / (2 * cores * n**2)))
+            runners = {
+                "natal job": (codes.natal_job(n, batch, length_yr), batch, steps),
+                "C loop": (codes.c_loop(n, batch, few_steps, cores), batch, few_steps),
+                "REBOUND": (rebound.runner(n, 2 * cores, rebound_steps), 2 * cores, rebound_steps),
+            }
+            for turn in range(rounds):
+                for name, (timed, systems, n_steps) in runners.items():
+                    rate = systems * n**2 * n_steps / timed() / 1e9
+                    rows.append({"n_stars": n, "batch": batch, "round": turn, "code": name, "gint_per_s": rate})
+            latest = pd.DataFrame(rows).query("n_stars == @n and batch == @batch").groupby("code").gint_per_s.median()
+            speeds = ", ".join(f"{k} {v:.2f}" for k, v in latest.items())
+            print(f"N = {n}, batch {batch}, {length_yr:g} yr: {speeds}", flush=True)
     rebound.close()
     return pd.DataFrame(rows)
 
@@ -125,11 +134,23 @@ def draw(throughput: pd.DataFrame, scaling: pd.DataFrame) -> Figure:
     return figure
 
 
-def processor() -> str:
-    """The processor's name."""
+def describe_machine(cores: int) -> str:
+    """Processor, caches, vector instructions, and versions of what is compared; a line each."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+    facts = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    vectors = [flag for flag in ("avx2", "avx512f", "sve") if flag in facts.get("flags", "").split()]
+    caches = [
+        f"L{(index / 'level').read_text().strip()} {(index / 'size').read_text().strip()}"
+        for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*"))
+    ]
+    compiler = subprocess.run(["cc", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("jax", "numpy", "rebound"))
+    return (
+        f"{facts.get('model name', platform.processor())}, {cores} cores, {', '.join(vectors)}\n"
+        f"caches: {', '.join(caches)}\n"
+        f"{compiler}; Python {platform.python_version()}, {versions}\n"
+    )
 
 
 def main() -> None:
@@ -141,10 +162,14 @@ def main() -> None:
     started = time.perf_counter()
     sizes, batches, rounds = ((100, 256), (16, 64), 2) if short else (SIZES, BATCHES, ROUNDS)
     throughput = measure_throughput(sizes, batches, rounds, cores)
-    job = measure_job((100, 256), 25.0 if short else 500.0, min(rounds, 3), cores)
+    # a shorter run at N = 256, where a step is seven times the work
+    job = pd.concat(
+        measure_job((n,), (64,) if short else BATCHES, t_end_yr, min(rounds, 3), cores)
+        for n, t_end_yr in ((100, 25.0 if short else 500.0), (256, 5.0 if short else 100.0))
+    )
     scaling = measure_time_scaling((5.0, 50.0) if short else (5.0, 25.0, 50.0, 125.0, 250.0, 500.0))
     kernel_ratios = ratios(throughput, "natal float64", ["n_stars", "batch"])
-    job_ratios = ratios(job, "natal job", ["n_stars"])
+    job_ratios = ratios(job, "natal job", ["n_stars", "batch"])
     for table in (kernel_ratios, job_ratios):
         print(table.round(2).to_string(index=False))
     if short:
@@ -156,9 +181,8 @@ def main() -> None:
     job_ratios.round(3).to_csv(RESULTS / "job_ratios.csv", index=False)
     scaling.round(4).to_csv(RESULTS / "time_scaling.csv", index=False)
     draw(throughput, scaling).savefig(RESULTS / "throughput.png", dpi=130)
-    machine = f"{processor()}, {cores} cores, jax {jax.__version__}, Python {platform.python_version()}"
-    (RESULTS / "machine.txt").write_text(machine + "\n")
-    print(f"{machine}; {time.perf_counter() - started:.0f} s")
+    (RESULTS / "machine.txt").write_text(describe_machine(cores))
+    print(f"{time.perf_counter() - started:.0f} s")
 
 
 if __name__ == "__main__":
