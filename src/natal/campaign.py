@@ -14,8 +14,14 @@ from typing import Any
 from natal.errors import NatalError
 
 SPLITS = ("train", "validation", "test")
+CALIBRATION = "calibration"
+"""The split of independent draws from a uniform prior on the box, one realization each, for checks only."""
+
 MAX_POINTS_PER_SPLIT = 100_000
-POINT_ID_OFFSET = {split: k * MAX_POINTS_PER_SPLIT for k, split in enumerate(SPLITS)}
+CHECKS = ("brute_force", "posterior_predictive")
+"""Checks that simulate runs of their own."""
+
+POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS))}
 
 # Kroupa (2001): where the slope of the mass function changes
 KROUPA_BREAK_MSUN = 0.5
@@ -27,7 +33,7 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True)
 class Block:
-    """One hypercube of points: `size` points of a split, with ids from `first_id` on."""
+    """Points drawn together: `size` points of a split, with ids from `first_id` on."""
 
     split: str
     index: int
@@ -37,51 +43,81 @@ class Block:
 
 @dataclass(frozen=True)
 class Shard:
-    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`."""
+    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`, `n_realizations` clusters each."""
 
     name: str
     first_id: int
     n_points: int
+    n_realizations: int
 
     @property
     def point_ids(self) -> list[int]:
         """Ids of the shard's points."""
         return list(range(self.first_id, self.first_id + self.n_points))
 
+    @property
+    def n_runs(self) -> int:
+        """Clusters that the job simulates."""
+        return self.n_points * self.n_realizations
+
 
 def blocks(config: Config) -> list[Block]:
-    """The blocks of a Latin-hypercube campaign, in the order train, validation, test."""
+    """The blocks that a campaign draws, in the order train, validation, test, calibration.
+
+    Each is a Latin hypercube but the last, which holds independent draws. A table replaces all hypercubes.
+    """
     found = []
-    for split in SPLITS:
+    for split in () if config["design"]["table"] else SPLITS:
         first_id = POINT_ID_OFFSET[split]
         for index, size in enumerate(config["design"][split]):
             found.append(Block(split, index, size, first_id))
             first_id += size
+    if config["design"]["calibration"]:
+        found.append(Block(CALIBRATION, 0, config["design"]["calibration"], POINT_ID_OFFSET[CALIBRATION]))
     return found
 
 
+def n_realizations(config: Config, split: str) -> int:
+    """Clusters drawn at each point of a split; all rows of a table get those of the split with the most.
+
+    A row may then change its split without being simulated again.
+    """
+    given = config["design"]["realizations"]
+    if split == CALIBRATION:
+        return 1
+    if isinstance(given, int):
+        return given
+    return max(given.values()) if config["design"]["table"] else given[split]
+
+
+def runs_per_job(config: Config) -> int:
+    """Clusters of a full simulate job: `points_per_job` counts points of the split with the most realizations."""
+    return config["design"]["points_per_job"] * max(n_realizations(config, split) for split in SPLITS)
+
+
 def shards(config: Config) -> dict[str, Shard]:
-    """All simulate jobs of a campaign, by name; no shard spans two blocks."""
-    if config["design"]["table"]:
-        runs = [("table", 0, len(read_table(config)))]
-    else:
-        runs = [(f"{b.split}{b.index}", b.first_id, b.size) for b in blocks(config)]
-    per_job = config["design"]["points_per_job"]
+    """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks."""
+    parts = [("table", Block(SPLITS[0], 0, len(read_table(config)), 0))] if config["design"]["table"] else []
+    parts += [(f"{block.split}{block.index}", block) for block in blocks(config)]
     found = {}
-    for label, first_id, size in runs:
-        for k, start in enumerate(range(0, size, per_job)):
+    for label, block in parts:
+        each = n_realizations(config, block.split)
+        per_job = runs_per_job(config) // each
+        for k, start in enumerate(range(0, block.size, per_job)):
             name = f"{label}_{k:03d}"
-            found[name] = Shard(name, first_id + start, min(per_job, size - start))
+            found[name] = Shard(name, block.first_id + start, min(per_job, block.size - start), each)
     return found
 
 
 def shard_recipe(config: Config, shard: Shard) -> Any:
-    """What determines the (q0, a) of a shard's points: its table rows, or its block's hypercube."""
-    if config["design"]["table"]:
+    """What determines the (q0, a) of a shard's points: its table rows, or its block."""
+    block = next((b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size), None)
+    if block is None:
         rows = read_table(config)
         return [(rows[i]["q0"], rows[i]["a_au"]) for i in shard.point_ids]
-    block = next(b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size)
-    return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, block.size]}
+    # further independent draws leave the first ones where they are
+    size = [] if block.split == CALIBRATION else [block.size]
+    return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, *size]}
 
 
 def q0_factor(config: Config) -> float:
@@ -116,7 +152,7 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     """Read `design.table`: columns q0, a_au and optionally split, q0 returned as K/|W|.
 
     Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value. Splits are given for
-    all rows or for none.
+    all rows or for none. Rows of another campaign's calibration draws are left out: a campaign makes its own.
     """
     name = config["design"]["table"]
     factor, limits = q0_factor(config), box(config)
@@ -124,6 +160,8 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     # a design.csv of another campaign will do, too
     optional = ("split", "point_id", "block")
     for row_number, row in _csv_rows(name, "design.table", required=("q0", "a_au"), optional=optional):
+        if row.get("split") == CALIBRATION:
+            continue
         values = {
             "q0": factor * _number(name, row_number, "q0", row["q0"]),
             "a_au": _number(name, row_number, "a_au", row["a_au"]),
@@ -138,10 +176,13 @@ def read_table(config: Config) -> list[dict[str, Any]]:
         split = row.get("split") or ""
         if split and split not in SPLITS:
             raise NatalError(f"{name}, row {row_number}, column split: {split!r} is not one of {', '.join(SPLITS)}")
-        rows.append(values | {"split": split})
-    without = [number for number, row in enumerate(rows, start=1) if not row["split"]]
+        rows.append(values | {"split": split, "row": row_number})
+    without = [row["row"] for row in rows if not row["split"]]
     if 0 < len(without) < len(rows):
         raise NatalError(f"{name}, row {without[0]}, column split: empty, but other rows have a split")
+    most = POINT_ID_OFFSET[CALIBRATION]
+    if not 0 < len(rows) <= most:
+        raise NatalError(f"{name}: {len(rows)} rows besides calibration draws, but 1 to {most} are allowed")
     return rows
 
 

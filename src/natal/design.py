@@ -1,10 +1,13 @@
 """The design: which points (Q0, a) are simulated."""
 
+from itertools import product
+
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
 from scipy.stats import qmc
 
-from natal.campaign import SPLITS, Config, blocks, box, read_table
+from natal.campaign import CALIBRATION, SPLITS, Config, blocks, box, read_table
 
 INPUTS = ("q0", "a_au")
 INPUT_UNITS = {"q0": "K/|W|", "a_au": "AU"}
@@ -17,21 +20,31 @@ def latin_hypercube(n: int, ranges: dict[str, tuple[float, float]], rng: np.rand
     return low + (high - low) * unit
 
 
+def prior_draws(n: int, ranges: dict[str, tuple[float, float]], rng: np.random.Generator) -> np.ndarray:
+    """Draw `n` independent points, uniform within `ranges`, shape (n, 2); more of them begin with the same ones."""
+    low, high = np.array([ranges[name] for name in INPUTS]).T
+    return low + (high - low) * rng.random((n, len(INPUTS)))
+
+
 def make_design(config: Config) -> pd.DataFrame:
     """All points of a campaign: columns point_id, block, split, q0 (K/|W|), a_au.
 
-    Every block is a hypercube of its own, drawn from (campaign seed, split, block number), so that another block
-    changes none of the others. With `design.table` the points are the table's rows instead.
+    Every block is drawn from (campaign seed, split, block number), so that another block changes none of the others:
+    a hypercube of its own, but for the calibration's independent draws. With `design.table` the table's rows stand in
+    the place of the hypercubes.
     """
+    parts = []
     if config["design"]["table"]:
         rows = pd.DataFrame(read_table(config))
-        return pd.DataFrame(
-            {"point_id": rows.index, "block": "table", "split": rows.split, "q0": rows.q0, "a_au": rows.a_au}
+        parts.append(
+            pd.DataFrame(
+                {"point_id": rows.index, "block": "table", "split": rows.split, "q0": rows.q0, "a_au": rows.a_au}
+            )
         )
-    parts = []
     for block in blocks(config):
-        rng = np.random.default_rng([config["seed"], SPLITS.index(block.split), block.index])
-        points = latin_hypercube(block.size, box(config), rng)
+        draw = prior_draws if block.split == CALIBRATION else latin_hypercube
+        rng = np.random.default_rng([config["seed"], (*SPLITS, CALIBRATION).index(block.split), block.index])
+        points = draw(block.size, box(config), rng)
         parts.append(
             pd.DataFrame(
                 {
@@ -44,3 +57,11 @@ def make_design(config: Config) -> pd.DataFrame:
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def grid_points(box: dict[str, tuple[float, float]], shape: tuple[int, int]) -> Float[np.ndarray, "point 2"]:
+    """Points (q0, a_au) of a regular grid over the box, edges included; even steps in Q0 and in ln a."""
+    (q_low, q_high), (a_low, a_high) = (box[name] for name in INPUTS)
+    q0, a_au = np.linspace(q_low, q_high, shape[0]), np.geomspace(a_low, a_high, shape[1])
+    # rounding must not leave the box
+    return np.array(list(product(q0, np.clip(a_au, a_low, a_high))))

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter, PercentFormatter
 from scipy.stats import binom
 
-from natal.campaign import SPLITS
+from natal.campaign import CALIBRATION, SPLITS
 from natal.dataset import ReplicateMeans
 from natal.design import INPUTS
 from natal.emulator import DTYPE, Ensemble
@@ -82,11 +82,17 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
     """Where the design's points lie in the box, with a tick for each point in the margins.
 
     Look for: no empty regions and, in a Latin hypercube, evenly spread ticks; the legend counts how many of a block's
-    n equal strata hold a point (all n in a hypercube). `design` has columns split, block, q0, a_au.
+    n equal strata hold a point (all n in a hypercube). The calibration's independent draws, small and without ticks,
+    clump as chance has it. `design` has columns split, block, q0, a_au.
     """
     figure, axes = _panels(2, 2, 7.0, sharex="col", sharey="row", height_ratios=(1, 6), width_ratios=(6, 1))
     (top, corner_panel), (main, right) = axes
-    for row, (found, points) in enumerate(design.groupby("split", sort=False, dropna=False)):
+    drawn = design[design.split == CALIBRATION]
+    if len(drawn):
+        label = f"calibration: n = {len(drawn)} independent draws"
+        main.scatter(drawn.q0, drawn.a_au, s=6, color=PURPLE, label=label, zorder=0, **MANY_POINTS)
+    hypercubes = design[design.split != CALIBRATION]
+    for row, (found, points) in enumerate(hypercubes.groupby("split", sort=False, dropna=False)):
         split = str(found) if found in SPLITS else "no split"
         colour = SPLIT_COLOURS.get(split, GREY)
         in_q0, in_a = (sum(_filled_strata(b[name], box[name]) for _, b in points.groupby("block")) for name in INPUTS)
@@ -278,14 +284,15 @@ def coverage(
     observed: Mapping[str, Sequence[float]],
     n: int,
     by_group: Mapping[str, tuple[Mapping[str, Sequence[float]], int]] | None = None,
+    errors: Sequence[Mapping[str, Sequence[float]]] | None = None,
 ) -> Figure:
     """Share of truths inside credible regions against the regions' nominal level.
 
     `observed` maps q0, a_au (central intervals) and joint (highest-density region) to a share for each of `levels`,
-    over `n` cases; `by_group` maps a title to the same for a subset, one more panel each. Look for: points inside the
-    grey band, where 95 % of honest results of n independent cases fall; below the line is overconfident. Realizations
-    of one design point share their truth and are not independent, which the band ignores: between the points of the
-    default campaign the shares scatter about twice as much.
+    over `n` cases; `by_group` maps a title to the same for a subset, one more panel each, and `errors` holds standard
+    errors of the shares, panel by panel. Look for: points inside the grey band, where 95 % of honest results of n
+    independent cases fall; below the line is overconfident. Realizations of one design point share their truth and are
+    not independent, which the band ignores and the errors (bars of 1 sd, `calibration.clustered_errors`) do not.
     """
     panels = {"all cases": (observed, n), **(by_group or {})}
     columns = min(len(panels), 2)
@@ -295,12 +302,13 @@ def coverage(
     lowest = min(
         min(levels), *(share for shares, _ in panels.values() for values in shares.values() for share in values)
     )
-    for ax, (title, (shares, size)) in zip(axes.flat, panels.items(), strict=False):
+    for panel, (ax, (title, (shares, size))) in enumerate(zip(axes.flat, panels.items(), strict=False)):
         ax.fill_between(nominal, *_binomial_band(nominal, size), label="95 % binomial band", **BAND)
         ax.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
         for name, values in shares.items():
             style = {"marker": PARAMETER_MARKERS[name], "color": PARAMETER_COLOURS[name]}
-            ax.plot(levels, values, label=SYMBOLS[name], markersize=5, linewidth=1, **style)
+            spread = errors[panel][name] if errors else None
+            ax.errorbar(levels, values, spread, label=SYMBOLS[name], markersize=5, linewidth=1, **style)
         ax.set(title=f"{title} (n = {size})", xlim=(min(levels) - 0.05, 1), ylim=(lowest - 0.05, 1))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))

@@ -1,22 +1,42 @@
 """What the inference jobs share: the fitted likelihood and the sampler's settings, from files and configuration."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from natal.campaign import Config
+from natal.density import DENSITY_COMPONENTS, load_density
 from natal.emulator import load_ensemble
 from natal.files import read_json
-from natal.likelihood import Likelihood, make_likelihood
+from natal.likelihood import Likelihood, make_likelihood, widths_from_json
 from natal.nuts import NutsSettings
 
 
 def load_likelihood(ensemble: str | Path, fitted: str | Path, box: dict[str, tuple[float, float]]) -> Likelihood:
-    """Load an ensemble and the likelihood fitted to it.
+    """Load an ensemble and the likelihood chosen for it.
 
-    Raises `NatalError` if the ensemble was trained on another box or on other points than the fit.
+    Raises `NatalError` as `load_likelihoods` does.
+    """
+    kind = read_json(fitted)["kind"]
+    return load_likelihoods(ensemble, fitted, box, [kind])[kind]
+
+
+def load_likelihoods(
+    ensemble: str | Path, fitted: str | Path, box: dict[str, tuple[float, float]], kinds: Iterable[str]
+) -> dict[str, Likelihood]:
+    """Load an ensemble and likelihoods fitted to it, by name; density networks lie beside the fit.
+
+    Raises `NatalError` if a network was trained on another box or on other points than the fit.
     """
     parameters = read_json(fitted)
-    network = load_ensemble(ensemble, box=box, design_digest=parameters["design_digest"])
-    return make_likelihood(parameters["kind"], network, parameters)
+    digest, widths = parameters["design_digest"], widths_from_json(parameters)
+    network = load_ensemble(ensemble, box=box, design_digest=digest)
+    found = {}
+    for kind in kinds:
+        densities = {}
+        if kind in DENSITY_COMPONENTS:
+            densities[kind] = load_density(Path(fitted).parent / f"{kind}.eqx", box=box, design_digest=digest)
+        found[kind] = make_likelihood(kind, network, widths, densities)
+    return found
 
 
 def nuts_settings(config: Config) -> NutsSettings:

@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from natal.calibration import CHI2_UNEXPLAINED
+from natal.calibration import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, P_OUTSIDE
 from natal.campaign import box
 from natal.files import atomic_path, provenance
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
@@ -53,16 +53,55 @@ CAPTIONS = {
     "coverage": (
         "How often the truth lies inside the credible region, against how often it should, over all cases and by "
         "third of the true Q0. Points below the band mean overconfident posteriors. The band takes cases as "
-        "independent; realizations of a point share their truth, so honest points scatter about twice as wide "
-        "(coverage_se in metrics.json)."
+        "independent; realizations of a point share their truth, which the bars (1 standard error, by point) allow for."
     ),
     "pit": (
         "Posterior probability below the true value. Flat is honest; a U shape is overconfident, a hump is too "
         "wide, a slope is biased. The band is as narrow as that of the coverage plot."
     ),
+    "calibration_coverage": (
+        "Coverage of the calibration draws, over all and by third of the true Q0 and the true a. Every marker should "
+        "lie within its bar, which is as long as n allows. Markers below it are overconfident, above it too wide; a "
+        "trend from third to third means that a width is right on average only."
+    ),
+    "calibration_pit": (
+        "Where the truth lies in its posterior: the distribution of its posterior probability, minus the uniform one, "
+        "from the grid and by rank among NUTS draws. Curves should stay within the band, which holds all of an honest "
+        "curve with 95 %. One arch is a bias, a fall and a rise at the ends is overconfidence; where the dashed curve "
+        "leaves the solid one, the sampler is at fault and not the likelihood."
+    ),
+    "calibration_sbc": (
+        "Ranks of the truth among posterior draws. Flat is honest; a U is overconfident, a hump too wide, a slope "
+        "biased. A single bar out of the outer band at either end would be chains that got stuck."
+    ),
+    "calibration_tarp": (
+        "How often discs about random points hold the truth, against the posterior mass in them. This sees what the "
+        "two parameters' own intervals cannot, a wrong correlation. The curve should stay within the band."
+    ),
     "sampler_health": (
         "Convergence of NUTS in every case, and its distance from the grid posterior. R-hat above the line, or a "
         "distance well above what the number of draws explains, would make a case untrustworthy."
+    ),
+    "uncertainty": (
+        "Every method on the same test clusters: outputs and (Q0, a) inside their regions (dashed: as many as "
+        "promised), and how large the joint regions are. Honest outputs are not enough: widths that are right for "
+        "each output by itself give too small joint regions where outputs are correlated. Of two honest methods the "
+        "one with smaller regions says more. Bars on the joint regions: two standard errors."
+    ),
+    "uncertainty_widths": (
+        "Width of the 68 % interval of one cluster along Q0, at the middle a, and what test clusters scatter about the "
+        "ensemble mean (dots). A flat curve is too wide for cold clusters and too narrow for hot ones."
+    ),
+    "brute_force": (
+        "Posteriors of test clusters with the emulator, and from simulations alone: a normal law fitted to runs around "
+        "every place (synthetic), and a kernel at every run. Inner and outer contours hold 68 and 95 %. The title "
+        "gives the total variation between emulator and synthetic, and how much of it too few runs explain. Contours "
+        "far apart beside a small noise would mean that the emulator learned another law than the simulator's."
+    ),
+    "posterior_predictive": (
+        "Clusters were born as posterior draws say and simulated: what they came to, and the cluster that had been "
+        "observed. It should look like one of them. A joint p-value below 0.01 is a bad sign; values gather about 0.5, "
+        "since the posterior has seen the observation."
     ),
     "speed": ("Measured cost of one forward evaluation on one core of this machine."),
 }
@@ -99,9 +138,13 @@ def write_report(
         captions=CAPTIONS,
         images=images,
         losses=[name for name in OUTPUTS if not metrics["emulator"]["beats_every_baseline"][name]],
+        n_at_edge=int(recovery.at_edge.sum()),
         recovery=recovery.sort_values("q0_true").to_dict("records"),
         observed=[] if observed is None else observed.to_dict("records"),
         chi2_unexplained=CHI2_UNEXPLAINED,
+        p_outside=P_OUTSIDE,
+        edge_width=EDGE_WIDTH,
+        edge_flag=EDGE_FLAG,
         provenance=provenance(),
     )
     with atomic_path(path) as partial:

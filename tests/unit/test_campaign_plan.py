@@ -11,13 +11,52 @@ from natal.design import make_design
 
 @pytest.mark.parametrize("points_per_job", [1, 7, 16, 1000])
 def test_shards_partition_the_points(config, points_per_job):
-    """All jobs together hold each point of the design once, none of them more points than allowed."""
-    config["design"] |= {"train": [96, 10], "points_per_job": points_per_job}
+    """All jobs together hold each point of the design once, none of them more runs than allowed."""
+    config["design"] |= {"train": [96, 10], "realizations": 16, "points_per_job": points_per_job}
     shards = campaign.shards(config)
     ids = [i for shard in shards.values() for i in shard.point_ids]
     assert sorted(ids) == sorted(make_design(config).point_id)
     assert len(set(ids)) == len(ids)
-    assert max(shard.n_points for shard in shards.values()) <= points_per_job
+    assert max(shard.n_runs for shard in shards.values()) <= 16 * points_per_job
+    hypercubes = [shard for name, shard in shards.items() if not name.startswith("calibration")]
+    assert max(shard.n_points for shard in hypercubes) <= points_per_job
+    assert {shard.n_realizations for shard in hypercubes} == {16}
+
+
+@pytest.mark.parametrize(
+    ("realizations", "expected"),
+    [
+        (16, {"train": (16, 16), "validation": (16, 16), "test": (16, 16), "calibration": (256, 1)}),
+        (1, {"train": (16, 1), "validation": (16, 1), "test": (16, 1), "calibration": (16, 1)}),
+        (
+            {"train": 2, "validation": 3, "test": 8},
+            {"train": (64, 2), "validation": (42, 3), "test": (16, 8), "calibration": (128, 1)},
+        ),
+    ],
+)
+def test_jobs_have_about_the_same_number_of_runs(config, realizations, expected):
+    """(points, realizations) of each split's first job: 16 of those with the most realizations, of others more."""
+    sizes = {"train": [500], "validation": [500], "test": [500], "calibration": 500}
+    config["design"] |= sizes | {"realizations": realizations, "points_per_job": 16}
+    shards = campaign.shards(config)
+    found = {split: shards[f"{split}0_000"] for split in expected}
+    assert {split: (shard.n_points, shard.n_realizations) for split, shard in found.items()} == expected
+    most = 16 * max(n for _, n in expected.values())
+    assert all(most - shard.n_realizations < shard.n_runs <= most for shard in found.values())
+    assert campaign.runs_per_job(config) == most
+
+
+def test_calibration_draws_change_no_other_shard(config):
+    """Names, ids and recipes of all others are those of a campaign without them; further draws keep full shards."""
+    plans = {}
+    for n in (0, 600, 700):
+        config["design"]["calibration"] = n
+        shards = campaign.shards(config)
+        plans[n] = {name: (shard, campaign.shard_recipe(config, shard)) for name, shard in shards.items()}
+    assert set(plans[600]) - set(plans[0]) == {f"calibration0_{k:03d}" for k in range(3)}
+    assert {name: plans[600][name] for name in plans[0]} == plans[0]
+    kept = [name for name in plans[600] if plans[700][name] == plans[600][name]]
+    assert kept == [*plans[0], "calibration0_000", "calibration0_001"]
 
 
 def test_no_shard_spans_two_blocks(config):
@@ -37,6 +76,7 @@ def test_shard_names_are_what_the_workflow_expects(config):
 
 def test_growing_a_campaign_keeps_its_shards(config):
     """Shards of existing blocks, and what determines their points, survive a further block of any split."""
+    config["design"]["realizations"] = 16
     before = campaign.shards(config)
     recipes = {name: campaign.shard_recipe(config, shard) for name, shard in before.items()}
     for split in campaign.SPLITS:
@@ -68,5 +108,6 @@ def test_a_recipe_ignores_what_does_not_move_its_points(config):
 
 def test_ids_of_the_splits_stay_apart(config):
     """Each split counts from its own offset, on through its blocks."""
-    config["design"] |= {"train": [3, 2], "validation": [2], "test": [1, 1]}
-    assert make_design(config).point_id.tolist() == [0, 1, 2, 3, 4, 100_000, 100_001, 200_000, 200_001]
+    config["design"] |= {"train": [3, 2], "validation": [2], "test": [1, 1], "calibration": 10}
+    expected = [0, 1, 2, 3, 4, 100_000, 100_001, 200_000, 200_001, *range(300_000, 300_010)]
+    assert make_design(config).point_id.tolist() == expected

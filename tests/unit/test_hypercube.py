@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import kstest, spearmanr
 
 from natal.campaign import box, prior_box
 from natal.design import latin_hypercube, make_design
@@ -28,7 +29,7 @@ def test_every_stratum_is_hit_once(n):
 
 def test_every_block_of_a_campaign_is_a_hypercube(config):
     """Blocks of any split fill the whole box by themselves."""
-    config["design"]["train"] = [96, 33, 5]
+    config["design"] |= {"train": [96, 33, 5], "calibration": 0}
     design = make_design(config)
     assert design.block.unique().tolist() == ["train0", "train1", "train2", "validation0", "test0"]
     for block in design.block.unique():
@@ -36,10 +37,10 @@ def test_every_block_of_a_campaign_is_a_hypercube(config):
 
 
 def test_the_default_design(config):
-    """96 + 24 + 40 points, columns as promised."""
+    """384 + 96 + 40 points and 600 independent draws, columns as promised."""
     design = make_design(config)
     assert design.columns.tolist() == ["point_id", "block", "split", "q0", "a_au"]
-    assert design.split.value_counts().to_dict() == {"train": 96, "validation": 24, "test": 40}
+    assert design.split.value_counts().to_dict() == {"train": 384, "validation": 96, "test": 40, "calibration": 600}
     assert design.point_id.is_unique
 
 
@@ -65,10 +66,36 @@ def test_a_larger_training_block_leaves_validation_and_test_untouched(config):
 
 def test_blocks_of_one_size_differ(config):
     """No two blocks or splits repeat each other's points."""
-    config["design"] |= {"train": [20, 20], "validation": [20], "test": [20]}
+    config["design"] |= {"train": [20, 20], "validation": [20], "test": [20], "calibration": 20}
     design = make_design(config)
     assert design.q0.is_unique
     assert design.a_au.is_unique
+
+
+def test_calibration_draws_are_independent_and_uniform(config):
+    """Kolmogorov's test of either coordinate; a hypercube's evenness, or a correlation, would show."""
+    config["design"]["calibration"] = 2000
+    points = points_of(make_design(config), "calibration0")
+    unit = (points - [0.5, 50.0]) / [1.0, 150.0]
+    # each fails one seed in a thousand
+    for values in unit.T:
+        assert kstest(values, "uniform").pvalue > 1e-3
+    assert spearmanr(*unit.T).pvalue > 1e-3
+    # the number of empty strata of n = 2000 is normal, mean n / e, variance n (1/e - 2/e^2); a hypercube has none
+    for values in unit.T:
+        empty = 2000 - len(np.unique(np.floor(values * 2000)))
+        assert abs(empty - 2000 / np.e) < 3.3 * np.sqrt(2000 * (1 / np.e - 2 / np.e**2))
+
+
+def test_more_calibration_draws_begin_with_the_same_ones(config):
+    """No simulation is lost, and no other block is touched; without any, the design is what it was without them."""
+    designs = []
+    for n in (0, 100, 600):
+        config["design"]["calibration"] = n
+        designs.append(make_design(config))
+    assert designs[1].equals(designs[2][: 520 + 100])
+    assert designs[0].equals(designs[1][:520])
+    assert designs[2].point_id.tolist()[520:] == list(range(300_000, 300_600))
 
 
 def test_another_seed_gives_another_design(config):

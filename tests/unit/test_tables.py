@@ -11,10 +11,10 @@ from natal.errors import NatalError
 def table(tmp_path, config):
     """Write a design table and return the configuration that uses it."""
 
-    def write(text, encoding="utf-8"):
+    def write(text, encoding="utf-8", calibration=0):
         path = tmp_path / "points.csv"
         path.write_text(text, encoding=encoding)
-        config["design"]["table"] = str(path)
+        config["design"] |= {"table": str(path), "calibration": calibration}
         return config
 
     return write
@@ -73,19 +73,62 @@ def test_a_table_follows_the_virial_convention(table):
 
 
 def test_a_design_file_is_a_valid_table(table, config):
-    """The design.csv of one campaign serves as the table of another."""
+    """The design.csv of one campaign serves as the table of another, which draws its own calibration points."""
     design = make_design(config)
+    assert (design.split == "calibration").sum() == 600
     again = make_design(table(design.to_csv(index=False)))
-    assert again[["split", "q0", "a_au"]].equals(design[["split", "q0", "a_au"]])
+    columns = ["split", "q0", "a_au"]
+    assert again[columns].equals(design[design.split != "calibration"][columns])
+    config["seed"] += 1
+    again = make_design(table(design.to_csv(index=False), calibration=30))
+    assert again.point_id.tolist()[518:] == [518, 519, *range(300_000, 300_030)]
+    assert not again[again.split == "calibration"].q0.isin(design.q0).any()
 
 
 def test_shards_of_a_table_partition_its_rows(table):
     """Jobs of at most points_per_job rows; a recipe holds its own rows only."""
     config = table("q0,a_au\n" + "".join(f"0.7,{a}\n" for a in range(100, 105)))
-    config["design"]["points_per_job"] = 2
+    config["design"] |= {"points_per_job": 2, "realizations": 16}
     shards = campaign.shards(config)
     assert [shard.point_ids for shard in shards.values()] == [[0, 1], [2, 3], [4]]
     assert campaign.shard_recipe(config, shards["table_002"]) == [(0.7, 104.0)]
+
+
+def test_rows_of_a_table_have_the_largest_number_of_realizations(table):
+    """So that a row may change its split without being simulated again."""
+    config = table("q0,a_au,split\n0.6,100,train\n0.7,110,test\n")
+    config["design"]["realizations"] = {"train": 2, "validation": 3, "test": 8}
+    (shard,) = campaign.shards(config).values()
+    assert shard.n_realizations == 8
+
+
+def test_a_table_has_calibration_draws_beside_it(table):
+    """The same as a hypercube has; the table's rows and shards are what they are without."""
+    text = "q0,a_au\n0.6,100\n0.7,110\n"
+    alone = table(text)
+    rows, shards = make_design(alone), campaign.shards(alone)
+    config = table(text, calibration=40)
+    design = make_design(config)
+    assert design[design.split != "calibration"].reset_index(drop=True).equals(rows)
+    assert design.block.value_counts().to_dict() == {"table": 2, "calibration0": 40}
+    found = campaign.shards(config)
+    assert {name: found[name] for name in shards} == shards
+    assert set(found) - set(shards) == {"calibration0_000"}
+    config["design"]["table"] = None
+    assert make_design(config)[lambda d: d.split == "calibration"].q0.tolist() == design.q0.tolist()[2:]
+
+
+def test_a_table_of_nothing_but_calibration_draws_is_empty(table):
+    """They do not count as rows."""
+    with pytest.raises(NatalError, match=r"points.csv: 0 rows besides calibration draws, but 1 to 300000 are allowed"):
+        campaign.read_table(table("q0,a_au,split\n0.6,100,calibration\n"))
+
+
+def test_rows_are_named_by_their_number_in_the_file(table):
+    """Left-out rows count."""
+    text = "q0,a_au,split\n0.6,100,calibration\n0.6,100,train\n0.7,100,\n"
+    with pytest.raises(NatalError, match="row 3, column split: empty"):
+        campaign.read_table(table(text))
 
 
 @pytest.mark.parametrize(

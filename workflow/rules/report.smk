@@ -12,7 +12,11 @@ FIGURES = [
     "coverage",
     "pit",
     "sampler_health",
+    "uncertainty",
+    "uncertainty_widths",
     "speed",
+    *(["calibration_coverage", "calibration_pit", "calibration_sbc", "calibration_tarp"] if CALIBRATION_TABLE else []),
+    *CHECK_METRICS,
     *[f"corner_{k}" for k in range(config["report"]["corner_cases"])],
 ]
 N_OBSERVED_CORNERS = 0
@@ -34,6 +38,11 @@ rule figures:
         recovery=RESULTS / "recovery.csv",
         metrics=RESULTS / "metrics.json",
         observed=OBSERVED_FILES,
+        calibration=CALIBRATION_TABLE,
+        uncertainty=RESULTS / "uncertainty" / "comparison.csv",
+        widths=RESULTS / "uncertainty" / "widths.csv",
+        brute_force=CHECK_FILES.get("brute_force", []),
+        posterior_predictive=CHECK_FILES.get("posterior_predictive", []),
     output:
         expand(RESULTS / "figures" / "{name}.{kind}", name=FIGURES + OBSERVED_FIGURES, kind=["png", "pdf"]),
     log:
@@ -49,8 +58,8 @@ rule figures:
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         cache=str(COMPILE_CACHE),
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     message:
         "Draw the figures"
     script:

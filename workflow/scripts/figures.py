@@ -9,13 +9,14 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from natal import campaign, device, figures
+from natal import campaign, device, figures, figures_calibration, figures_checks
 from natal.calibration import LEVELS
 from natal.dataset import read_runs, replicate_means
 from natal.design import INPUTS
 from natal.emulator import load_ensemble
 from natal.files import read_json
 from natal.jobs import job
+from natal.uncertainty import figures as uncertainty_figures
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -33,15 +34,37 @@ SPEED_LABELS = {
 def coverage_figure(recovery: dict) -> Figure:
     """Coverage over all cases and by tercile of the true Q0."""
 
-    def shares(report: dict) -> dict[str, list[float]]:
-        by_level = report["coverage"].values()
-        return {name: [found[name] for found in by_level] for name in ("q0", "a_au", "joint")}
+    parts = {f"Q0 {part['q0_min']:.2f} to {part['q0_max']:.2f}": part for part in recovery["by_q0_tercile"]}
+    groups = {title: (by_level(part["coverage"]), part["n_cases"]) for title, part in parts.items()}
+    errors = [by_level(part["coverage_se"]) for part in (recovery, *parts.values())]
+    return figures.coverage(LEVELS, by_level(recovery["coverage"]), recovery["n_cases"], groups, errors)
 
-    groups = {
-        f"Q0 {part['q0_min']:.2f} to {part['q0_max']:.2f}": (shares(part), part["n_cases"])
-        for part in recovery["by_q0_tercile"]
-    }
-    return figures.coverage(LEVELS, shares(recovery), recovery["n_cases"], groups)
+
+def by_level(coverage: dict) -> dict[str, list[float]]:
+    """{level: {region: share}} as {region: [share by level]}."""
+    return {name: [found[name] for found in coverage.values()] for name in ("q0", "a_au", "joint")}
+
+
+def calibration_figures(table: pd.DataFrame, report: dict) -> None:
+    """Figures of the calibration draws, from calibration.csv and metrics.json's `calibration`."""
+    sbc = {name: table[f"{name}_sbc"].to_numpy() for name in INPUTS}
+    pit = {name: table[f"{name}_pit"].to_numpy() for name in INPUTS}
+    save(figures_calibration.pit_differences(pit | {"joint": table.hpd_level.to_numpy()}, sbc), "calibration_pit")
+    save(figures_calibration.rank_histograms(sbc, report["n_posterior_draws"]), "calibration_sbc")
+    save(figures_calibration.tarp_curve(table.tarp.to_numpy()), "calibration_tarp")
+    groups = {"all": report}
+    for name, symbol, digits in (("q0", "Q0", 2), ("a_au", "a", 0)):
+        for part in report[f"by_{name}_tercile"]:
+            groups[f"{symbol} {part[f'{name}_min']:.{digits}f} to {part[f'{name}_max']:.{digits}f}"] = part
+    shares = {label: (part["n_cases"], by_level(part["coverage"])) for label, part in groups.items()}
+    save(figures_calibration.coverage_by_third(LEVELS, shares), "calibration_coverage")
+
+
+def brute_force_figure(table: str, posteriors: str) -> None:
+    """Posteriors with and without the emulator."""
+    with h5py.File(posteriors) as file:
+        shares = {source: file[source][:] for source in figures_checks.SOURCES}
+        save(figures_checks.brute_force(file["q0"][:], file["a_au"][:], shares, pd.read_csv(table)), "brute_force")
 
 
 def corner_figures(folder: str, table: pd.DataFrame, posteriors: str, chosen: np.ndarray, box: dict) -> None:
@@ -93,6 +116,14 @@ with job(snakemake.log[0]) as log:
     save(coverage_figure(metrics["recovery"]), "coverage")
     save(figures.pit_histograms(recovery[["q0_pit", "a_au_pit"]].to_numpy()), "pit")
     save(figures.sampler_health(recovery), "sampler_health")
+    if files.calibration:
+        calibration_figures(pd.read_csv(files.calibration[0]), metrics["calibration"])
+    save(uncertainty_figures.comparison(pd.read_csv(files.uncertainty)), "uncertainty")
+    save(uncertainty_figures.widths(pd.read_csv(files.widths), test.x, test.y - predicted), "uncertainty_widths")
+    if files.brute_force:
+        brute_force_figure(*files.brute_force)
+    if files.posterior_predictive:
+        save(figures_checks.posterior_predictive(pd.read_csv(files.posterior_predictive[0])), "posterior_predictive")
     speed = metrics["timing"]["speed"]
     save(figures.speed_bars({label: speed[key] for label, key in SPEED_LABELS.items()}), "speed")
 
