@@ -29,7 +29,7 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml
 	@touch $@
 
 test: env
-	$(BIN)/python -m pytest -m "not slow and not slurm" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow and not slurm" -n 2 --dist loadfile --max-worker-restart 2
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow

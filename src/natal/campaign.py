@@ -8,6 +8,7 @@ import csv
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ KROUPA_BREAK_MSUN = 0.5
 OBSERVED_COLUMNS = ("f_bound", "sigma_v_kms", "r_h_au")
 
 Config = dict[str, Any]
+Layout = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,17 @@ class Block:
 
 @dataclass(frozen=True)
 class Shard:
-    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`, `n_realizations` clusters each."""
+    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`, `n_realizations` clusters each.
+
+    These count from `first_realization` on: the clusters before were simulated by another job, when the campaign was
+    smaller.
+    """
 
     name: str
     first_id: int
     n_points: int
     n_realizations: int
+    first_realization: int = 0
 
     @property
     def point_ids(self) -> list[int]:
@@ -95,18 +102,45 @@ def runs_per_job(config: Config) -> int:
     return config["design"]["points_per_job"] * max(n_realizations(config, split) for split in SPLITS)
 
 
-def shards(config: Config) -> dict[str, Shard]:
-    """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks."""
-    parts = [("table", Block(SPLITS[0], 0, len(read_table(config)), 0))] if config["design"]["table"] else []
-    parts += [(f"{block.split}{block.index}", block) for block in blocks(config)]
-    found = {}
-    for label, block in parts:
-        each = n_realizations(config, block.split)
-        per_job = runs_per_job(config) // each
-        for k, start in enumerate(range(0, block.size, per_job)):
-            name = f"{label}_{k:03d}"
-            found[name] = Shard(name, block.first_id + start, min(per_job, block.size - start), each)
+def layout(config: Config, recorded: Layout | None = None) -> Layout:
+    """How each block is cut into jobs: `points` a job, and `ends`, the numbers of realizations it has grown to.
+
+    `recorded` is the layout of the simulations that are there: they stay whole when realizations are added, whose
+    jobs come on top. Only another `points_per_job` cuts a block anew.
+    """
+    found: Layout = {}
+    for label, block in _parts(config):
+        each, per_job = n_realizations(config, block.split), config["design"]["points_per_job"]
+        old = (recorded or {}).get(label)
+        if old and old["points_per_job"] == per_job:
+            ends = [*(end for end in old["ends"] if end < each), each]
+            found[label] = old | {"ends": ends}
+        else:
+            found[label] = {"points_per_job": per_job, "points": runs_per_job(config) // each, "ends": [each]}
     return found
+
+
+def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
+    """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks.
+
+    `recorded` as for `layout`. Jobs of added realizations have the first one's number in their name.
+    """
+    cuts = layout(config, recorded)
+    found = {}
+    for label, block in _parts(config):
+        per_job = cuts[label]["points"]
+        for first, end in pairwise([0, *cuts[label]["ends"]]):
+            for k, start in enumerate(range(0, block.size, per_job)):
+                name = f"{label}_{k:03d}" + (f"_r{first:03d}" if first else "")
+                n_points = min(per_job, block.size - start)
+                found[name] = Shard(name, block.first_id + start, n_points, end - first, first)
+    return found
+
+
+def _parts(config: Config) -> list[tuple[str, Block]]:
+    """What is cut into jobs, with the name that these begin with: the table, and every block."""
+    table = [("table", Block(SPLITS[0], 0, len(read_table(config)), 0))] if config["design"]["table"] else []
+    return table + [(f"{block.split}{block.index}", block) for block in blocks(config)]
 
 
 def shard_recipe(config: Config, shard: Shard) -> Any:

@@ -64,14 +64,16 @@ class BatchEngine:
         """Drop what has not begun."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def next_snapshot(self, before: np.ndarray | None, now: np.ndarray) -> Iterator[float]:
-        """Fill `now` with what follows `before`, or with the birth if that is None; yield each batch's share of runs.
+    def next_snapshot(self, before: np.ndarray | None, now: np.ndarray, n_steps: int) -> Iterator[float]:
+        """Fill `now` with what follows `before` after `n_steps`, or with the birth if that is None.
+
+        Yields each batch's share of the runs.
 
         Both are of shape () and `snapshot_type`.
         """
         starts = range(0, self.n_runs, self.batch_size)
         # taken from the front, so that results do not pile up
-        futures = deque(self._pool.submit(self._advance, before, first) for first in starts)
+        futures = deque(self._pool.submit(self._advance, before, first, n_steps) for first in starts)
         for first in starts:
             future = futures.popleft()
             # Python overlooks a signal that comes just before a wait, until that ends: no wait is long
@@ -82,7 +84,7 @@ class BatchEngine:
                 now[name][first:last] = values[: last - first]
             yield (last - first) / self.n_runs
 
-    def _advance(self, before: np.ndarray | None, first: int) -> dict[str, np.ndarray]:
+    def _advance(self, before: np.ndarray | None, first: int, n_steps: int) -> dict[str, np.ndarray]:
         chosen = np.minimum(np.arange(first, first + self.batch_size), self.n_runs - 1)
         programs = self._idle.get()
         try:
@@ -90,7 +92,7 @@ class BatchEngine:
                 if before is None:
                     stars = programs.birth(*(x[chosen] for x in self.inputs))
                 else:
-                    stars = programs.advance(*(before[name][chosen] for name in _Stars._fields))
+                    stars = programs.advance(np.int32(n_steps), *(before[name][chosen] for name in _Stars._fields))
                 return jax.device_get(stars._asdict() | programs.measure(*stars))
         finally:
             self._idle.put(programs)
@@ -136,11 +138,11 @@ def _birth(
     return _Stars(_coordinate_last(stars.position_au), _coordinate_last(stars.velocity_au_yr), stars.mass_msun)
 
 
-def _advance(*stars: jax.Array, cluster: ClusterModel, integration: Integration) -> _Stars:
+def _advance(n_steps: jax.Array, *stars: jax.Array, cluster: ClusterModel, dt_yr: float) -> _Stars:
     position, velocity, mass = stars
     # from positions and velocities alone, so that a snapshot is all that a run needs to go on
     state = start(_coordinate_first(position), _coordinate_first(velocity), mass, cluster.softening_au)
-    end = take_steps(state, mass, integration.steps_per_snapshot, integration.dt_yr, cluster.softening_au)
+    end = take_steps(state, mass, n_steps, dt_yr, cluster.softening_au)
     return _Stars(_coordinate_last(end.position_au), _coordinate_last(end.velocity_au_yr), mass)
 
 
@@ -187,6 +189,8 @@ def _compile(
         stars = (vectors, vectors, jax.ShapeDtypeStruct((size, cluster.n_stars), integration.precision))
         return _Programs(
             birth=partial(compiled(partial(_birth, cluster=cluster), key, *born), key),
-            advance=compiled(partial(_advance, cluster=cluster, integration=integration), *stars),
+            advance=compiled(
+                partial(_advance, cluster=cluster, dt_yr=integration.dt_yr), jax.ShapeDtypeStruct((), np.int32), *stars
+            ),
             measure=compiled(partial(_measure, cluster=cluster), *stars),
         )

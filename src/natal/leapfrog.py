@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import jax
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from natal.gravity import accelerations
 
@@ -48,9 +48,13 @@ def step(state: State, mass_msun: Float[Array, "batch star"], dt_yr: float, soft
 
 
 def take_steps(
-    state: State, mass_msun: Float[Array, "batch star"], n_steps: int, dt_yr: float, softening_au: float
+    state: State,
+    mass_msun: Float[Array, "batch star"],
+    n_steps: int | Int[Array, ""],
+    dt_yr: float,
+    softening_au: float,
 ) -> State:
-    """Advance by `n_steps` steps of `dt_yr`. To be called under `jax.jit`."""
+    """Advance by `n_steps` steps of `dt_yr`, a number known when compiling or not. To be called under `jax.jit`."""
     return lax.fori_loop(0, n_steps, lambda _, s: step(s, mass_msun, dt_yr, softening_au), state)
 
 

@@ -2,12 +2,13 @@
 
 import itertools
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from natal.campaign import Shard
+from natal.campaign import Layout, Shard
 from natal.errors import NatalError
 from natal.seal import check_seal, read_seal
 
@@ -15,6 +16,12 @@ FORMAT = "natal-simulations-2"
 
 CHECKED = ".checked.json"
 """Sizes and dates of the files whose checksums were compared: Snakemake sets the dates after a job has ended."""
+
+LAYOUT = "layout.json"
+"""How the campaign's blocks are cut into shards."""
+
+EARLIER = ".h5.earlier"
+"""A shard that ends sooner than wanted, or at other times: its job goes on from it."""
 
 DEFAULT_GINT_PER_S = 0.5
 """1e9 pair interactions a second: less than one core of an old processor does."""
@@ -77,6 +84,54 @@ def check_digest(path: Path, digest: str) -> None:
     """Raise `NatalError` if a shard was not made with the settings and code that `digest` stands for."""
     if read_seal(path).get("digest") != digest:
         raise NatalError(f"{path} was simulated with other settings or code")
+
+
+def read_layout(folder: Path) -> Layout | None:
+    """How the simulations in a folder were cut into jobs (`campaign.layout`); None if nothing says so."""
+    try:
+        found = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
+        good = all(
+            isinstance(part["points_per_job"], int)
+            and part["points"] > 0
+            and part["ends"]
+            and all(low < high for low, high in itertools.pairwise([0, *part["ends"]]))
+            for part in found.values()
+        )
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return None
+    return found if good else None
+
+
+def write_layout(folder: Path, layout: Layout) -> None:
+    """Note how simulations are cut into jobs; blocks that are not part of the campaign just now stay noted."""
+    recorded = read_layout(folder) or {}
+    if recorded | layout != recorded:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f"{LAYOUT}.partial"
+        partial.write_text(json.dumps(recorded | layout, indent=1), encoding="utf-8")
+        partial.replace(folder / LAYOUT)
+
+
+def keep_earlier(folder: Path, stems: Mapping[str, str], digests: Mapping[str, str]) -> None:
+    """Give shards that are about to be made again, but can be gone on from, a second name that Snakemake leaves alone.
+
+    `stems` and `digests` are those of shards made now, by name: those of the same stem are the same clusters, followed
+    to other times.
+    """
+    for name, stem in stems.items():
+        path = folder / f"{name}.h5"
+        try:
+            seal = read_seal(path)
+        except (OSError, NatalError):
+            continue
+        if seal.get("stem") == stem and seal.get("digest") != digests[name]:
+            earlier = path.with_suffix(EARLIER)
+            earlier.unlink(missing_ok=True)
+            try:
+                earlier.hardlink_to(path)
+            except OSError:
+                # a file system without links
+                shutil.copy2(path, earlier)
 
 
 def set_aside(paths: Iterable[Path]) -> None:

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from natal.checkpoint import Checkpoint
 from natal.cost import SNAPSHOTS_HELD, check_memory, interactions
 from natal.device import processor
 from natal.digest import code_digest
+from natal.earlier import EarlierRuns
 from natal.engine import BatchEngine
 from natal.models import ClusterModel, Integration
 from natal.progress import Progress
@@ -112,6 +113,7 @@ def simulate_clusters(
     devices: list[jax.Device] | None = None,
     max_memory_gb: float | None = None,
     checkpoint: Checkpoint | None = None,
+    earlier: EarlierRuns | None = None,
 ) -> SimulatedClusters:
     """Simulate one cluster for each entry of `q0` and `a_au`, shape (cluster,) each or scalars.
 
@@ -119,7 +121,8 @@ def simulate_clusters(
     follow from (`seed`, `point_id`, `realization`) alone; by default point_id counts the runs and realization
     is 0. Work is spread over `devices` (default: all local ones). With a `checkpoint` every snapshot is written to its
     file, and what the file holds of these runs is not computed again: an interrupted call, made again on the same
-    kind of processor, returns the bits of an uninterrupted one. Raises `NatalError` if the time step does not fit the
+    kind of processor, returns the bits of an uninterrupted one. Nor is what `earlier` holds: a finished simulation of
+    the same runs, to other times. Raises `NatalError` if the time step does not fit the
     snapshot times, or the runs `max_memory_gb`.
 
     >>> run = simulate_clusters([0.5], [100.0], integration=Integration(t_end_yr=10.0))
@@ -151,27 +154,39 @@ def simulate_clusters(
         step = (n_done - 1) * integration.steps_per_snapshot
         log.info("resuming from snapshot %d of %d (step %d of %d)", n_done, n_snapshots, step, n_steps)
 
-    compile_time_s = 0.0
-    if n_done < n_snapshots:
+    legs = _legs(n_done, integration, [] if earlier is None else earlier.steps)
+    if earlier is not None and legs:
+        log.info("going on from a simulation of the same clusters up to %g yr", earlier.steps[-1] * integration.dt_yr)
+
+    compile_time_s, engine = 0.0, None
+    if any(leg.needs_engine for leg in legs):
         started = time.perf_counter()
         engine = BatchEngine(inputs, seed, cluster, integration, devices)
         compile_time_s = time.perf_counter() - started
+    if legs:
         work = interactions(n, cluster.n_stars, 1) / 1e9
-        steps_done = max(0, n_done - 1) * integration.steps_per_snapshot
+        steps_done = n_steps - sum(leg.n_steps for leg in legs)
         before = snapshots[n_done - 1, ...] if n_done else None
-        elapsed_before = float(before["elapsed_s"]) if before is not None else 0.0
+        elapsed_s = float(before["elapsed_s"]) if before is not None else 0.0
         started = time.perf_counter()
         with (
-            closing(engine),
+            closing(engine) if engine else nullcontext(),
             Progress(
                 total=n_steps, done=steps_done, label="simulate", unit="steps", work_per_unit=work, work_unit="Gint"
             ) as progress,
         ):
-            for k in range(n_done, n_snapshots):
-                now = np.zeros((), snapshot) if checkpoint else snapshots[k, ...]
-                for share in engine.next_snapshot(before, now):
-                    progress.advance(share * (integration.steps_per_snapshot if k else 0))
-                now["elapsed_s"] = elapsed_before + time.perf_counter() - started
+            for leg in legs:
+                now = np.zeros((), snapshot) if checkpoint else snapshots[leg.number, ...]
+                if earlier is not None and leg.earlier_step is not None:
+                    begin = now if leg.n_steps == 0 else np.zeros((), snapshot)
+                    earlier.copy_to(begin, leg.earlier_step)
+                    before, elapsed_s = begin, max(elapsed_s, float(begin["elapsed_s"]))
+                if engine and leg.needs_engine:
+                    for share in engine.next_snapshot(before, now, leg.n_steps):
+                        progress.advance(share * leg.n_steps)
+                ended = time.perf_counter()
+                elapsed_s, started = elapsed_s + ended - started, ended
+                now["elapsed_s"] = elapsed_s
                 if checkpoint:
                     checkpoint.append(now)
                 before = now
@@ -179,6 +194,32 @@ def simulate_clusters(
         checkpoint.check_complete(n_snapshots)
         snapshots = checkpoint.records()
     return SimulatedClusters.from_snapshots(snapshots, integration, compile_time_s)
+
+
+class _Leg(NamedTuple):
+    """The way to one snapshot: from a stored state (`earlier_step`) or the snapshot before, `n_steps` further."""
+
+    number: int
+    earlier_step: int | None
+    n_steps: int
+
+    @property
+    def needs_engine(self) -> bool:
+        """Whether anything is computed: steps, or the birth."""
+        return self.n_steps > 0 or self.earlier_step is None
+
+
+def _legs(n_done: int, integration: Integration, stored: list[int]) -> list[_Leg]:
+    """The ways to all snapshots that are left, each from the last state before it that is known (`stored`: in steps)."""
+    legs = []
+    for number in range(n_done, integration.snapshots):
+        end = number * integration.steps_per_snapshot
+        previous = max(0, end - integration.steps_per_snapshot)
+        # a stored birth is one, too
+        useful = [step for step in stored if previous < step <= end or step == number == 0]
+        begin = useful[-1] if useful else previous
+        legs.append(_Leg(number, useful[-1] if useful else None, end - begin))
+    return legs
 
 
 def _identity(

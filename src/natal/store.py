@@ -32,7 +32,7 @@ SUMMARY_COLUMNS = [
 ROOM_BYTES = 1_000_000
 
 # attributes of a job that its seal repeats
-SEALED = ("digest", "interactions", "integrate_time_s")
+SEALED = ("digest", "stem", "interactions", "integrate_time_s")
 
 # dataset -> unit; energies are those of the whole cluster
 UNITS = {
@@ -54,10 +54,18 @@ UNITS = {
 }
 
 
-def check_runs(runs: SimulatedClusters, points: pd.DataFrame, n_realizations: int, max_energy_error: float) -> None:
+def check_runs(
+    runs: SimulatedClusters,
+    points: pd.DataFrame,
+    n_realizations: int,
+    max_energy_error: float,
+    *,
+    first_realization: int = 0,
+) -> None:
     """Refuse runs that are not finite or lost more energy than allowed.
 
-    `runs` are ordered by point, then realization. Raises `NatalError` naming the worst run and what to change.
+    `runs` are ordered by point, then realization, which counts from `first_realization` on. Raises `NatalError`
+    naming the worst run and what to change.
     """
     errors = runs.energy_error
     finite = np.isfinite(errors)
@@ -72,8 +80,9 @@ def check_runs(runs: SimulatedClusters, points: pd.DataFrame, n_realizations: in
     what = f"an energy error of {errors[worst]:.3g}" if finite[worst] else "values that are not finite"
     raise NatalError(
         f"point {point.point_id:.0f} (q0 = {point.q0:.4f}, a = {point.a_au:.2f} AU), realization "
-        f"{worst % n_realizations}, ended with {what}; integration.max_energy_error allows {max_energy_error:g} "
-        f"({n_bad} of {len(errors)} runs of this job fail): lower integration.dt_yr or raise cluster.softening_au"
+        f"{first_realization + worst % n_realizations}, ended with {what}; integration.max_energy_error allows "
+        f"{max_energy_error:g} ({n_bad} of {len(errors)} runs of this job fail): "
+        "lower integration.dt_yr or raise cluster.softening_au"
     )
 
 
@@ -83,9 +92,12 @@ def write_shard(
     n_realizations: int,
     runs: SimulatedClusters,
     attributes: dict[str, Any],
+    *,
+    first_realization: int = 0,
 ) -> None:
     """Write a shard: `runs` ordered by point, then realization, become arrays (point, realization, ...).
 
+    Realizations count from `first_realization` on.
     The file is sealed (`natal.seal`): its first line says what it holds, with a checksum.
     """
     per_run = {
@@ -100,7 +112,7 @@ def write_shard(
         "point_id": points.point_id.to_numpy(),
         "q0": points.q0.to_numpy(),
         "a_au": points.a_au.to_numpy(),
-        "realization": np.arange(n_realizations),
+        "realization": first_realization + np.arange(n_realizations),
         "time_yr": runs.time_yr,
     }
     if len(runs.mass_msun) != len(points) * n_realizations:

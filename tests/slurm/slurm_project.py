@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from private_slurm import PrivateSlurm
-from project import Project
+from project import TIMEOUT_S, Project
 
 from natal.checkpoint import HEADER_BYTES
 
@@ -23,6 +23,14 @@ SHARDS = ("train0_000", "validation0_000", "test0_000")
 SUMMARIES = "results/faults/summaries.csv"
 
 
+class Driver(subprocess.Popen):
+    """A running snakemake, for which nobody waits for ever."""
+
+    def wait(self, timeout: float | None = TIMEOUT_S) -> int:
+        """Its exit code."""
+        return super().wait(timeout)
+
+
 class SlurmProject(Project):
     """A copy of the project whose jobs go to a private Slurm, by the shipped profile."""
 
@@ -30,7 +38,7 @@ class SlurmProject(Project):
         super().__init__(folder, cache, config)
         self.slurm = slurm
         self._fill_in_account()
-        self._drivers: list[subprocess.Popen] = []
+        self._drivers: list[Driver] = []
 
     def _fill_in_account(self) -> None:
         """What docs/cluster.md asks every user to do: account and partition."""
@@ -45,12 +53,12 @@ class SlurmProject(Project):
             text = text.replace(old, new)
         profile.write_text(text)
 
-    def start(self, *arguments: str, changes: dict | None = None) -> subprocess.Popen:
+    def start(self, *arguments: str, changes: dict | None = None) -> Driver:
         """Start snakemake in the background; its output is in driver.log."""
         more = ("--slurm-init-seconds-before-status-checks", "1")
         command = self.command("profiles/slurm", *arguments, *more, changes=changes)
         with open(self.folder / "driver.log", "a") as log:
-            driver = subprocess.Popen(
+            driver = Driver(
                 command,
                 cwd=self.folder,
                 env=self.environment | self.slurm.environment,

@@ -111,3 +111,53 @@ def test_ids_of_the_splits_stay_apart(config):
     config["design"] |= {"train": [3, 2], "validation": [2], "test": [1, 1], "calibration": 10}
     expected = [0, 1, 2, 3, 4, 100_000, 100_001, 200_000, 200_001, *range(300_000, 300_010)]
     assert make_design(config).point_id.tolist() == expected
+
+
+def grown(config, recorded, realizations):
+    """The layout after a change of the number of realizations, and (points, first realization, number) by shard."""
+    config["design"]["realizations"] = realizations
+    layout = campaign.layout(config, recorded)
+    shards = campaign.shards(config, recorded)
+    assert shards == campaign.shards(config, layout)
+    return layout, {s.name: (s.n_points, s.first_realization, s.n_realizations) for s in shards.values()}
+
+
+def test_more_realizations_are_shards_of_their_own(config):
+    """Whatever was planned stays, of the same points; what is added counts on from there."""
+    config["design"] |= {"train": [20], "validation": [4], "test": [4], "calibration": 0, "points_per_job": 8}
+    layout, first = grown(config, None, 4)
+    assert first["train0_002"] == (4, 0, 4)
+    layout, second = grown(config, layout, 6)
+    assert first.items() <= second.items()
+    assert {name: second[name] for name in second.keys() - first.keys()} == {
+        "train0_000_r004": (8, 4, 2),
+        "train0_001_r004": (8, 4, 2),
+        "train0_002_r004": (4, 4, 2),
+        "validation0_000_r004": (4, 4, 2),
+        "test0_000_r004": (4, 4, 2),
+    }
+    layout, third = grown(config, layout, {"train": 6, "validation": 6, "test": 16})
+    assert third.keys() - second.keys() == {"test0_000_r006"}
+    assert second.items() <= third.items()
+    # fewer: where an earlier job ended nothing is to be done
+    assert grown(config, layout, 4)[1] == first
+    # between: the jobs of the realizations on top are cut
+    assert grown(config, layout, 5)[1]["train0_000_r004"] == (8, 4, 1)
+
+
+def test_another_job_size_cuts_anew(config):
+    """As if nothing had been simulated before."""
+    config["design"] |= {"train": [20], "calibration": 0, "points_per_job": 8}
+    layout, _ = grown(config, None, 4)
+    layout, _ = grown(config, layout, 6)
+    config["design"]["points_per_job"] = 16
+    assert grown(config, layout, 6) == grown(config, None, 6)
+
+
+def test_a_table_grows_as_well(config, tmp_path):
+    """Its rows, and its realizations."""
+    (tmp_path / "points.csv").write_text("q0,a_au\n0.6,60\n0.9,90\n")
+    config["design"] |= {"table": str(tmp_path / "points.csv"), "calibration": 0}
+    layout, first = grown(config, None, 2)
+    assert first == {"table_000": (2, 0, 2)}
+    assert grown(config, layout, 3)[1] == first | {"table_000_r002": (2, 2, 1)}

@@ -134,9 +134,9 @@ def computed(monkeypatch, compile_cache):
     """A list that grows by an entry with every snapshot that is computed."""
     next_snapshot, calls = BatchEngine.next_snapshot, []
 
-    def counted(self, before, now):
+    def counted(self, before, now, n_steps):
         calls.append(before is None)
-        return next_snapshot(self, before, now)
+        return next_snapshot(self, before, now, n_steps)
 
     monkeypatch.setattr(BatchEngine, "next_snapshot", counted)
     return calls
@@ -151,7 +151,7 @@ def no_engine(monkeypatch):
         def __init__(self, *_):
             pass
 
-        def next_snapshot(self, before, now):
+        def next_snapshot(self, before, now, n_steps):
             made.append(0 if before is None else int(before["n_bound"][0]) + 1)
             now["n_bound"] = made[-1]
             yield 1.0

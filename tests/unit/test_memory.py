@@ -10,7 +10,7 @@ from natal.errors import NatalError
 from natal.simulator import ClusterModel, simulate_clusters
 
 JOB = """
-import sys, threading, time
+import os, sys, threading, time
 import numpy as np, pandas as pd
 from natal import device
 from natal.checkpoint import Checkpoint
@@ -41,14 +41,16 @@ with Checkpoint(folder + "/shard.checkpoint") as checkpoint:
     points = pd.DataFrame({"point_id": [0, 1], "split": ["train"] * 2, "q0": [0.7] * 2, "a_au": [100.0] * 2})
     check_runs(runs, points, n_runs // 2, 1.0)
     write_shard(folder + "/shard.h5", points, n_runs // 2, runs, {})
-print(1024 * peak_kb)
+print(1024 * peak_kb, flush=True)
+# not through the end of the interpreter, with the watching thread in the middle of something
+os._exit(0)
 """
 
 
 def peak_bytes(n_stars, n_runs, snapshots, folder):
     """The largest memory of its own that a process has while it simulates and writes a shard."""
     command = [sys.executable, "-c", JOB, *map(str, (n_stars, n_runs, snapshots, folder))]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return float(done.stdout.split()[-1])
 

@@ -15,12 +15,17 @@ from natal.errors import NatalError
 from natal.seal import SEAL_BYTES, write_seal
 from natal.shards import (
     CHECKED,
+    EARLIER,
     FORMAT,
+    LAYOUT,
     check_digest,
     find_damaged,
     find_stale,
+    keep_earlier,
     measured_gint_per_s,
+    read_layout,
     set_aside,
+    write_layout,
 )
 
 SHARDS = [Shard("train0_000", 0, 4, 2), Shard("train0_001", 4, 4, 2), Shard("validation0_000", 100_000, 2, 2)]
@@ -287,3 +292,46 @@ def test_a_speed_that_is_no_number_is_left_out(folder, content):
     """A shard whose computation took no time, or says nothing of it."""
     make_shard(folder, SHARDS[0], **content)
     assert measured_gint_per_s(folder, SHARDS) == 3.0
+
+
+PART = {"points_per_job": 16, "points": 16, "ends": [4, 8]}
+
+
+def test_the_layout_comes_back(tmp_path):
+    """Blocks that are not planned just now stay noted; nothing is written if nothing changed."""
+    folder = tmp_path / "simulations"
+    assert read_layout(folder) is None
+    write_layout(folder, {"train0": PART, "train1": PART})
+    before = (folder / LAYOUT).stat().st_mtime_ns
+    write_layout(folder, {"train0": PART})
+    assert (folder / LAYOUT).stat().st_mtime_ns == before
+    write_layout(folder, {"train0": PART | {"ends": [4]}})
+    assert read_layout(folder) == {"train0": PART | {"ends": [4]}, "train1": PART}
+    assert [path.name for path in folder.iterdir()] == [LAYOUT]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}{", '{"train0": 3}', '{"train0": {"points_per_job": 4, "points": 0, "ends": [4]}}']
+    + [json.dumps({"train0": PART | {"ends": ends}}) for ends in ([], [4, 4], [0], ["a"], None)],
+)
+def test_a_layout_that_makes_no_sense_is_none(tmp_path, text):
+    """Then the settings alone say how points are cut."""
+    (tmp_path / LAYOUT).write_text(text)
+    assert read_layout(tmp_path) is None
+
+
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_what_can_be_gone_on_from_is_kept(folder, monkeypatch, links):
+    """A shard of the same clusters to be made again gets a second name; good ones and other clusters do not."""
+    if not links:
+        monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError("no links")))
+    for shard, stem, digest in zip(SHARDS, ("a", "a", "b"), ("old", "new", "old"), strict=True):
+        make_shard(folder, shard, stem=stem, digest=digest)
+    stems, digests = ({shard.name: value for shard in SHARDS} for value in ("a", "new"))
+    content = (folder / NAMES[0]).read_bytes()
+    for _ in range(2):
+        keep_earlier(folder, stems | {"train0_007": "a"}, digests | {"train0_007": "new"})
+    assert files(folder) == sorted([*NAMES, f"{SHARDS[0].name}{EARLIER}"])
+    (folder / NAMES[0]).unlink()
+    assert (folder / f"{SHARDS[0].name}{EARLIER}").read_bytes() == content

@@ -129,7 +129,7 @@ def test_a_copied_campaign_is_whole(editable, shard):
 
 def test_a_killed_snakemake_leaves_no_lock(fresh):
     """After SIGKILL the same command goes on, and while one runs another is refused in one line."""
-    slow = {"integration": {"t_end_yr": 2000, "dt_yr": 0.02, "snapshots": 21}, "design": {"realizations": 25}}
+    slow = {"integration": {"t_end_yr": 1000, "dt_yr": 0.02, "snapshots": 21}, "design": {"realizations": 25}}
     command = fresh.command("profiles/local", SUMMARIES, changes=slow)
     output = subprocess.DEVNULL
     first = subprocess.Popen(command, cwd=fresh.folder, env=fresh.environment, stdout=output, stderr=output)
@@ -144,7 +144,7 @@ def test_a_killed_snakemake_leaves_no_lock(fresh):
     # not from files that the first one is still at work on
     assert "Building DAG" not in second.stderr
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    first.wait(60)
     done = fresh.snakemake(SUMMARIES, changes=slow)
     assert done.returncode == 0, done.stderr
     assert len((fresh.folder / SUMMARIES).read_text().splitlines()) == 1 + 16 * 25 + 10

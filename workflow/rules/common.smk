@@ -9,7 +9,7 @@ from natal.config import load_schema, refuse_repeated_keys, validate
 from natal.cost import GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
 from natal.digest import stage_digest
 from natal.errors import NatalError
-from natal.shards import DEFAULT_GINT_PER_S, measured_gint_per_s
+from natal.shards import DEFAULT_GINT_PER_S, measured_gint_per_s, read_layout
 
 FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
@@ -24,7 +24,9 @@ RESULTS = Path("results") / config["campaign"]
 LOGS = Path("logs") / config["campaign"]
 COMPILE_CACHE = Path(".cache") / "jax"
 
-SHARDS = campaign.shards(config)
+SIMULATIONS = RESULTS / "simulations"
+# as the simulations that are there were cut, so that more realizations leave them alone
+SHARDS = campaign.shards(config, read_layout(SIMULATIONS))
 # absent with `design.calibration: 0`
 CALIBRATION_TABLE = [RESULTS / "calibration.csv"] if config["design"]["calibration"] else []
 CALIBRATION_RUNS = {"calibration": RESULTS / "dataset" / "calibration.csv"} if config["design"]["calibration"] else {}
@@ -32,7 +34,7 @@ OBSERVED_FILES = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["
 
 
 wildcard_constraints:
-    shard="[a-z]+[0-9]*_[0-9]+",
+    shard="[a-z]+[0-9]*_[0-9]+(_r[0-9]+)?",
 
 
 def sections(*keys):

@@ -2,15 +2,15 @@
 from snakemake.io import IOFile
 
 from natal.driver import accounting_is_off, cancel_orphans, lock_campaign, note_run
-from natal.shards import find_damaged, find_stale, set_aside
+from natal.shards import find_damaged, find_stale, keep_earlier, set_aside, write_layout
 
 DAMAGED = {}
 
 
 def plan_again():
     """Have Snakemake make the shards again that are not what they should be: it looks at dates and its own records."""
-    DAMAGED.update(find_damaged(RESULTS / "simulations", SHARDS.values()))
-    stale = find_stale(RESULTS / "simulations", {name: shard_digest(name) for name in SHARDS})
+    DAMAGED.update(find_damaged(SIMULATIONS, SHARDS.values()))
+    stale = find_stale(SIMULATIONS, {name: shard_digest(name) for name in SHARDS})
     # what Snakemake sees by itself, it gives its reasons for
     lines = {path: line for path, line in stale.items() if not seen_by_snakemake(path)} | DAMAGED
     for line in lines.values():
@@ -32,6 +32,8 @@ def build_dag():
         if runs:
             lock_campaign(RESULTS)
             cancel_orphans(RESULTS)
+            # jobs read it, and must plan the same
+            write_layout(SIMULATIONS, campaign.layout(config, read_layout(SIMULATIONS)))
         plan_again()
     except NatalError as mistake:
         sys.exit(str(mistake))
@@ -50,6 +52,8 @@ if workflow.is_main_process:
 onstart:
     try:
         set_aside(DAMAGED)
+        digests = {name: shard_digest(name) for name in SHARDS}
+        keep_earlier(SIMULATIONS, {name: shard_stem(name) for name in SHARDS}, digests)
         if hasattr(workflow.scheduler._executor, "run_uuid"):
             prepare_slurm()
     except OSError as trouble:

@@ -5,16 +5,19 @@
 def shard_digest(name):
     # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
     # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
+    return digest("simulate.py", "seed", "cluster", "integration", **shard_runs(name))
+
+
+@cache
+def shard_stem(name):
+    """What the clusters are, and how they are followed, but not until when: shards of one stem share their beginning."""
+    return digest("simulate.py", "seed", "cluster", "integration.dt_yr", "integration.precision", **shard_runs(name))
+
+
+def shard_runs(name):
     shard = SHARDS[name]
-    return digest(
-        "simulate.py",
-        "seed",
-        "cluster",
-        "integration",
-        points=campaign.shard_recipe(config, shard),
-        ids=shard.point_ids,
-        **{"design.realizations": shard.n_realizations},
-    )
+    points, realizations = campaign.shard_recipe(config, shard), [shard.first_realization, shard.n_realizations]
+    return {"points": points, "ids": shard.point_ids, "realizations": realizations}
 
 
 def shard_memory_mb(wildcards, attempt):
@@ -36,7 +39,7 @@ def shard_threads(wildcards):
 @cache
 def gint_per_s():
     """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess."""
-    measured = measured_gint_per_s(RESULTS / "simulations", SHARDS.values())
+    measured = measured_gint_per_s(SIMULATIONS, SHARDS.values())
     return config["resources"]["gint_per_s"] or measured or DEFAULT_GINT_PER_S
 
 
@@ -50,14 +53,16 @@ def shard_runtime_min(wildcards, attempt):
 
 rule simulate:
     output:
-        RESULTS / "simulations" / "{shard}.h5",
+        SIMULATIONS / "{shard}.h5",
     log:
         LOGS / "simulate" / "{shard}.log",
     benchmark:
         LOGS / "simulate" / "{shard}.benchmark.tsv"
     params:
         digest=lambda wildcards: shard_digest(wildcards.shard),
+        stem=lambda wildcards: shard_stem(wildcards.shard),
         point_ids=lambda wildcards: SHARDS[wildcards.shard].point_ids,
+        realizations=lambda wildcards: shard_runs(wildcards.shard)["realizations"],
         cache=str(COMPILE_CACHE),
     threads: shard_threads
     resources:
@@ -73,7 +78,7 @@ rule summaries:
     localrule: True
     input:
         design=RESULTS / "design.csv",
-        shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=SHARDS),
+        shards=expand(SIMULATIONS / "{shard}.h5", shard=SHARDS),
     output:
         table=RESULTS / "summaries.csv",
         tracks=RESULTS / "tracks.csv",

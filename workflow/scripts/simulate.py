@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from natal import device
-from natal.campaign import shards
 from natal.checkpoint import Checkpoint
 from natal.cost import interactions
 from natal.design import make_design
+from natal.earlier import EarlierRuns
 from natal.jobs import job
 from natal.models import ClusterModel, Integration
+from natal.shards import EARLIER
 from natal.simulator import simulate_clusters
 from natal.store import check_runs, write_shard
 
@@ -28,7 +29,7 @@ with job(snakemake.log[0]) as log:
     config = snakemake.config
     cluster = ClusterModel.from_config(config["cluster"])
     integration = Integration.from_config(config["integration"])
-    n_realizations = shards(config)[snakemake.wildcards.shard].n_realizations
+    first_realization, n_realizations = snakemake.params.realizations
     design = make_design(config)
     points = design[design.point_id.isin(snakemake.params.point_ids)]
     n_runs = len(points) * n_realizations
@@ -39,18 +40,21 @@ with job(snakemake.log[0]) as log:
             np.repeat(points.q0.to_numpy(), n_realizations),
             np.repeat(points.a_au.to_numpy(), n_realizations),
             point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
-            realization=np.tile(np.arange(n_realizations), len(points)),
+            realization=np.tile(first_realization + np.arange(n_realizations), len(points)),
             seed=config["seed"],
             cluster=cluster,
             integration=integration,
             max_memory_gb=config["resources"]["max_memory_gb"],
             checkpoint=checkpoint,
+            earlier=EarlierRuns.find(output.with_suffix(EARLIER), snakemake.params.stem, integration.dt_yr),
         )
-        check_runs(runs, points, n_realizations, integration.max_energy_error)
+        allowed = integration.max_energy_error
+        check_runs(runs, points, n_realizations, allowed, first_realization=first_realization)
 
         work = interactions(n_runs, cluster.n_stars, integration.n_steps)
         attributes = {
             "digest": snakemake.params.digest,
+            "stem": snakemake.params.stem,
             "config": json.dumps(
                 {key: config[key] for key in ("campaign", "seed", "cluster", "integration", "design")}
             ),
@@ -63,7 +67,7 @@ with job(snakemake.log[0]) as log:
             "started_unix_s": started_unix_s,
             "wall_time_s": time.perf_counter() - started,
         }
-        write_shard(output, points, n_realizations, runs, attributes)
+        write_shard(output, points, n_realizations, runs, attributes, first_realization=first_realization)
     log.info(
         "compiled in %.1f s, integrated in %.1f s (%.2f Gint/s), largest energy error %.2g",
         runs.timing_s["compile"],

@@ -11,6 +11,7 @@ from snakemake.utils import update_config
 from natal import campaign
 from natal.config import load_schema, validate
 from natal.errors import NatalError
+from natal.shards import read_layout
 from natal.status import shard_status, table
 
 FOLDER = Path(__file__).parents[2]
@@ -27,7 +28,8 @@ try:
     validate(config, load_schema(FOLDER / "workflow" / "schemas" / "config.schema.yaml"))
     name = config["campaign"]
     simulations, logs = Path("results") / name / "simulations", Path("logs") / name / "simulate"
-    print(table((shard_status(simulations, logs, shard) for shard in campaign.shards(config)), name))
+    planned = campaign.shards(config, read_layout(simulations))
+    print(table((shard_status(simulations, logs, shard) for shard in planned), name))
 except yaml.YAMLError as mistake:
     sys.exit(f"natal: {path} is not YAML: {' '.join(str(mistake).split())}")
 except (OSError, ValueError, NatalError) as mistake:

@@ -11,7 +11,7 @@ from natal.evaluation import simulation_report
 from natal.files import write_csv, write_json
 from natal.jobs import job
 from natal.progress import track
-from natal.shards import check_digest, set_aside
+from natal.shards import EARLIER, check_digest, set_aside
 from natal.store import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
 
 if TYPE_CHECKING:
@@ -35,10 +35,12 @@ def read(path: Path, digest: str) -> pd.DataFrame:
 with job(snakemake.log[0]) as log:
     shards = [Path(path) for path in snakemake.input.shards]
     tables = track(map(read, shards, snakemake.params.shard_digests), total=len(shards), label="read", unit="shards")
-    runs = pd.concat(tables, ignore_index=True)
+    # by realization: a point's later ones may be in another shard
+    order = ["point_id", "realization"]
+    runs = pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True)
     table = join_design(runs, pd.read_csv(snakemake.input.design))
     write_csv(snakemake.output.table, table)
-    tracks = pd.concat(map(read_shard_tracks, shards), ignore_index=True)
+    tracks = pd.concat(map(read_shard_tracks, shards)).sort_values([*order, "t_yr"], ignore_index=True)
     tracks["split"] = tracks.point_id.map(table.groupby("point_id").split.first())
     write_csv(snakemake.output.tracks, tracks)
     costs = pd.DataFrame([read_shard_cost(path) for path in shards])
@@ -46,6 +48,7 @@ with job(snakemake.log[0]) as log:
     # not earlier: until its shard was read and found whole, a checkpoint is what a lost file is made from in no time
     for path in shards:
         path.with_suffix(".checkpoint").unlink(missing_ok=True)
+        path.with_suffix(EARLIER).unlink(missing_ok=True)
         # of jobs that died on other nodes
         for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
             left.unlink(missing_ok=True)
