@@ -210,7 +210,7 @@ class _Leg(NamedTuple):
 
 
 def _legs(n_done: int, integration: Integration, stored: list[int]) -> list[_Leg]:
-    """The ways to all snapshots that are left, each from the last state before it that is known (`stored`: in steps)."""
+    """The ways to all snapshots that are left, each from the last known state before it (`stored`: those, in steps)."""
     legs = []
     for number in range(n_done, integration.snapshots):
         end = number * integration.steps_per_snapshot

@@ -63,6 +63,7 @@ def test_many_snapshots_are_read_in_blocks(tmp_path):
     snapshots = np.zeros(n, snapshot_type(3, 5, "float64"))
     snapshots["position_au"] = np.random.default_rng(0).normal(size=snapshots["position_au"].shape)
     snapshots["n_bound"] = np.arange(n)[:, None]
+    snapshots["potential_energy"] = -1.0
     integration = Integration(t_end_yr=n - 1.0, snapshots=n)
     runs = SimulatedClusters.from_snapshots(snapshots, integration, 0.0)
     earlier = write(tmp_path / "a.h5", integration, runs)
