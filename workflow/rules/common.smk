@@ -47,7 +47,7 @@ def sections(*keys):
 
 
 def digest(script, *keys, **more):
-    """One string that changes when a stage's settings or code change: Snakemake compares parameters as a set."""
+    """One string for a stage's code and each of its settings, by name: Snakemake's reasons quote it."""
     return stage_digest(str(SCRIPTS / script), sections(*keys) | more)
 
 

@@ -11,7 +11,7 @@ from natal.report import write_report
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     observed = pd.read_csv(snakemake.input.observed[0]) if snakemake.input.observed else None
     write_report(
         snakemake.output[0],

@@ -11,7 +11,7 @@ from natal import device
 from natal.campaign import shards
 from natal.checkpoint import Checkpoint
 from natal.cost import interactions
-from natal.design import make_design
+from natal.design import design_files, make_design
 from natal.jobs import job
 from natal.models import ClusterModel, Integration
 from natal.simulator import simulate_clusters
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 output = Path(snakemake.output[0])
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as log:
     started_unix_s, started = time.time(), time.perf_counter()
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
