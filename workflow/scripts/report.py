@@ -6,6 +6,7 @@ import pandas as pd
 
 from natal.files import read_json
 from natal.jobs import job
+from natal.lineage import history, read_provenance, steps
 from natal.report import write_report
 
 if TYPE_CHECKING:
@@ -20,5 +21,7 @@ with job(snakemake.log[0], snakemake) as log:
         pd.read_csv(snakemake.input.recovery),
         observed,
         snakemake.input.figures,
+        # figures are made from all the rest
+        steps(history(read_provenance(snakemake.input.figures[0]))),
     )
     log.info("open %s in a browser", snakemake.output[0])
