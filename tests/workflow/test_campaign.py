@@ -215,6 +215,9 @@ def test_a_table_without_splits_is_enough_for_summaries(fresh):
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(fresh.results("table") / "summaries.csv")
     assert table.groupby("point_id").q0.first().tolist() == [0.6, 1.2, 0.9]
+    for output in ("design.csv", "simulations/table_000.h5"):
+        record = read_json(fresh.results("table") / "provenance" / f"{output}.json")
+        assert [one["path"] for one in record["inputs"]] == ["points.csv"]
     refused = fresh.snakemake("-n", changes=changes)
     assert refused.returncode != 0
     assert "points.csv: column split must name train, validation and test points" in refused.stderr
