@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run status env env-cuda12 test test-slow test-slurm bench lint lock
+.PHONY: run status provenance env env-cuda12 test test-slow test-slurm bench lint lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -18,6 +18,12 @@ env-cuda12: $(VENV)/cuda12.stamp
 status:
 	@test -x $(BIN)/python || { echo "make env first (on a GPU cluster make env-cuda12)"; exit 1; }
 	@$(BIN)/python workflow/scripts/status.py $(ARGS)
+
+# what made a file, and whether it is still that file: make provenance FILE=results/default/recovery.csv
+provenance:
+	@test -x $(BIN)/python || { echo "make env first (on a GPU cluster make env-cuda12)"; exit 1; }
+	@test -n "$(FILE)" || { echo "name a file: make provenance FILE=results/default/recovery.csv"; exit 1; }
+	@$(BIN)/python -m natal.provenance $(FILE)
 
 # one environment: installing for the other kind of device replaces what differs
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml

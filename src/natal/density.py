@@ -127,8 +127,11 @@ class DensityHeader:
     versions: dict[str, str]
 
 
-def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str) -> None:
-    """Write a JSON header line, then the members' leaves (`eqx.tree_serialise_leaves`)."""
+def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str, stage_digest: str = "") -> None:
+    """Write a JSON header line, then the members' leaves (`eqx.tree_serialise_leaves`).
+
+    `stage_digest` is that of the code and settings that trained it, for the record.
+    """
     member = ensemble.members
     header = DensityHeader(
         format=FORMAT,
@@ -142,7 +145,7 @@ def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str
         virial_convention="K/|W|",
         box={name: list(limits) for name, limits in zip(INPUTS, member.box, strict=True)},
         design_digest=design_digest,
-        versions=provenance(),
+        versions=provenance() | {"digest": stage_digest},
     )
     with atomic_path(path) as partial, open(partial, "wb") as file:
         file.write((json.dumps(asdict(header)) + "\n").encode())

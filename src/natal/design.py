@@ -26,6 +26,11 @@ def prior_draws(n: int, ranges: dict[str, tuple[float, float]], rng: np.random.G
     return low + (high - low) * rng.random((n, len(INPUTS)))
 
 
+def design_files(config: Config) -> list[str]:
+    """The files that a design is read from: `design.table`, if there is one."""
+    return [config["design"]["table"]] if config["design"]["table"] else []
+
+
 def make_design(config: Config) -> pd.DataFrame:
     """All points of a campaign: columns point_id, block, split, q0 (K/|W|), a_au.
 

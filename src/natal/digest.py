@@ -7,6 +7,7 @@ and that of every natal module it imports, directly or through others.
 import ast
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,29 @@ PACKAGE_FOLDER = Path(__file__).parent
 PACKAGE = PACKAGE_FOLDER.name
 
 
-def stage_digest(script: str | Path, settings: Any) -> str:
-    """Digest of one stage: the settings it reads (JSON types) and the code of its script with all imports."""
-    text = json.dumps(settings, sort_keys=True, default=list)
-    return hashlib.sha256(f"{text}\n{code_digest(script)}".encode()).hexdigest()[:16]
+def stage_digest(script: str | Path, settings: Mapping[str, Any]) -> str:
+    """Digests of one stage, by name: of its script's code with all imports, and of each setting it reads (JSON types).
+
+    Such as 'code:0123456789abcdef emulator:01234567 seed:89abcdef': two of them show what differs.
+    """
+    digests = {name: _digest(settings[name])[:8] for name in sorted(settings)}
+    return " ".join(f"{name}:{digest}" for name, digest in ({"code": code_digest(script)} | digests).items())
+
+
+def digest_parts(digest: str) -> dict[str, str]:
+    """Digests by name, in their order; empty if it is not a stage's digest."""
+    parts = [part.rpartition(":") for part in digest.split()]
+    return {name: value for name, _, value in parts} if all(name for name, _, _ in parts) else {}
+
+
+def changed_parts(before: str, now: str) -> list[str]:
+    """Names of what differs between two digests of a stage: `code` and settings."""
+    old, new = digest_parts(before), digest_parts(now)
+    return [name for name in old | new if old.get(name) != new.get(name)] if old and new else []
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=list).encode()).hexdigest()
 
 
 @cache

@@ -117,8 +117,11 @@ class Header:
     versions: dict[str, str]
 
 
-def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str) -> None:
-    """Write a JSON header line, then the leaves of members and normaliser (`eqx.tree_serialise_leaves`)."""
+def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, stage_digest: str = "") -> None:
+    """Write a JSON header line, then the leaves of members and normaliser (`eqx.tree_serialise_leaves`).
+
+    `stage_digest` is that of the code and settings that trained it, for the record.
+    """
     header = Header(
         format=FORMAT,
         members=ensemble.n_members,
@@ -133,7 +136,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str) -> N
         box={name: list(limits) for name, limits in zip(INPUTS, ensemble.box, strict=True)},
         design_digest=design_digest,
         n_parameters=N_PARAMETERS,
-        versions=provenance(),
+        versions=provenance() | {"digest": stage_digest},
     )
     with atomic_path(path) as partial, open(partial, "wb") as file:
         file.write((json.dumps(asdict(header)) + "\n").encode())

@@ -8,12 +8,14 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from natal.git import git_commit
 
 
 @contextmanager
@@ -96,11 +98,20 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
 
 
 def provenance() -> dict[str, str]:
-    """Versions and machine that made a file."""
-    packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py")
+    """Versions, git commit and machine that made a file."""
+    packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py", "snakemake")
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
-        **{f"version_{name}": version(name) for name in packages},
+        "commit": git_commit() or "unknown",
+        **{f"version_{name}": found for name in packages if (found := _version(name))},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _version(package: str) -> str | None:
+    """None for one that is not installed: natal's Python interface does without Snakemake."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

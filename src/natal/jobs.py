@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from natal.errors import NatalError
+from natal.records import write_records
 
 log = logging.getLogger("natal")
 
@@ -41,10 +43,11 @@ def _raise_terminated(signal_number: int, _: FrameType | None) -> None:
 
 
 @contextmanager
-def job(log_path: str | Path) -> Iterator[logging.Logger]:
+def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) -> Iterator[logging.Logger]:
     """Log to `log_path` and, briefly, to the terminal; end the process with one line on a user's mistake.
 
-    So do a full or read-only disk and SIGTERM, after what is being written was removed.
+    So do a full or read-only disk and SIGTERM, after what is being written was removed. Of `task`, what Snakemake gives
+    to a script, every output gets a record at the end (`natal.records`); `reads` are files read beside its inputs.
     """
     # a log on a full disk is no reason to print tracebacks, or to stop
     logging.raiseExceptions = False
@@ -62,6 +65,8 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
     try:
         signal.signal(signal.SIGTERM, _raise_terminated)
         yield log
+        if task is not None:
+            _record(task, reads)
     except NatalError as error:
         log.error("%s", error)
         sys.exit(1)
@@ -79,6 +84,14 @@ def job(log_path: str | Path) -> Iterator[logging.Logger]:
     except Exception:
         _log_traceback(to_file, log_path)
         raise
+
+
+def _record(task: Any, reads: Iterable[str]) -> None:
+    """The outputs are whole and worth more than their records: they must not be lost with them."""
+    try:
+        write_records(task, reads)
+    except OSError as error:
+        log.warning("the record of what made these files is missing: %s", " ".join(str(error).split()))
 
 
 def _log_traceback(to_file: logging.FileHandler, log_path: str | Path) -> None:

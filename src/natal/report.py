@@ -2,6 +2,7 @@
 
 import base64
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pandas as pd
 from natal.calibration import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, P_OUTSIDE
 from natal.campaign import box
 from natal.files import atomic_path, provenance
+from natal.lineage import Step
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
 
 # figure -> what to look for, and what would be a bad sign
@@ -114,11 +116,12 @@ def write_report(
     recovery: pd.DataFrame,
     observed: pd.DataFrame | None,
     figures: list[str],
+    made: Sequence[Step] = (),
 ) -> None:
     """Render the report to `path`; every number comes from `metrics` and the tables.
 
     `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
-    and observed.csv.
+    and observed.csv. `made` are the steps of the campaign, those without a record left out.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("natal"),
@@ -146,6 +149,7 @@ def write_report(
         edge_width=EDGE_WIDTH,
         edge_flag=EDGE_FLAG,
         provenance=provenance(),
+        made=made,
     )
     with atomic_path(path) as partial:
         partial.write_text(html, encoding="utf-8")

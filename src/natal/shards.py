@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from natal.campaign import Layout, Shard
+from natal.digest import changed_parts
 from natal.errors import NatalError
 from natal.seal import check_seal, read_seal
 
@@ -82,8 +83,10 @@ def find_stale(folder: Path, digests: Mapping[str, str]) -> dict[Path, str]:
 
 def check_digest(path: Path, digest: str) -> None:
     """Raise `NatalError` if a shard was not made with the settings and code that `digest` stands for."""
-    if read_seal(path).get("digest") != digest:
-        raise NatalError(f"{path} was simulated with other settings or code")
+    made_with = read_seal(path).get("digest")
+    if made_with != digest:
+        changed = ", ".join(changed_parts(str(made_with), digest))
+        raise NatalError(f"{path} was simulated with other settings or code{changed and f' ({changed})'}")
 
 
 def read_layout(folder: Path) -> Layout | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from natal import progress
 from natal.checkpoint import HEADER_BYTES, Checkpoint, is_locked
 from natal.errors import NatalError
+from natal.files import read_json
 from natal.jobs import job
 from natal.models import Integration
 from natal.progress import Progress
@@ -162,6 +164,46 @@ def test_trouble_with_storage_is_one_line(log_path, capsys, name):
     assert capsys.readouterr().err == f"natal: {line}\n"
     assert log_path.read_text().splitlines()[0].endswith(f" ERROR {line}")
     assert log_path.read_text().count("\n") == 1
+
+
+@pytest.fixture
+def task(tmp_path, monkeypatch):
+    """What Snakemake gives to a script with one output, which is there."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results" / "tiny").mkdir(parents=True)
+    (tmp_path / "results" / "tiny" / "table.csv").write_text("x\n")
+    config = {"campaign": "tiny", "seed": 1}
+    return SimpleNamespace(
+        rule="tabulate",
+        input=[],
+        output=["results/tiny/table.csv"],
+        params=SimpleNamespace(digest="code:0123"),
+        config=config,
+        wildcards={},
+    )
+
+
+def test_a_job_records_its_outputs_when_it_is_done(log_path, task, tmp_path):
+    """By the rule's name, among others."""
+    with job(log_path, task):
+        pass
+    assert read_json(tmp_path / "results/tiny/provenance/table.csv.json")["rule"] == "tabulate"
+
+
+def test_a_job_that_fails_records_nothing(log_path, task, tmp_path):
+    """Its outputs are none."""
+    with pytest.raises(SystemExit), job(log_path, task):
+        raise NatalError("no")
+    assert not (tmp_path / "results/tiny/provenance").exists()
+
+
+def test_a_record_that_cannot_be_written_costs_no_output(log_path, task, tmp_path):
+    """The job ends well, with a line on it."""
+    (tmp_path / "results/tiny/provenance").write_text("in the way")
+    with job(log_path, task):
+        pass
+    assert " WARNING the record of what made these files is missing: " in log_path.read_text()
+    assert (tmp_path / "results/tiny/table.csv").is_file()
 
 
 def test_an_error_of_several_lines_becomes_one(log_path, capsys):

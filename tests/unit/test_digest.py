@@ -35,7 +35,7 @@ def project(tmp_path, monkeypatch):
     def digest_now(settings=None):
         for function in (digest.code_digest, digest._imported_modules, digest._normalised):
             function.cache_clear()
-        return digest.stage_digest(script, settings)
+        return digest.stage_digest(script, settings or {})
 
     yield tmp_path, digest_now
     digest_now()  # forget the files of this test
@@ -143,6 +143,19 @@ def test_settings_count_but_not_their_order(project):
         {"seed": [96], "cluster": settings["cluster"], "train": 1},  # the same values under exchanged names
     ]
     assert len({digest_now(other) for other in [settings, *others]}) == 1 + len(others)
+
+
+def test_a_digest_names_what_changed(project):
+    """Settings by name, the code as a whole; what came or went counts."""
+    folder, digest_now = project
+    before = digest_now({"seed": 1, "integration": {"t_end_yr": 500}})
+    assert [part.partition(":")[0] for part in before.split()] == ["code", "integration", "seed"]
+    assert digest.changed_parts(before, before) == []
+    assert digest.changed_parts(before, digest_now({"seed": 2, "new": 1})) == ["integration", "seed", "new"]
+    edit(folder / "natal" / "plummer.py", "n * G", "n + G")
+    assert digest.changed_parts(before, digest_now({"seed": 1, "integration": {"t_end_yr": 500}})) == ["code"]
+    # of a version without names
+    assert digest.changed_parts("0123456789abcdef", before) == []
 
 
 def test_a_checkout_elsewhere_has_the_same_digest(project, tmp_path_factory, monkeypatch):

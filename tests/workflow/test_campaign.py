@@ -1,12 +1,19 @@
 """A campaign from nothing to its report."""
 
 import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
 
 import h5py
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
+from natal.digest import digest_parts
+from natal.files import read_json
 
 pytestmark = pytest.mark.workflow
 
@@ -57,6 +64,48 @@ def test_shards_describe_themselves(finished):
         np.testing.assert_allclose(file["time_yr"][:], [0, 10, 20])
         assert json.loads(file.attrs["config"])["cluster"]["n_stars"] == 16
         assert file.attrs["digest"]
+
+
+def test_every_output_says_what_made_it(finished):
+    """A record beside each, and the text on the last of them: digest, commit, seed, inputs, every step."""
+    results = finished.results()
+    outputs = {path.relative_to(results) for path in results.rglob("*") if path.is_file() and path.name[0] != "."}
+    records = {path for path in outputs if path.parts[0] == "provenance"}
+    assert records == {Path("provenance") / path.with_name(f"{path.name}.json") for path in outputs - records}
+    command = [sys.executable, "-m", "natal.provenance", "results/tiny/report.html"]
+    done = subprocess.run(command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert {"design", "simulate", "summaries", "train", "recover", "figures", "report"} < {line[0] for line in lines}
+    assert ["campaign", "tiny,", "seed", "20261123"] in lines
+    record = read_json(results / "provenance" / "report.html.json")
+    assert ["commit", record["environment"]["commit"]] in lines
+    assert ["code", digest_parts(record["digest"])["code"]] in lines
+    assert ["results/tiny/recovery.csv", record["inputs"][1]["sha256"][:16]] in lines
+    assert "!" not in done.stdout
+    # the report's own table
+    assert all(f"<tr><td>{rule}</td>" in (results / "report.html").read_text() for rule in ("simulate", "train"))
+
+
+def test_files_that_can_hold_it_name_digest_and_commit(finished):
+    """HDF5, NetCDF and network files, without their records."""
+    results = finished.results()
+    network = json.loads((results / "emulator" / "mixture.eqx").read_bytes().partition(b"\n")[0])["versions"]
+    held = [network]
+    for name in ("posteriors.nc", "emulator/training.h5", "checks/brute_force.h5", "simulations/test0_000.h5"):
+        with h5py.File(results / name) as file:
+            held.append(dict(file.attrs))
+    for attributes in held:
+        assert attributes["digest"].startswith("code:")
+        assert {"commit", "created", "version_jax"} <= set(attributes)
+
+
+def test_snakemakes_own_report(editable):
+    """It needs nothing that a finished campaign does not have."""
+    done = editable.snakemake("--report", "report.zip")
+    assert done.returncode == 0, done.stderr
+    with zipfile.ZipFile(editable.folder / "report.zip") as report:
+        assert report.namelist() == ["report/report.html"]
 
 
 def test_every_surviving_test_run_is_recovered(finished):
@@ -166,6 +215,9 @@ def test_a_table_without_splits_is_enough_for_summaries(fresh):
     assert done.returncode == 0, done.stderr
     table = pd.read_csv(fresh.results("table") / "summaries.csv")
     assert table.groupby("point_id").q0.first().tolist() == [0.6, 1.2, 0.9]
+    for output in ("design.csv", "simulations/table_000.h5"):
+        record = read_json(fresh.results("table") / "provenance" / f"{output}.json")
+        assert [one["path"] for one in record["inputs"]] == ["points.csv"]
     refused = fresh.snakemake("-n", changes=changes)
     assert refused.returncode != 0
     assert "points.csv: column split must name train, validation and test points" in refused.stderr

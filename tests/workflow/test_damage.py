@@ -11,6 +11,7 @@ import time
 import pytest
 from project import job_counts
 
+from natal.digest import digest_parts
 from natal.seal import SEAL_BYTES
 
 pytestmark = pytest.mark.workflow
@@ -87,7 +88,8 @@ def test_a_shard_without_a_record_is_compared_with_the_settings(editable, shard)
     assert job_counts(done.stdout) == {"simulate": 5, "summaries": 1}
     lines = [line for line in done.stderr.splitlines() if line.startswith("natal: ")]
     path = shard.relative_to(editable.folder)
-    assert lines == [f"natal: {path} was simulated with other settings or code; its points are simulated again"]
+    line = f"natal: {path} was simulated with other settings or code (integration); its points are simulated again"
+    assert lines == [line]
     assert done.stdout.count("Reason: Forced execution") == 1
     assert done.stdout.count("Reason: Params have changed since last execution") == 4
 
@@ -96,13 +98,15 @@ def test_a_shard_of_other_settings_is_not_taken(editable, shard):
     """The same points, whole, but of another campaign: planned again, and refused if it comes in between."""
     before = (editable.folder / SUMMARIES).read_bytes()
     seal = shard.read_bytes()[:SEAL_BYTES]
-    digest = json.loads(seal)["digest"].encode()
+    seed = digest_parts(json.loads(seal)["digest"])["seed"].encode()
     with open(shard, "r+b") as file:
-        file.write(seal.replace(digest, digest[::-1]))
+        file.write(seal.replace(seed, seed[::-1]))
     assert editable.stale(SUMMARIES) == {"simulate": 1, "summaries": 1}
     done = editable.snakemake(SUMMARIES, "--allowed-rules", "summaries", "--forcerun", "summaries")
     assert done.returncode != 0
-    line = "train0_000.h5 was simulated with other settings or code: run again, and its points are simulated anew"
+    line = (
+        "train0_000.h5 was simulated with other settings or code (seed): run again, and its points are simulated anew"
+    )
     assert line in done.stderr
     assert "Traceback" not in done.stderr
     done = editable.snakemake(SUMMARIES)

@@ -1,9 +1,12 @@
 """A change reruns what depends on it, and nothing else."""
 
 import os
+import re
 
 import pandas as pd
 import pytest
+
+from natal.digest import changed_parts
 
 pytestmark = pytest.mark.workflow
 
@@ -86,6 +89,17 @@ def test_changed_code_reruns_its_stages(editable, module, old, new, expected):
     assert old in source
     path.write_text(source.replace(old, new))
     assert editable.stale() == expected
+
+
+def test_the_reason_names_settings_and_code(editable):
+    """What Snakemake says of the old and the new digest differs in the changed part only."""
+    reason = r"^Job \d+: Train the ensemble\nReason: Params have .* before: '(code:.*)' now: '(code:.*)'"
+    for change, name in (({"emulator": {"learning_rate": 0.002}}, "emulator"), (None, "code")):
+        if change is None:
+            path = editable.folder / "src" / "natal" / "training.py"
+            path.write_text(path.read_text() + "EDITED = 1\n")
+        found = re.search(reason, editable.snakemake("-n", changes=change).stdout, re.M)
+        assert changed_parts(*found.groups()) == [name]
 
 
 def test_a_touched_script_reruns_nothing(editable):

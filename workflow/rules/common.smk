@@ -1,6 +1,7 @@
 # Names and helpers that every rule file uses; the configuration is checked here, before any rule is read.
 import sys
 from functools import cache
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def sections(*keys):
 
 
 def digest(script, *keys, **more):
-    """One string that changes when a stage's settings or code change: Snakemake compares parameters as a set."""
+    """One string for a stage's code and each of its settings, by name: Snakemake's reasons quote it."""
     return stage_digest(str(SCRIPTS / script), sections(*keys) | more)
 
 

@@ -11,7 +11,9 @@ def shard_digest(name):
 @cache
 def shard_stem(name):
     """What the clusters are, and how they are followed, but not until when: shards of one stem share their beginning."""
-    return digest("simulate.py", "seed", "cluster", "integration.dt_yr", "integration.precision", **shard_runs(name))
+    keys = "seed", "cluster", "integration.dt_yr", "integration.precision"
+    # short: a seal has room for few bytes
+    return sha256(digest("simulate.py", *keys, **shard_runs(name)).encode()).hexdigest()[:16]
 
 
 def shard_runs(name):

@@ -10,14 +10,14 @@ from natal import campaign, device
 from natal.brute_force import KERNELS, compare_with_emulator, simulated_runs
 from natal.checks import spread_cases
 from natal.dataset import read_runs
-from natal.files import atomic_path, write_csv, write_json
+from natal.files import atomic_path, provenance, write_csv, write_json
 from natal.inputs import load_likelihood
 from natal.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
     prior, n_stars = campaign.prior_box(config), config["cluster"]["n_stars"]
@@ -28,6 +28,7 @@ with job(snakemake.log[0]) as log:
     found = compare_with_emulator(runs, likelihood, prior, chosen, n_stars)
     write_csv(snakemake.output.table, found.table)
     with atomic_path(snakemake.output.posteriors) as partial, h5py.File(partial, "w") as file:
+        file.attrs.update(provenance() | {"digest": snakemake.params.digest})
         file["q0"], file["a_au"] = found.q0, found.a_au
         for source in ("emulator", *KERNELS):
             file[source] = np.exp(getattr(found, source))

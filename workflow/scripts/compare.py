@@ -9,7 +9,7 @@ from natal.jobs import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     table = comparison(snakemake.params.results)
     write_csv(snakemake.output.table, table)
     with atomic_path(snakemake.output.text) as partial:

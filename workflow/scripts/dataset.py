@@ -11,7 +11,7 @@ from natal.jobs import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     for split, table in split_table(pd.read_csv(snakemake.input[0])).items():
         write_csv(snakemake.output[split], table)
         log.info("%s: %d runs at %d points", split, len(table), table.point_id.nunique())

@@ -17,7 +17,7 @@ from natal.outcomes import final_outcomes, rescaled_outcomes
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     box = campaign.box(config)
@@ -32,7 +32,7 @@ with job(snakemake.log[0]) as log:
         settings = replace(DensitySettings(**config["density"]), components=components)
         key = stage_key(config["seed"], f"density {kind}")
         ensemble, history = train_density(key, train, validation, box, config["cluster"]["n_stars"], settings)
-        save_density(snakemake.output[kind], ensemble, digest)
+        save_density(snakemake.output[kind], ensemble, digest, snakemake.params.digest)
         metrics[kind] = {
             "best_step": history.best_step,
             "best_validation_loss": history.validation_loss.min(1),

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from natal.design import make_design
+from natal.design import design_files, make_design
 from natal.files import write_csv
 from natal.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as log:
     design = make_design(snakemake.config)
     write_csv(snakemake.output[0], design)
     log.info("%d points: %s", len(design), design.block.value_counts(sort=False).to_dict())

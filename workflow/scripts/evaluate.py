@@ -15,7 +15,7 @@ from natal.jobs import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     ensemble = load_ensemble(snakemake.input.ensemble, box=campaign.box(snakemake.config))
     baselines = fit_baselines(read_runs(snakemake.input.train, "train"))

@@ -87,7 +87,7 @@ def save(figure: Figure, stem: str) -> None:
         figure.savefig(path.with_suffix(f".{kind}"), dpi=150, metadata=dated)
 
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
     box, prior = campaign.box(config), campaign.prior_box(config)

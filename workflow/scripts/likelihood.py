@@ -20,7 +20,7 @@ from natal.model_choice import validation_scores
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     digest = design_digest(read_runs(snakemake.input.train, "train"))
     box = campaign.box(snakemake.config)

@@ -10,7 +10,7 @@ from natal.jobs import job
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     parts = {name: read_json(path) for name, path in snakemake.input.items()}
     metrics = {}
     for part in ("simulation", "training", "density", "evaluation", "recovery", "calibration", "uncertainty", *CHECKS):

@@ -6,12 +6,13 @@ import pandas as pd
 
 from natal.files import read_json
 from natal.jobs import job
+from natal.lineage import history, read_provenance, steps
 from natal.report import write_report
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     observed = pd.read_csv(snakemake.input.observed[0]) if snakemake.input.observed else None
     write_report(
         snakemake.output[0],
@@ -20,5 +21,7 @@ with job(snakemake.log[0]) as log:
         pd.read_csv(snakemake.input.recovery),
         observed,
         snakemake.input.figures,
+        # figures are made from all the rest
+        steps(history(read_provenance(snakemake.input.figures[0]))),
     )
     log.info("open %s in a browser", snakemake.output[0])

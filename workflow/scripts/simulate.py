@@ -10,7 +10,7 @@ import numpy as np
 from natal import device
 from natal.checkpoint import Checkpoint
 from natal.cost import interactions
-from natal.design import make_design
+from natal.design import design_files, make_design
 from natal.earlier import EarlierRuns
 from natal.jobs import job
 from natal.models import ClusterModel, Integration
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 output = Path(snakemake.output[0])
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as log:
     started_unix_s, started = time.time(), time.perf_counter()
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config

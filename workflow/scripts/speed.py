@@ -13,7 +13,7 @@ from natal.speed import time_emulator, time_simulation
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     # the job reserves all cores, so that nothing runs beside it, and measures on one
     device.set_up(threads=1, cache_folder=snakemake.params.cache)
     config = snakemake.config

@@ -32,7 +32,7 @@ def read(path: Path, digest: str) -> pd.DataFrame:
     return summaries
 
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     shards = [Path(path) for path in snakemake.input.shards]
     tables = track(map(read, shards, snakemake.params.shard_digests), total=len(shards), label="read", unit="shards")
     # by realization: a point's later ones may be in another shard

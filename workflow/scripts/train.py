@@ -8,7 +8,7 @@ import numpy as np
 from natal import campaign, device
 from natal.dataset import design_digest, read_runs
 from natal.emulator import save_ensemble
-from natal.files import atomic_path, write_json
+from natal.files import atomic_path, provenance, write_json
 from natal.jobs import job
 from natal.keys import stage_key
 from natal.training import TrainingSettings, train_ensemble
@@ -16,7 +16,7 @@ from natal.training import TrainingSettings, train_ensemble
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     train = read_runs(snakemake.input.train, "train")
@@ -29,9 +29,9 @@ with job(snakemake.log[0]) as log:
         campaign.box(config),
         TrainingSettings(**config["emulator"]),
     )
-    save_ensemble(snakemake.output.ensemble, ensemble, design_digest(train))
+    save_ensemble(snakemake.output.ensemble, ensemble, design_digest(train), snakemake.params.digest)
     with atomic_path(snakemake.output.curves) as partial, h5py.File(partial, "w") as file:
-        file.attrs["digest"] = snakemake.params.digest
+        file.attrs.update(provenance() | {"digest": snakemake.params.digest})
         for name in ("train_loss", "validation_loss", "gradient_norm", "best_epoch"):
             file.create_dataset(name, data=getattr(history, name), fletcher32=True)
     best_loss = np.nanmin(history.validation_loss, axis=1)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # of each chain: enough to tell whether NUTS can be used with a method
 CHECK_DRAWS = 1000
 
-with job(snakemake.log[0]) as log:
+with job(snakemake.log[0], snakemake) as log:
     # the chains of the Bayesian network run side by side
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input

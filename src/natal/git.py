@@ -1,0 +1,30 @@
+"""The git commit that natal's code is at."""
+
+import subprocess
+from functools import cache
+from pathlib import Path
+
+TIMEOUT_S = 10
+
+
+@cache
+def git_commit(file: str | Path = __file__) -> str | None:
+    """Full name of the commit checked out where `file` is, with `-dirty` behind it if tracked files differ from it.
+
+    None, and never an error, where git or the repository is missing, slow or unwilling, or does not know the file.
+    """
+    file = Path(file)
+    # a repository around an installed natal says nothing of its code
+    if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
+        return None
+    return _git(file.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # jobs side by side must not wait for each other's lock on the index
+    command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
