@@ -43,7 +43,7 @@ def finished(shared, cache):
 @pytest.fixture
 def fresh(tmp_path, cache):
     """A project in which nothing has run."""
-    return Project(tmp_path / "project", cache)
+    return Project(tmp_path / "fresh", cache)
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_old_shards_are_left_alone(editable, fresh, design, new):
     assert planned["simulate"] == len(new)
     tables = run(editable, changes)
     after = content(editable.folder)
-    assert sorted(after.keys() - before.keys()) == new
+    assert sorted(after.keys() - before.keys()) == [f"{name}.h5" for name in new]
     assert {name: after[name] for name in before} == before
     assert editable.stale(SUMMARIES, changes=changes) == {}
     assert run(fresh, changes) == tables
