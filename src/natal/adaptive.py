@@ -33,8 +33,8 @@ LENGTH_IN_SPACINGS = 0.5
 N_DRAWS = 64
 """Clusters drawn from every member's law at a point, for the information."""
 
-JITTER = 1e-6
-"""A smallest variance left at a chosen point, relative to the largest, for rounding."""
+REMAINDER = 0.1
+"""Share of its variance that stays at a chosen point: runs scatter. Two neighbours would else serve as a derivative."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +101,11 @@ def choose_batch(
     """Choose `n` points, one by one, that together lower the mean `variance` over all points most.
 
     Errors are taken for a Gaussian process with this variance and a correlation that falls with distance like
-    exp(-d^2 / 2 l^2); a chosen point is known from then on, and so are its surroundings in part. Each choice maximises
-    the fall of the mean (Cohn, Ghahramani & Jordan 1996, JAIR 4, 129), which is its score. `place` (points, which fill
-    the unit square evenly) counts distances in sides of the box; l is half the mean distance of `n` points that fill
-    it. Only points where the mask `allowed` is true are chosen. Raises `NatalError` if these are fewer than `n`.
+    exp(-d^2 / 2 l^2); a chosen point is known from then on up to `REMAINDER`, its surroundings in part. Each choice
+    maximises the fall of the mean (Cohn, Ghahramani & Jordan 1996, JAIR 4, 129), which is its score. `place` (points,
+    which fill the unit square evenly) counts distances in sides of the box; l is half the mean distance of `n` points
+    that fill it. Only points where the mask `allowed` is true are chosen. Raises `NatalError` if these are fewer than
+    `n`.
     """
     open_ = np.ones(len(place), bool) if allowed is None else np.array(allowed, bool)
     if n > open_.sum():
@@ -113,10 +114,10 @@ def choose_batch(
     squared = ((place[:, None] - place[None]) ** 2).sum(-1)
     sigma = np.sqrt(variance)
     covariance = sigma[:, None] * sigma * np.exp(-0.5 * squared / length**2)
-    floor = max(JITTER * variance.max(), np.finfo(float).tiny)
+    remainder = np.maximum(REMAINDER * variance, np.finfo(float).tiny)
     chosen, scores = np.empty(n, int), np.empty(n)
     for k in range(n):
-        known = covariance.diagonal() + floor
+        known = covariance.diagonal() + remainder
         falls = np.where(open_, (covariance**2).mean(0) / known, -np.inf)
         best = int(np.argmax(falls))
         chosen[k], scores[k] = best, falls[best]
