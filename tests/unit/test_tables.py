@@ -275,7 +275,7 @@ def test_every_mistake_in_proposed_points_is_named(proposed, text, said):
 def test_missing_and_too_many_proposed_points(proposed, config, monkeypatch):
     """The key, and the file or what is allowed."""
     monkeypatch.setattr(campaign, "MAX_POINTS_PER_SPLIT", 3)
-    with pytest.raises(NatalError, match="design.proposed: more than 3 rows in all"):
+    with pytest.raises(NatalError, match=r"design\.proposed: more than 3 rows in all"):
         campaign.proposed_blocks(proposed(PROPOSED, PROPOSED))
     config["design"]["proposed"] = ["nowhere/proposed0.csv"]
     with pytest.raises(NatalError, match=r"design\.proposed: .*nowhere/proposed0\.csv"):

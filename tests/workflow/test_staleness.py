@@ -118,7 +118,8 @@ def test_proposed_points_become_a_block_of_their_own(editable):
     done = editable.snakemake("propose")
     assert done.returncode == 0, done.stderr
     assert editable.stale("propose") == editable.stale() == {}
-    assert editable.stale("propose", changes={"adaptive": {"points": 4}}) == {"propose": 1}
+    for change in ({"points": 4}, {"criterion": "information"}):
+        assert editable.stale("propose", changes={"adaptive": change}) == {"propose": 1}
     file = editable.results() / "proposed0.csv"
     points = pd.read_csv(file)
     assert list(points) == ["q0", "a_au", "score"]
@@ -128,7 +129,7 @@ def test_proposed_points_become_a_block_of_their_own(editable):
     new_block = {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES
     assert editable.stale(changes=changes) == new_block
     # another round writes another file
-    learned = {"design": 1, "simulate": 1, "summaries": 1, "dataset": 1, "density": 1}
+    learned = {"design": 1, "simulate": 1, "summaries": 1, "dataset": 1, "train": 1}
     assert editable.stale("propose", changes=changes) == learned | {"propose": 1}
     shards = {path: path.read_bytes() for path in (editable.results() / "simulations").glob("*.h5")}
     done = editable.snakemake("results/tiny/dataset/train.csv", changes=changes)
