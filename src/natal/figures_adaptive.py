@@ -11,8 +11,8 @@ ARM_STYLES = {
     "space_filling": {"color": BLUE, "linestyle": "--", "marker": "s"},
 }
 ERRORS = {
-    "disagreement": "validation error of the mean [standard deviations]",
-    "information": "validation surprise [nats a cluster]",
+    "disagreement": "error of the mean [standard deviations]",
+    "information": "surprise [nats a cluster]",
 }
 
 
