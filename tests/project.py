@@ -20,6 +20,7 @@ TINY = {
     "cluster": {"n_stars": 16},
     "integration": {"t_end_yr": 20, "snapshots": 3},
     "design": {"realizations": 3, "points_per_job": 4, "train": [8], "validation": [4], "test": [4], "calibration": 10},
+    "adaptive": {"points": 3, "gain": {"start": 4, "step": 2, "stop": 8, "repeats": 2}},
     "emulator": {"max_epochs": 50},
     "density": {"members": 2, "steps": 250},
     "uncertainty": {"methods": ["constant", "conformal_scaled"], "nuts_cases": 0},

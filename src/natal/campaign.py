@@ -22,7 +22,10 @@ MAX_POINTS_PER_SPLIT = 100_000
 CHECKS = ("brute_force", "posterior_predictive")
 """Checks that simulate runs of their own."""
 
-POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS))}
+PROPOSED = "proposed"
+"""Name and ids of training points that `natal.adaptive` proposed; their split is train."""
+
+POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS, PROPOSED))}
 
 # Kroupa (2001): where the slope of the mass function changes
 KROUPA_BREAK_MSUN = 0.5
@@ -138,13 +141,18 @@ def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
 
 
 def _parts(config: Config) -> list[tuple[str, Block]]:
-    """What is cut into jobs, with the name that these begin with: the table, and every block."""
+    """What is cut into jobs, with the name that these begin with: the table, every block, every proposed one."""
     table = [("table", Block(SPLITS[0], 0, len(read_table(config)), 0))] if config["design"]["table"] else []
-    return table + [(f"{block.split}{block.index}", block) for block in blocks(config)]
+    drawn = [(f"{block.split}{block.index}", block) for block in blocks(config)]
+    return table + drawn + [(f"{PROPOSED}{block.index}", block) for block, _ in proposed_blocks(config)]
 
 
 def shard_recipe(config: Config, shard: Shard) -> Any:
     """What determines the (q0, a) of a shard's points: its table rows, or its block."""
+    for proposed, points in proposed_blocks(config):
+        start = shard.first_id - proposed.first_id
+        if 0 <= start < proposed.size:
+            return points[start : start + shard.n_points]
     block = next((b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size), None)
     if block is None:
         rows = read_table(config)
@@ -189,24 +197,13 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     all rows or for none. Rows of another campaign's calibration draws are left out: a campaign makes its own.
     """
     name = config["design"]["table"]
-    factor, limits = q0_factor(config), box(config)
     rows: list[dict[str, Any]] = []
     # a design.csv of another campaign will do, too
     optional = ("split", "point_id", "block")
     for row_number, row in _csv_rows(name, "design.table", required=("q0", "a_au"), optional=optional):
         if row.get("split") == CALIBRATION:
             continue
-        values = {
-            "q0": factor * _number(name, row_number, "q0", row["q0"]),
-            "a_au": _number(name, row_number, "a_au", row["a_au"]),
-        }
-        for column, value in values.items():
-            low, high = limits[column]
-            if not low <= value <= high:
-                raise NatalError(
-                    f"{name}, row {row_number}, column {column}: {row[column]} is outside design.box "
-                    f"({config['design']['box'][column]})"
-                )
+        values = _point(config, name, row_number, row)
         split = row.get("split") or ""
         if split and split not in SPLITS:
             raise NatalError(f"{name}, row {row_number}, column split: {split!r} is not one of {', '.join(SPLITS)}")
@@ -218,6 +215,25 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     if not 0 < len(rows) <= most:
         raise NatalError(f"{name}: {len(rows)} rows besides calibration draws, but 1 to {most} are allowed")
     return rows
+
+
+def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, float]]]]:
+    """The blocks of `design.proposed`, one a file, each with its points (q0, a_au), q0 as K/|W|.
+
+    Files have columns q0 and a_au and optionally score, as `natal.adaptive` writes them. Raises `NatalError` naming the
+    file, row and column of a missing, unreadable or out-of-box value.
+    """
+    found = []
+    first_id = POINT_ID_OFFSET[PROPOSED]
+    for index, name in enumerate(config["design"]["proposed"]):
+        rows = _csv_rows(name, "design.proposed", required=("q0", "a_au"), optional=("score",))
+        values = [_point(config, name, number, row) for number, row in rows]
+        points = [(point["q0"], point["a_au"]) for point in values]
+        found.append((Block(SPLITS[0], index, len(points), first_id), points))
+        first_id += len(points)
+    if first_id - POINT_ID_OFFSET[PROPOSED] > MAX_POINTS_PER_SPLIT:
+        raise NatalError(f"design.proposed: more than {MAX_POINTS_PER_SPLIT} rows in all")
+    return found
 
 
 def read_observations(path: str) -> list[dict[str, Any]]:
@@ -276,6 +292,21 @@ def _csv_rows(
         if None in row or None in row.values():
             raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
         yield number, {column: value.strip() for column, value in row.items()}
+
+
+def _point(config: Config, path: str, row_number: int, row: dict[str, str]) -> dict[str, float]:
+    """A row's q0, as K/|W|, and a_au; raises `NatalError` if one is no number or outside `design.box`."""
+    values = {
+        "q0": q0_factor(config) * _number(path, row_number, "q0", row["q0"]),
+        "a_au": _number(path, row_number, "a_au", row["a_au"]),
+    }
+    for column, (low, high) in box(config).items():
+        if not low <= values[column] <= high:
+            raise NatalError(
+                f"{path}, row {row_number}, column {column}: {row[column]} is outside design.box "
+                f"({config['design']['box'][column]})"
+            )
+    return values
 
 
 def _number(path: str, row_number: int, column: str, text: str) -> float:

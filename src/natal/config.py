@@ -48,11 +48,12 @@ def validate(config: Any, schema: dict[str, Any]) -> None:
         found.setdefault(error.json_path, error)
     lines = [line for path in sorted(found) for line in _describe(found[path])]
     if not lines:
-        lines = [*_ranges(config), *_time_steps(config), *_masses(config), *_sizes(config)]
+        lines = [*_ranges(config), *_time_steps(config), *_masses(config), *_sizes(config), *_adaptive(config)]
     if lines:
         raise NatalError("\n".join(f"config: {line}" for line in lines))
     if config["design"]["table"]:
         campaign.read_table(config)
+    campaign.proposed_blocks(config)
     if config["observations"]:
         campaign.read_observations(config["observations"])
 
@@ -164,6 +165,16 @@ def _sizes(config: Config) -> list[str]:
         f"design.{split} = {config['design'][split]} is not allowed: at most {largest} points in all"
         for split in campaign.SPLITS
         if sum(config["design"][split]) > largest
+    ]
+
+
+def _adaptive(config: Config) -> list[str]:
+    gain = config["adaptive"]["gain"]
+    if gain["start"] + gain["step"] <= gain["stop"]:
+        return []
+    return [
+        f"adaptive.gain.stop = {gain['stop']} is not allowed: it must be start + step = "
+        f"{gain['start'] + gain['step']} at least"
     ]
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.stats import qmc
 
-from natal.campaign import CALIBRATION, SPLITS, Config, blocks, box, read_table
+from natal.campaign import CALIBRATION, PROPOSED, SPLITS, Block, Config, blocks, box, proposed_blocks, read_table
 
 INPUTS = ("q0", "a_au")
 INPUT_UNITS = {"q0": "K/|W|", "a_au": "AU"}
@@ -36,7 +36,7 @@ def make_design(config: Config) -> pd.DataFrame:
 
     Every block is drawn from (campaign seed, split, block number), so that another block changes none of the others:
     a hypercube of its own, but for the calibration's independent draws. With `design.table` the table's rows stand in
-    the place of the hypercubes.
+    the place of the hypercubes. The rows of `design.proposed` come last, as training points.
     """
     parts = []
     if config["design"]["table"]:
@@ -50,18 +50,21 @@ def make_design(config: Config) -> pd.DataFrame:
         draw = prior_draws if block.split == CALIBRATION else latin_hypercube
         rng = np.random.default_rng([config["seed"], (*SPLITS, CALIBRATION).index(block.split), block.index])
         points = draw(block.size, box(config), rng)
-        parts.append(
-            pd.DataFrame(
-                {
-                    "point_id": block.first_id + np.arange(block.size),
-                    "block": f"{block.split}{block.index}",
-                    "split": block.split,
-                    "q0": points[:, 0],
-                    "a_au": points[:, 1],
-                }
-            )
-        )
+        parts.append(_block_table(block, block.split, points))
+    parts += [_block_table(block, PROPOSED, np.array(given)) for block, given in proposed_blocks(config)]
     return pd.concat(parts, ignore_index=True)
+
+
+def _block_table(block: Block, label: str, points: Float[np.ndarray, "point 2"]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "point_id": block.first_id + np.arange(block.size),
+            "block": f"{label}{block.index}",
+            "split": block.split,
+            "q0": points[:, 0],
+            "a_au": points[:, 1],
+        }
+    )
 
 
 def grid_points(box: dict[str, tuple[float, float]], shape: tuple[int, int]) -> Float[np.ndarray, "point 2"]:

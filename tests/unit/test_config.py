@@ -93,6 +93,12 @@ WRONG = [
     ("integration.precision", "single", ["integration.precision = 'single'", "float64 or float32"]),
     ("design.virial_convention", "T/|W|", ["design.virial_convention = 'T/|W|'", "K/|W| or 2K/|W|"]),
     ("design.table", "3", ["design.table = 3", "CSV"]),
+    ("design.proposed", "points.csv", ["design.proposed = 'points.csv'", "list of names of CSV files"]),
+    ("design.proposed", "[null]", ["design.proposed.0 = None", "name of a CSV file"]),
+    ("adaptive.criterion", "variance", ["adaptive.criterion = 'variance'", "information or disagreement"]),
+    ("adaptive.points", "0", ["adaptive.points = 0", "whole number from 1 to 1024"]),
+    ("adaptive.gain.repeats", "1", ["adaptive.gain.repeats = 1", "from 2 up", "spread"]),
+    ("adaptive.gain.stop", "30", ["adaptive.gain.stop = 30", "start + step = 48 at least"]),
     ("campaign", "../elsewhere", ["campaign = '../elsewhere'", "folder name"]),
     ("campaign", '"mine\\n"', ["campaign = 'mine\\n'", "folder name"]),
     ("likelihood", "gaussian", ["likelihood = 'gaussian'", "constant"]),
@@ -160,12 +166,15 @@ def test_a_kroupa_range_contains_its_break(config, schema):
     assert "the first value must be below the second" in line
 
 
-@pytest.mark.parametrize(("key", "name"), [("design.table", "points.csv"), ("observations", "clusters.csv")])
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [("design.table", "points.csv"), ("design.proposed", "proposed0.csv"), ("observations", "clusters.csv")],
+)
 def test_tables_are_checked_before_anything_runs(config, schema, tmp_path, key, name):
     """A bad table is a bad configuration."""
     path = tmp_path / name
     path.write_text("q0,a_au\n")
-    put(config, key, str(path))
+    put(config, key, [str(path)] if key == "design.proposed" else str(path))
     lines = complaints(config, schema)
     assert len(lines) == 1
     assert name in lines[0]

@@ -181,6 +181,107 @@ def test_a_missing_file_is_named(config):
         campaign.read_observations("nowhere/clusters.csv")
 
 
+@pytest.fixture
+def proposed(tmp_path, config):
+    """Write files of proposed points and return the configuration that uses them."""
+
+    def write(*texts):
+        paths = [tmp_path / f"proposed{k}.csv" for k in range(len(texts))]
+        for path, text in zip(paths, texts, strict=True):
+            path.write_text(text)
+        config["design"]["proposed"] = [str(path) for path in paths]
+        return config
+
+    return write
+
+
+PROPOSED = "q0,a_au,score\n0.6,100,0.2\n1.2,150.5,0.1\n"
+
+
+def test_proposed_points_are_training_points_and_move_no_others(proposed, config):
+    """Ids from an offset of their own, a block a file; all other points, shards and recipes are what they were."""
+    alone, shards = make_design(config), campaign.shards(config)
+    recipes = {name: campaign.shard_recipe(config, shard) for name, shard in shards.items()}
+    config = proposed(PROPOSED, "a_au,q0\n80,0.9\n")
+    design = make_design(config)
+    assert design.iloc[: len(alone)].equals(alone)
+    assert design.iloc[len(alone) :].to_dict("list") == {
+        "point_id": [600_000, 600_001, 600_002],
+        "block": ["proposed0", "proposed0", "proposed1"],
+        "split": ["train"] * 3,
+        "q0": [0.6, 1.2, 0.9],
+        "a_au": [100.0, 150.5, 80.0],
+    }
+    found = campaign.shards(config)
+    assert {name: found[name] for name in shards} == shards
+    assert {name: campaign.shard_recipe(config, found[name]) for name in shards} == recipes
+    assert [found[name].point_ids for name in found if name not in shards] == [[600_000, 600_001], [600_002]]
+    assert {found[f"proposed{k}_000"].n_realizations for k in (0, 1)} == {config["design"]["realizations"]["train"]}
+    assert campaign.shard_recipe(config, found["proposed0_000"]) == [(0.6, 100.0), (1.2, 150.5)]
+    assert campaign.shard_recipe(config, found["proposed1_000"]) == [(0.9, 80.0)]
+
+
+def test_shards_of_proposed_points_hold_their_own_rows(proposed):
+    """At most points_per_job of them; an edited row is another recipe of its own shard only."""
+    rows = [f"0.7,{a}" for a in range(100, 105)]
+    found = []
+    for last in ("0.7,104", "0.8,104"):
+        config = proposed("\n".join(["q0,a_au", *rows[:4], last]))
+        config["design"] |= {"points_per_job": 2, "realizations": 16}
+        shards = campaign.shards(config)
+        found.append({name: campaign.shard_recipe(config, shards[name]) for name in shards if "proposed" in name})
+    assert [len(recipe) for recipe in found[0].values()] == [2, 2, 1]
+    assert [name for name in found[0] if found[0][name] != found[1][name]] == ["proposed0_002"]
+
+
+def test_proposed_points_go_with_a_table(proposed, table):
+    """Its rows stay where they are."""
+    config = table("q0,a_au,split\n0.6,100,train\n1.2,150.5,test\n")
+    shards = campaign.shards(config)
+    config = proposed(PROPOSED)
+    assert make_design(config).point_id.tolist() == [0, 1, 600_000, 600_001]
+    assert {name: campaign.shards(config)[name] for name in shards} == shards
+
+
+def test_proposed_points_follow_the_virial_convention(proposed):
+    """With 2K/|W| a q0 of 1.2 is K/|W| = 0.6, in the design and in the recipe."""
+    config = proposed("q0,a_au\n1.2,100\n")
+    config["design"] |= {"virial_convention": "2K/|W|", "box": {"q0": [1, 3], "a_au": [50, 200]}}
+    design = make_design(config)
+    assert design[design.block == "proposed0"].q0.tolist() == [0.6]
+    assert campaign.shard_recipe(config, campaign.shards(config)["proposed0_000"]) == [(0.6, 100.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("q0,score\n0.6,1\n", ["column a_au is missing", "optional score"]),
+        ("q0,a_au,split\n0.6,100,train\n", ["column split is not known"]),
+        ("q0,a_au\n0.6,100\n0.7,hundred\n", ["row 2", "column a_au", "'hundred'", "finite"]),
+        ("q0,a_au\n0.6,100\n1.6,100\n", ["row 2", "column q0", "1.6", "design.box", "[0.5, 1.5]"]),
+        ("q0,a_au\n", ["no rows"]),
+    ],
+)
+def test_every_mistake_in_proposed_points_is_named(proposed, text, said):
+    """File, row and column, in one line; the file is the second of two."""
+    with pytest.raises(NatalError) as caught:
+        campaign.proposed_blocks(proposed(PROPOSED, text))
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in ["proposed1.csv", *said]:
+        assert part in message
+
+
+def test_missing_and_too_many_proposed_points(proposed, config, monkeypatch):
+    """The key, and the file or what is allowed."""
+    monkeypatch.setattr(campaign, "MAX_POINTS_PER_SPLIT", 3)
+    with pytest.raises(NatalError, match=r"design\.proposed: more than 3 rows in all"):
+        campaign.proposed_blocks(proposed(PROPOSED, PROPOSED))
+    config["design"]["proposed"] = ["nowhere/proposed0.csv"]
+    with pytest.raises(NatalError, match=r"design\.proposed: .*nowhere/proposed0\.csv"):
+        campaign.proposed_blocks(config)
+
+
 HEADER = "name,f_bound,sigma_v_kms,r_h_au"
 
 

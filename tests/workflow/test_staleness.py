@@ -45,6 +45,8 @@ EVERYTHING = {"design": 1} | SIMULATED | AFTER_SUMMARIES
         ),
         ({"checks": {"posterior_predictive": {"draws": 21}}}, AFTER_RECOVER | LOOKED_AT),
         ({"report": {"corner_cases": 2}}, LOOKED_AT),
+        # no stage of the campaign waits for proposals: only the report states all settings
+        ({"adaptive": {"points": 4}}, {"report": 1}),
         # new points: only their shard is simulated
         ({"design": {"train": [8, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
         ({"design": {"test": [4, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
@@ -122,6 +124,59 @@ def test_an_edited_table_row_reruns_its_shard_only(fresh):
     assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
     table.write_text("\n".join(["q0,a_au", *rows, "1.0,90"]))
     assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
+
+
+def test_proposed_points_become_a_block_of_their_own(editable):
+    """Proposed, looked at, named: only their shard is simulated, and what was there keeps its bytes."""
+    assert editable.stale("propose") == {"propose": 1}
+    done = editable.snakemake("propose")
+    assert done.returncode == 0, done.stderr
+    assert editable.stale("propose") == editable.stale() == {}
+    for change in ({"points": 4}, {"criterion": "information"}):
+        assert editable.stale("propose", changes={"adaptive": change}) == {"propose": 1}
+    file = editable.results() / "proposed0.csv"
+    points = pd.read_csv(file)
+    assert list(points) == ["q0", "a_au", "score"]
+    assert len(points) == 3
+
+    changes = {"design": {"proposed": ["results/tiny/proposed0.csv"]}}
+    new_block = {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES
+    assert editable.stale(changes=changes) == new_block
+    # another round writes another file
+    learned = {"design": 1, "simulate": 1, "summaries": 1, "dataset": 1, "train": 1}
+    assert editable.stale("propose", changes=changes) == learned | {"propose": 1}
+    shards = {path: path.read_bytes() for path in (editable.results() / "simulations").glob("*.h5")}
+    done = editable.snakemake("results/tiny/dataset/train.csv", changes=changes)
+    assert done.returncode == 0, done.stderr
+    assert {path: path.read_bytes() for path in shards} == shards
+    new = set((editable.results() / "simulations").glob("*.h5")) - set(shards)
+    assert [path.name for path in new] == ["proposed0_000.h5"]
+    runs = pd.read_csv(editable.results() / "dataset" / "train.csv")
+    runs = runs[runs.point_id >= 600_000]
+    assert len(runs) == 9
+    assert sorted(runs.q0.unique()) == sorted(points.q0)
+
+    row = points.copy()
+    row.loc[0, "a_au"] = 101.0
+    row.to_csv(file, index=False)
+    assert editable.stale("results/tiny/summaries.csv", changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
+
+
+def test_what_adaptive_points_save_is_a_target_of_its_own(editable):
+    """Tables and figure; the settings it depends on."""
+    for criterion, key in (("disagreement", "emulator"), ("information", "density")):
+        changes = {"adaptive": {"criterion": criterion}}
+        assert editable.stale("adaptive_gain", changes=changes) == {"adaptive_gain": 1}
+        done = editable.snakemake("adaptive_gain", changes=changes)
+        assert done.returncode == 0, done.stderr
+        gain = pd.read_csv(editable.results() / "adaptive" / "adaptive_gain.csv")
+        assert gain.n_points.tolist() == [6, 8]
+        assert gain[["target_error", "n_adaptive", "saved_low", "saved_high"]].notna().all(None)
+        assert (editable.results() / "adaptive" / "adaptive_gain.png").stat().st_size > 10_000
+        assert editable.stale("adaptive_gain", changes=changes) == {}
+        retrained = changes | {key: {"learning_rate": 0.002}}
+        assert editable.stale("adaptive_gain", changes=retrained) == {"adaptive_gain": 1}
+    assert editable.stale() == {}
 
 
 def test_points_that_change_sides_keep_their_simulations(fresh):

@@ -1,0 +1,36 @@
+"""Figure of what adaptive points save, in the style of `natal.figures`."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from natal.figures import BLUE, VERMILLION, _panels, _styled
+
+ARM_STYLES = {
+    "adaptive": {"color": VERMILLION, "linestyle": "-", "marker": "o"},
+    "space_filling": {"color": BLUE, "linestyle": "--", "marker": "s"},
+}
+ERRORS = {
+    "disagreement": "error of the mean [standard deviations]",
+    "information": "surprise [nats a cluster]",
+}
+
+
+@_styled
+def gain_figure(curves: pd.DataFrame, criterion: str) -> Figure:
+    """Validation error against training points, mean and standard error over repeats, adaptive and space-filling.
+
+    `curves` is what `natal.adaptive_gain.learning_curves` gives. Look for: curves apart by more than their bars; the
+    distance along the horizontal axis is what one arm saves.
+    """
+    figure, axes = _panels(1, 1, 4.5)
+    ax = axes[0, 0]
+    for arm, style in ARM_STYLES.items():
+        errors = curves[curves.arm == arm].groupby("n_points").error
+        n, mean = np.array(list(errors.groups)), errors.mean().to_numpy()
+        ax.errorbar(n, mean, errors.sem().to_numpy(), capsize=3, label=arm.replace("_", "-"), **style)
+    ax.set(xscale="log", xlabel="training points", ylabel=ERRORS[criterion])
+    ax.set_xticks(n, [str(k) for k in n])
+    ax.minorticks_off()
+    ax.legend()
+    return figure

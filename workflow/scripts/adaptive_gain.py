@@ -1,0 +1,58 @@
+"""Learning curves with adaptive and with space-filling points, and how many points the first save."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from natal import campaign, device
+from natal.adaptive_gain import GainSettings, fit_laws, fit_means, learning_curves, savings
+from natal.dataset import read_runs
+from natal.density_training import DensitySettings
+from natal.design import INPUTS
+from natal.figures_adaptive import gain_figure
+from natal.files import write_csv
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.outcomes import final_outcomes
+from natal.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config, files = snakemake.config, snakemake.input
+    box, criterion = campaign.box(config), config["adaptive"]["criterion"]
+    settings = GainSettings(**config["adaptive"]["gain"])
+    table = pd.read_csv(files.train).groupby("point_id")[list(INPUTS)].first()
+    points, x = table.index.to_numpy(), table.to_numpy()
+    low, high = np.array([box[name] for name in INPUTS]).T
+    if criterion == "disagreement":
+        train, validation = read_runs(files.train, "train"), read_runs(files.validation, "validation")
+        fit = fit_means(train, validation, points, x, box, TrainingSettings(**config["emulator"]))
+    else:
+        tracks, validation = pd.read_csv(files.tracks), final_outcomes(pd.read_csv(files.validation))
+        t_end_yr, n_stars = config["integration"]["t_end_yr"], config["cluster"]["n_stars"]
+        density = DensitySettings(**config["density"])
+        fit = fit_laws(tracks, t_end_yr, validation, points, x, box, n_stars, density)
+    curves = learning_curves(stage_key(config["seed"], "adaptive gain"), (x - low) / (high - low), fit, settings)
+    gain = savings(curves, np.random.default_rng(config["seed"]))
+    write_csv(snakemake.output.curves, curves)
+    write_csv(snakemake.output.gain, gain)
+    figure = gain_figure(curves, criterion)
+    for path in snakemake.output.figure:
+        # no creation date: the same data give the same file
+        metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
+        figure.savefig(path, dpi=150, metadata=metadata)
+    for row in gain.itertuples():
+        log.info(
+            "error %.4f: %d points that fill the box, %.0f adaptive ones, %+.0f saved (%.0f to %.0f)",
+            row.target_error,
+            row.n_points,
+            row.n_adaptive,
+            row.saved,
+            row.saved_low,
+            row.saved_high,
+        )
