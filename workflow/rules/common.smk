@@ -1,15 +1,12 @@
 # Names and helpers that every rule file uses; the configuration is checked here, before any rule is read.
 import sys
 from functools import cache
-from math import ceil
 from pathlib import Path
 
 from natal import campaign
 from natal.config import load_schema, refuse_repeated_keys, validate
-from natal.cost import GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
 from natal.digest import stage_digest
 from natal.errors import NatalError
-from natal.shards import DEFAULT_GINT_PER_S, measured_gint_per_s
 
 FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
@@ -51,6 +48,37 @@ def digest(script, *keys, **more):
     return stage_digest(str(SCRIPTS / script), sections(*keys) | more)
 
 
-def growing(amount):
-    """A resource that grows with every attempt: what was too little is not asked for again."""
-    return lambda wildcards, attempt: amount * attempt
+def shown(path, caption, category, **labels):
+    """An output that `snakemake --report` shows, with a caption of workflow/report or one made by the report."""
+    return report(str(path), caption=str(caption), category=category, labels=labels)
+
+
+@cache
+def shard_digest(name):
+    # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
+    # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
+    shard = SHARDS[name]
+    return digest(
+        "simulate.py",
+        "seed",
+        "cluster",
+        "integration",
+        points=campaign.shard_recipe(config, shard),
+        ids=shard.point_ids,
+        **{"design.realizations": shard.n_realizations},
+    )
+
+
+def splits_needed(wildcards):
+    if not campaign.has_splits(config):
+        sys.exit(
+            f"{config['design']['table']}: column split must name train, validation and test points to train an "
+            "emulator; without it only files up to summaries.csv can be made"
+        )
+    return RESULTS / "summaries.csv"
+
+
+def observations_needed(wildcards):
+    if not OBSERVED_FILES:
+        sys.exit("config key observations: null leaves nothing to answer; give a CSV file (config/README.md)")
+    return OBSERVED_FILES

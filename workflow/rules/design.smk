@@ -4,12 +4,14 @@
 rule design:
     localrule: True
     output:
-        RESULTS / "design.csv",
+        shown(RESULTS / "design.csv", "../report/design.rst", "1 Simulations", table="design"),
     log:
         LOGS / "design.log",
     params:
         digest=digest("design.py", "seed", "design", table=campaign.read_table(config) if config["design"]["table"] else None),
     message:
         "Draw the design"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/design.py"
