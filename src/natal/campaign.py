@@ -234,6 +234,8 @@ def _csv_rows(
         columns, rows = list(reader.fieldnames or []), list(reader)
     except csv.Error as error:
         raise NatalError(f"{path} is not a CSV file (line {reader.reader.line_num}: {error})") from error
+    if len(columns) == 1 and any(separator in columns[0] for separator in ";\t|"):
+        raise NatalError(f"{path}: values must be separated by commas, but the header is {columns[0]!r}")
     known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
     for column in required:
         if column not in columns:

@@ -78,7 +78,12 @@ def splits_needed(wildcards):
     return RESULTS / "summaries.csv"
 
 
-def observations_needed(wildcards):
-    if not OBSERVED_FILES:
+def observations_file(wildcards):
+    if not config["observations"]:
         sys.exit("config key observations: null leaves nothing to answer; give a CSV file (config/README.md)")
+    return config["observations"]
+
+
+def observations_needed(wildcards):
+    observations_file(wildcards)
     return OBSERVED_FILES

@@ -75,7 +75,7 @@ rule observe:
     input:
         ensemble=RESULTS / "emulator" / "ensemble.eqx",
         likelihood=RESULTS / "emulator" / "likelihood.json",
-        observations=config["observations"] or [],
+        observations=observations_file,
     output:
         posteriors=RESULTS / "observed.nc",
         table=shown(RESULTS / "observed.csv", "../report/observed.rst", "7 Own clusters", table="observed"),
