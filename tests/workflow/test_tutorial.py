@@ -19,7 +19,8 @@ def run(code: list[str], project, tmp_path) -> str:
     """Run pieces of code one after the other in one process, in a project's folder, without a screen."""
     script = tmp_path / "code.py"
     script.write_text("\n\n".join(code))
-    environment = project.environment | {"MPLBACKEND": "Agg", "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "cache")}
+    # threads as a job of the workflow has them (natal.device)
+    environment = project.environment | {"MPLBACKEND": "Agg", "NPROC": "2"}
     done = subprocess.run([sys.executable, script], cwd=project.folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
