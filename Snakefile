@@ -7,7 +7,11 @@ min_version("9.14")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
+include: "workflow/rules/resources.smk"
 include: "workflow/rules/driver.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/simulate.smk"

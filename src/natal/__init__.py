@@ -1,11 +1,45 @@
 """natal recovers the birth conditions of star clusters.
 
+In a notebook: `natal.simulate_clusters` simulates, `natal.load_campaign` opens a finished campaign for predictions and
+posteriors, `natal.load_emulator` its networks alone.
+
 The modules follow the data: `campaign`, `units`, `plummer`, `gravity`, `leapfrog`, `summaries`, `simulator`, `design`,
 `store`, `dataset`, `emulator`, `training`, `baselines`, `evaluation`, `likelihood`, `grid`, `nuts`, `recovery`,
-`calibration`, `figures`, `report`.
-Import what you need from them, e.g. ``from natal.simulator import simulate_clusters``.
+`calibration`, `observation`, `trained`, `figures`, `report`.
+Import what else you need from them, e.g. ``from natal.plummer import sample_plummer``.
 
-Importing `natal` itself loads nothing heavy, so that a workflow may be parsed without starting JAX.
+Importing `natal` itself loads nothing heavy, so that a workflow may be parsed without starting JAX: the names above are
+looked up when they are first used (PEP 562).
 """
 
+from importlib import import_module as _import_module
+from typing import Any as _Any
+
 __version__ = "0.1.0"
+
+# name -> module. Type checkers read `__init__.pyi`: an import here, even for them only, would make every stage that
+# imports anything of natal depend on all of it (`natal.digest`).
+_LAZY = {
+    "Answer": "trained",
+    "ClusterModel": "models",
+    "Integration": "models",
+    "NatalError": "errors",
+    "TrainedCampaign": "trained",
+    "load_campaign": "trained",
+    "load_emulator": "trained",
+    "simulate_clusters": "simulator",
+}
+
+__all__ = ["__version__", *_LAZY]
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'natal' has no attribute {name!r}")
+    value = getattr(_import_module(f"natal.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

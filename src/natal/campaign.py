@@ -248,18 +248,25 @@ def read_observations(path: str) -> list[dict[str, Any]]:
         values: dict[str, Any] = {"name": row["name"]}
         if not row["name"] or row["name"] in {r["name"] for r in rows}:
             raise NatalError(f"{path}, row {row_number}, column name: {row['name']!r} is empty or not unique")
-        for column in OBSERVED_COLUMNS:
-            values[column] = _number(path, row_number, column, row[column])
-            if values[column] <= 0 or (column == "f_bound" and values[column] > 1):
-                allowed = "above 0 and at most 1" if column == "f_bound" else "above 0"
-                raise NatalError(f"{path}, row {row_number}, column {column}: {row[column]} must be {allowed}")
-        for column in error_columns:
-            text = row.get(column) or "0"
+        for column in (*OBSERVED_COLUMNS, *error_columns):
+            text = row[column] if column in OBSERVED_COLUMNS else row.get(column) or "0"
             values[column] = _number(path, row_number, column, text)
-            if values[column] < 0:
-                raise NatalError(f"{path}, row {row_number}, column {column}: {text} must not be negative")
+            allowed = observable(column, values[column])
+            if allowed:
+                raise NatalError(f"{path}, row {row_number}, column {column}: {text} must {allowed}")
         rows.append(values)
     return rows
+
+
+def observable(column: str, value: float) -> str:
+    """What an observed number must be and is not, as 'be above 0'; empty if all is well."""
+    if not math.isfinite(value):
+        return "be a finite number"
+    if column.endswith("_err"):
+        return "not be negative" if value < 0 else ""
+    if column == "f_bound":
+        return "" if 0 < value <= 1 else "be above 0 and at most 1"
+    return "" if value > 0 else "be above 0"
 
 
 def _csv_rows(
@@ -277,6 +284,8 @@ def _csv_rows(
         columns, rows = list(reader.fieldnames or []), list(reader)
     except csv.Error as error:
         raise NatalError(f"{path} is not a CSV file (line {reader.reader.line_num}: {error})") from error
+    if len(columns) == 1 and any(separator in columns[0] for separator in ";\t|"):
+        raise NatalError(f"{path}: values must be separated by commas, but the header is {columns[0]!r}")
     known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
     for column in required:
         if column not in columns:

@@ -1,6 +1,5 @@
 """Campaigns side by side: the numbers of their metrics.json in one table."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +35,14 @@ def comparison(results: str | Path) -> pd.DataFrame:
 
 def _numbers(content: Any, prefix: str = "") -> dict[str, float]:
     """The numbers of nested dictionaries and lists, by dotted key."""
-    items: Iterable[tuple[Any, Any]] = ()
     if isinstance(content, dict):
-        items = content.items()
+        items = list(content.items())
     elif isinstance(content, list):
-        items = enumerate(content)
+        items = list(enumerate(content))
     elif isinstance(content, int | float) and not isinstance(content, bool):
         return {prefix: float(content)}
+    else:
+        return {}
     found: dict[str, float] = {}
     for key, value in items:
         found |= _numbers(value, f"{prefix}.{key}" if prefix else str(key))

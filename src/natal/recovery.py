@@ -105,12 +105,19 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
         "ess_bulk": recovered.ess_bulk.min(1),
         "divergences": recovered.nuts.diverging.sum((1, 2)),
         "tv_grid": recovered.tv_grid,
-        "chi2_best": np.asarray(recovered.grid_summary.chi2_best, dtype=float),
+        **fit_columns(recovered.grid_summary),
     }
-    edge_mass = np.asarray(recovered.grid_summary.edge_mass, dtype=float).max(2)
-    columns |= {f"edge_mass_{name}": edge_mass[:, k] for k, name in enumerate(INPUTS)}
-    columns["at_edge"] = (edge_mass > EDGE_FLAG).any(1)
     return pd.concat([cases.reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+
+
+def fit_columns(summary: GridSummary) -> dict[str, np.ndarray]:
+    """How well anything explains each case, and how much of its posterior lies at the box's edges, (case,) each."""
+    edge_mass = np.asarray(summary.edge_mass, dtype=float).max(2)
+    return {
+        "chi2_best": np.asarray(summary.chi2_best, dtype=float),
+        **{f"edge_mass_{name}": edge_mass[:, k] for k, name in enumerate(INPUTS)},
+        "at_edge": (edge_mass > EDGE_FLAG).any(1),
+    }
 
 
 def nuts_report(recovered: Recovered) -> dict[str, float]:
@@ -166,16 +173,27 @@ def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dat
     return xr.Dataset(variables, coords=coordinates)
 
 
-def write_posteriors(
-    path: str | Path,
+def observed_dataset(names: list[str], y: np.ndarray, error: np.ndarray) -> xr.Dataset:
+    """What was observed, `y` and `error` of shape (case, 3), with units."""
+    columns: dict[str, tuple] = {}
+    for k, name in enumerate(OBSERVED_COLUMNS):
+        unit = {"unit": OUTPUT_UNITS[name]}
+        columns |= {name: ("case", y[:, k], unit), f"{name}_err": ("case", error[:, k], unit)}
+    return xr.Dataset(columns, coords={"case": names})
+
+
+def posterior_tree(
     names: list[str],
     recovered: Recovered,
     y: np.ndarray,
     error: np.ndarray,
     truth: np.ndarray | None,
     attributes: dict[str, Any],
-) -> None:
-    """Write draws and diagnostics as netCDF groups: posterior, sample_stats, observed_data, true_parameters."""
+) -> xr.DataTree:
+    """Draws and diagnostics as the groups posterior, sample_stats, observed_data, and true_parameters if known.
+
+    `y` and `error` have shape (case, 3), `truth` (case, 2); ArviZ's names, with `case` before chain and draw.
+    """
     dims = ("case", "chain", "draw")
     coordinates = {"case": names}
     stats = {
@@ -190,21 +208,31 @@ def write_posteriors(
             f"rhat_{name}": ("case", recovered.rhat[:, k]),
             f"ess_bulk_{name}": ("case", recovered.ess_bulk[:, k]),
         }
-    observed: dict[str, tuple] = {}
-    for k, name in enumerate(OBSERVED_COLUMNS):
-        unit = {"unit": OUTPUT_UNITS[name]}
-        observed |= {name: ("case", y[:, k], unit), f"{name}_err": ("case", error[:, k], unit)}
     groups = {
         "posterior": posterior_dataset(recovered.nuts.draws, names),
         "sample_stats": xr.Dataset(stats, coords=coordinates),
-        "observed_data": xr.Dataset(observed, coords=coordinates),
+        "observed_data": observed_dataset(names, y, error),
     }
     if truth is not None:
         true = {name: ("case", truth[:, k], {"unit": INPUT_UNITS[name]}) for k, name in enumerate(INPUTS)}
         groups["true_parameters"] = xr.Dataset(true, coords=coordinates)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update({**provenance(), **attributes})
+    return tree
+
+
+def write_posteriors(
+    path: str | Path,
+    names: list[str],
+    recovered: Recovered,
+    y: np.ndarray,
+    error: np.ndarray,
+    truth: np.ndarray | None,
+    attributes: dict[str, Any],
+) -> None:
+    """Write `posterior_tree` as netCDF groups."""
+    tree = posterior_tree(names, recovered, y, error, truth, attributes)
     packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
-    encoding = {f"/{group}": dict.fromkeys(data.data_vars, packed) for group, data in groups.items()}
+    encoding = {f"/{name}": dict.fromkeys(group.data_vars, packed) for name, group in tree.children.items()}
     with atomic_path(path, n_bytes=tree.nbytes) as partial:
         tree.to_netcdf(partial, engine="h5netcdf", encoding=encoding)

@@ -37,6 +37,29 @@ def forward(weights, x):
     return h2 @ w3.T + b3, h1, h2
 
 
+def backward(weights, x, y):
+    """The chain rule, layer by layer: gradients of the mean squared error with respect to every (W, b)."""
+    (_, _), (w2, _), (w3, _) = weights
+    output, h1, h2 = forward(weights, x)
+    d_output = 2 * (output - y) / y.size  # the loss is a mean over runs and outputs
+    d_h2 = (d_output @ w3) * (h2 > 0)
+    d_h1 = (d_h2 @ w2) * (h1 > 0)
+    return [(d.T @ before, d.sum(0)) for d, before in ((d_h1, x), (d_h2, h1), (d_output, h2))]
+
+
+def manual_forward(params, x):
+    """One point through 2-64-64-3 with JAX's primitives only; params holds W1, b1, W2, b2, W3, b3."""
+    h1 = jnp.maximum(0, params["W1"] @ x + params["b1"])
+    h2 = jnp.maximum(0, params["W2"] @ h1 + params["b2"])
+    return params["W3"] @ h2 + params["b3"]
+
+
+def params_of(network):
+    """The same weights as a plain dictionary of JAX arrays."""
+    layers = enumerate(weights_of(network), start=1)
+    return {f"{name}{k}": jnp.asarray(part) for k, layer in layers for name, part in zip("Wb", layer, strict=True)}
+
+
 @pytest.fixture
 def network(float64, ensemble):
     """A trained member, biases and all, in double precision."""
@@ -56,25 +79,43 @@ def test_a_forward_pass_by_hand(network):
     np.testing.assert_allclose(jax.vmap(network)(x), forward(weights_of(network), x)[0], rtol=1e-13, atol=1e-13)
 
 
+def test_a_forward_pass_without_libraries(network):
+    """The same from JAX's primitives, one point at a time: matrix products, sums and max(0, z)."""
+    params = params_of(network)
+    assert [params[f"W{k}"].shape for k in (1, 2, 3)] == [(64, 2), (64, 64), (3, 64)]
+    for x in jnp.asarray(np.random.default_rng(8).standard_normal((20, 2))):
+        np.testing.assert_allclose(manual_forward(params, x), network(x), rtol=1e-13, atol=1e-13)
+
+
 def test_backpropagation_by_hand(network):
-    """The chain rule, layer by layer, gives the gradient of the mean squared error that training follows."""
+    """The hand-derived gradient of the mean squared error is JAX's, through Equinox and through plain products."""
     rng = np.random.default_rng(1)
     x, y = rng.standard_normal((50, 2)), rng.standard_normal((50, 3))
+    by_hand = backward(weights_of(network), x, y)
+
+    def loss(params):
+        return ((jax.vmap(lambda one: manual_forward(params, one))(jnp.asarray(x)) - y) ** 2).mean()
+
+    plain = jax.grad(loss)(params_of(network))
+    plain = [(plain[f"W{k}"], plain[f"b{k}"]) for k in (1, 2, 3)]
+    # what training follows
+    equinox = weights_of(eqx.filter_grad(mean_squared_error)(network, jnp.asarray(x), jnp.asarray(y)))
+    for gradient in (plain, equinox):
+        for found, expected in zip(gradient, by_hand, strict=True):
+            for part_found, part_expected in zip(found, expected, strict=True):
+                assert np.any(part_expected != 0)
+                # sums of 50 x 64 terms in double precision
+                np.testing.assert_allclose(part_found, part_expected, rtol=1e-11, atol=1e-13)
+
+
+def test_slopes_of_one_network_by_hand(network):
+    """What NUTS follows: the Jacobian is W3 D2 W2 D1 W1, D picking the neurons that are on."""
     weights = weights_of(network)
-    (_, _), (w2, _), (w3, _) = weights
-    output, h1, h2 = forward(weights, x)
-
-    d_output = 2 * (output - y) / y.size  # the loss is a mean over runs and outputs
-    d_h2 = (d_output @ w3) * (h2 > 0)
-    d_h1 = (d_h2 @ w2) * (h1 > 0)
-    by_hand = [(d.T @ before, d.sum(0)) for d, before in ((d_h1, x), (d_h2, h1), (d_output, h2))]
-
-    gradient = eqx.filter_grad(mean_squared_error)(network, jnp.asarray(x), jnp.asarray(y))
-    for found, expected in zip(weights_of(gradient), by_hand, strict=True):
-        for part_found, part_expected in zip(found, expected, strict=True):
-            assert np.any(part_expected != 0)
-            # sums of 50 x 64 terms in double precision
-            np.testing.assert_allclose(part_found, part_expected, rtol=1e-11, atol=1e-13)
+    (w1, _), (w2, _), (w3, _) = weights
+    for x in np.random.default_rng(9).standard_normal((20, 2)):
+        _, h1, h2 = forward(weights, x)
+        by_hand = w3 @ np.diag(h2 > 0) @ w2 @ np.diag(h1 > 0) @ w1
+        np.testing.assert_allclose(jax.jacrev(network)(jnp.asarray(x)), by_hand, rtol=1e-11, atol=1e-13)
 
 
 def test_the_loss_is_the_mean_over_runs_and_outputs(network):

@@ -27,6 +27,19 @@ pytestmark = pytest.mark.workflow
             "outside of which the emulator is untested",
         ),
         ({"design": {"table": "none.csv"}}, "design.table: there is no file none.csv"),
+        (
+            {"likelihood": "gauss"},
+            "config: likelihood = 'gauss' is not allowed: one of constant, constant_full, ensemble, heteroscedastic, "
+            "mixture",
+        ),
+        (
+            {"campaign": "../other"},
+            "config: campaign = '../other' is not allowed: a folder name: letters, digits, point, dash, underscore; "
+            "not starting with a point",
+        ),
+        ({"cluster": {"n_stars": "many"}}, "config: cluster.n_stars = 'many' is not allowed: a whole number from 5 up"),
+        ({"cluster": None}, "config: cluster = None is not allowed: a mapping of cluster settings"),
+        ({"observations": "none.csv"}, "observations: there is no file none.csv"),
     ],
 )
 def test_a_bad_configuration_is_refused_in_one_line(finished, changes, line):
@@ -45,6 +58,55 @@ def test_a_missing_column_is_named(fresh):
     done = fresh.snakemake("-n", changes={"design": {"table": "points.csv"}})
     assert done.returncode != 0
     assert "points.csv: column a_au is missing (columns: q0, a_au, optional split, point_id, block)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (
+            "name,f_bound,sigma,r_h_au\nA,0.9,4,300\n",
+            "mine.csv: column sigma_v_kms is missing (columns: name, f_bound, sigma_v_kms, r_h_au, optional "
+            "f_bound_err, sigma_v_kms_err, r_h_au_err)",
+        ),
+        (
+            "name;f_bound;sigma_v_kms;r_h_au\nA;0.9;4;300\n",
+            "mine.csv: values must be separated by commas, but the header is 'name;f_bound;sigma_v_kms;r_h_au'",
+        ),
+        (
+            "name,f_bound,sigma_v_kms,r_h_au\nA,0.9,fast,300\n",
+            "mine.csv, row 1, column sigma_v_kms: 'fast' is not a finite number",
+        ),
+        (
+            "name,f_bound,sigma_v_kms,r_h_au\nA,90,4,300\n",
+            "mine.csv, row 1, column f_bound: 90 must be above 0 and at most 1",
+        ),
+    ],
+)
+def test_observations_that_cannot_be_read_are_refused_in_one_line(fresh, content, line):
+    """Before anything runs, whatever the target."""
+    (fresh.folder / "mine.csv").write_text(content)
+    done = fresh.snakemake("-n", changes={"observations": "mine.csv"})
+    assert done.returncode != 0
+    assert line in done.stderr.splitlines()
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("target", ["observed", "results/tiny/observed.csv"])
+def test_answers_for_nothing_are_refused(fresh, target):
+    """By the target's name and by the file's."""
+    done = fresh.snakemake("-n", target)
+    assert done.returncode != 0
+    assert "config key observations: null leaves nothing to answer; give a CSV file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("target", ["results/tiny/sumaries.csv", "results/default/summaries.csv"])
+def test_a_target_that_nothing_makes_is_named(fresh, target):
+    """A misspelt file, and one of another campaign than the configuration's."""
+    done = fresh.snakemake("-n", target)
+    assert done.returncode != 0
+    assert f"No rule to produce {target}: with this configuration natal makes the files of results/tiny" in done.stderr
     assert "Traceback" not in done.stderr
 
 

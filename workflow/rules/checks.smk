@@ -7,16 +7,7 @@ CHECK_FILES = {
 CHECK_FILES = {name: files for name, files in CHECK_FILES.items() if name in CHECK_METRICS}
 
 
-def check_memory_mb(n_runs):
-    needed = memory_bytes(n_runs, config["cluster"]["n_stars"])
-    return growing(ceil((WORKFLOW_BYTES + 1.3 * needed) / 1e6))
-
-
-def check_runtime_min(n_runs):
-    integration = config["integration"]
-    n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
-    return growing(runtime_minutes(n_runs, config["cluster"]["n_stars"], n_steps, gint_per_s()))
-
+CHECKED = "6 Against the simulator"
 
 if "brute_force" in CHECK_METRICS:
     BRUTE_FORCE = config["checks"]["brute_force"]
@@ -46,6 +37,8 @@ if "brute_force" in CHECK_METRICS:
             runtime=check_runtime_min(N_BRUTE_FORCE_RUNS),
         message:
             "Simulate a grid over the prior, for posteriors without an emulator"
+        conda:
+            "../envs/natal.yaml"
         script:
             "../scripts/brute_force_runs.py"
 
@@ -56,7 +49,7 @@ if "brute_force" in CHECK_METRICS:
             likelihood=RESULTS / "emulator" / "likelihood.json",
             test=RESULTS / "dataset" / "test.csv",
         output:
-            table=CHECK_FILES["brute_force"][0],
+            table=shown(CHECK_FILES["brute_force"][0], "../report/brute_force.rst", CHECKED, table="brute force"),
             posteriors=CHECK_FILES["brute_force"][1],
             metrics=CHECK_METRICS["brute_force"],
         log:
@@ -77,6 +70,8 @@ if "brute_force" in CHECK_METRICS:
             runtime=growing(30),
         message:
             "Compare posteriors with those from simulations alone"
+        conda:
+            "../envs/natal.yaml"
         script:
             "../scripts/brute_force.py"
 
@@ -89,7 +84,12 @@ if "posterior_predictive" in CHECK_METRICS:
             posteriors=RESULTS / "posteriors.nc",
             test=RESULTS / "dataset" / "test.csv",
         output:
-            table=CHECK_FILES["posterior_predictive"][0],
+            table=shown(
+                CHECK_FILES["posterior_predictive"][0],
+                "../report/posterior_predictive.rst",
+                CHECKED,
+                table="posterior predictive",
+            ),
             metrics=CHECK_METRICS["posterior_predictive"],
         log:
             LOGS / "posterior_predictive.log",
@@ -106,5 +106,7 @@ if "posterior_predictive" in CHECK_METRICS:
             runtime=check_runtime_min(PREDICTIVE["cases"] * PREDICTIVE["draws"]),
         message:
             "Simulate clusters born as posteriors say and compare them with the observed ones"
+        conda:
+            "../envs/natal.yaml"
         script:
             "../scripts/posterior_predictive.py"

@@ -2,15 +2,13 @@
 import sys
 from functools import cache
 from hashlib import sha256
-from math import ceil
 from pathlib import Path
 
 from natal import campaign
 from natal.config import load_schema, refuse_repeated_keys, validate
-from natal.cost import GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
 from natal.digest import stage_digest
 from natal.errors import NatalError
-from natal.shards import DEFAULT_GINT_PER_S, measured_gint_per_s, read_layout
+from natal.shards import read_layout
 
 FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
@@ -54,6 +52,47 @@ def digest(script, *keys, **more):
     return stage_digest(str(SCRIPTS / script), sections(*keys) | more)
 
 
-def growing(amount):
-    """A resource that grows with every attempt: what was too little is not asked for again."""
-    return lambda wildcards, attempt: amount * attempt
+def shown(path, caption, category, **labels):
+    """An output that `snakemake --report` shows, with a caption of workflow/report or one made by the report."""
+    return report(str(path), caption=str(caption), category=category, labels=labels)
+
+
+@cache
+def shard_digest(name):
+    # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
+    # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
+    return digest("simulate.py", "seed", "cluster", "integration", **shard_runs(name))
+
+
+@cache
+def shard_stem(name):
+    """What the clusters are, and how they are followed, but not until when: shards of one stem share their beginning."""
+    keys = "seed", "cluster", "integration.dt_yr", "integration.precision"
+    # short: a seal has room for few bytes
+    return sha256(digest("simulate.py", *keys, **shard_runs(name)).encode()).hexdigest()[:16]
+
+
+def shard_runs(name):
+    shard = SHARDS[name]
+    points, realizations = campaign.shard_recipe(config, shard), [shard.first_realization, shard.n_realizations]
+    return {"points": points, "ids": shard.point_ids, "realizations": realizations}
+
+
+def splits_needed(wildcards):
+    if not campaign.has_splits(config):
+        sys.exit(
+            f"{config['design']['table']}: column split must name train, validation and test points to train an "
+            "emulator; without it only files up to summaries.csv can be made"
+        )
+    return RESULTS / "summaries.csv"
+
+
+def observations_file(wildcards):
+    if not config["observations"]:
+        sys.exit("config key observations: null leaves nothing to answer; give a CSV file (config/README.md)")
+    return config["observations"]
+
+
+def observations_needed(wildcards):
+    observations_file(wildcards)
+    return OBSERVED_FILES

@@ -4,7 +4,7 @@
 rule design:
     localrule: True
     output:
-        RESULTS / "design.csv",
+        shown(RESULTS / "design.csv", "../report/design.rst", "1 Simulations", table="design"),
     log:
         LOGS / "design.log",
     params:
@@ -17,5 +17,7 @@ rule design:
         ),
     message:
         "Draw the design"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/design.py"

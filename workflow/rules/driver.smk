@@ -1,4 +1,5 @@
 # What the process that plans and submits jobs does by itself; jobs read this file, too, but skip it.
+from snakemake.exceptions import MissingRuleException
 from snakemake.io import IOFile
 
 from natal.driver import accounting_is_off, cancel_orphans, lock_campaign, note_run
@@ -39,7 +40,11 @@ def build_dag():
         sys.exit(str(mistake))
     except OSError as trouble:
         sys.exit(f"{RESULTS} cannot be checked: {trouble}")
-    snakemake_builds_dag()
+    try:
+        snakemake_builds_dag()
+    except MissingRuleException as unknown:
+        what = str(unknown).partition(" (if you use")[0]
+        sys.exit(f"{what}: with this configuration natal makes the files of {RESULTS} (README.md lists them) only")
 
 
 if workflow.is_main_process:

@@ -1,15 +1,6 @@
 # From runs to a fitted likelihood: dataset/, emulator/. Nothing here reads test rows except the cut itself.
 
 
-def splits_needed(wildcards):
-    if not campaign.has_splits(config):
-        sys.exit(
-            f"{config['design']['table']}: column split must name train, validation and test points to train an "
-            "emulator; without it only files up to summaries.csv can be made"
-        )
-    return RESULTS / "summaries.csv"
-
-
 rule dataset:
     localrule: True
     input:
@@ -25,6 +16,8 @@ rule dataset:
         digest=digest("dataset.py"),
     message:
         "Cut the runs into training, validation and test"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/dataset.py"
 
@@ -50,6 +43,8 @@ rule train:
         runtime=growing(30),
     message:
         "Train the ensemble"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/train.py"
 
@@ -76,6 +71,8 @@ rule density:
         runtime=growing(30),
     message:
         "Train the density networks"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/density.py"
 
@@ -99,5 +96,7 @@ rule likelihood:
         runtime=growing(30),
     message:
         "Fit the likelihoods' widths on validation runs and compare them"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/likelihood.py"

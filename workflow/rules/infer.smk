@@ -15,7 +15,7 @@ rule recover:
         test=RESULTS / "dataset" / "test.csv",
     output:
         posteriors=RESULTS / "posteriors.nc",
-        table=RESULTS / "recovery.csv",
+        table=shown(RESULTS / "recovery.csv", "../report/recovery.rst", "3 Recovery", table="recovery"),
         metrics=RESULTS / "metrics" / "recovery.json",
     log:
         LOGS / "recover.log",
@@ -30,6 +30,8 @@ rule recover:
         runtime=growing(120),
     message:
         "Recover the birth conditions of every test cluster"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/recover.py"
 
@@ -42,7 +44,7 @@ if CALIBRATION_RUNS:
             likelihood=RESULTS / "emulator" / "likelihood.json",
             **CALIBRATION_RUNS,
         output:
-            table=CALIBRATION_TABLE[0],
+            table=shown(CALIBRATION_TABLE[0], "../report/calibration.rst", "4 Calibration", table="calibration"),
             **CALIBRATION_METRICS,
         log:
             LOGS / "calibrate.log",
@@ -63,6 +65,8 @@ if CALIBRATION_RUNS:
             runtime=growing(120),
         message:
             "Check posteriors of clusters drawn from the prior"
+        conda:
+            "../envs/natal.yaml"
         script:
             "../scripts/calibrate.py"
 
@@ -71,10 +75,10 @@ rule observe:
     input:
         ensemble=RESULTS / "emulator" / "ensemble.eqx",
         likelihood=RESULTS / "emulator" / "likelihood.json",
-        observations=config["observations"] or [],
+        observations=observations_file,
     output:
         posteriors=RESULTS / "observed.nc",
-        table=RESULTS / "observed.csv",
+        table=shown(RESULTS / "observed.csv", "../report/observed.rst", "7 Own clusters", table="observed"),
     log:
         LOGS / "observe.log",
     benchmark:
@@ -88,6 +92,8 @@ rule observe:
         runtime=growing(120),
     message:
         "Recover the birth conditions of your own clusters"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/observe.py"
 
@@ -109,6 +115,8 @@ rule evaluate:
         runtime=growing(30),
     message:
         "Evaluate the emulator and its baselines on the test runs"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/evaluate.py"
 
@@ -131,6 +139,8 @@ rule speed:
         runtime=growing(30),
     message:
         "Measure the cost of a simulation and of the emulator"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/speed.py"
 
@@ -149,12 +159,14 @@ rule metrics:
         uncertainty=RESULTS / "metrics" / "uncertainty.json",
         **CHECK_METRICS,
     output:
-        RESULTS / "metrics.json",
+        shown(RESULTS / "metrics.json", "../report/metrics.rst", "0 Summary", file="metrics"),
     log:
         LOGS / "metrics.log",
     params:
         digest=digest("metrics.py"),
     message:
         "Gather every number of the campaign"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/metrics.py"

@@ -1,28 +1,33 @@
 # What a person looks at: figures/ and report.html.
 
-FIGURES = [
-    "design",
-    "summaries",
-    "energy_errors",
-    "loss_curves",
-    "predicted_vs_true",
-    "residuals",
-    "slices",
-    "recovered_vs_true",
-    "coverage",
-    "pit",
-    "sampler_health",
-    "uncertainty",
-    "uncertainty_widths",
-    "speed",
-    *(["calibration_coverage", "calibration_pit", "calibration_sbc", "calibration_tarp"] if CALIBRATION_TABLE else []),
-    *CHECK_METRICS,
-    *[f"corner_{k}" for k in range(config["report"]["corner_cases"])],
-]
+# category on the page of `snakemake --report` -> figures
+FIGURES = {
+    "1 Simulations": ["design", "summaries", "energy_errors", "speed"],
+    "2 Emulator": ["loss_curves", "predicted_vs_true", "residuals", "slices"],
+    "3 Recovery": ["recovered_vs_true", "coverage", "pit", "sampler_health"],
+    "4 Calibration": [f"calibration_{name}" for name in ("coverage", "pit", "sbc", "tarp") if CALIBRATION_TABLE],
+    "5 Uncertainty methods": ["uncertainty", "uncertainty_widths"],
+    CHECKED: list(CHECK_METRICS),
+}
+CAPTIONED = [name for names in FIGURES.values() for name in names]
+CORNERS = [f"corner_{k}" for k in range(config["report"]["corner_cases"])]
 N_OBSERVED_CORNERS = 0
 if config["observations"]:
     N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(campaign.read_observations(config["observations"])))
-OBSERVED_FIGURES = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
+OBSERVED_CORNERS = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
+FIGURE_FILES = expand(RESULTS / "figures" / "{name}.png", name=[*CAPTIONED, *CORNERS, *OBSERVED_CORNERS])
+# the report writes a caption beside each figure but the corner plots
+CAPTION_FILES = {name: RESULTS / "figures" / f"{name}.rst" for name in CAPTIONED}
+SHOWN_FIGURES = [
+    shown(
+        RESULTS / "figures" / f"{name}.png",
+        CAPTION_FILES[name].absolute() if name in CAPTION_FILES else "../report/corner.rst",
+        category,
+        figure=name.replace("_", " "),
+    )
+    for category, names in [*FIGURES.items(), ("3 Recovery", CORNERS), ("7 Own clusters", OBSERVED_CORNERS)]
+    for name in names
+]
 
 
 rule figures:
@@ -44,7 +49,8 @@ rule figures:
         brute_force=CHECK_FILES.get("brute_force", []),
         posterior_predictive=CHECK_FILES.get("posterior_predictive", []),
     output:
-        expand(RESULTS / "figures" / "{name}.{kind}", name=FIGURES + OBSERVED_FIGURES, kind=["png", "pdf"]),
+        SHOWN_FIGURES,
+        [str(Path(file).with_suffix(".pdf")) for file in FIGURE_FILES],
     log:
         LOGS / "figures.log",
     params:
@@ -62,6 +68,8 @@ rule figures:
         runtime=growing(30),
     message:
         "Draw the figures"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/figures.py"
 
@@ -72,14 +80,17 @@ rule report:
         metrics=RESULTS / "metrics.json",
         recovery=RESULTS / "recovery.csv",
         observed=OBSERVED_FILES[:1],
-        figures=expand(RESULTS / "figures" / "{name}.png", name=FIGURES + OBSERVED_FIGURES),
+        figures=FIGURE_FILES,
     output:
-        RESULTS / "report.html",
+        shown(RESULTS / "report.html", "../report/report.rst", "0 Summary", file="report"),
+        captions=list(CAPTION_FILES.values()),
     log:
         LOGS / "report.log",
     params:
         digest=digest("report.py", *config, template=(FOLDER / "src/natal/templates/report.html.j2").read_text()),
     message:
         "Write the report"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/report.py"

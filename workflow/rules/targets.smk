@@ -2,12 +2,6 @@
 from natal.compare import finished_campaigns
 
 
-def observations_needed(wildcards):
-    if not OBSERVED_FILES:
-        sys.exit("config key observations: null leaves nothing to answer; give a CSV file (config/README.md)")
-    return OBSERVED_FILES
-
-
 rule observed:
     localrule: True
     input:
@@ -25,8 +19,10 @@ rule compare:
         LOGS.parent / "compare.log",
     params:
         digest=digest("compare.py"),
-        results=str(RESULTS.parent),
+        results=lambda wildcards, output: str(Path(output.table).parent),
     message:
         "Tabulate the metrics of all finished campaigns"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/compare.py"

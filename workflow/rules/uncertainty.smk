@@ -13,7 +13,12 @@ rule uncertainty:
         validation=RESULTS / "dataset" / "validation.csv",
         test=RESULTS / "dataset" / "test.csv",
     output:
-        table=RESULTS / "uncertainty" / "comparison.csv",
+        table=shown(
+            RESULTS / "uncertainty" / "comparison.csv",
+            "../report/comparison.rst",
+            "5 Uncertainty methods",
+            table="comparison",
+        ),
         widths=RESULTS / "uncertainty" / "widths.csv",
         metrics=RESULTS / "metrics" / "uncertainty.json",
     log:
@@ -36,5 +41,7 @@ rule uncertainty:
         runtime=growing(60),
     message:
         "Compare uncertainty methods"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/uncertainty.py"

@@ -1,0 +1,157 @@
+"""A finished campaign in a notebook: predictions and posteriors, and one line for what cannot be answered."""
+
+import numpy as np
+import pytest
+from closed_form import BOX
+
+from natal import NatalError, load_campaign, load_emulator
+from natal.calibration import P_OUTSIDE
+from natal.emulator import save_ensemble
+from natal.files import write_json
+from natal.likelihood import fit_widths, widths_to_json
+from natal.nuts import NutsSettings
+from natal.trained import N_REALIZATIONS
+
+OUTPUTS = ["f_bound", "sigma_v_kms", "r_h_au"]
+SMALL = {"grid_shape": (96, 64)}
+
+
+@pytest.fixture(scope="module")
+def widths(ensemble, runs):
+    """What the Gaussian likelihoods take from validation runs."""
+    return fit_widths(ensemble, runs.validation)
+
+
+@pytest.fixture(scope="module")
+def folder(ensemble, widths, tmp_path_factory):
+    """A results folder with what a campaign leaves behind."""
+    folder = tmp_path_factory.mktemp("results") / "mine"
+    save_ensemble(folder / "emulator" / "ensemble.eqx", ensemble, "digest")
+    content = {"kind": "constant", "design_digest": "digest"} | widths_to_json(widths)
+    write_json(folder / "emulator" / "likelihood.json", content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def campaign(folder):
+    """The campaign as a notebook sees it."""
+    return load_campaign(folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(campaign):
+    """The most probable summaries of a birth in the middle of the box."""
+    return dict(zip(OUTPUTS, campaign.predict(1.0, 120.0)["mean"], strict=True))
+
+
+def test_the_emulator_is_found_by_campaign_or_by_file(folder, ensemble):
+    """Both ways give the networks that were saved."""
+    x = np.array([[0.9, 100.0]])
+    for path in (folder, str(folder / "emulator" / "ensemble.eqx")):
+        np.testing.assert_array_equal(load_emulator(path)(x)[0], ensemble(x)[0])
+
+
+def test_a_prediction_is_the_law_of_one_cluster(campaign, ensemble, widths):
+    """Mean, width and quantiles are those of the likelihood; the networks' own disagreement is shown beside them."""
+    found = campaign.predict([0.7, 1.1], 100.0)
+    mean, spread = (np.asarray(part, float) for part in ensemble(np.array([[0.7, 100.0], [1.1, 100.0]])))
+    assert found.q0.tolist() == [0.7] * 3 + [1.1] * 3
+    assert found.output.tolist() == OUTPUTS * 2
+    assert found.unit.tolist() == ["1", "km/s", "AU"] * 2
+    sigma = np.tile(widths.sigma_total, 2)
+    # five standard errors of a mean, a standard deviation and a normal 97.5 % quantile
+    assert np.all(np.abs(found["mean"] - mean.ravel()) < 5 * sigma / np.sqrt(N_REALIZATIONS))
+    np.testing.assert_allclose(found.sd, sigma, rtol=5 / np.sqrt(2 * N_REALIZATIONS))
+    assert np.all(np.abs(found["q97.5"] - mean.ravel() - 1.96 * sigma) < 5 * 2.67 * sigma / np.sqrt(N_REALIZATIONS))
+    np.testing.assert_allclose(found.emulator_sd, spread.ravel(), rtol=1e-5)
+
+
+def test_a_point_outside_the_box_is_refused_unless_asked_for(campaign):
+    """One line with the number and its range."""
+    with pytest.raises(NatalError, match=r"q0 = 1.9 is not in \[0.5, 1.5\]"):
+        campaign.predict([1.0, 1.9], 100.0)
+    assert campaign.predict(1.9, 100.0, extrapolate=True)["mean"].notna().all()
+
+
+@pytest.mark.parametrize("error", [0.0, 20.0])
+def test_the_grid_and_nuts_give_the_same_posterior(campaign, cluster, error):
+    """Means and widths to Monte Carlo error, with and without a measurement error."""
+    grid = campaign.posterior(**cluster, r_h_au_err=error, **SMALL)
+    settings = NutsSettings(draws=1000, chains=2)
+    nuts = campaign.posterior(**cluster, r_h_au_err=error, nuts=settings, **SMALL)
+    assert set(grid.summary.index) == set(nuts.summary.index) - {"rhat", "ess_bulk", "divergences", "tv_grid"}
+    for name in ("q0", "a_au"):
+        sd = grid.summary[f"{name}_sd"]
+        # five standard errors, and a cell
+        n = nuts.summary["ess_bulk"]
+        assert abs(grid.summary[f"{name}_mean"] - nuts.summary[f"{name}_mean"]) < 5 * sd / np.sqrt(n)
+        assert nuts.summary[f"{name}_sd"] == pytest.approx(sd, rel=5 / np.sqrt(n))
+    for name in ("chi2_best", "mahalanobis_p", "edge_mass_q0", "edge_mass_a_au", "at_edge"):
+        assert grid.summary[name] == nuts.summary[name]
+    assert nuts.tree["posterior"].sizes == {"case": 1, "chain": 2, "draw": 1000}
+    assert float(nuts.tree["observed_data/r_h_au_err"][0]) == error
+
+
+def test_draws_are_those_of_the_summary(campaign, cluster):
+    """Grid draws have the posterior's moments and quantiles, and lie in its box."""
+    answer = campaign.posterior(**cluster, **SMALL)
+    draws = answer.draws
+    for k, name in enumerate(("q0", "a_au")):
+        sd = answer.summary[f"{name}_sd"]
+        assert abs(draws[:, k].mean() - answer.summary[f"{name}_mean"]) < 5 * sd / np.sqrt(len(draws))
+        assert draws[:, k].std() == pytest.approx(sd, rel=0.05)
+        assert (draws[:, k] < answer.summary[f"{name}_q16"]).mean() == pytest.approx(
+            0.16, abs=5 * 0.37 / len(draws) ** 0.5
+        )
+        low, high = BOX[name]
+        assert np.all((low <= draws[:, k]) & (draws[:, k] <= high))
+    assert answer.tree["posterior"].sizes == {"case": 1, "chain": 1, "draw": len(draws)}
+    assert answer.warnings == []
+    assert answer.corner(truth=(1.0, 120.0)).axes
+
+
+def test_an_impossible_cluster_is_doubted(campaign):
+    """The p-value and the sentence of the rule `observe`."""
+    answer = campaign.posterior(0.05, 30.0, 5.0, name="odd", **SMALL)
+    assert answer.summary.mahalanobis_p < P_OUTSIDE
+    assert len(answer.warnings) == 1
+    assert answer.warnings[0].startswith("odd: nothing in the prior's box comes near this observation")
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"f_bound": 1.2}, "f_bound = 1.2 must be above 0 and at most 1"),
+        ({"sigma_v_kms": 0.0}, "sigma_v_kms = 0 must be above 0"),
+        ({"r_h_au": float("nan")}, "r_h_au = nan must be a finite number"),
+        ({"r_h_au_err": -1.0}, "r_h_au_err = -1 must not be negative"),
+        (
+            {"prior_box": {"q0": (0.1, 1.0), "a_au": (50.0, 200.0)}},
+            "the prior's range of q0, [0.1, 1], must lie within",
+        ),
+    ],
+)
+def test_impossible_questions_cost_one_line(campaign, cluster, changes, line):
+    """The number, and what is allowed."""
+    with pytest.raises(NatalError) as refused:
+        campaign.posterior(**(cluster | changes))
+    assert line in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_campaign_that_is_not_there_is_named(folder, tmp_path):
+    """With those that are; an unfinished one with what it lacks, a damaged one with its file."""
+    with pytest.raises(NatalError, match=r"there is no folder .*/theirs; .* holds mine"):
+        load_campaign(folder.parent / "theirs")
+    with pytest.raises(NatalError, match="there is no folder nowhere/at/all: give results/<campaign>"):
+        load_emulator("nowhere/at/all")
+    with pytest.raises(NatalError, match=r"holds no emulator/ensemble.eqx: run the campaign to its end"):
+        load_emulator(tmp_path)
+    (tmp_path / "emulator").mkdir()
+    (tmp_path / "emulator" / "ensemble.eqx").write_bytes((folder / "emulator" / "ensemble.eqx").read_bytes())
+    with pytest.raises(NatalError, match=r"holds no emulator/likelihood.json"):
+        load_campaign(tmp_path)
+    for content in ("{", "[]", "{}", '{"kind": "constant", "design_digest": "digest"}'):
+        (tmp_path / "emulator" / "likelihood.json").write_text(content)
+        with pytest.raises(NatalError, match=r"likelihood.json is not a natal likelihood"):
+            load_campaign(tmp_path)
