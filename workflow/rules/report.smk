@@ -1,9 +1,11 @@
 # What a person looks at: figures/ and report.html.
 
 FIGURES = [
+    "clusters",
+    "energy_errors",
     "design",
     "summaries",
-    "energy_errors",
+    "map",
     "loss_curves",
     "predicted_vs_true",
     "residuals",
@@ -24,10 +26,14 @@ if config["observations"]:
     N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(campaign.read_observations(config["observations"])))
 OBSERVED_FIGURES = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
 
+# clusters are shown as they were simulated; summaries.csv, an input too, depends on every shard anyway
+TEST_SHARDS = [name for name in SHARDS if name.startswith(("test", "table"))]
+
 
 rule figures:
     input:
         design=RESULTS / "design.csv",
+        shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=TEST_SHARDS),
         summaries=RESULTS / "summaries.csv",
         train=RESULTS / "dataset" / "train.csv",
         test=RESULTS / "dataset" / "test.csv",
@@ -52,6 +58,7 @@ rule figures:
             "figures.py",
             "report",
             "integration.max_energy_error",
+            "inference.grid",
             box=campaign.box(config),
             prior=campaign.prior_box(config),
         ),
