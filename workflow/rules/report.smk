@@ -29,6 +29,19 @@ OBSERVED_FIGURES = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
 # clusters are shown as they were simulated; summaries.csv, an input too, depends on every shard anyway
 TEST_SHARDS = [name for name in SHARDS if name.startswith(("test", "table"))]
 
+REPORT_TEMPLATES = {
+    path.name: path.read_text() for path in (FOLDER / "src" / "natal" / "templates").rglob("*") if path.is_file()
+}
+
+# What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
+STAGES = ["train", "density", "likelihood", "evaluate", "speed", "recover", "uncertainty", "figures"]
+STAGES += ["calibrate"] if CALIBRATION_TABLE else []
+STAGES += ["brute_force_runs", "brute_force"] if "brute_force" in CHECK_METRICS else []
+STAGES += ["posterior_predictive"] if "posterior_predictive" in CHECK_METRICS else []
+STAGES += ["observe"] if OBSERVED_FILES else []
+BENCHMARKS = {"simulate": [str(LOGS / "simulate" / f"{name}.benchmark.tsv") for name in SHARDS]}
+BENCHMARKS |= {stage: [str(LOGS / f"{stage}.benchmark.tsv")] for stage in STAGES}
+
 
 rule figures:
     input:
@@ -53,6 +66,8 @@ rule figures:
         expand(RESULTS / "figures" / "{name}.{kind}", name=FIGURES + OBSERVED_FIGURES, kind=["png", "pdf"]),
     log:
         LOGS / "figures.log",
+    benchmark:
+        LOGS / "figures.benchmark.tsv"
     params:
         digest=digest(
             "figures.py",
@@ -85,7 +100,8 @@ rule report:
     log:
         LOGS / "report.log",
     params:
-        digest=digest("report.py", *config, template=(FOLDER / "src/natal/templates/report.html.j2").read_text()),
+        digest=digest("report.py", *config, templates=REPORT_TEMPLATES),
+        benchmarks=BENCHMARKS,
     message:
         "Write the report"
     script:

@@ -17,6 +17,7 @@ from natal.calibration import LEVELS
 from natal.dataset import read_runs, replicate_means
 from natal.design import INPUTS
 from natal.emulator import DTYPE
+from natal.figures.style import SYMBOLS
 from natal.files import read_json
 from natal.grid import Grid, log_posterior, make_grid
 from natal.inputs import load_likelihood
@@ -45,7 +46,9 @@ SPEED_LABELS = {
 def coverage_figure(recovery: dict) -> Figure:
     """Coverage over all cases and by tercile of the true Q0."""
 
-    parts = {f"Q0 {part['q0_min']:.2f} to {part['q0_max']:.2f}": part for part in recovery["by_q0_tercile"]}
+    parts = {
+        f"{SYMBOLS['q0']} {part['q0_min']:.2f} to {part['q0_max']:.2f}": part for part in recovery["by_q0_tercile"]
+    }
     groups = {title: (by_level(part["coverage"]), part["n_cases"]) for title, part in parts.items()}
     errors = [by_level(part["coverage_se"]) for part in (recovery, *parts.values())]
     return figures.coverage(LEVELS, by_level(recovery["coverage"]), recovery["n_cases"], groups, errors)
@@ -64,9 +67,9 @@ def calibration_figures(table: pd.DataFrame, report: dict) -> None:
     save(figures.calibration.rank_histograms(sbc, report["n_posterior_draws"]), "calibration_sbc")
     save(figures.calibration.tarp_curve(table.tarp.to_numpy()), "calibration_tarp")
     groups = {"all": report}
-    for name, symbol, digits in (("q0", "Q0", 2), ("a_au", "a", 0)):
+    for name, digits in (("q0", 2), ("a_au", 0)):
         for part in report[f"by_{name}_tercile"]:
-            groups[f"{symbol} {part[f'{name}_min']:.{digits}f} to {part[f'{name}_max']:.{digits}f}"] = part
+            groups[f"{SYMBOLS[name]} {part[f'{name}_min']:.{digits}f} to {part[f'{name}_max']:.{digits}f}"] = part
     shares = {label: (part["n_cases"], by_level(part["coverage"])) for label, part in groups.items()}
     save(figures.calibration.coverage_by_third(LEVELS, shares), "calibration_coverage")
 

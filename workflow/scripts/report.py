@@ -7,6 +7,7 @@ import pandas as pd
 from natal.files import read_json
 from natal.jobs import job
 from natal.report import write_report
+from natal.stage_costs import stage_costs
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,5 +21,6 @@ with job(snakemake.log[0]) as log:
         pd.read_csv(snakemake.input.recovery),
         observed,
         snakemake.input.figures,
+        stage_costs(snakemake.params.benchmarks),
     )
     log.info("open %s in a browser", snakemake.output[0])

@@ -25,6 +25,7 @@ from natal.figures.style import (
     SYMBOLS,
     VERMILLION,
     panels,
+    shared_legend,
     styled,
 )
 from natal.uniformity import ecdf, simultaneous_band
@@ -44,14 +45,15 @@ def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mappi
     figure, axes = panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
     for ax, name in zip(axes[0], REGIONS, strict=True):
         n = len(values[name])
-        _difference(ax, values[name], PARAMETER_COLOURS[name], "HPD level (grid)" if name == "joint" else "PIT (grid)")
+        _difference(ax, values[name], PARAMETER_COLOURS[name], "from the grid")
         if name in sbc:
             place = np.linspace(0, 1, 401)
-            ax.plot(place, ecdf(sbc[name], place) - place, "--", color=BLACK, linewidth=1, label="rank (NUTS draws)")
+            ax.plot(place, ecdf(sbc[name], place) - place, "--", color=BLACK, linewidth=1, label="from NUTS draws")
         what = "HPD level of the truth" if name == "joint" else f"PIT of true {SYMBOLS[name]}"
         ax.set(xlabel=what, title=f"{SYMBOLS[name]} (n = {n})", xlim=(0, 1))
-        ax.legend(loc="lower left", fontsize=8)
     axes[0, 0].set_ylabel("ECDF − uniform")
+    # the panels' curves are named by their axes; colours differ, styles do not
+    shared_legend(figure, axes[0, 0])
     return figure
 
 
@@ -74,7 +76,7 @@ def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int,
         ax.set(xlabel=f"rank of true {SYMBOLS[name]} among {n_draws} draws", title=f"{SYMBOLS[name]} (n = {n})")
         ax.set(xlim=(0, 1), ylim=(0, None))
     axes[0, 0].set_ylabel("cases per bin")
-    axes[0, 0].legend(loc="lower center")
+    shared_legend(figure, axes[0, 0])
     return figure
 
 

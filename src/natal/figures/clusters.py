@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from natal.figures.style import BLACK, BLUE, MANY_POINTS, SYMBOLS, VERMILLION, panels, styled
+from natal.figures.style import BLACK, BLUE, MANY_POINTS, SYMBOLS, VERMILLION, WIDTH_IN, panels, styled
 from natal.snapshots import Cluster
 
 # steps of scale bars: 1, 2 or 5 times a power of ten
@@ -24,7 +24,7 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
     a panel, or stars that jump between times, would mean that something is wrong.
     """
     n_times = min([n_times, *(len(cluster.time_yr) for cluster in clusters)])
-    figure, axes = panels(len(clusters), n_times, 2.35 * len(clusters) + 0.7)
+    figure, axes = panels(len(clusters), n_times, (WIDTH_IN / n_times + 0.45) * len(clusters) + 0.7)
     for row, cluster in zip(axes, clusters, strict=True):
         shown = np.linspace(0, len(cluster.time_yr) - 1, n_times).round().astype(int)
         half_width_au = _half_width(cluster, shown)

@@ -24,6 +24,7 @@ from natal.figures.style import (
     SKY,
     SYMBOLS,
     UNITS,
+    dot_area,
     panels,
     rms,
     shared_legend,
@@ -52,7 +53,8 @@ def loss_curves(
             ax.plot(best, validation_loss[member, best], "o", color=colour, markeredgecolor=BLACK, zorder=3)
         ax.set_xlabel("epoch")
     axes[0, 0].set(yscale="log", ylabel="mean squared error of normalised outputs")
-    axes[0, 1].set_ylim(0.98 * np.nanmin(train_loss), 1.2 * np.nanmin(validation_loss))
+    best_loss = validation_loss[np.arange(len(best_epoch)), best_epoch]
+    axes[0, 1].set_ylim(0.95 * np.nanmin([train_loss, validation_loss]), 1.1 * best_loss.max())
     for marker, label in (("--", "training"), ("-", "validation"), ("o", "best epoch")):
         axes[0, 0].plot([], [], marker, color=GREY, label=label)
     axes[0, 0].legend(title=f"{len(best_epoch)} members")
@@ -75,7 +77,7 @@ def predicted_vs_true(
     figure, axes = panels(1, len(OUTPUTS), 4.1)
     for k, (ax, name) in enumerate(zip(axes[0], OUTPUTS, strict=True)):
         run, mean = (true[:, k], predicted[:, k]), (point_means_true[:, k], point_means_predicted[:, k])
-        ax.scatter(*run, s=6, color=SKY, alpha=0.4, **MANY_POINTS)
+        ax.scatter(*run, s=dot_area(len(true)), color=SKY, alpha=0.4, **MANY_POINTS)
         ax.errorbar(*mean, xerr=point_means_error[:, k], fmt="o", markersize=4, color=BLUE, elinewidth=1)
         limits = (min(map(np.min, run)), max(map(np.max, run)))
         ax.plot(limits, limits, color=BLACK, linewidth=1)
@@ -103,7 +105,7 @@ def residuals(
         abscissae = {LABELS["q0"]: x[:, 0], LABELS["a_au"]: x[:, 1], f"emulated {LABELS[name]}": predicted[:, k]}
         for ax, (label, values) in zip(axes[k], abscissae.items(), strict=True):
             ax.axhspan(-sigma_total[k], sigma_total[k], label=r"$\pm\,\sigma_{\rm total}$", **BAND)
-            ax.scatter(values, residual[:, k], s=5, color=SKY, alpha=0.5, **MANY_POINTS)
+            ax.scatter(values, residual[:, k], s=dot_area(len(values)), color=SKY, alpha=0.5, **MANY_POINTS)
             centre, mean, sd = _running_moments(values, residual[:, k])
             ax.plot(centre, mean, color=BLUE, label="running mean")
             for edge in (mean - sd, mean + sd):

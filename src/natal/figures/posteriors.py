@@ -51,10 +51,11 @@ def corner_case(
         hist_kwargs={"density": True},
         plot_density=False,
     )
+    figure.subplots_adjust(left=0.14, bottom=0.14, right=0.98, top=0.98)
     lines = [title, f"{len(draws)} draws", "contours: 68 % and 95 % HPD"]
     lines += ["orange: truth"] if truth is not None else []
     lines += ["dashed: grid posterior"] if grid is not None else []
-    figure.text(0.57, 0.92, "\n".join(filter(None, lines)), va="top")
+    figure.text(0.6, 0.94, "\n".join(filter(None, lines)), va="top")
     for ax in figure.axes:
         ax.tick_params(labelsize=TICK_SIZE)
     if grid is not None:

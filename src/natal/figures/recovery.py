@@ -22,8 +22,10 @@ from natal.figures.style import (
     UNITS,
     VERMILLION,
     binomial_band,
+    dot_area,
     panels,
     rms,
+    shared_legend,
     styled,
 )
 
@@ -43,7 +45,7 @@ def recovered_vs_true(recovery: pd.DataFrame) -> Figure:
         true, mean, low, high = (recovery[f"{name}_{column}"] for column in ("true", "mean", "q16", "q84"))
         shown = true + 0.016 * np.ptp(true) * offset
         ax.vlines(shown, low, high, color=PARAMETER_COLOURS[name], linewidth=0.6, alpha=0.45, rasterized=True)
-        ax.scatter(shown, mean, s=7, color=PARAMETER_COLOURS[name], **MANY_POINTS)
+        ax.scatter(shown, mean, s=dot_area(len(mean)), color=PARAMETER_COLOURS[name], **MANY_POINTS)
         ax.axline((true.mean(), true.mean()), slope=1, color=BLACK, linewidth=1)
         inside = 100 * ((low <= true) & (true <= high)).mean()
         ax.set(xlabel=f"true {LABELS[name]}", ylabel=f"recovered {LABELS[name]}")
@@ -119,7 +121,7 @@ def pit_histograms(pit: Float[np.ndarray, "case 2"], n_bins: int = 10) -> Figure
         difference.set_xlabel(f"PIT of true {SYMBOLS[name]}")
     axes[0, 0].set_ylabel("cases per bin")
     axes[1, 0].set_ylabel("ECDF − uniform")
-    axes[0, 0].legend(loc="lower center")
+    shared_legend(figure, axes[0, 0])
     return figure
 
 
@@ -147,7 +149,7 @@ def sampler_health(
         ax.set(xlabel=label, ylabel="cases", ylim=(0.7, None), title=f"{bad.sum()} of {n} {where}")
         ax.yaxis.set_minor_formatter(NullFormatter())
     ax = axes[1, 1]
-    ax.scatter(ess, tv, s=8, color=SKY, **MANY_POINTS)
+    ax.scatter(ess, tv, s=dot_area(n), color=SKY, **MANY_POINTS)
     sizes = np.linspace(ess.min(), ess.max(), 200)
     ax.plot(sizes, 0.4 * np.sqrt(16 / sizes), color=BLACK, label=r"independent draws: $0.4\,\sqrt{16\,/\,{\rm ESS}}$")
     ax.set(xlabel="bulk ESS (worst parameter)", ylabel="total variation to the grid", ylim=(0, 1.25 * tv.max()))

@@ -69,9 +69,14 @@ def panels(rows: int, columns: int, height: float, width: float = WIDTH_IN, **op
     return figure, axes
 
 
+def dot_area(n: int) -> float:
+    """Area in square points of each of `n` dots: single ones can be seen, thousands do not hide each other."""
+    return float(np.clip(3000 / max(n, 1), 5, 25))
+
+
 def scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> ScalarMappable:
     """Scatter single runs coloured by a; returns what a colour bar needs."""
-    points = ax.scatter(x, y, c=a_au, s=6, alpha=0.6, cmap="viridis", **MANY_POINTS)
+    points = ax.scatter(x, y, c=a_au, s=dot_area(len(x)), alpha=0.6, cmap="viridis", **MANY_POINTS)
     # the bar of the points themselves would be as transparent as they are
     return ScalarMappable(points.norm, points.cmap)
 
