@@ -29,7 +29,7 @@ PATIENCE_S = 120.0
 def missing() -> str | None:
     """Why there can be no browser, None if there is one."""
     return (
-        None if shutil.which("chromium") else "Chromium is not installed (tests/browser/install.sh, as root on Debian)"
+        None if shutil.which("chromium") else "Chromium is not installed (as root on Debian: tests/browser/install.sh)"
     )
 
 
