@@ -10,8 +10,8 @@ CAPTIONS = {
     ),
     "energy_errors": (
         "Energy lost or gained by the integrator in every run. Look for all of it well below the allowed limit. Bad "
-        "sign: a tail that approaches the limit, or errors that grow with small a; the time step is then too long for "
-        "the closest encounters."
+        "sign: a tail that approaches the limit, at small a first, where stars pass each other closest: the time step "
+        "is then too long."
     ),
     "design": (
         "The simulated points by split. In a Latin hypercube every row and column of strata holds one point: look for "
@@ -88,7 +88,7 @@ CAPTIONS = {
     "calibration_tarp": (
         "How often discs about random points hold the truth, against the posterior mass in them. This sees what the "
         "two parameters' own intervals cannot, a wrong correlation. Look for a curve within the band. Bad sign: a "
-        "curve below the diagonal is overconfident, one that crosses it is biased."
+        "curve that leaves it; above on the left and below on the right is overconfident, the reverse too wide."
     ),
     "uncertainty": (
         "Every method on the same test clusters: outputs and (Q0, a) inside their regions (dashed: as many as "

@@ -1,6 +1,7 @@
 """A headless Chromium driven over a pipe by the DevTools protocol: no port, no driver, no other package."""
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -36,31 +37,34 @@ def missing() -> str | None:
 class Browser:
     """One page in a browser of its own, with what it said and asked for since it was opened."""
 
-    def __init__(self, width: int = 1280, height: int = 800) -> None:
+    def __init__(self) -> None:
         self.console: list[str] = []
         self.requests: list[str] = []
         self._events: list[dict] = []
         self._replies: dict[int, dict] = {}
         self._count, self._rest, self._session = 0, b"", None
+
+    def __enter__(self) -> "Browser":
         self._profile = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
         theirs_in, self._to = os.pipe()
         self._from, theirs_out = os.pipe()
-        arguments = [*OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank"]
-        # it reads from descriptor 3 and writes to 4
-        shell = ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", "chromium", *arguments]
-        self._process = subprocess.Popen(
-            shell, pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        os.close(theirs_in)
-        os.close(theirs_out)
-        pages = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
-        target = pages[0]["targetId"] if pages else self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.call(f"{domain}.enable")
-        self.resize(width, height)
-
-    def __enter__(self) -> "Browser":
+        command = ["chromium", *OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank"]
+        # it reads from descriptor 3 and writes to 4; these two are far from both
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD, 20) for end in (theirs_in, theirs_out)]
+        shell = ["bash", "-c", f'exec "$@" 3<&{ends[0]} 4>&{ends[1]}', "bash", *command]
+        self._process = subprocess.Popen(shell, pass_fds=ends, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for end in (theirs_in, theirs_out, *ends):
+            os.close(end)
+        try:
+            pages = [t for t in self.call("Target.getTargets")["targetInfos"] if t["type"] == "page"]
+            target = pages[0]["targetId"] if pages else self.call("Target.createTarget", url="about:blank")["targetId"]
+            self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.call(f"{domain}.enable")
+            self.resize(1280, 800)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
