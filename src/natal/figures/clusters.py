@@ -26,7 +26,7 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
     n_times = min([n_times, *(len(cluster.time_yr) for cluster in clusters)])
     figure, axes = panels(len(clusters), n_times, (WIDTH_IN / n_times + 0.45) * len(clusters) + 0.7)
     for row, cluster in zip(axes, clusters, strict=True):
-        shown = np.linspace(0, len(cluster.time_yr) - 1, n_times).round().astype(int)
+        shown = np.linspace(0, len(cluster.time_yr) - 1, n_times).round().astype(int).tolist()
         half_width_au = _half_width(cluster, shown)
         for ax, time in zip(row, shown, strict=True):
             _snapshot(ax, cluster, time, half_width_au)
@@ -46,7 +46,7 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
     return figure
 
 
-def _half_width(cluster: Cluster, shown: np.ndarray) -> float:
+def _half_width(cluster: Cluster, shown: Sequence[int]) -> float:
     """Half the side of the row's panels, in AU: nearly all stars at the start, and most of those bound at the end."""
     reach = np.abs(cluster.position_au[..., :2]).max(-1)
     start = np.quantile(reach[0], 0.95)
