@@ -22,6 +22,7 @@ from natal.files import read_json
 from natal.grid import Grid, log_posterior, make_grid
 from natal.inputs import load_likelihood
 from natal.jobs import job
+from natal.progress import Progress
 from natal.response import response
 from natal.shown import shown_cases
 from natal.snapshots import nearest_points, read_cluster
@@ -103,9 +104,13 @@ def save(figure: Figure, stem: str) -> None:
         # no creation date: the same data give the same file
         dated = {"CreationDate": None} if kind == "pdf" else None
         figure.savefig(path.with_suffix(f".{kind}"), dpi=150, metadata=dated)
+    progress.advance()
 
 
-with job(snakemake.log[0]) as log:
+with (
+    job(snakemake.log[0]) as log,
+    Progress(total=len(snakemake.output) // 2, label="draw", unit="figures") as progress,
+):
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
     box, prior = campaign.box(config), campaign.prior_box(config)
