@@ -2,7 +2,7 @@
 
 CAPTIONS = {
     "clusters": (
-        "Test clusters with a true Q0 as near as possible to 0.5, 0.9 and 1.3, as simulated: positions on the sky at "
+        "Test clusters that survived, with a true Q0 as near as possible to 0.5, 0.9 and 1.3: positions on the sky at "
         "several times, every row on a scale of its own (bar). Look for bound stars (filled) that stay together, and "
         "more stars that leave, earlier, the larger Q0. Which stars of a hot cluster are bound settles only after the "
         "first snapshots. Bad sign: bound stars far out on all sides, stars that jump from one time to the next, or a "

@@ -123,8 +123,12 @@ with (
     sigma_total = np.array(list(metrics["sigma_total"].values()))
 
     design = pd.read_csv(files.design)
-    shown = nearest_points(design[design.split == test.split], SNAPSHOTS_Q0)
-    save(figures.cluster_snapshots([read_cluster(files.shards, point) for point in shown]), "clusters")
+    # the first realization that survived: only those are test runs
+    first = pd.DataFrame({"point_id": test.point_id, "q0": test.x[:, 0], "realization": test.realization})
+    shown = nearest_points(first, SNAPSHOTS_Q0)
+    realization = first.groupby("point_id").realization.min()
+    clusters = [read_cluster(files.shards, point, int(realization[point])) for point in shown]
+    save(figures.cluster_snapshots(clusters), "clusters")
     save(figures.design_coverage(design, box), "design")
     save(figures.summary_scatter(summaries), "summaries")
     save(figures.energy_errors(summaries, config["integration"]["max_energy_error"]), "energy_errors")

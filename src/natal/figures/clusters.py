@@ -1,6 +1,7 @@
 """The figure of single clusters through time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,11 +48,11 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
 
 
 def _half_width(cluster: Cluster, shown: Sequence[int]) -> float:
-    """Half the side of the row's panels, in AU: nearly all stars at the start, and most of those bound at the end."""
+    """Half a panel's side in AU: most stars at the start, most of those bound later, and half of all at the end."""
     reach = np.abs(cluster.position_au[..., :2]).max(-1)
     start = np.quantile(reach[0], 0.95)
     later = [np.quantile(reach[time][cluster.bound[time]], 0.9) for time in shown if cluster.bound[time].any()]
-    return 1.15 * max(start, *later)
+    return 1.15 * max(start, float(np.median(reach[shown[-1]])), *later)
 
 
 def _snapshot(ax: Axes, cluster: Cluster, time: int, half_width_au: float) -> None:
@@ -67,7 +68,9 @@ def _snapshot(ax: Axes, cluster: Cluster, time: int, half_width_au: float) -> No
         ax.plot(centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle), "--", color=BLACK, linewidth=1)
     outside = int((np.maximum(abs(x), abs(y)) > half_width_au).sum())
     if outside:
-        ax.text(0.97, 0.03, f"{outside} outside", transform=ax.transAxes, ha="right", va="bottom", fontsize=8)
+        place: dict[str, Any] = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}
+        ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
+        ax.text(0.97, 0.03, f"{outside} outside", fontsize=8, bbox=ground, **place)
     ax.set(xlim=(-half_width_au, half_width_au), ylim=(-half_width_au, half_width_au), aspect="equal")
     ax.set_title(f"t = {cluster.time_yr[time]:.0f} yr\n{SYMBOLS['f_bound']} = {cluster.f_bound[time]:.2f}", fontsize=10)
     for axis in (ax.xaxis, ax.yaxis):
