@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run status provenance env env-cuda12 test test-slow test-slurm bench lint lock
+.PHONY: run status provenance env env-cuda12 test test-slow test-slurm test-browser bench lint lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -35,7 +35,7 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml
 	@touch $@
 
 test: env
-	$(BIN)/python -m pytest -m "not slow and not slurm" -n 2 --dist loadfile --max-worker-restart 2
+	$(BIN)/python -m pytest -m "not slow and not slurm and not browser" -n 2 --dist loadfile --max-worker-restart 2
 
 test-slow: env
 	$(BIN)/python -m pytest -m slow
@@ -44,6 +44,12 @@ test-slow: env
 test-slurm: env
 	tests/slurm/install.sh
 	$(BIN)/python -m pytest -m slurm tests/slurm -v
+
+# a report in a headless Chromium, which is installed as root on Debian; NATAL_REPORT=results/smoke/report.html spares
+# the run of a tiny campaign
+test-browser: env
+	tests/browser/install.sh
+	$(BIN)/python -m pytest -m browser tests/browser -v
 
 # needs a C compiler; ARGS=--short for a look
 bench: env

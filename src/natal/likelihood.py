@@ -18,6 +18,7 @@ import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
 from natal.dataset import Runs
@@ -27,6 +28,7 @@ from natal.emulator import DTYPE, Ensemble
 from natal.errors import NatalError
 from natal.mixture import Mixture
 from natal.summaries import OUTPUTS
+from natal.triangular import cholesky, solve_lower
 
 KINDS = ("constant", "constant_full", "ensemble", *DENSITY_COMPONENTS)
 
@@ -71,6 +73,15 @@ class DiagonalGaussian(eqx.Module):
         return self.sigma if error is None else jnp.sqrt(self.sigma**2 + error**2)
 
 
+class _Normal(dist.MultivariateNormal):
+    """Without the batched LAPACK call of NumPyro's own (`natal.triangular`)."""
+
+    def log_prob(self, value: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
+        whitened = solve_lower(self.scale_tril, value - self.loc)
+        log_root = jnp.log(jnp.diagonal(self.scale_tril, axis1=-2, axis2=-1)).sum(-1)
+        return norm.logpdf(whitened).sum(-1) - log_root
+
+
 class FullGaussian(eqx.Module):
     """Correlated normal outputs."""
 
@@ -78,16 +89,16 @@ class FullGaussian(eqx.Module):
     covariance: Float[Array, "3 3"]
 
     def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
-        return dist.MultivariateNormal(self.mean, scale_tril=self._triangle(error))
+        return _Normal(self.mean, scale_tril=self._triangle(error))
 
     def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
-        return (jnp.linalg.solve(self._triangle(error), y - self.mean) ** 2).sum()
+        return (solve_lower(self._triangle(error), y - self.mean) ** 2).sum()
 
     def _triangle(self, error: Float[Array, "3"] | None) -> Float[Array, "3 3"]:
         covariance = self.covariance if error is None else self.covariance + jnp.diag(error**2)
         # outputs differ by four orders of magnitude: the correlations are what single precision can factorise
         width = jnp.sqrt(jnp.diag(covariance))
-        return width[:, None] * jnp.linalg.cholesky(covariance / jnp.outer(width, width))
+        return width[:, None] * cholesky(covariance / jnp.outer(width, width))
 
 
 class ConstantLikelihood(eqx.Module):

@@ -15,6 +15,8 @@ from jax.scipy.special import logit, ndtr
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from natal.triangular import cholesky, solve_lower
+
 LOGISTIC_VARIANCE = jnp.pi**2 / 3
 FAR = 40.0
 """A latent value beyond all others, in place of infinity, whose differences would be nan."""
@@ -67,10 +69,10 @@ class Mixture(eqx.Module):
             relative = jnp.stack([error[1] / y[1], error[2] / y[2], error[0] / (f * (1 - f))])
             covariance = covariance + jnp.diag(relative**2)
         apart = jnp.log(y[1:]) - mean[:2]
-        gain = jnp.linalg.solve(covariance[:2, :2], apart)
-        z = mean[2] + covariance[2, :2] @ gain
-        variance = covariance[2, 2] - covariance[2, :2] @ jnp.linalg.solve(covariance[:2, :2], covariance[:2, 2])
-        return apart @ gain + (z - jnp.clip(z, low, high)) ** 2 / variance
+        root = cholesky(covariance)
+        whitened = solve_lower(root[:2, :2], apart)
+        z = mean[2] + root[2, :2] @ whitened
+        return whitened @ whitened + ((z - jnp.clip(z, low, high)) / root[2, 2]) ** 2
 
 
 class Observed(dist.Distribution):
@@ -131,7 +133,7 @@ def _component_log_prob(location: Array, cholesky: Array, y: Array, error: Array
     sizes, factor, row = location[:2], cholesky[:2, :2], cholesky[2, :2]
     if error is None:
         log_y = jnp.log(y[1:])
-        independent = _solve_lower(factor, log_y - sizes)
+        independent = solve_lower(factor, log_y - sizes)
         log_sizes = norm.logpdf(independent).sum() - jnp.log(factor[0, 0] * factor[1, 1]) - log_y.sum()
         low, high = _cell(n_stars * y[0], n_stars * y[0] + 1.0, n_stars)
         z, scale = location[2] + row @ independent, cholesky[2, 2]
@@ -166,9 +168,9 @@ def _measure(sizes: Array, factor: Array, true: Array, y: Array, error: Array) -
     seen = true + (y - slope) / slope - sizes
     noise = (error / slope) ** 2
     total = factor @ factor.T + jnp.diag(noise)
-    root = _cholesky(total)
-    whitened = _solve_lower(root, seen)
-    projected = jnp.stack([_solve_lower(root, factor[:, k]) for k in range(2)], axis=1)
+    root = cholesky(total)
+    whitened = solve_lower(root, seen)
+    projected = jnp.stack([solve_lower(root, factor[:, k]) for k in range(2)], axis=1)
     mean = projected.T @ whitened
     left = jnp.eye(2) - projected.T @ projected
     log_evidence = norm.logpdf(whitened).sum() - jnp.log(root[0, 0] * root[1, 1]) - true.sum()
@@ -180,7 +182,7 @@ def _skew(
 ) -> tuple[Float[Array, " node"], Float[Array, "node 2"]]:
     """Gauss-Hermite nodes of the normal law around the mode, and ln of their weights times true over normal density."""
     # no errors leave nothing open, up to rounding
-    root = _cholesky(left + 4e-6 * jnp.eye(2))
+    root = cholesky(left + 4e-6 * jnp.eye(2))
     nodes = mode + NODES @ root.T
     # errors so small that the exponential is straight across them could only add rounding
     sharp = jnp.maximum(error, 1e-3 * jnp.abs(y))
@@ -212,16 +214,3 @@ def _bins(f_bound: Array, error: Array, n_stars: int) -> tuple[Array, Array, Arr
     at_centre = norm.pdf(f_bound, (f_low + f_high) / 2, sharp)
     kernel = jnp.where(width < 0.3 * sharp, at_centre, averaged)
     return low, high, jnp.where(empty, -jnp.inf, jnp.log(jnp.maximum(kernel, 1e-37)))
-
-
-def _cholesky(matrix: Float[Array, "2 2"]) -> Float[Array, "2 2"]:
-    """Written out: a batched LAPACK call is slow for two rows."""
-    first = jnp.sqrt(matrix[0, 0])
-    below = matrix[1, 0] / first
-    last = jnp.sqrt(jnp.maximum(matrix[1, 1] - below**2, 1e-12 * matrix[1, 1]))
-    return jnp.array([[first, 0.0], [below, last]])
-
-
-def _solve_lower(factor: Float[Array, "2 2"], vector: Float[Array, "2"]) -> Float[Array, "2"]:
-    first = vector[0] / factor[0, 0]
-    return jnp.stack([first, (vector[1] - factor[1, 0] * first) / factor[1, 1]])

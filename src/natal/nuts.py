@@ -7,6 +7,7 @@ Each case's metric is given, not adapted: with two parameters the grid posterior
 is left to the step size. (Adapted, it left one or two of 636 cases with R-hat above 1.02.)
 """
 
+import logging
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -28,6 +29,7 @@ from natal.likelihood import Likelihood
 from natal.progress import track
 
 Box = dict[str, tuple[float, float]]
+log = logging.getLogger("natal")
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def sample_cases(
     one = partial(_sample_case, likelihood=likelihood, prior_box=prior_box, settings=settings)
     program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 5, out_specs=split, check_vma=False))
     arrays = jax.tree.map(jnp.asarray, (keys, y, error, starts, unconstrained_cov))
+    log.info("compiling NUTS for %d cases at a time", per_call)
     first_batch = np.minimum(np.arange(per_call), n - 1)
     run = program.lower(*jax.tree.map(lambda array: array[first_batch], arrays)).compile()
     compiled = time.perf_counter()

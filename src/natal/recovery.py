@@ -1,5 +1,6 @@
 """Recovers (Q0, a) of many clusters: the grid posterior, NUTS beside it, and their tables and files."""
 
+import logging
 import time
 import warnings
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ with warnings.catch_warnings():
     # ArviZ 0.23 announces its next major version at every import
     warnings.simplefilter("ignore", FutureWarning)
     import arviz as az
+
+log = logging.getLogger("natal")
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def recover(
     # without errors the laws are much cheaper
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     started = time.perf_counter()
+    log.info("posteriors of %d clusters on a grid of %d x %d cells", len(y), *grid_shape)
     grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
     summary = posterior_grid.summarise_cases(grid, *data)
     starts = jax.block_until_ready(posterior_grid.draw_cases(key_start, grid, *data, settings.chains))

@@ -14,7 +14,7 @@ from natal.adaptive_gain import GainSettings, fit_laws, fit_means, learning_curv
 from natal.density import DensityEnsemble, make_network
 from natal.density_training import DensitySettings
 from natal.errors import NatalError
-from natal.figures_adaptive import ARM_STYLES, gain_figure
+from natal.figures.adaptive import ARM_STYLES, gain_figure
 from natal.outcomes import Outcomes, final_outcomes
 from natal.training import TrainingSettings
 

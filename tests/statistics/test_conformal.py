@@ -15,11 +15,11 @@ from natal.calibration import LEVELS, clustered_errors, contraction
 from natal.dataset import Runs
 from natal.emulator import Ensemble
 from natal.errors import NatalError
+from natal.figures import methods as figures
 from natal.grid import make_grid, summarise_cases
 from natal.likelihood import DiagonalGaussian, fit_sigma_total
 from natal.mixture import Mixture
 from natal.nuts import NutsSettings
-from natal.uncertainty import figures
 from natal.uncertainty.bayesian import BayesianSettings
 from natal.uncertainty.comparison import (
     coarse,

@@ -6,7 +6,7 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
-from natal import figures_calibration
+from natal.figures import calibration as figures
 from natal.uniformity import simultaneous_band
 
 N = 60
@@ -33,7 +33,7 @@ def band_of(ax):
 def test_pit_differences(values):
     """The ECDF minus uniform of each, ranks dashed beside it, n in the title, the simultaneous band behind."""
     ranks = {name: np.sort(values[name]) for name in ("q0", "a_au")}
-    figure = figures_calibration.pit_differences(values, ranks)
+    figure = figures.pit_differences(values, ranks)
     assert isinstance(figure, Figure)
     band = simultaneous_band(N)
     for ax, name in zip(figure.axes, ("q0", "a_au", "joint"), strict=True):
@@ -53,7 +53,7 @@ def test_pit_differences(values):
 def test_rank_histograms(values):
     """Counts of each bin, over the binomial ranges of one bin and of all of them."""
     ranks = {name: values[name] for name in ("q0", "a_au")}
-    figure = figures_calibration.rank_histograms(ranks, n_draws=100, n_bins=5)
+    figure = figures.rank_histograms(ranks, n_draws=100, n_bins=5)
     for ax, name in zip(figure.axes, ranks, strict=True):
         assert "100 draws" in ax.get_xlabel()
         outer, inner, steps = ax.patches
@@ -65,7 +65,7 @@ def test_rank_histograms(values):
 
 def test_tarp_curve(values):
     """The ECDF, and its difference from the diagonal."""
-    curve, difference = figures_calibration.tarp_curve(values["joint"]).axes
+    curve, difference = figures.tarp_curve(values["joint"]).axes
     x, y = curves(curve)[1]
     np.testing.assert_allclose(y, (values["joint"][:, None] <= x).mean(0))
     np.testing.assert_allclose(curves(difference)[1][1], y - x)
@@ -76,7 +76,7 @@ def test_coverage_by_third():
     """One marker a level and group in each region's panel, in the level's colour, within a bar as long as n allows."""
     shares = {region: [0.4, 0.6, 0.8, 0.9] for region in ("q0", "a_au", "joint")}
     groups = {"all": (90, shares), "cold": (30, shares)}
-    figure = figures_calibration.coverage_by_third(LEVELS, groups)
+    figure = figures.coverage_by_third(LEVELS, groups)
     for ax in figure.axes:
         markers = [line for line in ax.lines if line.get_marker() == "o" and len(line.get_xdata())]
         assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in markers] == [

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from natal import figures_checks
 from natal.dataset import Runs
-from natal.figures import ORANGE
+from natal.figures import checks
+from natal.figures.style import ORANGE
 from natal.predictive import check_cases
 
 N = 6
@@ -23,12 +23,12 @@ def posteriors():
     apart = apart + ((a_au - table.a_au_true.to_numpy()[:, None]) ** 2)[:, None] / 400
     share = np.exp(-0.5 * apart)
     share /= share.sum((1, 2), keepdims=True)
-    return q0, a_au, dict.fromkeys(figures_checks.SOURCES, share), table
+    return q0, a_au, dict.fromkeys(checks.SOURCES, share), table
 
 
 def test_brute_force(posteriors):
     """A panel a case with its truth, distance and noise; unused panels stay empty."""
-    figure = figures_checks.brute_force(*posteriors)
+    figure = checks.brute_force(*posteriors)
     table = posteriors[-1]
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert len(shown) == N
@@ -40,7 +40,7 @@ def test_brute_force(posteriors):
         assert low < case.q0_true < high
         # 68 and 95 % of each source
         assert sum(len(contours.levels) for contours in ax.collections if hasattr(contours, "levels")) == 6
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == {*figures_checks.SOURCES, "truth"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {*checks.SOURCES, "truth"}
 
 
 def test_posterior_predictive():
@@ -50,7 +50,7 @@ def test_posterior_predictive():
     x = np.column_stack([np.linspace(0.6, 1.4, N), np.full(N, 100.0)])
     runs = y[:, None] * rng.lognormal(0, 0.1, (N, 40, 3)).clip(0, 1.6)
     table = check_cases(Runs("test", x, y, np.arange(N), np.zeros(N, int), 0), runs, 100)
-    figure = figures_checks.posterior_predictive(table)
+    figure = checks.posterior_predictive(table)
     assert len(figure.axes) == 3
     for ax, name in zip(figure.axes, ("f_bound", "sigma_v_kms", "r_h_au"), strict=True):
         observed = next(line for line in ax.lines if line.get_marker() == "o")

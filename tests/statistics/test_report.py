@@ -3,21 +3,25 @@
 import base64
 import copy
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from closed_form import LIMITS, make_runs, smooth_mean, uniform_points
 
 from natal.baselines import fit_baselines
 from natal.calibration import calibration_report
+from natal.captions import CAPTIONS
 from natal.evaluation import evaluate, speed_report
-from natal.report import CAPTIONS, format_number, write_report
+from natal.report import format_number, write_report
 from natal.sbc import sbc_report
 from natal.summaries import OUTPUTS
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
+FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed")]
 POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
 
 
@@ -162,7 +166,7 @@ def posterior_table(n, **first):
     for name, (low, high) in zip(("q0", "a_au"), LIMITS, strict=True):
         columns |= {f"{name}_{label}": rng.uniform(low, high, n) for label in POSTERIOR}
     columns |= {"rhat": np.full(n, 1.0034), "ess_bulk": np.full(n, 2309.0), "divergences": 0, "tv_grid": 0.03}
-    columns |= {"chi2_best": 1.7, "edge_mass_q0": 0.013, "edge_mass_a_au": 0.027, "at_edge": False}
+    columns |= {"hpd_level": 0.321, "chi2_best": 1.7, "edge_mass_q0": 0.013, "edge_mass_a_au": 0.027, "at_edge": False}
     return pd.DataFrame(columns)
 
 
@@ -178,12 +182,12 @@ def recovery():
 def render(tmp_path, config, recovery):
     """Write a report with a one-pixel image for every figure; return its text."""
     figures = []
-    for name in (*CAPTIONS, "corner_0", "corner_1", "observed_0"):
+    for name in (*FIGURES, "corner_0", "corner_1", "observed_0"):
         (tmp_path / f"{name}.png").write_bytes(PIXEL)
         figures.append(str(tmp_path / f"{name}.png"))
 
-    def render(metrics, observed=None, config=config):
-        write_report(tmp_path / "out" / "report.html", config, metrics, recovery, observed, figures)
+    def render(metrics, observed=None, config=config, costs=()):
+        write_report(tmp_path / "out" / "report.html", config, metrics, recovery, observed, figures, costs)
         return (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
     return render
@@ -209,7 +213,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.words.append(data)
 
 
@@ -225,10 +229,13 @@ def test_the_page_is_whole(render, metrics):
 
 
 def test_the_page_needs_nothing_else(render, metrics):
-    """No script, style sheet, image or font from elsewhere: it opens anywhere, for ever."""
+    """No script, style sheet, image or font from elsewhere: it opens anywhere, for ever, and says so to browsers."""
     html = render(metrics)
     page = Page(html)
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
+    assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'") in (
+        page.attributes
+    )
     for name, value in page.attributes:
         if name in ("src", "href", "srcset", "data", "action"):
             assert value.startswith(("data:", "#"))
@@ -240,11 +247,13 @@ def test_every_figure_is_inside(render, metrics):
     page = Page(render(metrics))
     images = [value for name, value in page.attributes if name == "src"]
     # the figures of the campaign and two corner plots; without observations nothing of the user's own clusters
-    assert len(images) == len(CAPTIONS) + 2
+    assert len(images) == len(FIGURES) + 2
     for image in images:
         assert base64.b64decode(image.removeprefix("data:image/png;base64,")) == PIXEL
-    for caption in CAPTIONS.values():
-        assert re.sub(r"\s+", " ", caption) in page.text
+    sizes = [value for name, value in page.attributes if name in ("width", "height")]
+    assert sizes.count("1") == 2 * len(images)
+    for name, caption in CAPTIONS.items():
+        assert name == "observed" or re.sub(r"\s+", " ", caption) in page.text
 
 
 def test_the_numbers_are_those_of_the_metrics(render, metrics):
@@ -259,6 +268,7 @@ def test_the_numbers_are_those_of_the_metrics(render, metrics):
         "sigma_v_kms [km/s]",
         "r_h_au [AU]",
         "largest R-hat 1.0157",
+        "R-hat at most 1.0157; divergent transitions: 0",
         "0 divergences",
         "in a batch: faster by 1018 and 38611 times",
         "58260 gradients a case",
@@ -320,6 +330,41 @@ def test_cases_are_listed_by_their_true_q0(render, metrics, recovery):
     assert f"second 0.750 60.0 {cells}" in text
 
 
+def test_every_caption_says_what_would_be_a_bad_sign():
+    """And before that, what to look for."""
+    for caption in CAPTIONS.values():
+        good, bad, _ = caption.partition(" Bad sign: ")
+        assert bad
+        assert re.search(r"\b[Ll]ook for ", good)
+
+
+def test_the_index_leads_to_the_corner_plots(render, metrics):
+    """Those of cases at even steps through the true Q0, here one case twice; other cases have no link."""
+    html = render(metrics)
+    links = dict(re.findall(r'<td><a href="#(corner_\d)">(\w+)</a></td>', html))
+    assert links == {"corner_0": "third"}
+    assert html.count("<strong>Test cluster third</strong>") == 2
+
+
+def test_the_costs_of_stages_are_listed(render, metrics):
+    """A row a stage, and n/a for what was not measured; no heading without any."""
+    costs = [
+        {"stage": "simulate", "jobs": 11, "wall_s": 111.4, "longest_s": 12.3, "cpu_s": 222.2, "memory_gb": 0.512},
+        {"stage": "train", "jobs": 1, "wall_s": 2.51, "longest_s": 2.51, "cpu_s": None, "memory_gb": None},
+    ]
+    text = Page(render(metrics, costs=costs)).text
+    assert "simulate 11 111 12.3 222 0.512" in text
+    assert "train 1 2.51 2.51 n/a n/a" in text
+    assert "Whole jobs" not in Page(render(metrics)).text
+
+
+def test_the_configuration_is_in_the_report(render, metrics, config):
+    """All of it, as YAML."""
+    html = render(metrics, config=config | {"seed": 424_242})
+    text = re.search(r"<pre>(.*?)</pre>", html, re.DOTALL).group(1)
+    assert yaml.safe_load(unescape(text)) == config | {"seed": 424_242}
+
+
 def test_the_users_own_clusters_have_their_chapter(render, metrics):
     """Names as given, also those that HTML would take for its own."""
     observed = posterior_table(1, case="<b>Orion & sons</b>", f_bound=0.62, f_bound_err=0.05)
@@ -329,7 +374,7 @@ def test_the_users_own_clusters_have_their_chapter(render, metrics):
     assert "<b>" not in html
     assert "<b>Orion & sons</b> 0.620 ± 0.0500 4.10 ± 0.300 455 ± 0 " in page.text
     assert 'id="observed"' in html
-    assert len([value for name, value in page.attributes if name == "src"]) == len(CAPTIONS) + 3
+    assert len([value for name, value in page.attributes if name == "src"]) == len(FIGURES) + 3
 
 
 @pytest.mark.parametrize(
@@ -371,6 +416,12 @@ def test_the_calibrations_verdicts_are_told(render, metrics):
     assert "36 further clusters" in text
     assert "4 dissolved" in text
     assert "2 were born outside the prior; n = 30 are left" in text
+    assert "The posteriors know that these survived." in text
+
+
+def test_a_survival_that_is_not_used_is_called_so(render, metrics, config):
+    """With how much that could matter at most."""
+    text = Page(render(metrics, config=config | {"likelihood": "constant"})).text
     assert "dissolved share of 11.1 %" in text
 
 
@@ -481,4 +532,4 @@ def test_the_simulators_answers_have_their_chapter(render, metrics):
     page = render(without)
     assert "#checks" not in page
     assert "Against the simulator" not in page
-    assert "brute_force" not in page
+    assert 'id="brute_force"' not in page

@@ -63,8 +63,8 @@ def test_a_changed_setting_reruns_its_stages(finished, changes, expected):
 @pytest.mark.parametrize(
     ("module", "old", "new", "expected"),
     [
-        ("figures.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", {"figures": 1, "report": 1}),
-        ("report.py", "Flat is honest", "Flat is right", {"report": 1}),
+        ("figures/style.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", {"figures": 1, "report": 1}),
+        ("captions.py", "Look for flat histograms", "Look for level histograms", {"report": 1}),
         (
             "likelihood.py",
             "self.sigma**2 + error**2",

@@ -54,6 +54,8 @@ if "brute_force" in CHECK_METRICS:
             metrics=CHECK_METRICS["brute_force"],
         log:
             LOGS / "brute_force.log",
+        benchmark:
+            LOGS / "brute_force.benchmark.tsv"
         params:
             digest=digest(
                 "brute_force.py",

@@ -60,6 +60,8 @@ rule density:
         metrics=RESULTS / "metrics" / "density.json",
     log:
         LOGS / "density.log",
+    benchmark:
+        LOGS / "density.benchmark.tsv"
     params:
         digest=digest(
             "density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=campaign.box(config)
@@ -88,6 +90,8 @@ rule likelihood:
         RESULTS / "emulator" / "likelihood.json",
     log:
         LOGS / "likelihood.log",
+    benchmark:
+        LOGS / "likelihood.benchmark.tsv"
     params:
         digest=digest("likelihood.py", "likelihood", box=campaign.box(config)),
         cache=str(COMPILE_CACHE),

@@ -107,6 +107,8 @@ rule evaluate:
         RESULTS / "metrics" / "evaluation.json",
     log:
         LOGS / "evaluate.log",
+    benchmark:
+        LOGS / "evaluate.benchmark.tsv"
     params:
         digest=digest("evaluate.py", box=campaign.box(config)),
         cache=str(COMPILE_CACHE),
@@ -129,6 +131,8 @@ rule speed:
         RESULTS / "metrics" / "speed.json",
     log:
         LOGS / "speed.log",
+    benchmark:
+        LOGS / "speed.benchmark.tsv"
     params:
         digest=digest("speed.py", "cluster", "integration", "likelihood", box=campaign.box(config)),
         cache=str(COMPILE_CACHE),

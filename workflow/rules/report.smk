@@ -2,8 +2,8 @@
 
 # category on the page of `snakemake --report` -> figures
 FIGURES = {
-    "1 Simulations": ["design", "summaries", "energy_errors", "speed"],
-    "2 Emulator": ["loss_curves", "predicted_vs_true", "residuals", "slices"],
+    "1 Simulations": ["clusters", "energy_errors", "design", "summaries", "speed"],
+    "2 Emulator": ["map", "loss_curves", "predicted_vs_true", "residuals", "slices"],
     "3 Recovery": ["recovered_vs_true", "coverage", "pit", "sampler_health"],
     "4 Calibration": [f"calibration_{name}" for name in ("coverage", "pit", "sbc", "tarp") if CALIBRATION_TABLE],
     "5 Uncertainty methods": ["uncertainty", "uncertainty_widths"],
@@ -29,10 +29,27 @@ SHOWN_FIGURES = [
     for name in names
 ]
 
+# clusters are shown as they were simulated; summaries.csv, an input too, depends on every shard anyway
+TEST_SHARDS = [name for name in SHARDS if name.startswith(("test", "table"))]
+
+REPORT_TEMPLATES = {
+    path.name: path.read_text() for path in (FOLDER / "src" / "natal" / "templates").rglob("*") if path.is_file()
+}
+
+# What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
+STAGES = ["train", "density", "likelihood", "evaluate", "speed", "recover", "uncertainty", "figures"]
+STAGES += ["calibrate"] if CALIBRATION_TABLE else []
+STAGES += ["brute_force_runs", "brute_force"] if "brute_force" in CHECK_METRICS else []
+STAGES += ["posterior_predictive"] if "posterior_predictive" in CHECK_METRICS else []
+STAGES += ["observe"] if OBSERVED_FILES else []
+BENCHMARKS = {"simulate": [str(LOGS / "simulate" / f"{name}.benchmark.tsv") for name in SHARDS]}
+BENCHMARKS |= {stage: [str(LOGS / f"{stage}.benchmark.tsv")] for stage in STAGES}
+
 
 rule figures:
     input:
         design=RESULTS / "design.csv",
+        shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=TEST_SHARDS),
         summaries=RESULTS / "summaries.csv",
         train=RESULTS / "dataset" / "train.csv",
         test=RESULTS / "dataset" / "test.csv",
@@ -53,11 +70,14 @@ rule figures:
         [str(Path(file).with_suffix(".pdf")) for file in FIGURE_FILES],
     log:
         LOGS / "figures.log",
+    benchmark:
+        LOGS / "figures.benchmark.tsv"
     params:
         digest=digest(
             "figures.py",
             "report",
             "integration.max_energy_error",
+            "inference.grid",
             box=campaign.box(config),
             prior=campaign.prior_box(config),
         ),
@@ -87,7 +107,8 @@ rule report:
     log:
         LOGS / "report.log",
     params:
-        digest=digest("report.py", *config, template=(FOLDER / "src/natal/templates/report.html.j2").read_text()),
+        digest=digest("report.py", *config, templates=REPORT_TEMPLATES),
+        benchmarks=BENCHMARKS,
     message:
         "Write the report"
     conda:

@@ -11,7 +11,7 @@ from natal.adaptive_gain import GainSettings, fit_laws, fit_means, learning_curv
 from natal.dataset import read_runs
 from natal.density_training import DensitySettings
 from natal.design import INPUTS
-from natal.figures_adaptive import gain_figure
+from natal.figures.adaptive import gain_figure
 from natal.files import write_csv
 from natal.jobs import job
 from natal.keys import stage_key

@@ -9,6 +9,7 @@ from natal.files import atomic_path, read_json
 from natal.jobs import job
 from natal.lineage import history, read_provenance, steps
 from natal.report import CAPTIONS, write_report
+from natal.stage_costs import stage_costs
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -22,6 +23,7 @@ with job(snakemake.log[0], snakemake) as log:
         pd.read_csv(snakemake.input.recovery),
         observed,
         snakemake.input.figures,
+        stage_costs(snakemake.params.benchmarks),
         # figures are made from all the rest
         steps(history(read_provenance(snakemake.input.figures[0]))),
     )

@@ -1,4 +1,4 @@
-"""Figures of the checks against the simulator itself, in the style of `natal.figures`."""
+"""Figures of the checks against the simulator itself."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from natal.figures import BLACK, BLUE, GREEN, LABELS, ORANGE, SYMBOLS, VERMILLION, _hpd_thresholds, _panels, _styled
+from natal.figures.style import BLACK, BLUE, GREEN, LABELS, ORANGE, SYMBOLS, VERMILLION, hpd_thresholds, panels, styled
 from natal.summaries import OUTPUTS
 
 PANELS_A_ROW = 4
@@ -18,7 +18,7 @@ SOURCES: dict[str, dict[str, Any]] = {
 }
 
 
-@_styled
+@styled
 def brute_force(
     q0: Float[np.ndarray, " nq"],
     a_au: Float[np.ndarray, " na"],
@@ -31,12 +31,12 @@ def brute_force(
     Look for: contours that agree to about the noise of the runs, which the panel's title states beside the distance.
     """
     rows = -(-len(table) // PANELS_A_ROW)
-    figure, axes = _panels(rows, min(len(table), PANELS_A_ROW), 2.9 * rows + 0.5)
+    figure, axes = panels(rows, min(len(table), PANELS_A_ROW), 2.9 * rows + 0.5)
     for k, (ax, case) in enumerate(zip(axes.flat, table.itertuples(), strict=False)):
         shares = [values[k] for values in posteriors.values()]
         likely = np.max([share / share.max() for share in shares], axis=0) > 1e-3
         for source, share in zip(posteriors, shares, strict=True):
-            ax.contour(q0, a_au, share.T, _hpd_thresholds(share), **SOURCES[source])
+            ax.contour(q0, a_au, share.T, hpd_thresholds(share), **SOURCES[source])
         ax.plot(case.q0_true, case.a_au_true, "+", color=ORANGE, markersize=12, markeredgewidth=2.2)
         # the whole of a is mostly possible, of Q0 a small part
         near = [*q0[likely.any(1)], case.q0_true]
@@ -56,14 +56,14 @@ def brute_force(
     return figure
 
 
-@_styled
+@styled
 def posterior_predictive(table: pd.DataFrame) -> Figure:
     """Observed summaries among those of clusters simulated from the posterior: 68 % and 95 % of these, and the median.
 
     `table` is `natal.predictive.check_cases`'. Look for: observations (orange) inside the bars; a joint p-value below
     0.01 says that clusters born as the posterior says do not look like the observed one.
     """
-    figure, axes = _panels(1, len(OUTPUTS), 0.38 * len(table) + 2.0, sharey=True)
+    figure, axes = panels(1, len(OUTPUTS), 0.38 * len(table) + 2.0, sharey=True)
     place = np.arange(len(table))
     for ax, name in zip(axes[0], OUTPUTS, strict=True):
         ax.hlines(place, table[f"{name}_q02.5"], table[f"{name}_q97.5"], color=BLUE, linewidth=1.5, label="95 %")

@@ -1,6 +1,6 @@
 """Figures of simulation-based calibration: clusters drawn from the prior, one realization each, so independent.
 
-In the style of `natal.figures`. Bands labelled simultaneous hold a whole curve of honest posteriors with their
+Bands labelled simultaneous hold a whole curve of honest posteriors with their
 probability (`natal.uniformity`); binomial ones hold each point by itself.
 """
 
@@ -15,7 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
 from natal.design import INPUTS
-from natal.figures import (
+from natal.figures.style import (
     BAND,
     BLACK,
     BLUE,
@@ -24,8 +24,9 @@ from natal.figures import (
     PARAMETER_COLOURS,
     SYMBOLS,
     VERMILLION,
-    _panels,
-    _styled,
+    panels,
+    shared_legend,
+    styled,
 )
 from natal.uniformity import ecdf, simultaneous_band
 
@@ -33,7 +34,7 @@ REGIONS = (*INPUTS, "joint")
 LEVEL_COLOURS = (BLUE, GREEN, ORANGE, VERMILLION)
 
 
-@_styled
+@styled
 def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mapping[str, np.ndarray]) -> Figure:
     """ECDF minus uniform of the exact PITs of q0 and a and of the joint HPD level, with simultaneous 95 % bands.
 
@@ -41,21 +42,22 @@ def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mappi
     share, which is dashed. Look for: curves within the band, and dashed ones along the solid. Steep ends (a fall from
     the left, a rise to the right) are overconfident, an S the other way is too wide, a one-sided arch is biased.
     """
-    figure, axes = _panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
+    figure, axes = panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
     for ax, name in zip(axes[0], REGIONS, strict=True):
         n = len(values[name])
-        _difference(ax, values[name], PARAMETER_COLOURS[name], "HPD level (grid)" if name == "joint" else "PIT (grid)")
+        _difference(ax, values[name], PARAMETER_COLOURS[name], "from the grid")
         if name in sbc:
             place = np.linspace(0, 1, 401)
-            ax.plot(place, ecdf(sbc[name], place) - place, "--", color=BLACK, linewidth=1, label="rank (NUTS draws)")
+            ax.plot(place, ecdf(sbc[name], place) - place, "--", color=BLACK, linewidth=1, label="from NUTS draws")
         what = "HPD level of the truth" if name == "joint" else f"PIT of true {SYMBOLS[name]}"
         ax.set(xlabel=what, title=f"{SYMBOLS[name]} (n = {n})", xlim=(0, 1))
-        ax.legend(loc="lower left", fontsize=8)
     axes[0, 0].set_ylabel("ECDF − uniform")
+    # the panels' curves are named by their axes; colours differ, styles do not
+    shared_legend(figure, axes[0, 0])
     return figure
 
 
-@_styled
+@styled
 def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int, n_bins: int = 20) -> Figure:
     """Ranks of the truth among `n_draws` posterior draws, as shares in (0, 1): simulation-based calibration.
 
@@ -63,7 +65,7 @@ def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int,
     (Bonferroni). A U is overconfident, a hump too wide, a slope biased; single bars at the ends are chains that got
     stuck.
     """
-    figure, axes = _panels(1, len(INPUTS), 3.6, sharex=True, sharey=True)
+    figure, axes = panels(1, len(INPUTS), 3.6, sharex=True, sharey=True)
     for ax, name in zip(axes[0], INPUTS, strict=True):
         n = len(sbc[name])
         for probability, label in ((1 - 0.05 / n_bins, "95 %: all bins (outer), each bin (inner)"), (0.95, None)):
@@ -74,17 +76,17 @@ def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int,
         ax.set(xlabel=f"rank of true {SYMBOLS[name]} among {n_draws} draws", title=f"{SYMBOLS[name]} (n = {n})")
         ax.set(xlim=(0, 1), ylim=(0, None))
     axes[0, 0].set_ylabel("cases per bin")
-    axes[0, 0].legend(loc="lower center")
+    shared_legend(figure, axes[0, 0])
     return figure
 
 
-@_styled
+@styled
 def tarp_curve(tarp: Float[np.ndarray, " case"]) -> Figure:
     """Expected coverage of discs about random points against their credibility (TARP), and the difference.
 
     Look for: a curve within the simultaneous 95 % band. Unlike PITs it sees a wrong correlation of Q0 and a.
     """
-    figure, axes = _panels(1, 2, 4.2)
+    figure, axes = panels(1, 2, 4.2)
     curve, difference = axes[0]
     place = np.linspace(0, 1, 401)
     band = simultaneous_band(len(tarp))
@@ -98,7 +100,7 @@ def tarp_curve(tarp: Float[np.ndarray, " case"]) -> Figure:
     return figure
 
 
-@_styled
+@styled
 def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, Mapping[str, Any]]]) -> Figure:
     """Share of truths inside credible regions, over all cases and by third, with the binomial 95 % range of each n.
 
@@ -106,7 +108,7 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
     joint (highest-density region). Look for: markers inside their bars. Thirds of the truth are selections that an
     honest posterior does not know of: near an edge of the box it may lie outside a little.
     """
-    figure, axes = _panels(1, len(REGIONS), 5.6, sharex=True, sharey=True)
+    figure, axes = panels(1, len(REGIONS), 5.6, sharex=True, sharey=True)
     for ax, region in zip(axes[0], REGIONS, strict=True):
         for level, colour in zip(levels, LEVEL_COLOURS, strict=True):
             ax.axhline(level, color=colour, linewidth=0.6, alpha=0.6)

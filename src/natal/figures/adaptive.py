@@ -1,10 +1,10 @@
-"""Figure of what adaptive points save, in the style of `natal.figures`."""
+"""Figure of what adaptive points save."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from natal.figures import BLUE, VERMILLION, _panels, _styled
+from natal.figures.style import BLUE, VERMILLION, panels, styled
 
 ARM_STYLES = {
     "adaptive": {"color": VERMILLION, "linestyle": "-", "marker": "o"},
@@ -16,14 +16,14 @@ ERRORS = {
 }
 
 
-@_styled
+@styled
 def gain_figure(curves: pd.DataFrame, criterion: str) -> Figure:
     """Validation error against training points, mean and standard error over repeats, adaptive and space-filling.
 
     `curves` is what `natal.adaptive_gain.learning_curves` gives. Look for: curves apart by more than their bars; the
     distance along the horizontal axis is what one arm saves.
     """
-    figure, axes = _panels(1, 1, 4.5)
+    figure, axes = panels(1, 1, 4.5)
     ax = axes[0, 0]
     for arm, style in ARM_STYLES.items():
         errors = curves[curves.arm == arm].groupby("n_points").error

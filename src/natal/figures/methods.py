@@ -1,11 +1,11 @@
-"""Figures of the comparison of uncertainty methods, in the style of `natal.figures`."""
+"""Figures of the comparison of uncertainty methods."""
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from natal.figures import (
+from natal.figures.style import (
     BLACK,
     BLUE,
     GREEN,
@@ -17,9 +17,9 @@ from natal.figures import (
     SKY,
     SYMBOLS,
     VERMILLION,
-    _panels,
-    _shared_legend,
-    _styled,
+    panels,
+    shared_legend,
+    styled,
 )
 from natal.summaries import OUTPUTS
 
@@ -31,7 +31,7 @@ MARKERS = {"f_bound": ("o", SKY), "sigma_v_kms": ("s", ORANGE), "r_h_au": ("^", 
 LINES = ("-", "--", ":", "-.")
 
 
-@_styled
+@styled
 def comparison(table: pd.DataFrame) -> Figure:
     """Coverage at 68 and 95 % of outputs and of (Q0, a), and size of the joint regions, one row a method.
 
@@ -39,7 +39,7 @@ def comparison(table: pd.DataFrame) -> Figure:
     then for (Q0, a) on it: independent widths may be right for each output and still wrong together. Of two honest
     methods the one with the smaller region says more. The bar of the joint region is two standard errors.
     """
-    figure, axes = _panels(1, 3, 1.4 + 0.45 * len(table), sharey=True, width_ratios=(2, 2, 1))
+    figure, axes = panels(1, 3, 1.4 + 0.45 * len(table), sharey=True, width_ratios=(2, 2, 1))
     rows = np.arange(len(table))[::-1]
     for ax, level in zip(axes[0], ("68", "95"), strict=False):
         ax.axvline(float(level) / 100, color=BLACK, linestyle="--", linewidth=0.8)
@@ -59,11 +59,11 @@ def comparison(table: pd.DataFrame) -> Figure:
     # an empty row above for the legend of the areas
     axes[0, 0].set(ylim=(-0.6, len(table) + 0.8))
     axes[0, 0].set_yticks(rows, table.method)
-    _shared_legend(figure, axes[0, 0])
+    shared_legend(figure, axes[0, 0])
     return figure
 
 
-@_styled
+@styled
 def widths(table: pd.DataFrame, x: np.ndarray, residual: np.ndarray, n_bins: int = 10) -> Figure:
     """Half widths of 68 % intervals of single runs along Q0, and what test runs scatter (dots).
 
@@ -71,7 +71,7 @@ def widths(table: pd.DataFrame, x: np.ndarray, residual: np.ndarray, n_bins: int
     test runs about the ensemble mean, at all a. A dot is the 68 % quantile of the absolute residuals of a tenth of
     them. Look for: curves that follow the dots; a flat one is too wide for cold clusters and too narrow for hot ones.
     """
-    figure, axes = _panels(1, len(OUTPUTS), 4.3)
+    figure, axes = panels(1, len(OUTPUTS), 4.3)
     bins = pd.qcut(x[:, 0], n_bins, labels=False, duplicates="drop")
     observed = pd.DataFrame(np.abs(residual), columns=list(OUTPUTS)).groupby(bins).quantile(0.68)
     centre = pd.Series(x[:, 0]).groupby(bins).mean()

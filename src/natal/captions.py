@@ -1,0 +1,133 @@
+"""What every figure of the report shows, what to look for in it, and what would be a bad sign."""
+
+CAPTIONS = {
+    "clusters": (
+        "Test clusters that survived, with a true Q0 as near as possible to 0.5, 0.9 and 1.3: positions on the sky at "
+        "several times, every row on a scale of its own (bar). Look for bound stars (filled) that stay together, and "
+        "more stars that leave, earlier, the larger Q0. Which stars of a hot cluster are bound settles only after the "
+        "first snapshots. Bad sign: bound stars far out on all sides, stars that jump from one time to the next, or a "
+        "cluster at Q0 = 0.5 that falls apart."
+    ),
+    "energy_errors": (
+        "Energy lost or gained by the integrator in every run. Look for all of it well below the allowed limit. Bad "
+        "sign: a tail that approaches the limit, at small a first, where stars pass each other closest: the time step "
+        "is then too long."
+    ),
+    "design": (
+        "The simulated points by split. In a Latin hypercube every row and column of strata holds one point: look for "
+        "evenly spread ticks in the margins. Bad sign: empty regions or clumps, where the emulator is left guessing."
+    ),
+    "summaries": (
+        "All runs. Each dot is one cluster; dots at the same Q0 and a differ only in where their stars happened to be. "
+        "Look for scatter that grows with Q0, and for f_bound piling up at 1 for cold clusters: a Gaussian of one "
+        "width cannot describe both ends. Bad sign: gaps, or single dots far from all others at their Q0."
+    ),
+    "map": (
+        "What the emulator has learned: mean outputs over (Q0, a) on the left, the standard deviation of single "
+        "clusters according to the campaign's likelihood on the right. Dots are simulated points in the same colours, "
+        "on the right those with at least eight surviving realizations. Look for dots that vanish in the ground. Bad "
+        "sign: dots of another colour than their surroundings, or bends in the contours where there are no dots. "
+        "Contours of all three outputs that run the same way somewhere would mean that (Q0, a) cannot be told apart "
+        "there."
+    ),
+    "loss_curves": (
+        "Training and validation loss of each member, with the epoch whose weights were kept. Look for curves that "
+        "are flat at the marks and members that agree. Bad sign: a validation loss that rises while the training loss "
+        "falls is overfitting; marks at the right end want more epochs."
+    ),
+    "predicted_vs_true": (
+        "Emulator against test simulations: faint, single runs, whose spread is mostly the scatter of nature; solid, "
+        "means over realizations. Look for solid points on the line. Bad sign: solid points away from it by more than "
+        "their bars, on one side above all, are emulator error."
+    ),
+    "residuals": (
+        "Single test runs minus prediction. Look for a running mean that follows zero everywhere. Bad sign: a mean "
+        "that leaves zero is a bias; dashed lines that leave the grey band, wider on one side and narrower on the "
+        "other, show where a constant width is wrong."
+    ),
+    "slices": (
+        "The emulator along lines through the box, with every member, their mean and twice their spread. Look for "
+        "smooth curves through the points. Bad sign: members that part between the points are not held by data there."
+    ),
+    "recovered_vs_true": (
+        "Posterior mean and 68 % interval against the truth for every test cluster. Look for points that scatter about "
+        "the line, about a third of the intervals missing it. Bad sign: means that stay in the middle of the box "
+        "whatever the truth; the data then hold little information."
+    ),
+    "coverage": (
+        "How often the truth lies inside the credible region, against how often it should, over all cases and by "
+        "third of the true Q0. Look for points within the band. Bad sign: points below it mean overconfident "
+        "posteriors. The band takes cases as independent; realizations of a point share their truth, which the bars "
+        "(1 standard error, by point) allow for."
+    ),
+    "pit": (
+        "Posterior probability below the true value. Look for flat histograms. Bad sign: a U shape is overconfident, a "
+        "hump is too wide, a slope is biased. The band is as narrow as that of the coverage plot."
+    ),
+    "sampler_health": (
+        "Convergence of NUTS in every case, and its distance from the grid posterior. Look for nothing beyond the "
+        "dashed lines. Bad sign: R-hat above its line, or a distance well above what the number of draws explains, "
+        "makes a case untrustworthy."
+    ),
+    "calibration_coverage": (
+        "Coverage of the calibration draws, over all and by third of the true Q0 and the true a. Look for every marker "
+        "within its bar, which is as long as n allows. Bad sign: markers below it are overconfident, above it too "
+        "wide; a trend from third to third means that a width is right on average only."
+    ),
+    "calibration_pit": (
+        "Where the truth lies in its posterior: the distribution of its posterior probability, minus the uniform one, "
+        "from the grid and by rank among NUTS draws. Look for curves within the band, which holds all of an honest "
+        "curve with 95 %. Bad sign: one arch is a bias, a fall and a rise at the ends is overconfidence; where the "
+        "dashed curve leaves the solid one, the sampler is at fault and not the likelihood."
+    ),
+    "calibration_sbc": (
+        "Ranks of the truth among posterior draws. Look for bars of about the same height. Bad sign: a U is "
+        "overconfident, a hump too wide, a slope biased; a single bar out of the outer band at either end would be "
+        "chains that got stuck."
+    ),
+    "calibration_tarp": (
+        "How often discs about random points hold the truth, against the posterior mass in them. This sees what the "
+        "two parameters' own intervals cannot, a wrong correlation. Look for a curve within the band. Bad sign: a "
+        "curve that leaves it; above on the left and below on the right is overconfident, the reverse too wide."
+    ),
+    "uncertainty": (
+        "Every method on the same test clusters: outputs and (Q0, a) inside their regions (dashed: as many as "
+        "promised), and how large the joint regions are. Look for markers on the dashed line; of two honest methods "
+        "the one with smaller regions says more. Bad sign: honest outputs beside joint regions that hold too few "
+        "truths; widths that are right for each output by itself are too small together where outputs are correlated. "
+        "Bars on the joint regions: two standard errors."
+    ),
+    "uncertainty_widths": (
+        "Width of the 68 % interval of one cluster along Q0, at the middle a, and what test clusters scatter about the "
+        "ensemble mean (dots). Look for curves along the dots. Bad sign: a flat curve is too wide for cold clusters "
+        "and too narrow for hot ones."
+    ),
+    "brute_force": (
+        "Posteriors of test clusters with the emulator, and from simulations alone: a normal law fitted to runs around "
+        "every place (synthetic), and a kernel at every run. Inner and outer contours hold 68 and 95 %. The title "
+        "gives the total variation between emulator and synthetic, and how much of it too few runs explain. Look for "
+        "contours that agree. Bad sign: contours far apart beside a small noise would mean that the emulator learned "
+        "another law than the simulator's."
+    ),
+    "posterior_predictive": (
+        "Clusters were born as posterior draws say and simulated: what they came to, and the cluster that had been "
+        "observed. Look for an observed cluster that looks like one of them. Bad sign: a joint p-value below 0.01. "
+        "Values gather about 0.5, since the posterior has seen the observation."
+    ),
+    "corner": (
+        "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, the grid posterior dashed, "
+        "and the truth in orange. Look for dashed contours on the solid ones, and for a truth inside the outer "
+        "contour in 19 of 20 cases. Bad sign: contours that part from the grid's (the sampler failed), or that the "
+        "box cuts off (a limit rather than a measurement)."
+    ),
+    "observed": (
+        "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, and the grid posterior "
+        "dashed. Look for dashed contours on the solid ones. Bad sign: contours that the box cuts off; the birth may "
+        "lie outside."
+    ),
+    "speed": (
+        "Measured cost of one forward evaluation on one core of this machine. Look for the gap between simulation and "
+        "likelihood. Bad sign: a batched bar that is no shorter than the one alone, for then vectorising does not pay."
+    ),
+}
+"""Figure -> caption. Corner plots share `corner`, those of the user's own clusters `observed`."""

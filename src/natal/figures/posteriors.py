@@ -1,0 +1,67 @@
+"""The figure of one posterior: NUTS draws, the grid beside them, the truth."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.figure import Figure
+
+from natal.design import INPUTS
+from natal.figures.style import BLACK, BLUE, HPD_LEVELS, LABELS, ORANGE, TICK_SIZE, hpd_thresholds, styled
+from natal.nuts import Box
+
+with warnings.catch_warnings():
+    # corner imports ArviZ, which announces its next major version at import
+    warnings.simplefilter("ignore", FutureWarning)
+    import corner
+
+
+@styled
+def corner_case(
+    draws: Float[np.ndarray, "draw 2"],
+    truth: Float[np.ndarray, "2"] | None,
+    box: Box,
+    title: str = "",
+    grid: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,
+) -> Figure:
+    """Posterior draws of (q0, a_au) of one case over the whole prior box, with 68 % and 95 % HPD contours.
+
+    Look for: the truth (orange) inside the contours in about as many cases as their levels say, and contours cut off
+    by the box. `grid` = (q0, a_au, density (q0, a_au)) adds the grid posterior, dashed: its contours at the same
+    levels and its marginals should coincide with those of the draws.
+    """
+    figure = Figure(figsize=(6.5, 6.5))
+    # a third of the sd across a correlated posterior: smoothing by one bin then hardly widens the contours
+    narrowest = draws.std(0) * np.sqrt(1 - np.corrcoef(draws.T)[0, 1] ** 2)
+    widths = np.array([box[name][1] - box[name][0] for name in INPUTS])
+    corner.corner(
+        draws,
+        fig=figure,
+        bins=np.clip(3 * widths / narrowest, 20, 200).astype(int).tolist(),
+        hist_bin_factor=0.6,
+        range=[box[name] for name in INPUTS],
+        labels=[LABELS[name] for name in INPUTS],
+        labelpad=-0.1,
+        levels=HPD_LEVELS,
+        smooth=1.0,
+        color=BLUE,
+        truths=truth,
+        truth_color=ORANGE,
+        hist_kwargs={"density": True},
+        plot_density=False,
+    )
+    figure.subplots_adjust(left=0.14, bottom=0.14, right=0.98, top=0.98)
+    lines = [title, f"{len(draws)} draws", "contours: 68 % and 95 % HPD"]
+    lines += ["orange: truth"] if truth is not None else []
+    lines += ["dashed: grid posterior"] if grid is not None else []
+    figure.text(0.6, 0.94, "\n".join(filter(None, lines)), va="top")
+    for ax in figure.axes:
+        ax.tick_params(labelsize=TICK_SIZE)
+    if grid is not None:
+        q0, a_au, density = grid
+        dashed: dict[str, Any] = {"linestyles": "--", "linewidths": 1}
+        figure.axes[2].contour(q0, a_au, density.T, hpd_thresholds(density), colors=BLACK, **dashed)
+        for ax, centres, marginal in ((figure.axes[0], q0, density.sum(1)), (figure.axes[3], a_au, density.sum(0))):
+            ax.plot(centres, marginal / (marginal.sum() * (centres[1] - centres[0])), "--", color=BLACK, linewidth=1)
+    return figure

@@ -1,0 +1,64 @@
+"""The figure of the map from birth conditions to summaries."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from natal.dataset import ReplicateMeans
+from natal.figures.style import BLACK, LABELS, panels, shared_legend, styled
+from natal.response import Response
+from natal.summaries import OUTPUTS
+
+N_LEVELS = 12
+MIN_REALIZATIONS = 8
+"""Surviving ones a point: from fewer, a standard deviation is too uncertain to be shown."""
+MARKERS = ("o", "s")
+
+
+@styled
+def summary_map(response: Response, points: Mapping[str, ReplicateMeans]) -> Figure:
+    """Emulated outputs over (Q0, a) and, beside them, the scatter of single clusters: filled contours.
+
+    `points` maps up to two labels (training, test) to replicate means, drawn in the same colours: their means on the
+    left, their standard deviations on the right. Look for: points that vanish in the ground, and contours that do not
+    bend where there are no points. Points of another colour than the ground are errors of the emulator (left) or of
+    the predicted scatter (right), where only points of 8 realizations or more are shown: from 16, a scatter is measured
+    to 18 %.
+    """
+    figure, axes = panels(len(OUTPUTS), 2, 9.6, sharex=True, sharey=True)
+    for k, (row, name) in enumerate(zip(axes, OUTPUTS, strict=True)):
+        means = {label: (part.x, part.mean[:, k]) for label, part in points.items()}
+        known = {label: part.n >= MIN_REALIZATIONS for label, part in points.items()}
+        scatters = {label: (part.x[known[label]], part.scatter[known[label], k]) for label, part in points.items()}
+        _contours(row[0], response, response.mean[..., k], means, LABELS[name], "viridis")
+        _contours(row[1], response, response.scatter[..., k], scatters, f"scatter of {LABELS[name]}", "cividis")
+        row[0].set_ylabel(LABELS["a_au"])
+    for ax in axes[-1]:
+        ax.set_xlabel(LABELS["q0"])
+    axes[0, 0].set_title("emulated mean")
+    axes[0, 1].set_title("standard deviation of single clusters")
+    shared_legend(figure, axes[0, 0])
+    return figure
+
+
+def _contours(
+    ax: Axes, response: Response, values: np.ndarray, points: Mapping[str, tuple], label: str, colours: str
+) -> None:
+    shown = np.concatenate([values.ravel(), *(found for _, found in points.values())])
+    # single outliers would leave all others one colour
+    low, high = np.nanquantile(shown, [0.005, 0.995])
+    levels = MaxNLocator(N_LEVELS).tick_values(low, high)
+    scale = Normalize(levels[0], levels[-1])
+    ground = ax.contourf(response.q0, response.a_au, values.T, levels=levels, norm=scale, cmap=colours, extend="both")
+    ax.contour(response.q0, response.a_au, values.T, levels=levels, colors="white", linewidths=0.4)
+    for marker, (name, (x, found)) in zip(MARKERS, points.items(), strict=False):
+        number = f"{name}: {len(x)} points"
+        edge: dict[str, Any] = {"marker": marker, "s": 22, "edgecolor": BLACK, "linewidth": 0.5}
+        ax.scatter(x[:, 0], x[:, 1], c=found, norm=scale, cmap=colours, **edge)
+        ax.scatter([], [], color="white", label=number, **edge)
+    ax.figure.colorbar(ground, ax=ax, label=label)

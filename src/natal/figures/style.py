@@ -1,0 +1,104 @@
+"""One style for all figures: colours, symbols, labels with units, panels.
+
+Colours are those of Okabe & Ito (2008), which stay apart for colour-blind readers.
+"""
+
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure
+from scipy.stats import binom
+
+from natal.campaign import SPLITS
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#808080"
+
+SPLIT_COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN), strict=True))
+MEMBER_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, GREY)
+PARAMETER_COLOURS = {"q0": BLUE, "a_au": VERMILLION, "joint": BLACK}
+PARAMETER_MARKERS = {"q0": "o", "a_au": "s", "joint": "D"}
+BAND: dict[str, Any] = {"color": GREY, "alpha": 0.25, "linewidth": 0}
+# a vector format would otherwise hold thousands of symbols
+MANY_POINTS: dict[str, Any] = {"linewidth": 0, "rasterized": True}
+
+SYMBOLS = {
+    "q0": r"$Q_0$",
+    "a_au": r"$a$",
+    "joint": "joint",
+    "f_bound": r"$f_{\rm bound}$",
+    "sigma_v_kms": r"$\sigma_v$",
+    "r_h_au": r"$r_h$",
+}
+UNITS = {"q0": "", "a_au": " AU", "f_bound": "", "sigma_v_kms": " km/s", "r_h_au": " AU"}
+LABELS = {name: f"{SYMBOLS[name]} [{unit.strip()}]" if unit else SYMBOLS[name] for name, unit in UNITS.items()}
+LABELS["q0"] = r"$Q_0 = K/|W|$"
+
+WIDTH_IN = 10.0
+TICK_SIZE = 10
+HPD_LEVELS = (0.68, 0.95)
+
+styled = matplotlib.rc_context(
+    {
+        "font.size": 11,
+        "axes.titlesize": 11,
+        "axes.labelsize": 12,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "legend.fontsize": 10,
+        "legend.frameon": False,
+        "figure.titlesize": 12,
+        "figure.facecolor": "white",
+        "figure.dpi": 120,
+    }
+)
+
+
+def panels(rows: int, columns: int, height: float, width: float = WIDTH_IN, **options: Any) -> tuple[Figure, Any]:
+    """A figure of `height` x `width` inches with an array of axes of shape (rows, columns)."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False, **options)
+    for ax in axes.flat:
+        # ticks are made when drawn, which is outside the style's context
+        ax.tick_params(which="both", labelsize=TICK_SIZE)
+    return figure, axes
+
+
+def dot_area(n: int) -> float:
+    """Area in square points of each of `n` dots: single ones can be seen, thousands do not hide each other."""
+    return float(np.clip(3000 / max(n, 1), 5, 25))
+
+
+def scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> ScalarMappable:
+    """Scatter single runs coloured by a; returns what a colour bar needs."""
+    points = ax.scatter(x, y, c=a_au, s=dot_area(len(x)), alpha=0.6, cmap="viridis", **MANY_POINTS)
+    # the bar of the points themselves would be as transparent as they are
+    return ScalarMappable(points.norm, points.cmap)
+
+
+def shared_legend(figure: Figure, ax: Axes, **options: Any) -> None:
+    """One legend above all panels with each label of `ax` once."""
+    unique = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=len(unique), **options)
+
+
+def rms(values: Any) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def binomial_band(probability: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Central 95 % range of the share of successes in n independent trials."""
+    low, high = np.asarray(binom.interval(0.95, n, probability)) / n
+    return low, high
+
+
+def hpd_thresholds(density: np.ndarray) -> list[float]:
+    """Increasing densities above which lies each of `HPD_LEVELS` of the mass of equal cells."""
+    ordered = np.sort(density, axis=None)[::-1]
+    mass = np.cumsum(ordered) / ordered.sum()
+    return sorted(float(ordered[np.searchsorted(mass, level)]) for level in HPD_LEVELS)

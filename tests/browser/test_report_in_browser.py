@@ -1,0 +1,146 @@
+"""report.html in a real browser: whole, quiet, offline, readable on a screen and on paper."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import image
+
+from natal.report import format_number
+
+pytestmark = pytest.mark.browser
+
+BROKEN = '[...document.images].filter((i) => !(i.complete && i.naturalWidth > 0)).map((i) => i.alt || "unnamed")'
+WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+HEADINGS = 'const headings = document.querySelector("#index ~ .scroll table").tHead.rows[0].cells'
+ROWS = 'const rows = [...document.querySelector("#index ~ .scroll table").tBodies[0].rows]'
+
+
+def inside(statements: str, value: str) -> str:
+    """An expression with statements of its own."""
+    return f"(() => {{ {statements}; return {value}; }})()"
+
+
+def test_the_browser_notices_what_is_wrong(browser, tmp_path):
+    """A page with a defect of each kind: what the other tests find nothing of can be found."""
+    (tmp_path / "bad.html").write_text(
+        '<img alt="torn" src="data:image/png;base64,AAAA"><img alt="far" src="http://127.0.0.1:9/x.png">'
+        '<div style="width: 3000px">wide</div><script>nonsense()</script>'
+    )
+    browser.open(tmp_path / "bad.html")
+    assert any("nonsense is not defined" in line for line in browser.console)
+    assert "http://127.0.0.1:9/x.png" in browser.requests
+    assert browser.evaluate(BROKEN) == ["torn", "far"]
+    needed, there = browser.evaluate(WIDTHS)
+    assert needed > there
+
+
+def test_nothing_is_wrong_and_nothing_is_fetched(page, report):
+    """No line on the console, no image that does not show, no request but for the file itself."""
+    assert page.console == []
+    assert page.evaluate(BROKEN) == []
+    assert page.evaluate("document.images.length") >= 20
+    assert {url for url in page.requests if not url.startswith("data:")} == {report.resolve().as_uri()}
+
+
+def test_the_key_numbers_are_on_the_page(page, report):
+    """As the reader sees them, from metrics.json."""
+    metrics = json.loads(report.with_name("metrics.json").read_text())
+    text = re.sub(r"\s+", " ", page.evaluate("document.body.innerText"))
+    simulation, recovery, emulator = (metrics[name] for name in ("simulation", "recovery", "emulator"))
+    joint = (recovery["coverage"]["95"]["joint"], recovery["coverage_se"]["95"]["joint"])
+    baselines = [part["rmse_mean"]["r_h_au"] for part in metrics["baselines"].values()]
+    for words in (
+        f"{format_number(simulation['n_runs'])} runs at {format_number(simulation['n_points'])} points",
+        f"largest energy error {format_number(simulation['max_energy_error'])}",
+        "{:.1f} ± {:.1f} % of the truths inside joint 95 % regions".format(*(100 * value for value in joint)),
+        f"log score {format_number(recovery['log_score'])}",
+        f"R-hat at most {format_number(metrics['nuts']['max_rhat'], 5)}",
+        f"{format_number(metrics['timing']['speed']['speedup_batched'])} times faster",
+        *(format_number(width) for width in metrics["sigma_total"].values()),
+        *map(format_number, (*emulator["rmse"].values(), *emulator["rmse_mean"].values(), *baselines)),
+    ):
+        assert words in text
+
+
+@pytest.mark.parametrize("width", [1280, 1000, 700])
+def test_the_page_fits_its_window(page, width):
+    """Nothing needs scrolling sideways, and the contents stand beside or above the text, not on it."""
+    page.resize(width, 800)
+    needed, there = page.evaluate(WIDTHS)
+    assert needed <= there
+    nav, main = (
+        page.evaluate(f"(({{left, right, top, bottom}}) => [left, right, top, bottom])({box}.getBoundingClientRect())")
+        for box in ('document.querySelector("nav")', 'document.querySelector("main")')
+    )
+    assert nav[1] <= main[0] or nav[3] <= main[2]
+    smallest = page.evaluate("Math.min(...[...document.images].map((i) => i.getBoundingClientRect().width))")
+    assert smallest > 0.25 * width
+
+
+def test_clicks_on_headings_sort_the_index(page, report):
+    """Up, then down, numbers as numbers; every case stays in its row."""
+    table = pd.read_csv(report.with_name("recovery.csv")).astype({"case": str}).set_index("case")
+    cells = inside(ROWS, "rows.map((row) => [...row.cells].map((cell) => cell.textContent.trim()))")
+    for column, name in ((1, "q0_true"), (4, "q0_sd"), (6, "a_au_mean"), (9, "rhat"), (13, "hpd_level")):
+        for sign in (1, -1):
+            page.evaluate(inside(HEADINGS, f"headings[{column}].click()"))
+            rows = page.evaluate(cells)
+            assert sorted(row[0] for row in rows) == sorted(table.index)
+            shown = np.array([float(row[column]) for row in rows])
+            assert (sign * np.diff(shown) >= 0).all()
+            np.testing.assert_allclose(shown, table.loc[[row[0] for row in rows], name], atol=0.051)
+    page.evaluate(inside(HEADINGS, "headings[0].click()"))
+    assert [row[0] for row in page.evaluate(cells)] == sorted(table.index)
+
+
+def test_the_index_leads_to_the_corner_plots(page):
+    """A click on a case shows its figure."""
+    links = page.evaluate(inside(ROWS, 'rows.map((row) => row.querySelector("a")?.hash).filter(Boolean)'))
+    assert links
+    assert len(set(links)) == len(links)
+    for link in links:
+        page.evaluate(f"document.querySelector('a[href=\"{link}\"]').click()")
+        top, case = page.evaluate(
+            f'[document.querySelector("{link}").getBoundingClientRect().top, '
+            f'document.querySelector("{link} figcaption").textContent]'
+        )
+        assert -5 <= top < 800
+        assert page.evaluate(f"document.querySelector('a[href=\"{link}\"]').textContent") in case
+
+
+def test_the_contents_name_every_chapter(page):
+    """In the order of the page, each with its heading."""
+    titles = page.evaluate('[...document.querySelectorAll("nav a")].map((a) => [a.hash, a.textContent])')
+    targets = page.evaluate('[...document.querySelectorAll("h2")].map((h) => "#" + h.id)')
+    assert [name for name, _ in titles if name != "#index"] == targets
+    tops = [page.evaluate(f'document.querySelector("{name}").getBoundingClientRect().top') for name, _ in titles]
+    assert tops == sorted(tops)
+
+
+def test_it_can_be_printed(page, tmp_path):
+    """On paper no table hides behind a scroll bar, nothing is wider than the page, and there are not too many pages."""
+    page.print_to_pdf(tmp_path / "report.pdf")
+    content = (tmp_path / "report.pdf").read_bytes()
+    assert content.startswith(b"%PDF")
+    assert 8 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 80
+    page.call("Emulation.setEmulatedMedia", media="print")
+    # A4 less its margins, in CSS pixels
+    page.resize(round((210 - 28) / 25.4 * 96), 1000)
+    hidden = (
+        '[...document.querySelectorAll(".scroll, .wide")].filter((e) => e.scrollHeight > e.clientHeight + 1).length'
+    )
+    assert page.evaluate(hidden) == 0
+    needed, there = page.evaluate(WIDTHS)
+    assert needed <= there
+
+
+def test_it_looks_like_a_page(page, tmp_path):
+    """A screenshot has text and colour on white."""
+    page.screenshot(tmp_path / "top.png")
+    pixels = image.imread(tmp_path / "top.png")[..., :3]
+    assert pixels.shape[:2] == (800, 1280)
+    assert 0.6 < (pixels.min(-1) > 0.99).mean() < 0.99
+    assert (pixels.max(-1) < 0.3).any()
