@@ -23,7 +23,7 @@ def lowered(platform):
     def program(*inputs):
         cluster, integration = ClusterModel(n_stars=N_STARS), Integration(t_end_yr=1.0, snapshots=2)
         stars = _birth(jax.random.key(1), *inputs, cluster=cluster)
-        later = _advance(*stars, cluster=cluster, integration=integration)
+        later = _advance(jnp.int32(20), *stars, cluster=cluster, dt_yr=integration.dt_yr)
         return later, _measure(*later, cluster=cluster)
 
     with jax.enable_x64(True):

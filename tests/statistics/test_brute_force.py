@@ -158,6 +158,7 @@ def test_exact_posterior_is_the_closed_form(comparison):
     assert row.q0_mean_emulator == pytest.approx((share.sum(1) * comparison.q0).sum(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_noise_falls_with_more_runs(comparison):
     """Three times as many: as the square root of their number, roughly, as the reach may change with it."""
     more = compare_with_emulator(grid_runs(12, 1), ExactLikelihood(), BOX, observed(N_CASES, 2), N_STARS)

@@ -84,6 +84,7 @@ def test_the_right_likelihood_passes(seen):
     assert report["n_cases"] == N
 
 
+@pytest.mark.slow
 def test_right_likelihoods_fail_as_seldom_as_stated():
     """Thirty campaigns of 150 clusters: more failures than at a rate of 5 % once in 1000 seeds."""
     likelihood = CurvedLikelihood(blank_ensemble())

@@ -111,6 +111,7 @@ def test_gradients_match_finite_differences(dropout, runs, float64):
             assert gradient[k] == pytest.approx(float(difference), rel=1e-5, abs=1e-12 * 1e3 / step[k])
 
 
+@pytest.mark.slow
 def test_nuts_agrees_with_the_grid_under_dropout(dropout, runs):
     """Four clusters, 4 x 500 draws: R-hat and a distance that so many draws explain."""
     settings = NutsSettings(warmup=200, draws=500, cases_per_batch=4)
@@ -285,6 +286,7 @@ def test_points_stand_for_their_runs():
     assert np.ptp(differences) < 1e-5 * np.abs(of_runs) * 10
 
 
+@pytest.mark.slow
 def test_a_bayesian_network_predicts_scatter(hot):
     """With predicted noise the width follows a scatter that grows twentyfold."""
     settings = BayesianSettings(hidden=6, warmup=200, draws=200, kept=32)

@@ -66,6 +66,7 @@ def test_the_baseline(small):
     assert small == pytest.approx(memory_bytes(16, 100), rel=0.33)
 
 
+@pytest.mark.slow
 def test_memory_of_many_runs(small, tmp_path):
     """8000 runs of 100 stars: what they add to the baseline is three snapshots of 45 MB, and not much besides."""
     added = peak_bytes(100, 8_000, 3, tmp_path) - small

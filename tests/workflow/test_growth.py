@@ -31,7 +31,9 @@ def logs(project):
     [
         ({"train": [8, 4]}, ["train1_000"]),
         ({"realizations": 5}, ["test0_000_r003", "train0_000_r003", "train0_001_r003", "validation0_000_r003"]),
-        ({"realizations": {"train": 3, "validation": 3, "test": 4}}, ["test0_000_r003"]),
+        pytest.param(
+            {"realizations": {"train": 3, "validation": 3, "test": 4}}, ["test0_000_r003"], marks=pytest.mark.slow
+        ),
     ],
     ids=["block", "realizations", "realizations of a split"],
 )
@@ -49,6 +51,7 @@ def test_old_shards_are_left_alone(editable, fresh, design, new):
     assert run(fresh, changes) == tables
 
 
+@pytest.mark.slow
 def test_growing_step_by_step_and_back(fresh):
     """What was cut once stays cut; fewer realizations need no simulation if they end where a job did."""
     tables = {n: run(fresh, {"design": {"realizations": n}}) for n in (2, 3, 5)}
@@ -63,7 +66,7 @@ def test_growing_step_by_step_and_back(fresh):
     ("integration", "computed"),
     [
         # every old time is a new one, and the last new one is later
-        ({"t_end_yr": 30, "snapshots": 4}, 200),
+        pytest.param({"t_end_yr": 30, "snapshots": 4}, 200, marks=pytest.mark.slow),
         # of the old times only the last is a new one
         ({"t_end_yr": 40, "snapshots": 3}, 400),
         # none of the new times is an old one: each starts from the last before it

@@ -171,7 +171,7 @@ def test_what_adaptive_points_save_is_a_target_of_its_own(editable):
         assert done.returncode == 0, done.stderr
         gain = pd.read_csv(editable.results() / "adaptive" / "adaptive_gain.csv")
         assert gain.n_points.tolist() == [6, 8]
-        assert gain[["target_error", "n_adaptive", "saved_low", "saved_high"]].notna().all(None)
+        assert gain[["target_error", "n_adaptive", "saved_low", "saved_high"]].notna().all(axis=None)
         assert (editable.results() / "adaptive" / "adaptive_gain.png").stat().st_size > 10_000
         assert editable.stale("adaptive_gain", changes=changes) == {}
         retrained = changes | {key: {"learning_rate": 0.002}}

@@ -29,6 +29,8 @@ rule propose:
         runtime=growing(30),
     message:
         "Propose training points"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/propose.py"
 
@@ -64,5 +66,7 @@ rule adaptive_gain:
         runtime=growing(120),
     message:
         "Measure what adaptive points save"
+    conda:
+        "../envs/natal.yaml"
     script:
         "../scripts/adaptive_gain.py"
