@@ -179,7 +179,6 @@ def test_what_adaptive_points_save_is_a_target_of_its_own(editable):
     assert editable.stale() == {}
 
 
-
 def test_points_that_change_sides_keep_their_simulations(fresh):
     """Splits may come later or be swapped: the tables follow the design, and nothing is simulated again."""
     table = fresh.folder / "points.csv"
