@@ -92,7 +92,10 @@ def test_a_driver_that_ends_and_is_started_again(project, undisturbed, how):
     After SIGTERM Snakemake lets running jobs end; after the others they are cut.
     """
     driver = project.start(SUMMARIES)
-    project.wait_for_snapshots(VICTIM, HALFWAY)
+    process = project.wait_for_snapshots(VICTIM, HALFWAY)
+    if how != signal.SIGTERM:
+        # else it might end before anybody cuts it
+        os.kill(process, signal.SIGSTOP)
     snapshots = project.snapshots()
     os.kill(driver.pid, how)
     driver.wait()
