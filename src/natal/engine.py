@@ -92,10 +92,15 @@ class BatchEngine:
                 if before is None:
                     stars = programs.birth(*(x[chosen] for x in self.inputs))
                 else:
-                    stars = programs.advance(np.int32(n_steps), *(before[name][chosen] for name in _Stars._fields))
+                    stars = programs.advance(_step_count(self._double)(n_steps), *(before[name][chosen] for name in _Stars._fields))
                 return jax.device_get(stars._asdict() | programs.measure(*stars))
         finally:
             self._idle.put(programs)
+
+
+def _step_count(double: bool) -> type[np.signedinteger]:
+    """The widest integer that JAX has in this precision: 32 bits end at two thousand million steps."""
+    return np.int64 if double else np.int32
 
 
 class _Stars(NamedTuple):
@@ -190,7 +195,9 @@ def _compile(
         return _Programs(
             birth=partial(compiled(partial(_birth, cluster=cluster), key, *born), key),
             advance=compiled(
-                partial(_advance, cluster=cluster, dt_yr=integration.dt_yr), jax.ShapeDtypeStruct((), np.int32), *stars
+                partial(_advance, cluster=cluster, dt_yr=integration.dt_yr),
+                jax.ShapeDtypeStruct((), _step_count(integration.precision == "float64")),
+                *stars,
             ),
             measure=compiled(partial(_measure, cluster=cluster), *stars),
         )
