@@ -92,7 +92,8 @@ class BatchEngine:
                 if before is None:
                     stars = programs.birth(*(x[chosen] for x in self.inputs))
                 else:
-                    stars = programs.advance(_step_count(self._double)(n_steps), *(before[name][chosen] for name in _Stars._fields))
+                    n = _step_count(self._double)(n_steps)
+                    stars = programs.advance(n, *(before[name][chosen] for name in _Stars._fields))
                 return jax.device_get(stars._asdict() | programs.measure(*stars))
         finally:
             self._idle.put(programs)
