@@ -1,15 +1,22 @@
 # The commands of the README. Arguments for snakemake or the benchmarks: make run ARGS="-n"
 ARGS ?=
+STUDIES := $(filter-out common,$(patsubst workflow/studies/%.smk,%,$(wildcard workflow/studies/*.smk)))
 VENV := .venv
 BIN := $(VENV)/bin
 # the first Python that works and is new enough
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run status provenance env env-cuda12 test test-slow test-slurm test-browser bench lint lock
+.PHONY: run study status provenance env env-cuda12 test test-slow test-slurm test-browser bench lint lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
+
+# one of the small studies: make study STUDY=potential; at smoke size with
+# ARGS="--configfile config/studies/potential_smoke.yaml"
+study: env
+	@test -f workflow/studies/$(STUDY).smk || { echo "STUDY=$(STUDY) is not a study; there are: $(STUDIES)"; exit 1; }
+	$(BIN)/snakemake --snakefile workflow/studies/$(STUDY).smk --profile profiles/local $(ARGS)
 
 env: $(VENV)/cpu.stamp
 env-cuda12: $(VENV)/cuda12.stamp

@@ -35,8 +35,8 @@ CheckedValidator = validators.extend(
 )
 
 
-def validate(config: Any, schema: dict[str, Any]) -> None:
-    """Check `config`, as read from YAML, against its JSON schema, then what a schema cannot say.
+def check_schema(config: Any, schema: dict[str, Any]) -> None:
+    """Check `config`, as read from YAML, against a JSON schema whose descriptions say what is allowed.
 
     Raises `NatalError` with one line for each mistake: the key, its value and what is allowed.
     """
@@ -46,16 +46,26 @@ def validate(config: Any, schema: dict[str, Any]) -> None:
     for error in CheckedValidator(schema).iter_errors(config):
         # one line a key, however many rules it breaks
         found.setdefault(error.json_path, error)
-    lines = [line for path in sorted(found) for line in _describe(found[path])]
-    if not lines:
-        lines = [*_ranges(config), *_time_steps(config), *_masses(config), *_sizes(config), *_adaptive(config)]
-    if lines:
-        raise NatalError("\n".join(f"config: {line}" for line in lines))
+    _refuse([line for path in sorted(found) for line in _describe(found[path])])
+
+
+def validate(config: Any, schema: dict[str, Any]) -> None:
+    """Check a campaign's `config` against its schema, then what a schema cannot say.
+
+    Raises `NatalError` with one line for each mistake: the key, its value and what is allowed.
+    """
+    check_schema(config, schema)
+    _refuse([*_ranges(config), *_time_steps(config), *_masses(config), *_sizes(config), *_adaptive(config)])
     if config["design"]["table"]:
         campaign.read_table(config)
     campaign.proposed_blocks(config)
     if config["observations"]:
         campaign.read_observations(config["observations"])
+
+
+def _refuse(lines: list[str]) -> None:
+    if lines:
+        raise NatalError("\n".join(f"config: {line}" for line in lines))
 
 
 def refuse_repeated_keys(paths: list[str]) -> None:

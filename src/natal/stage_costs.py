@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def stage_costs(benchmarks: Mapping[str, Sequence[str | Path]]) -> list[dict[str, Any]]:
-    """One row a stage: stage, jobs, wall_s and cpu_s (over all jobs), longest_s (of one), memory_gb (of the largest).
+    """One row a stage: stage, jobs, wall_s (over all jobs), longest_s (of one), memory_gb (of the largest).
 
     `benchmarks` maps a stage to the files of its jobs. They are records, not results: those that are missing or cannot
     be read do not count, and a stage without any is left out. Numbers that Snakemake did not measure (jobs of less
@@ -24,7 +24,6 @@ def stage_costs(benchmarks: Mapping[str, Sequence[str | Path]]) -> list[dict[str
         numbers = {
             "wall_s": table.s.sum(min_count=1),
             "longest_s": table.s.max(),
-            "cpu_s": table.cpu_time.sum(min_count=1),
             # psutil's megabytes are of 2^20 bytes
             "memory_gb": table.max_rss.max() * 2**20 / 1e9,
         }
@@ -36,7 +35,7 @@ def stage_costs(benchmarks: Mapping[str, Sequence[str | Path]]) -> list[dict[str
 def _read(path: str | Path) -> pd.DataFrame | None:
     """The last line of a benchmark file, None if there is no such line."""
     try:
-        table = pd.read_csv(path, sep="\t")[["s", "cpu_time", "max_rss"]].tail(1)
+        table = pd.read_csv(path, sep="\t")[["s", "max_rss"]].tail(1)
     except (OSError, ValueError, KeyError):
         return None
     # "-" and "NA" stand for what was not measured

@@ -349,12 +349,12 @@ def test_the_index_leads_to_the_corner_plots(render, metrics):
 def test_the_costs_of_stages_are_listed(render, metrics):
     """A row a stage, and n/a for what was not measured; no heading without any."""
     costs = [
-        {"stage": "simulate", "jobs": 11, "wall_s": 111.4, "longest_s": 12.3, "cpu_s": 222.2, "memory_gb": 0.512},
-        {"stage": "train", "jobs": 1, "wall_s": 2.51, "longest_s": 2.51, "cpu_s": None, "memory_gb": None},
+        {"stage": "simulate", "jobs": 11, "wall_s": 111.4, "longest_s": 12.3, "memory_gb": 0.512},
+        {"stage": "train", "jobs": 1, "wall_s": 2.51, "longest_s": 2.51, "memory_gb": None},
     ]
     text = Page(render(metrics, costs=costs)).text
-    assert "simulate 11 111 12.3 222 0.512" in text
-    assert "train 1 2.51 2.51 n/a n/a" in text
+    assert "simulate 11 111 12.3 0.512" in text
+    assert "train 1 2.51 2.51 n/a" in text
     assert "Whole jobs" not in Page(render(metrics)).text
 
 

@@ -1,0 +1,1 @@
+"""Small studies beside the campaign that reuse its library: one subpackage each."""
