@@ -5,6 +5,7 @@ import re
 
 import pandas as pd
 import pytest
+from project import ROOT
 
 from natal.digest import changed_parts
 
@@ -18,18 +19,41 @@ LOOKED_AT = {"figures": 1, "report": 1}
 AFTER_SUMMARIES = {"dataset": 1} | AFTER_DATASET | LOOKED_AT
 SIMULATED = {"simulate": 5, "summaries": 1, "brute_force_runs": 1}
 EVERYTHING = {"design": 1} | SIMULATED | AFTER_SUMMARIES
+ONE_SHARD = {"design": 1, "simulate": 1, "summaries": 1}
 
 
-@pytest.mark.parametrize(
-    ("changes", "expected"),
-    [
-        ({"seed": 5}, EVERYTHING),
+# by row of the table in docs/workflow.md: settings that change, and the exact jobs that follow
+SETTINGS = {
+    "`seed`, `design.box`": [({"seed": 5}, EVERYTHING), ({"design": {"box": {"q0": [0.5, 1.4]}}}, EVERYTHING)],
+    "`cluster.*`, `integration.*`": [
         ({"cluster": {"softening_au": 1.5}}, SIMULATED | AFTER_SUMMARIES),
         ({"integration": {"dt_yr": 0.04}}, SIMULATED | AFTER_SUMMARIES),
-        ({"design": {"box": {"q0": [0.5, 1.4]}}}, EVERYTHING),
-        ({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT),
-        ({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT),
-        ({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT),
+    ],
+    "a later `integration.t_end_yr`, other `snapshots`": [
+        ({"integration": {"t_end_yr": 30}}, SIMULATED | AFTER_SUMMARIES),
+        ({"integration": {"snapshots": 5}}, SIMULATED | AFTER_SUMMARIES),
+    ],
+    # calibration draws are single
+    "more `design.realizations`": [
+        ({"design": {"realizations": 4}}, {"simulate": 4, "summaries": 1} | AFTER_SUMMARIES)
+    ],
+    "another entry in `design.train`, `validation`, `test`": [
+        ({"design": {name: [n, 2]}}, ONE_SHARD | AFTER_SUMMARIES)
+        for name, n in (("train", 8), ("validation", 4), ("test", 4))
+    ],
+    # twelve calibration draws make a job: the first is as it was, the last grows
+    "`design.calibration`": [({"design": {"calibration": 12}}, ONE_SHARD | AFTER_SUMMARIES)],
+    # no stage of the campaign waits for proposals: only the report states all settings
+    "`adaptive.*`": [({"adaptive": {"points": 4}}, {"report": 1})],
+    # training shards are cut; the four points of the others make one job as before
+    "`design.points_per_job`": [({"design": {"points_per_job": 8}}, {"simulate": 1, "summaries": 1} | AFTER_SUMMARIES)],
+    "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT)],
+    "`density.*`": [
+        ({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT)
+    ],
+    "`likelihood`": [({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT)],
+    "`inference.*`": [
+        ({"inference": {"warmup": 60}}, {"recover": 1, "calibrate": 1, "uncertainty": 1} | AFTER_RECOVER | LOOKED_AT),
         ({"inference": {"draws": 60}}, {"recover": 1, "uncertainty": 1} | AFTER_RECOVER | LOOKED_AT),
         ({"inference": {"calibration_draws": 16}}, {"calibrate": 1, "metrics": 1} | LOOKED_AT),
         (
@@ -38,59 +62,106 @@ EVERYTHING = {"design": 1} | SIMULATED | AFTER_SUMMARIES
             | AFTER_RECOVER
             | LOOKED_AT,
         ),
-        ({"uncertainty": {"masks": 3}}, {"uncertainty": 1, "metrics": 1} | LOOKED_AT),
+    ],
+    "`uncertainty.*`": [({"uncertainty": {"masks": 3}}, {"uncertainty": 1, "metrics": 1} | LOOKED_AT)],
+    "`checks.brute_force.*`": [
         (
             {"checks": {"brute_force": {"realizations": 5}}},
             {"brute_force_runs": 1, "brute_force": 1, "metrics": 1} | LOOKED_AT,
         ),
-        ({"checks": {"posterior_predictive": {"draws": 21}}}, AFTER_RECOVER | LOOKED_AT),
-        ({"report": {"corner_cases": 2}}, LOOKED_AT),
-        # no stage of the campaign waits for proposals: only the report states all settings
-        ({"adaptive": {"points": 4}}, {"report": 1}),
-        # new points: only their shard is simulated
-        ({"design": {"train": [8, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
-        ({"design": {"test": [4, 2]}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
-        # twelve calibration draws make a job: the first is as it was, the last grows
-        ({"design": {"calibration": 12}}, {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES),
+        ({"checks": {"brute_force": {"cases": 1}}}, {"brute_force": 1, "metrics": 1} | LOOKED_AT),
     ],
-    ids=lambda value: str(value) if "design" not in value or "simulate" not in value else "",
+    "`checks.posterior_predictive.*`": [
+        ({"checks": {"posterior_predictive": {"draws": 21}}}, AFTER_RECOVER | LOOKED_AT)
+    ],
+    "`report.*`": [({"report": {"corner_cases": 2}}, LOOKED_AT)],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [pytest.param(*case, id=f"{row}: {case[0]}") for row, cases in SETTINGS.items() for case in cases],
 )
 def test_a_changed_setting_reruns_its_stages(finished, changes, expected):
     """Exact job lists for changed configuration keys."""
     assert finished.stale(changes=changes) == expected
 
 
-@pytest.mark.parametrize(
-    ("module", "old", "new", "expected"),
-    [
-        ("figures/style.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", {"figures": 1, "report": 1}),
-        ("captions.py", "Look for flat histograms", "Look for level histograms", {"report": 1}),
-        (
-            "likelihood.py",
-            "self.sigma**2 + error**2",
-            "error**2 + self.sigma**2",
-            {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT,
-        ),
-        ("brute_force.py", "0.9)[point_of]", "0.8)[point_of]", {"brute_force": 1, "metrics": 1} | LOOKED_AT),
-        ("uncertainty/conformal.py", "level - 1e-12", "level - 1.0e-13", {"uncertainty": 1, "metrics": 1} | LOOKED_AT),
+def test_new_observations_are_answered_and_shown(finished, tmp_path):
+    """Nothing else reruns, and the answer alone is a target."""
+    file = tmp_path / "mine.csv"
+    file.write_text("name,f_bound,sigma_v_kms,r_h_au\nmine,0.8,5.0,300\n")
+    changes = {"observations": str(file)}
+    assert finished.stale(changes=changes) == {"observe": 1} | LOOKED_AT
+    assert finished.stale("observed", changes=changes) == {"observe": 1}
+
+
+# by row of the same table: a module, what is replaced in it, and the exact jobs that follow
+CODE = {
+    "`leapfrog.py`, `gravity.py`": [
         (
             "leapfrog.py",
             "0.5 * dt_yr * acceleration",
             "dt_yr * 0.5 * acceleration",
             SIMULATED | AFTER_SUMMARIES,
         ),
-        ("sbc.py", "THINNING = 20", "THINNING = 10", {"calibrate": 1, "metrics": 1} | LOOKED_AT),
+        ("gravity.py", "def accelerations(", "EDITED = 1\n\n\ndef accelerations(", SIMULATED | AFTER_SUMMARIES),
         ("leapfrog.py", "Kick-drift-kick leapfrog", "Leapfrog, kick-drift-kick,", {}),
         ("gravity.py", "# explicit precision", "# plain precision", {}),
     ],
+    "`training.py`": [
+        ("training.py", "from natal.", "EDITED = 1\nfrom natal.", {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT)
+    ],
+    "`likelihood.py`": [
+        (
+            "likelihood.py",
+            "self.sigma**2 + error**2",
+            "error**2 + self.sigma**2",
+            {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT,
+        )
+    ],
+    "`figures/*.py`": [("figures/style.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", {"figures": 1, "report": 1})],
+    "`captions.py`, `templates/`": [
+        ("captions.py", "Look for flat histograms", "Look for level histograms", {"report": 1}),
+        ("templates/report/cost.j2", "What it cost", "What it took", {"report": 1}),
+    ],
+    "others": [
+        ("brute_force.py", "0.9)[point_of]", "0.8)[point_of]", {"brute_force": 1, "metrics": 1} | LOOKED_AT),
+        ("uncertainty/conformal.py", "level - 1e-12", "level - 1.0e-13", {"uncertainty": 1, "metrics": 1} | LOOKED_AT),
+        ("sbc.py", "THINNING = 20", "THINNING = 10", {"calibrate": 1, "metrics": 1} | LOOKED_AT),
+    ],
+}
+
+# rows that tests below this one or in test_growth.py drive
+ELSEWHERE = {
+    "one row of `design.table`": "test_an_edited_table_row_reruns_its_shard_only",
+    "another file in `design.proposed`": "test_proposed_points_become_a_block_of_their_own",
+    "one row of a file in `design.proposed`": "test_proposed_points_become_a_block_of_their_own",
+    "the splits in `design.table`": "test_points_that_change_sides_keep_their_simulations",
+    "`observations`": "test_new_observations_are_answered_and_shown",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "expected"),
+    [pytest.param(*case, id=f"{row}: {case[0]}") for row, cases in CODE.items() for case in cases],
 )
 def test_changed_code_reruns_its_stages(editable, module, old, new, expected):
     """A changed formula reruns the stages that import it; a comment or docstring reruns nothing."""
     path = editable.folder / "src" / "natal" / module
     source = path.read_text()
     assert old in source
-    path.write_text(source.replace(old, new))
+    path.write_text(source.replace(old, new, 1))
     assert editable.stale() == expected
+
+
+def test_every_row_of_the_documented_table_is_driven():
+    """docs/workflow.md promises nothing that no test here looks at, and the other way round."""
+    text = (ROOT / "docs" / "workflow.md").read_text()
+    table = text.split("| change | reruns from |\n|---|---|\n")[1].split("\n\n")[0]
+    documented = {line.split("|")[1].strip() for line in table.splitlines()}
+    assert documented == (SETTINGS | CODE | ELSEWHERE).keys() - {"others"}
+    assert all(callable(globals()[name]) for name in ELSEWHERE.values())
 
 
 def test_the_reason_names_settings_and_code(editable):
