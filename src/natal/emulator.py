@@ -190,9 +190,9 @@ def load_ensemble(
         raise NatalError(
             f"{path} has activation = {header.activation}, expected one of {known}: train the emulator again"
         )
-    columns = [*INPUTS, *OUTPUTS]
-    if not (isinstance(header.log10, list) and all(column in columns for column in header.log10)):
-        raise NatalError(f"{path} has log10 = {header.log10}, expected some of {', '.join(columns)}: train the emulator again")
+    columns, logs = [*INPUTS, *OUTPUTS], header.log10
+    if not (isinstance(logs, list) and all(column in columns for column in logs)):
+        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: train the emulator again")
     try:
         (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in INPUTS)
     except (KeyError, ValueError, TypeError) as error:
