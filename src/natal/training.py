@@ -76,7 +76,9 @@ def train_ensemble(
     validation: Runs,
     box: dict[str, tuple[float, float]],
     settings: TrainingSettings,
+    *,
     record: Record | None = None,
+    must_train: bool = True,
 ) -> tuple[Ensemble, History]:
     """Train `settings.members` networks on the training runs and stop each by the validation runs.
 
@@ -90,19 +92,20 @@ def train_ensemble(
         key, settings.members, normaliser, (box["q0"], box["a_au"]), settings.activation, settings.initialisation
     )
     data = normalised(train, normaliser), normalised(validation, normaliser)
+    fit = partial(fit_networks, key, record=record, must_train=must_train)
 
     def loss(network: Callable, x: Array, y: Array, _: PRNGKeyArray | None) -> Array:
         return mean_squared_error(network, x, y)
 
     if settings.dropout_rate or settings.batch_norm:
-        wrap = partial(TrainingNetwork.around, dropout_rate=settings.dropout_rate, batch_norm=settings.batch_norm)
-        wrapped = eqx.filter_vmap(wrap)(untrained.networks)
-        trained, history = fit_networks(
-            key, wrapped, training_loss, *data, settings, "train", TrainingNetwork.having_seen, record
+        wrapped = eqx.filter_vmap(lambda n: TrainingNetwork.around(n, settings.dropout_rate, settings.batch_norm))(
+            untrained.networks
         )
+        having_seen = TrainingNetwork.having_seen
+        trained, history = fit(wrapped, training_loss, *data, settings, "train", having_seen=having_seen)
         networks = eqx.filter_vmap(TrainingNetwork.plain)(trained)
     else:
-        networks, history = fit_networks(key, untrained.networks, loss, *data, settings, "train", record=record)
+        networks, history = fit(untrained.networks, loss, *data, settings, "train")
     return eqx.tree_at(lambda e: e.networks, untrained, networks), history
 
 
@@ -114,15 +117,18 @@ def fit_networks(
     validation: Data,
     settings: TrainingSettings,
     label: str,
+    *,
     having_seen: Callable[[Any, Array, PRNGKeyArray], Any] | None = None,
     record: Record | None = None,
+    must_train: bool = True,
 ) -> tuple[Any, History]:
     """Train each of `networks` (weights stacked along a first axis) and return those of its lowest validation loss.
 
     `loss(network, x, y, key)` gets a fresh key in training and None in validation, where it must not be random.
     `having_seen(network, x, key)` gives the network with what it notes of a batch after its step, and must change no
     learned weight; `record(network, x, y)` what to note of an epoch's first weights on the training data. `label` names
-    the work in progress bars and errors. Raises `NatalError` if the best weights of a network are its untrained ones.
+    the work in progress bars and errors. Raises `NatalError` if the best weights of a network are its untrained ones,
+    unless not `must_train`.
     """
     started = time.perf_counter()
     parameters, static = eqx.partition(networks, eqx.is_array)
@@ -177,7 +183,7 @@ def fit_networks(
             break
     # losses exploded or never moved: the weights would be random but look trained (one epoch alone tells nothing)
     idle = np.flatnonzero(np.asarray(members.best_epoch) == 0)
-    if idle.size and settings.max_epochs > 1:
+    if must_train and idle.size and settings.max_epochs > 1:
         raise NatalError(
             f"emulator.learning_rate = {settings.learning_rate:g} does not {label}: {idle.size} of {n} members "
             "never had a validation loss that is finite and below that of their untrained weights"
@@ -186,7 +192,9 @@ def fit_networks(
         name: np.concatenate([part[name] for part in parts], axis=1)[:, : settings.max_epochs] for name in parts[0]
     }
     history = History(
-        *(curves.pop(name) for name in ("train_loss", "validation_loss", "gradient_norm")),
+        train_loss=curves.pop("train_loss"),
+        validation_loss=curves.pop("validation_loss"),
+        gradient_norm=curves.pop("gradient_norm"),
         best_epoch=np.asarray(members.best_epoch),
         timing_s={"compile": compiled - started, "train": time.perf_counter() - compiled},
         recorded=curves,

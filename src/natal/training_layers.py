@@ -56,7 +56,7 @@ class TrainingNetwork(eqx.Module):
     def around(cls, network: eqx.nn.MLP, dropout_rate: float, batch_norm: bool) -> "TrainingNetwork":
         """Wrap an untrained network."""
         hidden = network.layers[:-1] if batch_norm else ()
-        norms = [BatchNorm.fresh(layer.out_features, layer.weight.dtype) for layer in hidden]
+        norms = [BatchNorm.fresh(layer.weight.shape[0], layer.weight.dtype) for layer in hidden]
         return cls(network, norms, eqx.nn.Dropout(dropout_rate))
 
     def outputs(
@@ -92,6 +92,7 @@ class TrainingNetwork(eqx.Module):
         *hidden, last = self.network.layers
         folded = []
         for layer, norm in zip(hidden, self.norms, strict=True):
+            assert layer.bias is not None
             scale = norm.gamma / jnp.sqrt(norm.var + EPSILON)
             parameters = scale[:, None] * layer.weight, scale * (layer.bias - norm.mean) + norm.beta
             folded.append(eqx.tree_at(lambda x: (x.weight, x.bias), layer, parameters))

@@ -73,7 +73,7 @@ def initialise(key: PRNGKeyArray, network: eqx.nn.MLP, initialisation: str) -> e
         draw = jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal", in_axis=-1, out_axis=-2)
     keys = jax.random.split(key, len(network.layers))
     weights = [draw(k, x.weight.shape, x.weight.dtype) for k, x in zip(keys, network.layers, strict=True)]
-    biases = [jnp.zeros_like(layer.bias) for layer in network.layers]
+    biases = [jnp.zeros(layer.weight.shape[0], layer.weight.dtype) for layer in network.layers]
     network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
     return eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
 
