@@ -43,14 +43,16 @@ class Split:
     score: Runs
 
 
-def combinations(grid: list[dict[str, list[Any]]]) -> list[dict[str, Any]]:
-    """Every combination of each entry's values, after the empty one: the campaign's own settings; none twice."""
+def combinations(base: TrainingSettings, grid: list[dict[str, list[Any]]]) -> list[dict[str, Any]]:
+    """Every combination of each entry's values, after the empty one, the campaign's own settings; none trains twice."""
     found: list[dict[str, Any]] = [{}]
+    known = [base]
     for entry in grid:
         for values in itertools.product(*entry.values()):
             changes = dict(zip(entry, values, strict=True))
-            if changes not in found:
+            if replace(base, **changes) not in known:
                 found.append(changes)
+                known.append(replace(base, **changes))
     return found
 
 
@@ -112,7 +114,7 @@ def sweep(
     runs being the same), `above_best` and `above_best_se`, the difference to the best and its error, fold by fold (or
     member by member), `epochs` until the best one, `seconds`, and `error`, why a combination did not train.
     """
-    chosen = combinations(settings.grid)
+    chosen = combinations(base, settings.grid)
     parts = list(splits(train, validation, settings.folds, rng))
     unit = joined(train, validation).y.std(0) if settings.folds else train.y.std(0)
     trials: list[dict[str, Any]] = [{"losses": [], "epochs": [], "seconds": 0.0, "error": ""} for _ in chosen]

@@ -32,7 +32,7 @@ OFF = 1e-3
 """How far mean and standard deviation of normalised training runs may be from 0 and 1."""
 
 
-def check(name: str, subject: str, value: float, limit: str, healthy: bool, advice: str) -> dict[str, Any]:
+def check(name: str, subject: str, value: float, limit: str, healthy: bool | np.bool, advice: str) -> dict[str, Any]:
     """A row of the table."""
     verdict, advice = ("fine", "") if healthy else ("look", advice)
     return {"check": name, "subject": subject, "value": value, "usual": limit, "verdict": verdict, "advice": advice}

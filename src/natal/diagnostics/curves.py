@@ -100,4 +100,4 @@ def judge(
         name = "plateau"
     else:
         name = "fine"
-    return Verdict(name, **verdict)
+    return Verdict(name, **{key: float(value) for key, value in verdict.items()})

@@ -30,7 +30,9 @@ def layer_curves(layers: pd.DataFrame) -> Figure:
                 ax.plot(epoch, by_epoch.median(), color=colour, linewidth=1.2, label=f"layer {number}")
     axes[0, 0].set(yscale="log", xlabel="epoch", ylabel="gradient norm of the layer")
     axes[0, 1].set(xlabel="epoch", ylabel="share of idle units")
-    axes[0, 1].set_ylim(bottom=0, top=max(0.05, 1.1 * layers.idle_share.max()))
+    top = max(0.05, 1.1 * layers.idle_share.max())
+    # a line at zero is not the axis
+    axes[0, 1].set_ylim(-0.03 * top, top)
     shared_legend(figure, axes[0, 0])
     return figure
 
@@ -51,9 +53,8 @@ def judged_curves(
         right.set_ylim(min(low, 0.95 * floor), high)
         for ax in figure.axes[:2]:
             ax.axhline(floor, color=BLACK, linestyle=":", linewidth=1)
-        right.annotate(
-            "scatter of realizations", (0.98, floor), xycoords=("axes fraction", "data"), ha="right", va="top"
-        )
+        text = "scatter of\nrealizations"
+        right.annotate(text, (0.01, floor), xycoords=("axes fraction", "data"), va="bottom", fontsize=9)
     found = [f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts)]
     figure.suptitle(f"members: {', '.join(found)}")
     return figure
@@ -76,7 +77,7 @@ def normalised_columns(
         ax.axvline(0, color=GREY, linewidth=0.8)
         symbol = SYMBOLS[name]
         ax.set_xlabel(rf"$\log_{{10}}$ {symbol}, normalised" if name in log10 else f"{symbol}, normalised")
-        ax.set_title(f"mean {seen.mean() + 0.0:.2f}, sd {seen.std():.2f}", fontsize=9)
+        ax.set_title(f"mean {round(float(seen.mean()), 2) + 0.0:.2f}, sd {seen.std():.2f}", fontsize=9)
         ax.set_yticks([])
     axes[0, 0].set_ylabel("density")
     shared_legend(figure, axes[0, 0])

@@ -25,10 +25,11 @@ def sweep_figure(table: pd.DataFrame, folds: int) -> Figure:
     for chosen, colour, label in ((~own, BLUE, "from the grid"), (own, VERMILLION, "the campaign's own")):
         loss, error = trained.loss[chosen], trained.loss_se[chosen]
         ax.errorbar(loss, place[chosen], xerr=error, fmt="o", color=colour, capsize=3, label=label)
-    labels = [", ".join(f"{name} {row[name]}" for name in varied) for _, row in trained.iterrows()]
-    ax.set_yticks(place, labels, fontsize=8)
+    labels = [", ".join(f"{row[name]}" for name in varied) for _, row in trained.iterrows()]
+    ax.set_yticks(place, labels, fontsize=9)
+    ax.set_title(", ".join(varied), loc="left")
     ax.invert_yaxis()
     over = f"{folds} folds" if folds else "members"
-    ax.set_xlabel(f"squared error over the training runs' variance, mean and standard error over {over}")
+    ax.set_xlabel(f"squared error / variance, mean and standard error over {over}")
     ax.legend()
     return figure
