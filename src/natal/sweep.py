@@ -145,7 +145,11 @@ def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: Tra
     rows = []
     for rank, k in enumerate(order, start=1):
         trial, whole = trials[k], asdict(base) | chosen[k]
-        row: dict[str, Any] = {"rank": rank, **{name: whole[name] for name in varied}, "campaign": not chosen[k]}
+        row: dict[str, Any] = {
+            "rank": rank,
+            **{name: as_written(whole[name]) for name in varied},
+            "campaign": not chosen[k],
+        }
         found = np.array(trial["losses"])
         if trial["error"]:
             values = dict.fromkeys(("loss", "loss_se", "above_best", "above_best_se", "epochs"), np.nan)
@@ -161,6 +165,13 @@ def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: Tra
             }
         rows.append(row | values | {"seconds": trial["seconds"], "error": trial["error"]})
     return pd.DataFrame(rows)
+
+
+def as_written(value: Any) -> Any:
+    """A setting as the configuration writes it, where a table has no value of its own for it."""
+    if value is None:
+        return "null"
+    return f"[{', '.join(value)}]" if isinstance(value, list | tuple) else value
 
 
 def standard_error(values: Float[np.ndarray, " value"]) -> float:

@@ -110,3 +110,4 @@ def test_losses_of_logarithms_are_physical(pair):
     settings = SweepSettings(0, [{"log10": [["sigma_v_kms"]]}])
     table = sweep(KEY, *positive, BOX, base, settings, np.random.default_rng(3))
     assert table.loss.max() < 1.5 * table.loss.min()
+    assert sorted(table.log10) == ["[]", "[sigma_v_kms]"]
