@@ -132,7 +132,6 @@ def test_nothing_but_the_file_is_needed(path):
         ("hidden", [64, 64, 64]),
         ("activation", "swish"),
         ("log10", ["n_bound"]),
-        ("log10", "q0"),
         ("n_parameters", 4548),
         ("inputs", ["a_au", "q0"]),
         ("outputs", ["f_bound", "sigma_v_kms"]),

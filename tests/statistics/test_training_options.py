@@ -12,6 +12,7 @@ from scipy.special import erf, expit
 
 from natal.dataset import fit_normaliser
 from natal.emulator import load_ensemble, make_network, save_ensemble, untrained_ensemble
+from natal.errors import NatalError
 from natal.training import _in_batches, mean_squared_error, normalised, train_ensemble
 from natal.training_options import ACTIVATIONS, TrainingSettings, make_optimiser, make_schedule
 
@@ -239,3 +240,13 @@ def test_every_option_trains_and_is_kept(few, tmp_path, options):
     np.testing.assert_allclose(((y - np.asarray(data[1])[:, None]) ** 2).mean((0, 2)), best, rtol=1e-4)
     save_ensemble(tmp_path / "ensemble.eqx", ensemble, "0" * 16)
     np.testing.assert_array_equal(load_ensemble(tmp_path / "ensemble.eqx").at_points(few[1].x), members)
+
+
+def test_a_validation_run_without_a_logarithm_is_named(few):
+    """Before training starts, in one line; training runs are `test_normalisation`'s."""
+    validation = few[1].at(np.arange(24))
+    validation.y[5, 1] = 0.0
+    positive = few[0].at(few[0].y[:, 1] > 0)
+    said = "emulator.log10: sigma_v_kms of validation point 5, realization 0, is 0, which has no logarithm"
+    with pytest.raises(NatalError, match=said):
+        train_ensemble(KEY, positive, validation, BOX, TrainingSettings(members=2, log10=["sigma_v_kms"]))
