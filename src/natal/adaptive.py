@@ -47,7 +47,7 @@ class Proposal:
 
 def disagreement(ensemble: Ensemble, x: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, " point"]:
     """Variance (ddof = 1) of the members' predictions, mean over outputs normalised to unit variance, at each point."""
-    normalised = ensemble.at_points(x) / ensemble.normaliser.y_std
+    normalised = ensemble.normaliser.normalise_y(ensemble.at_points(x))
     return np.asarray(normalised.var(1, ddof=1).mean(-1), float)
 
 

@@ -1,12 +1,13 @@
 """The emulator: an ensemble of small networks from (Q0, a) to (f_bound, sigma_v, r_h).
 
-Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU and a linear output. Members differ by their
-initial weights only; their mean is the prediction and their standard deviation (ddof = 1) one part of its
-uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
+Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU (or another of `natal.training_options`) and a
+linear output. Members differ by their initial weights, and by what is random in training; their mean is the prediction
+and their standard deviation (ddof = 1) one part of its uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -22,6 +23,7 @@ from natal.domain import refuse_outside
 from natal.errors import NatalError
 from natal.files import atomic_path, provenance
 from natal.summaries import OUTPUT_UNITS, OUTPUTS
+from natal.training_options import ACTIVATIONS, activation_name, initialise
 
 HIDDEN = (64, 64)
 N_PARAMETERS = 4547
@@ -31,18 +33,16 @@ FORMAT = "natal-ensemble-1"
 Module = TypeVar("Module", bound=eqx.Module)
 
 
-def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
-    """One untrained member: Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
+def make_network(key: PRNGKeyArray, activation: str = "relu", initialisation: str = "glorot") -> eqx.nn.MLP:
+    """One untrained member; by default with Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
 
     Glorot & Bengio (2010), eq. 16. Equinox's own default, uniform(+-1/sqrt(n_in)) for weights and biases, differs.
+    `natal.training_options` has the other names.
     """
-    network = eqx.nn.MLP(len(INPUTS), len(OUTPUTS), HIDDEN[0], len(HIDDEN), dtype=DTYPE, key=key)
-    glorot = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
-    keys = jax.random.split(key, len(network.layers))
-    weights = [glorot(k, layer.weight.shape, DTYPE) for k, layer in zip(keys, network.layers, strict=True)]
-    biases = [jnp.zeros(layer.out_features, DTYPE) for layer in network.layers]
-    network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
-    network = eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
+    network = eqx.nn.MLP(
+        len(INPUTS), len(OUTPUTS), HIDDEN[0], len(HIDDEN), activation=ACTIVATIONS[activation], dtype=DTYPE, key=key
+    )
+    network = initialise(key, network, initialisation)
     assert count_parameters(network) == N_PARAMETERS
     return network
 
@@ -115,6 +115,7 @@ class Header:
     design_digest: str
     n_parameters: int
     versions: dict[str, str]
+    log10: list[str] = field(default_factory=list)  # columns whose logarithms are normalised
 
 
 def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, stage_digest: str = "") -> None:
@@ -126,7 +127,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, stag
         format=FORMAT,
         members=ensemble.n_members,
         hidden=list(HIDDEN),
-        activation="relu",
+        activation=activation_name(ensemble.networks.activation),
         dtype=DTYPE,
         inputs=list(INPUTS),
         outputs=list(OUTPUTS),
@@ -137,6 +138,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, stag
         design_digest=design_digest,
         n_parameters=N_PARAMETERS,
         versions=provenance() | {"digest": stage_digest},
+        log10=list(ensemble.normaliser.log10),
     )
     with atomic_path(path) as partial, open(partial, "wb") as file:
         file.write((json.dumps(asdict(header)) + "\n").encode())
@@ -171,7 +173,6 @@ def load_ensemble(
         "outputs": list(OUTPUTS),
         "dtype": DTYPE,
         "hidden": list(HIDDEN),
-        "activation": "relu",
         "n_parameters": N_PARAMETERS,
         "virial_convention": "K/|W|",
     }
@@ -184,6 +185,14 @@ def load_ensemble(
         if found != value:
             raise NatalError(f"{path} has {key} = {found}, expected {value}: train the emulator again")
 
+    if header.activation not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise NatalError(
+            f"{path} has activation = {header.activation}, expected one of {known}: train the emulator again"
+        )
+    columns, logs = [*INPUTS, *OUTPUTS], header.log10
+    if not (isinstance(logs, list) and all(column in columns for column in logs)):
+        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: train the emulator again")
     try:
         (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in INPUTS)
     except (KeyError, ValueError, TypeError) as error:
@@ -191,7 +200,8 @@ def load_ensemble(
     if not isinstance(header.members, int) or header.members < 1:
         raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
     limits = ((q0_low, q0_high), (a_low, a_high))
-    skeleton = untrained_ensemble(jax.random.key(0), header.members, _blank_normaliser(), limits)
+    normaliser = _blank_normaliser(tuple(header.log10))
+    skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
     return read_leaves(path, skeleton, "train the emulator again")
 
 
@@ -217,9 +227,12 @@ def untrained_ensemble(
     members: int,
     normaliser: Normaliser,
     box: tuple[tuple[float, float], tuple[float, float]],
+    activation: str = "relu",
+    initialisation: str = "glorot",
 ) -> Ensemble:
     """`members` networks with weights of their own, stacked along a first axis."""
-    networks = eqx.filter_vmap(make_network)(jax.random.split(key, members))
+    make = partial(make_network, activation=activation, initialisation=initialisation)
+    networks = eqx.filter_vmap(make)(jax.random.split(key, members))
     return Ensemble(networks, normaliser, box)
 
 
@@ -233,6 +246,7 @@ def _read_leaf(file: BinaryIO, leaf: Any) -> Any:
     return jnp.asarray(value)
 
 
-def _blank_normaliser() -> Normaliser:
+def _blank_normaliser(log10: tuple[str, ...]) -> Normaliser:
     zeros = {"x": np.zeros(len(INPUTS)), "y": np.zeros(len(OUTPUTS))}
-    return Normaliser(**{f"{k}_{part}": jnp.asarray(v, DTYPE) for part in ("mean", "std") for k, v in zeros.items()})
+    statistics = {f"{k}_{part}": jnp.asarray(v, DTYPE) for part in ("mean", "std") for k, v in zeros.items()}
+    return Normaliser(**statistics, log10=log10)

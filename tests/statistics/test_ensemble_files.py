@@ -5,16 +5,18 @@ import io
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from closed_form import BOX, blank_ensemble, diagonal_widths, make_runs, uniform_points
 
-from natal.dataset import design_digest
-from natal.emulator import load_ensemble, read_header, save_ensemble
+from natal.dataset import Normaliser, design_digest
+from natal.emulator import load_ensemble, read_header, save_ensemble, untrained_ensemble
 from natal.errors import NatalError
 from natal.files import write_json
 from natal.inputs import load_likelihood, load_likelihoods
 from natal.likelihood import widths_to_json
+from natal.training_options import ACTIVATIONS
 
 DIGEST = "0123456789abcdef"
 
@@ -99,6 +101,7 @@ def test_the_header_is_one_line_of_json(path):
         "box": {"q0": [0.5, 1.5], "a_au": [50.0, 200.0]},
         "design_digest": DIGEST,
         "n_parameters": 4547,
+        "log10": [],
     }
     assert {"python", "version_natal", "version_jax", "version_equinox", "created"} <= set(versions)
     assert leaves.startswith(b"\x93NUMPY")
@@ -127,7 +130,8 @@ def test_nothing_but_the_file_is_needed(path):
         ("dtype", "float64"),
         ("hidden", [32, 32]),
         ("hidden", [64, 64, 64]),
-        ("activation", "tanh"),
+        ("activation", "swish"),
+        ("log10", ["n_bound"]),
         ("n_parameters", 4548),
         ("inputs", ["a_au", "q0"]),
         ("outputs", ["f_bound", "sigma_v_kms"]),
@@ -138,6 +142,28 @@ def test_another_kind_of_emulator_is_refused(path, key, value):
     """The error names what differs, and both values."""
     change_header(path, **{key: value})
     assert_refused(path, key, str(value), "train the emulator again")
+
+
+def test_a_file_from_before_there_were_logarithms_is_read(path, small):
+    """Without the header's newest field, nothing is a logarithm."""
+    header, leaves = split_file(path)
+    del header["log10"]
+    path.write_bytes(json.dumps(header).encode() + b"\n" + leaves)
+    assert load_ensemble(path).normaliser.log10 == ()
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_activation_and_logarithm_comes_back(tmp_path, activation):
+    """The loaded ensemble predicts what the saved one did, to the last bit."""
+    one = jnp.ones(3)
+    normaliser = Normaliser(one[:2], one[:2], one, one, log10=("a_au", "sigma_v_kms"))
+    saved = untrained_ensemble(jax.random.key(1), 2, normaliser, (BOX["q0"], BOX["a_au"]), activation)
+    save_ensemble(tmp_path / "ensemble.eqx", saved, DIGEST)
+    header = read_header(tmp_path / "ensemble.eqx")
+    assert (header.activation, header.log10) == (activation, ["a_au", "sigma_v_kms"])
+    x = uniform_points(20, np.random.default_rng(1))
+    loaded = load_ensemble(tmp_path / "ensemble.eqx")
+    np.testing.assert_array_equal(loaded.at_points(x), saved.at_points(x))
 
 
 @pytest.mark.parametrize("name", ["q0", "a_au"])

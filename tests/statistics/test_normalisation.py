@@ -66,3 +66,37 @@ def test_a_column_that_does_not_vary_is_refused(column, value):
     columns[column][:] = value
     with pytest.raises(NatalError, match=f"all have the same {column}"):
         fit_normaliser(train)
+
+
+def positive_runs(split, seed):
+    """Runs whose dispersions and radii span two decades, all positive."""
+    runs = make_runs(split, 50, 4, seed=seed)
+    rng = np.random.default_rng(seed)
+    runs.y[:, 1:] = 10 ** rng.uniform(0.0, 2.0, runs.y[:, 1:].shape)
+    return runs
+
+
+def test_logarithms_are_normalised_where_asked_for(float64):
+    """(log10(y) - mu_log) / sigma_log for the named columns, the usual for the others; physical units come back."""
+    train = positive_runs("train", 6)
+    normaliser = fit_normaliser(train, "float64", ["a_au", "sigma_v_kms"])
+    logs = np.log10(train.y[:, 1])
+    y = normaliser.normalise_y(jnp.asarray(train.y))
+    np.testing.assert_allclose(y[:, 1], (logs - logs.mean()) / logs.std(), rtol=1e-12, atol=1e-12)
+    plain = fit_normaliser(train, "float64")
+    np.testing.assert_array_equal(y[:, 2], plain.normalise_y(jnp.asarray(train.y))[:, 2])
+    x = normaliser.normalise_x(jnp.asarray(train.x))
+    logs = np.log10(train.x[:, 1])
+    np.testing.assert_allclose(x[:, 1], (logs - logs.mean()) / logs.std(), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(normaliser.denormalise_y(y), train.y, rtol=1e-12)
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0])
+@pytest.mark.parametrize(("column", "part", "k"), [("q0", "x", 0), ("r_h_au", "y", 2)])
+def test_what_has_no_logarithm_is_named(column, part, k, value):
+    """One line with column, split, point and value; other columns may be what they are."""
+    train = positive_runs("train", 7)
+    getattr(train, part)[9, k] = value
+    with pytest.raises(NatalError, match=f"emulator.log10: {column} of train point 2, realization 1, is {value:g}"):
+        fit_normaliser(train, log10=[column])
+    fit_normaliser(train, log10=["a_au"])

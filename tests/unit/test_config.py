@@ -1,10 +1,13 @@
 """Every mistake in a configuration is one line that names the key and says what is allowed."""
 
+from dataclasses import asdict
+
 import pytest
 import yaml
 
 from natal.config import load_schema, refuse_repeated_keys, validate
 from natal.errors import NatalError
+from natal.training_options import TrainingSettings
 
 
 def complaints(config, schema):
@@ -99,6 +102,20 @@ WRONG = [
     ("adaptive.points", "0", ["adaptive.points = 0", "whole number from 1 to 1024"]),
     ("adaptive.gain.repeats", "1", ["adaptive.gain.repeats = 1", "from 2 up", "spread"]),
     ("adaptive.gain.stop", "30", ["adaptive.gain.stop = 30", "start + step = 48 at least"]),
+    ("emulator.activation", "swish", ["emulator.activation = 'swish'", "relu, leaky_relu, tanh, sigmoid, gelu"]),
+    ("emulator.optimizer", "adam", ["unknown key emulator.optimizer", "did you mean optimiser?"]),
+    ("emulator.batch_size", "1", ["emulator.batch_size = 1", "null, or a whole number from 2 up"]),
+    ("emulator.weight_decay", "-1", ["emulator.weight_decay = -1", "from 0 up"]),
+    ("emulator.dropout_rate", "1", ["emulator.dropout_rate = 1", "below 1"]),
+    ("emulator.final_rate", "0", ["emulator.final_rate = 0", "above 0 and at most 1"]),
+    ("emulator.batch_norm", "1", ["emulator.batch_norm = 1", "true or false"]),
+    ("emulator.log10", "[n_stars]", ["emulator.log10.0 = 'n_stars'", "q0, a_au, f_bound, sigma_v_kms, r_h_au"]),
+    ("emulator.log10", "a_au", ["emulator.log10 = 'a_au'", "a list, maybe empty"]),
+    ("sweep.folds", "2", ["sweep.folds = 2", "0 for the campaign's own validation runs", "3 to 20"]),
+    ("sweep.grid", "{activation: [relu]}", ["sweep.grid = {", "a list of mappings"]),
+    ("sweep.grid", "[{activation: relu}]", ["sweep.grid.0.activation = 'relu'", "a list of values"]),
+    ("sweep.grid", "[{activation: [rely]}]", ["sweep.grid.0.activation.0 = 'rely'", "relu, leaky_relu"]),
+    ("sweep.grid", "[{width: [8]}]", ["unknown key sweep.grid.0.width", "activation, initialisation"]),
     ("campaign", "../elsewhere", ["campaign = '../elsewhere'", "folder name"]),
     ("campaign", '"mine\\n"', ["campaign = 'mine\\n'", "folder name"]),
     ("likelihood", "gaussian", ["likelihood = 'gaussian'", "constant"]),
@@ -124,6 +141,15 @@ def test_only_powers_of_ten_need_a_point(config, schema, text, hint):
     (line,) = complaints(config, schema)
     assert line.startswith(f"config: seed = {text!r} is not allowed: a whole number from 0 to 4294967295")
     assert ("write 1.0e-3" in line) == hint
+
+
+def test_the_defaults_of_the_emulator_are_allowed(config, schema):
+    """What natal does with a key that is not given, a configuration may ask for in as many words."""
+    defaults = asdict(TrainingSettings())
+    config["emulator"] = defaults | {"log10": []}
+    validate(config, schema)
+    assert set(schema["properties"]["emulator"]["properties"]) == set(defaults)
+    assert set(schema["properties"]["sweep"]["properties"]["grid"]["items"]["properties"]) == set(defaults)
 
 
 @pytest.mark.parametrize("content", [[1], "campaign", None])

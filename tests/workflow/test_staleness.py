@@ -45,6 +45,7 @@ SETTINGS = {
     "`design.calibration`": [({"design": {"calibration": 12}}, ONE_SHARD | AFTER_SUMMARIES)],
     # no stage of the campaign waits for proposals: only the report states all settings
     "`adaptive.*`": [({"adaptive": {"points": 4}}, {"report": 1})],
+    "`sweep.*`": [({"sweep": {"folds": 3}}, {"report": 1})],
     # training shards are cut; the four points of the others make one job as before
     "`design.points_per_job`": [({"design": {"points_per_job": 8}}, {"simulate": 1, "summaries": 1} | AFTER_SUMMARIES)],
     "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT)],
@@ -248,6 +249,24 @@ def test_what_adaptive_points_save_is_a_target_of_its_own(editable):
         assert editable.stale("adaptive_gain", changes=changes) == again
     assert editable.stale("adaptive_gain", changes={"density": {"learning_rate": 0.002}}) == {}
     assert editable.stale() == {}
+
+
+def test_training_is_watched_and_swept_by_targets_of_their_own(editable):
+    """They run without the rest, write their tables and figures, and go stale with the settings of the networks."""
+    settings = {"sweep": {"grid": [{"activation": ["tanh"]}]}}
+    done = editable.snakemake("diagnostics", "sweep", changes=settings)
+    assert done.returncode == 0, done.stdout + done.stderr
+    checks = pd.read_csv(editable.results() / "diagnostics" / "checks.csv")
+    assert set(checks.verdict) <= {"fine", "look", "still falling", "plateau", "overfitting", "oscillation"}
+    table = pd.read_csv(editable.results() / "sweep" / "sweep.csv")
+    assert sorted(table.activation) == ["relu", "tanh"]
+    assert table.campaign.sum() == 1
+    figures = ["diagnostics/layers", "diagnostics/loss_curves", "diagnostics/normalisation", "sweep/sweep"]
+    for name in figures:
+        assert (editable.results() / f"{name}.png").stat().st_size > 10_000
+    assert editable.stale("diagnostics", "sweep", changes=settings) == {}
+    assert editable.stale("sweep", changes={"sweep": {"grid": [{"activation": ["gelu"]}]}}) == {"sweep": 1}
+    assert editable.stale("diagnostics", changes={"emulator": {"optimiser": "adamw"}}) == {"diagnostics": 1}
 
 
 def test_points_that_change_sides_keep_their_simulations(fresh):

@@ -1,0 +1,106 @@
+"""What layers do in training only: dropout and batch normalisation. What is left afterwards is a plain network.
+
+z -> batch normalisation -> activation -> dropout, in every hidden layer. Batch normalisation with fixed statistics is
+an affine map of each neuron, so that a trained network is folded into one with other weights and biases: an ensemble's
+file holds plain networks, whatever they were trained with.
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+EPSILON = 1e-5
+"""Added to a batch's variance (Ioffe & Szegedy 2015)."""
+
+MEMORY = 0.9
+"""Share of the running statistics that one batch leaves as it is."""
+
+
+class BatchNorm(eqx.Module):
+    """(z - mu) / sqrt(var + epsilon) gamma + beta (Ioffe & Szegedy 2015, algorithm 1) with running mu and var."""
+
+    gamma: Float[Array, " unit"]
+    beta: Float[Array, " unit"]
+    mean: Float[Array, " unit"]
+    var: Float[Array, " unit"]
+
+    @classmethod
+    def fresh(cls, n_units: int, dtype: Any) -> "BatchNorm":
+        """Before anything was seen: the identity but for epsilon."""
+        zeros, ones = jnp.zeros(n_units, dtype), jnp.ones(n_units, dtype)
+        return cls(ones, zeros, zeros, ones)
+
+    def __call__(self, z: Float[Array, "row unit"], *, training: bool) -> Float[Array, "row unit"]:
+        """Normalise by the batch's own statistics in training, else by the running ones."""
+        mean, var = (z.mean(0), z.var(0)) if training else (self.mean, self.var)
+        return (z - mean) / jnp.sqrt(var + EPSILON) * self.gamma + self.beta
+
+    def having_seen(self, z: Float[Array, "row unit"]) -> "BatchNorm":
+        """With running statistics moved towards this batch's, its variance without bias (their algorithm 2)."""
+        mean = MEMORY * self.mean + (1 - MEMORY) * z.mean(0)
+        var = MEMORY * self.var + (1 - MEMORY) * z.var(0, ddof=1)
+        return eqx.tree_at(lambda n: (n.mean, n.var), self, (mean, var))
+
+
+class TrainingNetwork(eqx.Module):
+    """A multilayer perceptron with dropout, batch normalisation or both in its hidden layers."""
+
+    network: eqx.nn.MLP
+    norms: list[BatchNorm]  # one a hidden layer; empty: none
+    dropout: eqx.nn.Dropout
+
+    @classmethod
+    def around(cls, network: eqx.nn.MLP, dropout_rate: float, batch_norm: bool) -> "TrainingNetwork":
+        """Wrap an untrained network."""
+        hidden = network.layers[:-1] if batch_norm else ()
+        norms = [BatchNorm.fresh(layer.weight.shape[0], layer.weight.dtype) for layer in hidden]
+        return cls(network, norms, eqx.nn.Dropout(dropout_rate))
+
+    def outputs(
+        self, x: Float[Array, "row input"], key: PRNGKeyArray | None = None
+    ) -> tuple[Float[Array, "row output"], list[Float[Array, "row unit"]]]:
+        """Outputs of a batch, and the hidden layers' z before normalisation.
+
+        With a key as in training: batch statistics, and neurons dropped anew for every row. Without, as in use.
+        """
+        *hidden, last = self.network.layers
+        keys = [None] * len(hidden) if key is None else jax.random.split(key, len(hidden))
+        seen = []
+        for k, layer in enumerate(hidden):
+            z = jax.vmap(layer)(x)
+            seen.append(z)
+            if self.norms:
+                z = self.norms[k](z, training=key is not None)
+            x = self.dropout(self.network.activation(z), key=keys[k], inference=key is None)
+        return jax.vmap(last)(x), seen
+
+    def having_seen(self, x: Float[Array, "row input"], key: PRNGKeyArray) -> "TrainingNetwork":
+        """With the running statistics after this batch, seen with the neurons that `key` drops."""
+        if not self.norms:
+            return self
+        _, seen = self.outputs(x, key)
+        norms = [norm.having_seen(z) for norm, z in zip(self.norms, seen, strict=True)]
+        return eqx.tree_at(lambda n: n.norms, self, norms)
+
+    def plain(self) -> eqx.nn.MLP:
+        """The network in use: nothing dropped, normalisation folded into weights and biases."""
+        if not self.norms:
+            return self.network
+        *hidden, last = self.network.layers
+        folded = []
+        for layer, norm in zip(hidden, self.norms, strict=True):
+            assert layer.bias is not None
+            scale = norm.gamma / jnp.sqrt(norm.var + EPSILON)
+            parameters = scale[:, None] * layer.weight, scale * (layer.bias - norm.mean) + norm.beta
+            folded.append(eqx.tree_at(lambda x: (x.weight, x.bias), layer, parameters))
+        return eqx.tree_at(lambda n: n.layers, self.network, (*folded, last))
+
+
+def training_loss(
+    network: TrainingNetwork, x: Float[Array, "row input"], y: Float[Array, "row output"], key: PRNGKeyArray | None
+) -> Float[Array, ""]:
+    """Mean squared error over rows and outputs: in training with a key, in use without."""
+    return jnp.mean((network.outputs(x, key)[0] - y) ** 2)

@@ -1,0 +1,63 @@
+"""Train the ensemble again with the same key, note what goes on inside, and check the training's health."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from natal import campaign, device
+from natal.dataset import read_runs
+from natal.diagnostics.checks import checks_table, curve_verdicts, ten_examples
+from natal.diagnostics.curves import scatter_floor
+from natal.diagnostics.layers import layer_table, record_layers
+from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
+from natal.files import write_csv, write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.training import TrainingSettings, normalised, train_ensemble
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+EPOCHS_APART = 10
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config, files = snakemake.config, snakemake.input
+    box, settings = campaign.box(config), TrainingSettings(**config["emulator"])
+    key = stage_key(config["seed"], "train")
+    train, validation = read_runs(files.train, "train"), read_runs(files.validation, "validation")
+    ensemble, history = train_ensemble(key, train, validation, box, settings, record=record_layers, must_train=False)
+    normaliser = ensemble.normaliser
+    ten = ten_examples(key, train, box, settings)
+    verdicts = curve_verdicts(history, validation, normaliser, settings)
+    table = checks_table(history, verdicts, ten, train, normaliser, settings)
+    layers = layer_table(history, EPOCHS_APART)
+    floor = scatter_floor(validation, normaliser)
+    write_csv(snakemake.output.checks, table)
+    write_csv(snakemake.output.layers, layers)
+    members = [asdict(verdict) | {"advice": verdict.advice} for verdict in verdicts]
+    summary = {
+        "checks": table.to_dict("records"),
+        "members": members,
+        "scatter_floor": floor,
+        "timing": history.timing_s,
+    }
+    write_json(snakemake.output.summary, summary)
+
+    names = [verdict.name for verdict in verdicts]
+    seen = [np.hstack(normalised(runs, normaliser)) for runs in (train, validation)]
+    drawn = {
+        "layers": layer_curves(layers),
+        "loss_curves": judged_curves(history.train_loss, history.validation_loss, history.best_epoch, floor, names),
+        "normalisation": normalised_columns(*seen, normaliser.log10),
+    }
+    for path in map(Path, snakemake.output.figures):
+        # no creation date: the same data give the same file
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+        drawn[path.stem].savefig(path, dpi=150, metadata=metadata)
+    for row in table[table.verdict != "fine"].itertuples():
+        log.info("%s, %s: %.4g (usual: %s): %s", row.check, row.subject, row.value, row.usual, row.advice)
+    log.info("loss curves: %s", ", ".join(f"{n} {name}" for name, n in Counter(names).items()))

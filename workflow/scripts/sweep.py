@@ -1,0 +1,34 @@
+"""Train with every combination of the sweep's settings and rank them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from natal import campaign, device
+from natal.dataset import read_runs
+from natal.figures.sweep import sweep_figure
+from natal.files import write_csv
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.sweep import SweepSettings, sweep
+from natal.training import TrainingSettings
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    base, settings = TrainingSettings(**config["emulator"]), SweepSettings(**config["sweep"])
+    train, validation = read_runs(snakemake.input.train, "train"), read_runs(snakemake.input.validation, "validation")
+    key, rng = stage_key(config["seed"], "train"), np.random.default_rng(config["seed"])
+    table = sweep(key, train, validation, campaign.box(config), base, settings, rng)
+    write_csv(snakemake.output.table, table)
+    figure = sweep_figure(table, settings.folds)
+    for path in map(Path, snakemake.output.figure):
+        # no creation date: the same data give the same file
+        metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
+        figure.savefig(path, dpi=150, metadata=metadata)
+    shown = [name for name in table.columns if name not in ("epochs", "seconds", "error", "campaign")]
+    log.info("the best first:\n%s", table[shown].head(8).to_string(index=False, float_format=lambda v: f"{v:.4g}"))
