@@ -25,7 +25,7 @@ from natal.progress import track
 
 EPOCHS_PER_CALL = 50
 
-Data = tuple[Float[Array, "_ 2"], Float[Array, "_ 3"]]
+Data = tuple[Float[Array, "_ _"], Float[Array, "_ _"]]
 Loss = Callable[[Any, Array, Array, PRNGKeyArray | None], Float[Array, ""]]
 
 

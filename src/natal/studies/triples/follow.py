@@ -51,7 +51,9 @@ class Run(NamedTuple):
 
 
 def elements(
-    position_au: Float[Array, "3 batch 3"], velocity_au_yr: Float[Array, "3 batch 3"], mass_msun: Float[Array, "batch 3"]
+    position_au: Float[Array, "3 batch 3"],
+    velocity_au_yr: Float[Array, "3 batch 3"],
+    mass_msun: Float[Array, "batch 3"],
 ) -> Elements:
     """Semi-major axes from energies, 1/a = 2/r - v^2 / (G M), and distances, inner and outer."""
     m1, m2, m3 = mass_msun.T
@@ -94,18 +96,17 @@ def begin(
     )
 
 
-def is_active(run: Run, t_end_yr: Float[Array, ""]) -> Bool[Array, " batch"]:
+def is_active(run: Run, t_end_yr: float | Float[Array, ""]) -> Bool[Array, " batch"]:
     """Whether a system is still to be followed."""
     return (run.now.t_yr < t_end_yr) & (run.max_change < STOP_CHANGE)
 
 
-def advance(
-    run: Run, eta: Float[Array, ""], t_end_yr: Float[Array, ""], unstable_change: Float[Array, ""]
-) -> Run:
+def advance(run: Run, eta: Float[Array, ""], t_end_yr: Float[Array, ""], unstable_change: Float[Array, ""]) -> Run:
     """`SAMPLES_PER_CALL` times `STEPS_PER_SAMPLE` steps of every active system, with a look at it after each sample.
 
     Osculating axes swing at every passage of a pericentre without anything having changed. They count only while both
-    distances are at least the osculating axes, in the outer half of both orbits, or where an orbit is not bound.
+    distances are at least the osculating axes, in the outer half of both orbits, or where an orbit is not bound. So
+    does the energy, and only until the label is known: what follows is an encounter of three.
     """
 
     def sample(_: Int[Array, ""], run: Run) -> Run:
@@ -120,8 +121,9 @@ def advance(
         seen = elements(now.stars.position_au, now.stars.velocity_au_yr, run.mass_msun)
         counts = active & jnp.all(seen.distance_au >= seen.axis_au, axis=1)
         change = jnp.where(counts, jnp.abs(seen.axis_au / run.axis0_au - 1).max(1), 0.0)
-        error = jnp.where(counts, jnp.abs(total_energy(now, run.mass_msun) / run.energy0 - 1), 0.0)
-        first = (change > unstable_change) & jnp.isinf(run.t_change_yr)
+        still = jnp.isinf(run.t_change_yr)
+        error = jnp.where(counts & still, jnp.abs(total_energy(now, run.mass_msun) / run.energy0 - 1), 0.0)
+        first = still & (change > unstable_change)
         return run._replace(
             now=now,
             max_change=jnp.maximum(run.max_change, change),
@@ -148,16 +150,18 @@ def follow(
     `eta` is the step in units of the closest pair's time scale; `slots` systems move at once; `shift` stretches the
     births of all stars by a share, to see whether neighbours part. Returns, one row a triple: max_change (largest
     relative change of either semi-major axis; the run ends at `STOP_CHANGE`), t_change_orbits (when it first passed
-    `unstable_change`, nan if never), energy_error (largest |E / E_0 - 1|), t_orbits and n_steps (how far), and the
-    inner separation at the end in AU (inner_x_au, inner_y_au, inner_z_au).
+    `unstable_change`, nan if never), energy_error (largest |E / E_0 - 1| up to then), t_orbits and n_steps (how far),
+    and the inner separation at the end in AU (inner_x_au, inner_y_au, inner_z_au).
     """
     with jax.enable_x64(True):
         position, velocity = systems.place(table)
         mass = systems.masses_msun(table)
-        birth = jax.jit(partial(begin, eta=jnp.asarray(eta)))
-        limits = {"t_end_yr": float(n_orbits), "unstable_change": float(unstable_change)}
-        go = jax.jit(partial(advance, eta=jnp.asarray(eta), **{k: jnp.asarray(v) for k, v in limits.items()}))
-        finished = _run_slots((position * (1 + shift), velocity, mass), _order(table), birth, go, n_orbits, slots, label)
+        step_size, t_end_yr, limit = (jnp.asarray(float(value)) for value in (eta, n_orbits, unstable_change))
+        birth = jax.jit(partial(begin, eta=step_size))
+        go = jax.jit(partial(advance, eta=step_size, t_end_yr=t_end_yr, unstable_change=limit))
+        finished = _run_slots(
+            (position * (1 + shift), velocity, mass), _order(table), birth, go, n_orbits, slots, label
+        )
     first, second = (finished.now.stars.position_au[..., k] for k in (0, 1))
     t_change = finished.t_change_yr
     return pd.DataFrame(
@@ -186,7 +190,7 @@ def _run_slots(
     slots: int,
     label: str,
 ) -> Run:
-    """Move `slots` systems at a time; who is done is stored and replaced. Returns all systems' ends, as NumPy arrays."""
+    """Move `slots` systems at a time; who is done is stored and replaced. Returns how all ended, as NumPy arrays."""
     position, velocity, mass = births
     # as a whole, so that slots can be filled with any of them
     fresh = jax.tree.map(np.array, birth(position, velocity, mass))

@@ -11,9 +11,9 @@ import pandas as pd
 from jaxtyping import Float
 
 from natal.errors import NatalError
+from natal.studies.triples.names import SPLITS
 
 FEATURES = ("log10_period_ratio", "e_inner", "e_outer", "ln_m1_m3", "ln_m2_m3", "cos_inclination")
-SPLITS = ("train", "validation", "test")
 
 Vectors = Float[np.ndarray, "triple 3"]
 PerTriple = Float[np.ndarray, " triple"]
@@ -55,11 +55,11 @@ def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
     turn = 2 * np.pi
     return pd.DataFrame(
         {
-            "period_ratio": np.exp(rng.uniform(*np.log(prior.period_ratio), n)),
+            "period_ratio": _log_uniform(prior.period_ratio, n, rng),
             "e_inner": rng.uniform(*prior.e_inner, n),
             "e_outer": rng.uniform(*prior.e_outer, n),
             "mass_ratio_inner": rng.uniform(*prior.mass_ratio_inner, n),
-            "mass_ratio_outer": np.exp(rng.uniform(*np.log(prior.mass_ratio_outer), n)),
+            "mass_ratio_outer": _log_uniform(prior.mass_ratio_outer, n, rng),
             "inclination_rad": np.arccos(rng.uniform(*prior.cos_inclination, n)),
             "node_rad": rng.uniform(0, turn, n),
             "pericentre_rad": rng.uniform(0, turn, n),
@@ -67,6 +67,11 @@ def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
             "mean_anomaly_outer_rad": rng.uniform(0, turn, n),
         }
     )
+
+
+def _log_uniform(limits: tuple[float, float], n: int, rng: np.random.Generator) -> PerTriple:
+    low, high = limits
+    return np.exp(rng.uniform(np.log(low), np.log(high), n))
 
 
 def split_names(n_by_split: dict[str, int]) -> np.ndarray:

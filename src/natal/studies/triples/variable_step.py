@@ -2,8 +2,8 @@
 
 A step that simply follows the state makes leapfrog lose energy for good. Hairer & Söderlind (2005, SIAM J. Sci.
 Comput. 26, 1838) carry the inverse step along as a variable instead: dt_{n+1/2} = eta / z_{n+1/2} with
-z_{n+1/2} = z_{n-1/2} + eta (d ln w / dt)_n, where w(x) is the rate that z is to follow. The step stays explicit and time
-reversible, and errors of an orbit do not add up. Here w^2 = sum over pairs of G (m_i + m_j) / r_ij^3.
+z_{n+1/2} = z_{n-1/2} + eta (d ln w / dt)_n, where w(x) is the rate that z is to follow. The step stays explicit and
+time reversible, and errors of an orbit do not add up. Here w^2 = sum over pairs of G (m_i + m_j) / r_ij^3.
 """
 
 from itertools import combinations
