@@ -39,13 +39,8 @@ def start(
     return State(position_au, velocity_au_yr, accelerations(position_au, mass_msun, softening_au))
 
 
-def step(
-    state: State,
-    mass_msun: Float[Array, "batch star"],
-    dt_yr: float | Float[Array, "batch 1"],
-    softening_au: float,
-) -> State:
-    """Advance by one kick-drift-kick step of `dt_yr`, which may be each system's own (negative to go back in time)."""
+def step(state: State, mass_msun: Float[Array, "batch star"], dt_yr: float, softening_au: float) -> State:
+    """Advance by one kick-drift-kick step of `dt_yr` (negative to go back in time)."""
     half = state.velocity_au_yr + 0.5 * dt_yr * state.acceleration_au_yr2
     position = state.position_au + dt_yr * half
     acceleration = accelerations(position, mass_msun, softening_au)

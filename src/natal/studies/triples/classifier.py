@@ -119,8 +119,8 @@ def train_classifier(
     except NatalError as error:
         # which names the campaign's key
         raise NatalError(
-            f"classifier.learning_rate = {settings.learning_rate:g} does not train: a member's validation loss never was "
-            "finite and below that of its untrained weights"
+            f"classifier.learning_rate = {settings.learning_rate:g} does not train: a member's validation loss never "
+            "was finite and below that of its untrained weights"
         ) from error
     trained = eqx.tree_at(lambda c: c.networks, untrained, networks)
     temperature = best_temperature(trained(validation[0], calibrated=False), validation[1])

@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int
 from natal.gravity import kinetic_energy, potential_energy
 from natal.progress import Progress
 from natal.studies.triples import systems
-from natal.studies.triples.variable_step import NO_SOFTENING_AU, Clocked, start, step
+from natal.studies.triples.transformed_leapfrog import NO_SOFTENING_AU, Clocked, start, step
 from natal.units import G_AU3_PER_MSUN_YR2
 
 STEPS_PER_SAMPLE = 32
@@ -41,7 +41,8 @@ class Run(NamedTuple):
     """Where a batch is, and what was seen of it so far; every leaf has an axis for the slots."""
 
     now: Clocked
-    mass_msun: Float[Array, "batch star"]
+    mass_msun: Float[Array, "batch 3"]
+    h_au_yr: Float[Array, " batch"]
     axis0_au: Float[Array, "batch 2"]
     energy0: Float[Array, " batch"]
     max_change: Float[Array, " batch"]
@@ -68,11 +69,9 @@ def elements(
     return Elements(1 / (2 / distance - speed2 / gm), distance)
 
 
-def total_energy(now: Clocked, mass_msun: Float[Array, "batch star"]) -> Float[Array, " batch"]:
+def total_energy(now: Clocked, mass_msun: Float[Array, "batch 3"]) -> Float[Array, " batch"]:
     """Kinetic plus potential energy, in Msun AU^2 / yr^2."""
-    return kinetic_energy(now.stars.velocity_au_yr, mass_msun) + potential_energy(
-        now.stars.position_au, mass_msun, NO_SOFTENING_AU
-    )
+    return kinetic_energy(now.velocity_au_yr, mass_msun) + potential_energy(now.position_au, mass_msun, NO_SOFTENING_AU)
 
 
 def begin(
@@ -82,27 +81,32 @@ def begin(
     eta: Float[Array, ""],
 ) -> Run:
     """Systems at t = 0."""
-    now = start(position_au, velocity_au_yr, mass_msun, eta)
-    zero = jnp.zeros_like(mass_msun[:, 0])
+    axis = elements(position_au, velocity_au_yr, mass_msun).axis_au
+    now = start(position_au, velocity_au_yr, axis[:, 0])
+    zero = jnp.zeros_like(now.t_yr)
     return Run(
-        now,
-        mass_msun,
-        elements(position_au, velocity_au_yr, mass_msun).axis_au,
-        total_energy(now, mass_msun),
-        zero,
-        zero + jnp.inf,
-        zero,
-        jnp.zeros(zero.shape, int),
+        now=now,
+        mass_msun=mass_msun,
+        # s grows by P / a an inner orbit: 2 pi / eta steps
+        h_au_yr=eta * jnp.sqrt(axis[:, 0] / (G_AU3_PER_MSUN_YR2 * mass_msun[:, :2].sum(1))),
+        axis0_au=axis,
+        energy0=total_energy(now, mass_msun),
+        max_change=zero,
+        t_change_yr=zero + jnp.inf,
+        max_energy_error=zero,
+        n_steps=jnp.zeros(zero.shape, int),
     )
 
 
-def is_active(run: Run, t_end_yr: float | Float[Array, ""]) -> Bool[Array, " batch"]:
+def is_active(run: Run, t_end_yr: Float[Array, ""]) -> Bool[Array, " batch"]:
     """Whether a system is still to be followed."""
     return (run.now.t_yr < t_end_yr) & (run.max_change < STOP_CHANGE)
 
 
-def advance(run: Run, eta: Float[Array, ""], t_end_yr: Float[Array, ""], unstable_change: Float[Array, ""]) -> Run:
-    """`SAMPLES_PER_CALL` times `STEPS_PER_SAMPLE` steps of every active system, with a look at it after each sample.
+def advance(
+    run: Run, t_end_yr: Float[Array, ""], unstable_change: Float[Array, ""]
+) -> tuple[Run, Bool[Array, " batch"]]:
+    """`SAMPLES_PER_CALL` times `STEPS_PER_SAMPLE` steps of every active system, a look after each; who is still active.
 
     Osculating axes swing at every passage of a pericentre without anything having changed. They count only while both
     distances are at least the osculating axes, in the outer half of both orbits, or where an orbit is not bound. So
@@ -115,10 +119,10 @@ def advance(run: Run, eta: Float[Array, ""], t_end_yr: Float[Array, ""], unstabl
         def take(_: Int[Array, ""], carry: tuple[Clocked, Array]) -> tuple[Clocked, Array]:
             now, n_steps = carry
             moving = active & (now.t_yr < t_end_yr)
-            return step(now, run.mass_msun, eta, moving.astype(run.energy0.dtype)), n_steps + moving
+            return step(now, run.mass_msun, run.axis0_au[:, 0], moving * run.h_au_yr), n_steps + moving
 
         now, n_steps = lax.fori_loop(0, STEPS_PER_SAMPLE, take, (run.now, run.n_steps))
-        seen = elements(now.stars.position_au, now.stars.velocity_au_yr, run.mass_msun)
+        seen = elements(now.position_au, now.velocity_au_yr, run.mass_msun)
         counts = active & jnp.all(seen.distance_au >= seen.axis_au, axis=1)
         change = jnp.where(counts, jnp.abs(seen.axis_au / run.axis0_au - 1).max(1), 0.0)
         still = jnp.isinf(run.t_change_yr)
@@ -132,7 +136,8 @@ def advance(run: Run, eta: Float[Array, ""], t_end_yr: Float[Array, ""], unstabl
             n_steps=n_steps,
         )
 
-    return lax.fori_loop(0, SAMPLES_PER_CALL, sample, run)
+    run = lax.fori_loop(0, SAMPLES_PER_CALL, sample, run)
+    return run, is_active(run, t_end_yr)
 
 
 def follow(
@@ -147,7 +152,7 @@ def follow(
 ) -> pd.DataFrame:
     """Follow the triples of `table` (`systems.draw`) for `n_orbits` initial outer periods, in double precision.
 
-    `eta` is the step in units of the closest pair's time scale; `slots` systems move at once; `shift` stretches the
+    `eta` is the step, 2 pi / eta of them an inner orbit; `slots` systems move at once; `shift` stretches the
     births of all stars by a share, to see whether neighbours part. Returns, one row a triple: max_change (largest
     relative change of either semi-major axis; the run ends at `STOP_CHANGE`), t_change_orbits (when it first passed
     `unstable_change`, nan if never), energy_error (largest |E / E_0 - 1| up to then), t_orbits and n_steps (how far),
@@ -158,11 +163,9 @@ def follow(
         mass = systems.masses_msun(table)
         step_size, t_end_yr, limit = (jnp.asarray(float(value)) for value in (eta, n_orbits, unstable_change))
         birth = jax.jit(partial(begin, eta=step_size))
-        go = jax.jit(partial(advance, eta=step_size, t_end_yr=t_end_yr, unstable_change=limit))
-        finished = _run_slots(
-            (position * (1 + shift), velocity, mass), _order(table), birth, go, n_orbits, slots, label
-        )
-    first, second = (finished.now.stars.position_au[..., k] for k in (0, 1))
+        go = jax.jit(partial(advance, t_end_yr=t_end_yr, unstable_change=limit))
+        finished = _run_slots((position * (1 + shift), velocity, mass), _order(table), birth, go, slots, label)
+    first, second = (finished.now.position_au[..., k] for k in (0, 1))
     t_change = finished.t_change_yr
     return pd.DataFrame(
         {
@@ -186,7 +189,6 @@ def _run_slots(
     order: np.ndarray,
     birth: Callable,
     go: Callable,
-    n_orbits: float,
     slots: int,
     label: str,
 ) -> Run:
@@ -200,8 +202,10 @@ def _run_slots(
     run = _take(fresh, in_slot)
     with Progress(total=len(order), label=label, unit="triples") as progress:
         while busy.any():
-            run = jax.tree.map(np.array, go(run))
-            done = busy & ~np.asarray(is_active(run, n_orbits))
+            moved, active = go(run)
+            # copies, since arrays of JAX cannot be written to
+            run = jax.tree.map(np.array, moved)
+            done = busy & ~np.asarray(active)
             _put(stored, in_slot[done], _take(run, done))
             free = np.flatnonzero(done)[: len(waiting)]
             busy &= ~done
