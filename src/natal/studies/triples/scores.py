@@ -4,9 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.stats import norm, rankdata
-
-from natal.figures.style import binomial_band
+from scipy.stats import binom, norm, rankdata
 
 Probabilities = Float[np.ndarray, " case"]
 Outcomes = Bool[np.ndarray, " case"]
@@ -52,8 +50,7 @@ def reliability(probability: Probabilities, outcome: Outcomes, n_bins: int = 10)
     groups = _bins(probability, n_bins)
     predicted = np.array([probability[g].mean() for g in groups])
     n = np.array([float(len(g)) for g in groups])
-    bands = [binomial_band(p, int(size)) for p, size in zip(predicted, n, strict=True)]
-    low, high = np.array(bands, float).T
+    low, high = np.asarray(binom.interval(0.95, n, predicted)) / n
     return Reliability(predicted, np.array([outcome[g].mean() for g in groups]), n, low, high)
 
 
