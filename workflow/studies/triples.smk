@@ -168,7 +168,6 @@ rule figures:
         LOGS / "figures.log",
     params:
         digest=digest("triples_figures.py", "evaluation", "checks", "unstable_change"),
-        folder=str(RESULTS / "figures"),
     message:
         "Draw the figures"
     conda:

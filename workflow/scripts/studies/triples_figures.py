@@ -29,6 +29,6 @@ with job(snakemake.log[0], snakemake) as log:
     }
     for name, figure in drawn.items():
         for kind in ("png", "pdf"):
-            with atomic_path(Path(snakemake.params.folder) / f"{name}.{kind}") as partial:
+            with atomic_path(Path(snakemake.output[0]).with_name(f"{name}.{kind}")) as partial:
                 figure.savefig(partial, format=kind, dpi=150)
     log.info("%d figures", len(drawn))

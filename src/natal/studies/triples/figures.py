@@ -113,26 +113,21 @@ def _shares(
 def reliability_diagrams(predictions: pd.DataFrame, n_bins: int) -> Figure:
     """Observed against predicted shares of unstable test triples, with the binomial 95 % range of honest odds.
 
-    Look for: markers within their bars; above the diagonal more fall apart than said. Bins are equally filled.
+    Look for: markers within their bars; above the diagonal more fall apart than said. Below, how many each bin holds.
     """
     names = (METHODS[0], ("network_untempered", GREY, "network before its temperature"), METHODS[1])
-    figure, (axes,) = panels(1, 3, 3.9, sharex=True, sharey=True)
-    for ax, (name, colour, title) in zip(axes, names, strict=True):
+    figure, axes = panels(2, 3, 5.0, sharex=True, sharey="row", height_ratios=(3, 1))
+    for (ax, counts), (name, colour, title) in zip(axes.T, names, strict=True):
         found = scores.reliability(predictions[name].to_numpy(), predictions.unstable.to_numpy(), n_bins)
         ax.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
         ax.vlines(found.predicted, found.low, found.high, colors=GREY, alpha=0.4, linewidth=6, label="95 % binomial")
-        ax.plot(
-            found.predicted,
-            found.observed,
-            "o-",
-            color=colour,
-            markersize=4,
-            linewidth=1,
-            label=f"n = {found.n.sum():.0f}",
-        )
-        ax.set(title=title, xlabel="predicted P(unstable)", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+        ax.plot(found.predicted, found.observed, "o", color=colour, markersize=5, label=f"n = {found.n.sum():.0f}")
+        ax.set(title=title, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         ax.legend(loc="upper left")
-    axes[0].set_ylabel("share unstable")
+        counts.hist(predictions[name], np.linspace(0, 1, n_bins + 1), color=colour, alpha=0.7)
+        counts.set(xlabel="predicted P(unstable)", yscale="log")
+    axes[0, 0].set_ylabel("share unstable")
+    axes[1, 0].set_ylabel("triples")
     return figure
 
 

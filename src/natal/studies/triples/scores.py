@@ -36,14 +36,13 @@ def accuracy(probability: Probabilities, outcome: Outcomes) -> float:
 
 
 def _bins(probability: Probabilities, n_bins: int) -> list[np.ndarray]:
-    """Index arrays of equally many cases by increasing probability; equal probabilities stay together."""
-    edges = np.unique(np.quantile(probability, np.linspace(0, 1, n_bins + 1)[1:-1]))
-    which = np.searchsorted(edges, probability, side="left")
+    """Index arrays of the cases in each of `n_bins` equal ranges of probability that holds any."""
+    which = np.minimum((probability * n_bins).astype(int), n_bins - 1)
     return [np.flatnonzero(which == k) for k in np.unique(which)]
 
 
 def reliability(probability: Probabilities, outcome: Outcomes, n_bins: int = 10) -> Reliability:
-    """Observed against predicted shares in bins of about equally many cases, with what honest probabilities may do.
+    """Observed against predicted shares in equal bins of probability, with what honest probabilities may do.
 
     The band is the central 95 % range of a binomial share at the bin's mean probability.
     """
