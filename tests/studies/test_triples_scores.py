@@ -125,6 +125,21 @@ def test_the_report_compares_methods_on_the_same_triples():
     assert report["methods"]["sharp_criterion"]["accuracy"] == ours["accuracy"]
 
 
+def test_only_features_that_are_used_matter():
+    """Odds of one feature alone lose by its shuffling 2 Var(p), as another triple's p is independent."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(4000, 6))
+
+    def predict(x):
+        return logistic(x[:, 2], np.array([0.0, 2.0]))
+
+    p = predict(x)
+    rises = evaluation.importance(predict, x, rng.random(4000) < p, rng)
+    # an honest score's covariance with the outcome is its variance; ten shuffles of 4,000 err by some 2 %
+    assert rises.pop("e_outer") == pytest.approx(2 * p.var(), rel=0.1)
+    assert list(rises.values()) == [0.0] * 5
+
+
 def test_labels_of_checks_are_matched_by_triple():
     """Flips and parted neighbours are counted by the first label."""
     inner = {"inner_x_au": [1.0, 1.0, 1.0], "inner_y_au": 0.0, "inner_z_au": 0.0}

@@ -44,6 +44,9 @@ with job(snakemake.log[0], snakemake) as log:
         "checks": evaluation.check_report(checked, config["checks"]["parted"]),
         "temperature": float(classifier.temperature),
         "criterion_fit": fit,
+        "importance": evaluation.importance(
+            classifier, features(test), test.unstable.to_numpy(), np.random.default_rng(config["seed"])
+        ),
         "test": evaluation.score_report(predictions, np.random.default_rng(config["seed"]), **config["evaluation"]),
     }
     write_json(snakemake.output.metrics, metrics)

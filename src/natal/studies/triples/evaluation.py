@@ -1,6 +1,6 @@
 """What the study reports: its sample, how far its labels can be trusted, and the scores on test triples."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from natal.studies.triples import scores
+from natal.studies.triples.systems import FEATURES
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.5)
 ENERGY_QUANTILES = (0.5, 0.9, 0.99, 1.0)
@@ -47,6 +48,25 @@ def threshold_report(table: pd.DataFrame, unstable_change: float) -> dict[str, A
         }
         for limit in THRESHOLDS
     }
+
+
+def importance(
+    predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, unstable: np.ndarray, rng: np.random.Generator
+) -> dict[str, float]:
+    """By how much the Brier score rises when one feature is shuffled among triples (Breiman 2001), mean of ten times.
+
+    `predict` gives the probability to be unstable for features `x` (triple, feature), `unstable` (triple,) the truth.
+    """
+    before = scores.brier(predict(x), unstable)
+    rises = {}
+    for k, name in enumerate(FEATURES):
+        found = []
+        for _ in range(10):
+            shuffled = x.copy()
+            shuffled[:, k] = rng.permutation(x[:, k])
+            found.append(scores.brier(predict(shuffled), unstable))
+        rises[name] = float(np.mean(found) - before)
+    return rises
 
 
 def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
