@@ -14,7 +14,7 @@ from natal.studies.triples.classifier import (
     tempered,
     train_classifier,
 )
-from natal.studies.triples.scores import auc_ranking, log_loss
+from natal.studies.triples.scores import auc_ranking
 
 SETTINGS = ClassifierSettings(members=2, width=16, learning_rate=2e-2, max_epochs=100, patience=30)
 
@@ -25,6 +25,11 @@ def rows(n, seed):
     x = rng.normal(size=(n, 6))
     odds = expit(3 * (x[:, 0] + x[:, 1] ** 2 - 1))
     return x, odds, rng.random(n) < odds
+
+
+def log_loss(probability, outcome):
+    """Mean -ln of the probability given to what happened."""
+    return -np.log(np.where(outcome, probability, 1 - probability)).mean()
 
 
 @pytest.fixture(scope="module")

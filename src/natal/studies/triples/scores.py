@@ -25,16 +25,6 @@ def brier(probability: Probabilities, outcome: Outcomes) -> float:
     return float(((probability - outcome) ** 2).mean())
 
 
-def log_loss(probability: Probabilities, outcome: Outcomes) -> float:
-    """Mean -ln of the probability given to what happened, in nat."""
-    return float(-np.log(np.where(outcome, probability, 1 - probability)).mean())
-
-
-def accuracy(probability: Probabilities, outcome: Outcomes) -> float:
-    """Share of cases on the right side of one half."""
-    return float(((probability > 0.5) == outcome).mean())
-
-
 def _bins(probability: Probabilities, n_bins: int) -> list[np.ndarray]:
     """Index arrays of the cases in each of `n_bins` equal ranges of probability that holds any."""
     which = np.minimum((probability * n_bins).astype(int), n_bins - 1)
