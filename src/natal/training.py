@@ -26,7 +26,7 @@ from natal.training_options import TrainingSettings, make_optimiser
 
 EPOCHS_PER_CALL = 50
 
-Data = tuple[Float[Array, "_ 2"], Float[Array, "_ 3"]]
+Data = tuple[Float[Array, "_ _"], Float[Array, "_ _"]]
 Loss = Callable[[Any, Array, Array, PRNGKeyArray | None], Float[Array, ""]]
 Record = Callable[[Any, Array, Array], dict[str, Array]]
 

@@ -1,0 +1,165 @@
+"""What the study reports: its sample, how far its labels can be trusted, and the scores on test triples."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from natal.studies.triples import scores
+from natal.studies.triples.systems import FEATURES
+
+THRESHOLDS = (0.05, 0.1, 0.2, 0.5)
+ENERGY_QUANTILES = (0.5, 0.9, 0.99, 1.0)
+METHODS = ("network", "network_untempered", "criterion")
+
+
+def share(hits: int, n: int) -> dict[str, Any]:
+    """A share with its exact binomial 95 % interval (Clopper & Pearson 1934); all None if there is no case."""
+    if n == 0:
+        return {"n": 0, "share": None, "low": None, "high": None}
+    interval = binomtest(hits, n).proportion_ci()
+    return {"n": n, "share": hits / n, "low": interval.low, "high": interval.high}
+
+
+def describe(table: pd.DataFrame) -> dict[str, Any]:
+    """Size, share of unstable triples, when they came apart, steps, and energy errors by label."""
+    energy = {
+        label: dict(zip(map(str, ENERGY_QUANTILES), group.energy_error.quantile(list(ENERGY_QUANTILES)), strict=True))
+        for label, group in (("stable", table[~table.unstable]), ("unstable", table[table.unstable]))
+    }
+    return {
+        "n": len(table),
+        "unstable": share(int(table.unstable.sum()), len(table)),
+        "t_change_orbits_quartiles": table.t_change_orbits.quantile([0.25, 0.5, 0.75]).tolist(),
+        "mean_steps": table.n_steps.mean(),
+        "energy_error_quantiles": energy,
+    }
+
+
+def threshold_report(table: pd.DataFrame, unstable_change: float) -> dict[str, Any]:
+    """Share of unstable triples, and of labels that differ, with other limits on the change of the axes."""
+    labels = table.max_change > unstable_change
+    return {
+        str(limit): {
+            "unstable": float((table.max_change > limit).mean()),
+            "other_label": float(((table.max_change > limit) != labels).mean()),
+        }
+        for limit in THRESHOLDS
+    }
+
+
+def importance(
+    predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, unstable: np.ndarray, rng: np.random.Generator
+) -> dict[str, float]:
+    """By how much the Brier score rises when one feature is shuffled among triples (Breiman 2001), mean of ten times.
+
+    `predict` gives the probability to be unstable for features `x` (triple, feature), `unstable` (triple,) the truth.
+    """
+    before = scores.brier(predict(x), unstable)
+    rises = {}
+    for k, name in enumerate(FEATURES):
+        found = []
+        for _ in range(10):
+            shuffled = x.copy()
+            shuffled[:, k] = rng.permutation(x[:, k])
+            found.append(scores.brier(predict(shuffled), unstable))
+        rises[name] = float(np.mean(found) - before)
+    return rises
+
+
+def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """One row a triple that was followed again: its label, and for each check the new one, the energy error, and
+    how far the inner separation ended from the first run's, relative to that.
+    """
+    inner = ["inner_x_au", "inner_y_au", "inner_z_au"]
+    first = table.set_index("triple_id")
+    ids = next(iter(again.values())).triple_id
+    first = first.loc[ids]
+    found = {
+        "triple_id": ids.to_numpy(),
+        "unstable": first.unstable.to_numpy(),
+        "max_change": first.max_change.to_numpy(),
+        "energy_error": first.energy_error.to_numpy(),
+    }
+    for check, other in again.items():
+        gap = np.linalg.norm(other[inner].to_numpy() - first[inner].to_numpy(), axis=1)
+        found |= {
+            f"{check}_unstable": other.t_change_orbits.notna().to_numpy(),
+            f"{check}_max_change": other.max_change.to_numpy(),
+            f"{check}_energy_error": other.energy_error.to_numpy(),
+            f"{check}_distance": gap / np.linalg.norm(first[inner].to_numpy(), axis=1),
+        }
+    return pd.DataFrame(found)
+
+
+def check_report(checked: pd.DataFrame, parted: float) -> dict[str, Any]:
+    """How often a finer step, or a birth beside, gives another label; how many neighbours parted, by label."""
+    report: dict[str, Any] = {}
+    for check in ("finer_step", "neighbour"):
+        new = checked[f"{check}_unstable"]
+        report[check] = {
+            "other_label": share(int((new != checked.unstable).sum()), len(checked)),
+            "became_unstable": int((new & ~checked.unstable).sum()),
+            "became_stable": int((~new & checked.unstable).sum()),
+            "unstable": float(new.mean()),
+            "unstable_before": float(checked.unstable.mean()),
+        }
+    chaotic = checked.neighbour_distance > parted
+    for label, group in (("stable", chaotic[~checked.unstable]), ("unstable", chaotic[checked.unstable])):
+        report["neighbour"][f"parted_if_{label}"] = share(int(group.sum()), len(group))
+    return report
+
+
+def score_report(predictions: pd.DataFrame, rng: np.random.Generator, *, bins: int, resamples: int) -> dict[str, Any]:
+    """Scores of each method on test triples with 95 % intervals, and of the network less the criterion, paired.
+
+    Areas under ROC curves have DeLong's intervals, the others the bootstrap's. `criterion` is the odds fitted to
+    the logarithm of the ratio to the criterion; `sharp_criterion` the criterion as it was meant, stable above 1.
+    """
+    unstable = predictions.unstable.to_numpy()
+    probability = {name: predictions[name].to_numpy() for name in METHODS}
+    ranking = scores.auc_ranking(np.stack([probability[name] for name in METHODS]), unstable)
+    columns = {
+        (name, score): values
+        for name, p in probability.items()
+        for score, values in (
+            ("brier", (p - unstable) ** 2),
+            ("log_loss", -np.log(np.where(unstable, p, 1 - p))),
+            ("accuracy", ((p > 0.5) == unstable).astype(float)),
+        )
+    }
+    columns["sharp_criterion", "accuracy"] = ((predictions.criterion_ratio.to_numpy() < 1) == unstable).astype(float)
+    for score in ("brier", "log_loss", "accuracy"):
+        columns["network less criterion", score] = columns["network", score] - columns["criterion", score]
+    columns["network less sharp_criterion", "accuracy"] = (
+        columns["network", "accuracy"] - columns["sharp_criterion", "accuracy"]
+    )
+    intervals = scores.bootstrap(np.stack(list(columns.values())), rng, resamples)
+    report: dict[str, Any] = {"n": len(predictions), "methods": {}, "differences": {}}
+    for (name, score), values, (low, high) in zip(columns, columns.values(), intervals, strict=True):
+        part = report["differences" if "less" in name else "methods"].setdefault(name, {})
+        part[score] = {"value": values.mean(), "low": low, "high": high}
+    for k, name in enumerate(METHODS):
+        low, high = ranking.interval(k)
+        report["methods"][name] |= {
+            "auc": {"value": ranking.auc[k], "low": low, "high": high},
+            "brier_parts": scores.brier_parts(probability[name], unstable, bins),
+        }
+    gap, low, high = ranking.difference(METHODS.index("network"), METHODS.index("criterion"))
+    report["differences"]["network less criterion"]["auc"] = {"value": gap, "low": low, "high": high}
+    wrong = unstable & (predictions.criterion_ratio.to_numpy() > 1)
+    report["methods"]["sharp_criterion"] |= {
+        "unstable_called_stable": share(int(wrong.sum()), int(unstable.sum())),
+        "stable_called_unstable": share(
+            int((~unstable & (predictions.criterion_ratio.to_numpy() < 1)).sum()), int((~unstable).sum())
+        ),
+    }
+    report["methods"]["network"] |= {
+        "unstable_called_stable": share(int((unstable & (probability["network"] <= 0.5)).sum()), int(unstable.sum())),
+        "stable_called_unstable": share(
+            int((~unstable & (probability["network"] > 0.5)).sum()), int((~unstable).sum())
+        ),
+    }
+    return report

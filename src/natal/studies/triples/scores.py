@@ -1,0 +1,109 @@
+"""How good are probabilities of a yes-or-no outcome? Proper scores, calibration, ranking, with their errors."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+from scipy.stats import binom, norm, rankdata
+
+Probabilities = Float[np.ndarray, " case"]
+Outcomes = Bool[np.ndarray, " case"]
+
+
+class Reliability(NamedTuple):
+    """Cases binned by predicted probability: its mean, the share of yes, their number, the 95 % binomial range."""
+
+    predicted: Float[np.ndarray, " bin"]
+    observed: Float[np.ndarray, " bin"]
+    n: Float[np.ndarray, " bin"]
+    low: Float[np.ndarray, " bin"]
+    high: Float[np.ndarray, " bin"]
+
+
+def brier(probability: Probabilities, outcome: Outcomes) -> float:
+    """Mean squared difference of probability and outcome (Brier 1950)."""
+    return float(((probability - outcome) ** 2).mean())
+
+
+def _bins(probability: Probabilities, n_bins: int) -> list[np.ndarray]:
+    """Index arrays of the cases in each of `n_bins` equal ranges of probability that holds any."""
+    which = np.minimum((probability * n_bins).astype(int), n_bins - 1)
+    return [np.flatnonzero(which == k) for k in np.unique(which)]
+
+
+def reliability(probability: Probabilities, outcome: Outcomes, n_bins: int = 10) -> Reliability:
+    """Observed against predicted shares in equal bins of probability, with what honest probabilities may do.
+
+    The band is the central 95 % range of a binomial share at the bin's mean probability.
+    """
+    groups = _bins(probability, n_bins)
+    predicted = np.array([probability[g].mean() for g in groups])
+    n = np.array([float(len(g)) for g in groups])
+    low, high = np.asarray(binom.interval(0.95, n, predicted)) / n
+    return Reliability(predicted, np.array([outcome[g].mean() for g in groups]), n, low, high)
+
+
+def brier_parts(probability: Probabilities, outcome: Outcomes, n_bins: int = 10) -> dict[str, float]:
+    """The Brier score as reliability - resolution + uncertainty + what varies within bins.
+
+    Murphy (1973) for bins of equal forecasts; the remainder, within-bin variance less covariance (Stephenson, Coelho &
+    Jolliffe 2008), makes the sum exact.
+    """
+    base = outcome.mean()
+    parts = {"reliability": 0.0, "resolution": 0.0, "uncertainty": float(base * (1 - base))}
+    for g in _bins(probability, n_bins):
+        share, observed = len(g) / len(outcome), outcome[g].mean()
+        parts["reliability"] += float(share * (probability[g].mean() - observed) ** 2)
+        parts["resolution"] += float(share * (observed - base) ** 2)
+    total = brier(probability, outcome)
+    within = total - parts["reliability"] + parts["resolution"] - parts["uncertainty"]
+    return {"brier": total, **parts, "within_bins": within}
+
+
+def roc_curve(score: Probabilities, outcome: Outcomes) -> tuple[np.ndarray, np.ndarray]:
+    """False and true positive rates at every threshold, from (0, 0) to (1, 1); higher scores mean yes."""
+    order = np.argsort(-score, kind="stable")
+    last = np.append(np.diff(score[order]) != 0, True)
+    yes, no = np.cumsum(outcome[order])[last], np.cumsum(~outcome[order])[last]
+    return np.append(0, no / no[-1]), np.append(0, yes / yes[-1])
+
+
+class Ranking(NamedTuple):
+    """Areas under ROC curves of several scores of the same cases, and the covariance of these estimates."""
+
+    auc: Float[np.ndarray, " score"]
+    covariance: Float[np.ndarray, "score score"]
+
+    def interval(self, k: int, level: float = 0.95) -> tuple[float, float]:
+        """Normal interval of one area."""
+        half = norm.ppf(0.5 + level / 2) * np.sqrt(self.covariance[k, k])
+        return float(self.auc[k] - half), float(min(self.auc[k] + half, 1.0))
+
+    def difference(self, k: int, other: int, level: float = 0.95) -> tuple[float, float, float]:
+        """Area k less another one, with its normal interval, in which cases are paired."""
+        gap = self.auc[k] - self.auc[other]
+        variance = self.covariance[k, k] + self.covariance[other, other] - 2 * self.covariance[k, other]
+        half = norm.ppf(0.5 + level / 2) * np.sqrt(max(variance, 0.0))
+        return float(gap), float(gap - half), float(gap + half)
+
+
+def auc_ranking(scores: Float[np.ndarray, "score case"], outcome: Outcomes) -> Ranking:
+    """Areas under ROC curves with their covariance: DeLong, DeLong & Clarke-Pearson (1988), by midranks
+    (Sun & Xu 2014). Higher scores mean yes; both outcomes must occur at least twice.
+    """
+    yes, no = scores[:, outcome], scores[:, ~outcome]
+    m, n = yes.shape[1], no.shape[1]
+    among_all = rankdata(np.concatenate([yes, no], axis=1), axis=1)
+    above = (among_all[:, :m] - rankdata(yes, axis=1)) / n
+    below = 1 - (among_all[:, m:] - rankdata(no, axis=1)) / m
+    covariance = np.atleast_2d(np.cov(above)) / m + np.atleast_2d(np.cov(below)) / n
+    return Ranking(above.mean(1), covariance)
+
+
+def bootstrap(
+    per_case: Float[np.ndarray, "quantity case"], rng: np.random.Generator, n_resamples: int = 2000
+) -> Float[np.ndarray, "quantity 2"]:
+    """95 % percentile intervals of the means over cases, all quantities resampled together (Efron 1979)."""
+    n = per_case.shape[1]
+    weights = rng.multinomial(n, np.full(n, 1 / n), n_resamples) / n
+    return np.quantile(weights @ per_case.T, [0.025, 0.975], axis=0).T

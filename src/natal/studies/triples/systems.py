@@ -1,0 +1,170 @@
+"""The triples of the study: drawn from a prior, told apart by the primer's features, placed in space.
+
+Gravity without softening has no scale. So every triple gets the total mass of 1 Msun and an outer orbit of 1 AU, whose
+period is then 1 yr: times count outer orbits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from natal.errors import NatalError
+from natal.studies.triples.names import SPLITS
+
+FEATURES = ("log10_period_ratio", "e_inner", "e_outer", "ln_m1_m3", "ln_m2_m3", "cos_inclination")
+
+Vectors = Float[np.ndarray, "triple 3"]
+PerTriple = Float[np.ndarray, " triple"]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Config section `prior`: independent ranges, cut where the two orbits would cross at birth.
+
+    Period ratio P_outer/P_inner and outer mass ratio m3/(m1+m2) are log-uniform, eccentricities and the inner mass
+    ratio m2/m1 uniform, directions isotropic (cos of the mutual inclination uniform), phases uniform in time.
+    """
+
+    period_ratio: tuple[float, float]
+    e_inner: tuple[float, float]
+    e_outer: tuple[float, float]
+    mass_ratio_inner: tuple[float, float]
+    mass_ratio_outer: tuple[float, float]
+    cos_inclination: tuple[float, float]
+
+
+def draw(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
+    """`n` independent triples: period_ratio, eccentricities, mass ratios, angles in rad; one row each.
+
+    The outer orbit lies in the x-y plane with its pericentre on the x axis, so `inclination_rad` is the mutual one.
+    Rows whose outer pericentre a_out (1 - e_out) lies within the inner apocentre a_in (1 + e_in) are drawn again:
+    such orbits are no hierarchy. Raises `NatalError` if the prior holds almost nothing else.
+    """
+    kept: list[pd.DataFrame] = []
+    for _ in range(100):
+        table = _draw_any(n, prior, rng)
+        kept.append(table[pericentre_ratio(table) > 1 + table.e_inner])
+        if sum(map(len, kept)) >= n:
+            return pd.concat(kept, ignore_index=True).iloc[:n]
+    raise NatalError("prior.period_ratio, prior.e_inner and prior.e_outer leave almost no orbits that do not cross")
+
+
+def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
+    turn = 2 * np.pi
+    return pd.DataFrame(
+        {
+            "period_ratio": _log_uniform(prior.period_ratio, n, rng),
+            "e_inner": rng.uniform(*prior.e_inner, n),
+            "e_outer": rng.uniform(*prior.e_outer, n),
+            "mass_ratio_inner": rng.uniform(*prior.mass_ratio_inner, n),
+            "mass_ratio_outer": _log_uniform(prior.mass_ratio_outer, n, rng),
+            "inclination_rad": np.arccos(rng.uniform(*prior.cos_inclination, n)),
+            "node_rad": rng.uniform(0, turn, n),
+            "pericentre_rad": rng.uniform(0, turn, n),
+            "mean_anomaly_inner_rad": rng.uniform(0, turn, n),
+            "mean_anomaly_outer_rad": rng.uniform(0, turn, n),
+        }
+    )
+
+
+def _log_uniform(limits: tuple[float, float], n: int, rng: np.random.Generator) -> PerTriple:
+    low, high = limits
+    return np.exp(rng.uniform(np.log(low), np.log(high), n))
+
+
+def split_names(n_by_split: dict[str, int]) -> np.ndarray:
+    """The split of each row of a table of independent draws, in the order train, validation, test."""
+    return np.repeat(SPLITS, [n_by_split[name] for name in SPLITS])
+
+
+def masses_msun(table: pd.DataFrame) -> Vectors:
+    """m1, m2 of the inner binary and m3, which add up to 1 Msun."""
+    inner = 1 / (1 + table.mass_ratio_outer.to_numpy())
+    m1 = inner / (1 + table.mass_ratio_inner.to_numpy())
+    return np.column_stack([m1, inner - m1, 1 - inner])
+
+
+def inner_axis_au(table: pd.DataFrame) -> PerTriple:
+    """Inner semi-major axis in AU, a_out being 1: Kepler's third law, a_in^3 = (m1 + m2) (P_in / P_out)^2."""
+    return np.cbrt(masses_msun(table)[:, :2].sum(1) / table.period_ratio.to_numpy() ** 2)
+
+
+def pericentre_ratio(table: pd.DataFrame) -> PerTriple:
+    """R_p / a_in: outer pericentre distance a_out (1 - e_out) in units of the inner semi-major axis."""
+    return (1 - table.e_outer.to_numpy()) / inner_axis_au(table)
+
+
+def features(table: pd.DataFrame) -> Float[np.ndarray, "triple 6"]:
+    """What the classifier sees, in the order of `FEATURES`: rotation invariant, and blind to angles of phase."""
+    m1, m2, m3 = masses_msun(table).T
+    return np.column_stack(
+        [
+            np.log10(table.period_ratio),
+            table.e_inner,
+            table.e_outer,
+            np.log(m1 / m3),
+            np.log(m2 / m3),
+            np.cos(table.inclination_rad),
+        ]
+    )
+
+
+def place(table: pd.DataFrame) -> tuple[Float[np.ndarray, "3 triple 3"], Float[np.ndarray, "3 triple 3"]]:
+    """Positions (AU) and velocities (AU/yr) of the three stars, (coordinate, triple, star), centre of mass at rest."""
+    mass = masses_msun(table)
+    inner = mass[:, :2].sum(1)
+    column = {name: table[name].to_numpy() for name in table}
+    zero = np.zeros(len(table))
+    small = _orbit(
+        inner_axis_au(table),
+        column["e_inner"],
+        inner,
+        column["mean_anomaly_inner_rad"],
+        (column["node_rad"], column["inclination_rad"], column["pericentre_rad"]),
+    )
+    large = _orbit(
+        np.ones(len(table)), column["e_outer"], mass.sum(1), column["mean_anomaly_outer_rad"], (zero, zero, zero)
+    )
+    shares = mass[:, :2] / inner[:, None]
+    placed = []
+    for near, far in zip(small, large, strict=True):
+        # the binary's centre and the third star about the common centre, then the binary's stars about theirs
+        centre, third = -mass[:, 2:] * far, inner[:, None] * far
+        placed.append(np.stack([centre - shares[:, 1:] * near, centre + shares[:, :1] * near, third], axis=-1))
+    return np.moveaxis(placed[0], 1, 0), np.moveaxis(placed[1], 1, 0)
+
+
+def _orbit(
+    axis_au: PerTriple, e: PerTriple, mass_msun: PerTriple, mean_anomaly_rad: PerTriple, angles_rad: tuple
+) -> tuple[Vectors, Vectors]:
+    """Relative position and velocity on Kepler orbits (Murray & Dermott 1999, section 2.8); angles are (node,
+    inclination, argument of pericentre).
+    """
+    eccentric = kepler(mean_anomaly_rad, e)
+    cos, sin, root = np.cos(eccentric), np.sin(eccentric), np.sqrt(1 - e**2)
+    rate = 2 * np.pi * np.sqrt(mass_msun / axis_au**3) / (1 - e * cos)
+    node, inclination, pericentre = angles_rad
+    cn, sn, ci, si = np.cos(node), np.sin(node), np.cos(inclination), np.sin(inclination)
+    cp, sp = np.cos(pericentre), np.sin(pericentre)
+    towards = np.column_stack([cn * cp - sn * sp * ci, sn * cp + cn * sp * ci, sp * si])
+    ahead = np.column_stack([-cn * sp - sn * cp * ci, -sn * sp + cn * cp * ci, cp * si])
+    position = (axis_au * (cos - e))[:, None] * towards + (axis_au * root * sin)[:, None] * ahead
+    velocity = (-axis_au * rate * sin)[:, None] * towards + (axis_au * rate * root * cos)[:, None] * ahead
+    return position, velocity
+
+
+def kepler(mean_anomaly_rad: PerTriple, e: PerTriple) -> PerTriple:
+    """Eccentric anomaly E of M = E - e sin E, to rounding, by bisection and Newton steps."""
+    turns = np.floor(mean_anomaly_rad / (2 * np.pi)) * 2 * np.pi
+    mean = mean_anomaly_rad - turns
+    low, high = mean - e, mean + e
+    for _ in range(20):
+        middle = 0.5 * (low + high)
+        below = middle - e * np.sin(middle) < mean
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    found = 0.5 * (low + high)
+    for _ in range(3):
+        found = found - (found - e * np.sin(found) - mean) / (1 - e * np.cos(found))
+    return found + turns

@@ -1,0 +1,35 @@
+"""Train the classifier on training triples, stop and calibrate it on validation triples; fit the criterion's odds."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from natal import device
+from natal.files import write_csv, write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.studies.triples.classifier import ClassifierSettings, save_classifier, train_classifier
+from natal.studies.triples.criterion import criterion_ratio, fit_logistic
+from natal.studies.triples.systems import features
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    train, validation = (pd.read_csv(snakemake.input[split]) for split in ("train", "validation"))
+    classifier, history = train_classifier(
+        stage_key(config["seed"], "classify"),
+        (features(train), train.unstable.to_numpy()),
+        (features(validation), validation.unstable.to_numpy()),
+        ClassifierSettings(**config["classifier"]),
+    )
+    save_classifier(snakemake.output.classifier, classifier)
+    member, epoch = np.nonzero(np.isfinite(history.train_loss))
+    losses = {name: getattr(history, name)[member, epoch] for name in ("train_loss", "validation_loss")}
+    write_csv(snakemake.output.curves, pd.DataFrame({"member": member, "epoch": epoch, **losses}))
+    coefficients = fit_logistic(np.log(criterion_ratio(train)), train.unstable.to_numpy())
+    write_json(snakemake.output.criterion, {"intercept": coefficients[0], "slope": coefficients[1]})
+    log.info("best epochs %s, temperature %.3f", history.best_epoch, classifier.temperature)

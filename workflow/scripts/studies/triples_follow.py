@@ -1,0 +1,29 @@
+"""Follow one shard's triples: every so-manieth of the table, so that shards take alike."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal import device
+from natal.files import write_csv
+from natal.jobs import job
+from natal.studies.triples.follow import follow
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    settings = snakemake.config["integration"]
+    table = pd.read_csv(snakemake.input.systems)
+    table = table.iloc[int(snakemake.wildcards.shard) :: settings["shards"]].reset_index(drop=True)
+    found = follow(
+        table,
+        eta=settings["eta"],
+        n_orbits=settings["n_orbits"],
+        unstable_change=snakemake.config["unstable_change"],
+        slots=settings["slots"],
+    )
+    found.insert(0, "triple_id", table.triple_id)
+    write_csv(snakemake.output[0], found)
+    log.info("%d of %d triples are unstable", found.t_change_orbits.notna().sum(), len(found))

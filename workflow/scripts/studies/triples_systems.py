@@ -1,0 +1,22 @@
+"""Draw the triples of all splits from the prior."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from natal.files import write_csv
+from natal.jobs import job
+from natal.studies.triples import systems
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    config = snakemake.config
+    n_by_split = config["triples"]
+    prior = systems.Prior(**{key: tuple(limits) for key, limits in config["prior"].items()})
+    table = systems.draw(sum(n_by_split.values()), prior, np.random.default_rng(config["seed"]))
+    table.insert(0, "triple_id", np.arange(len(table)))
+    table.insert(1, "split", systems.split_names(n_by_split))
+    write_csv(snakemake.output[0], table)
+    log.info("%d triples", len(table))
