@@ -43,12 +43,16 @@ def _own_lines(found: Provenance) -> list[str]:
     return [
         f"  made by    {record.rule}{wildcards}, {environment['created']}",
         f"  sha256     {record.output.sha256}, {record.output.size_bytes} bytes",
-        f"  campaign   {record.config['campaign']}, seed {record.seed}",
+        f"  {'campaign' if 'campaign' in record.config else 'study':<10} {_name(record.config)}, seed {record.seed}",
         f"  commit     {environment['commit']}",
         f"  code       {digests.get('code', record.digest)}",
         *(f"  {'settings' if k == 0 else '':<10} {text}".rstrip() for k, text in enumerate(settings)),
         f"  versions   {_versions(environment)}",
     ]
+
+
+def _name(config: dict[str, Any]) -> str:
+    return str(config["campaign"] if "campaign" in config else config["name"])
 
 
 def _versions(environment: dict[str, str]) -> str:
