@@ -63,7 +63,7 @@ def torque(found: Sample) -> float:
 
 
 def rounding(network: eqx.nn.MLP, position: Float[np.ndarray, "point 3"]) -> dict[str, float]:
-    """What single precision does to each measure: rms difference from the same weights in double, over the rms value."""
+    """What single precision does to each measure: rms difference from the same weights in double, over rms value."""
     single = as_numpy(predict(network, jnp.asarray(position, jnp.float32)))
     with jax.enable_x64(True):
         # points as single precision has them: only the network's own rounding counts

@@ -75,9 +75,10 @@ def uniform_in_radius(key: PRNGKeyArray, n: int, low: float, high: float) -> Flo
 def near_particles(
     key: PRNGKeyArray, n: int, particles: Float[Array, "particle 3"], displacement: float, radius: float
 ) -> Float[Array, "point 3"]:
-    """Points within `radius`, each near a random particle there: displaced by a Gaussian of `displacement` a coordinate.
+    """Points within `radius`, each near a random particle there.
 
-    Without the displacement every point would sit at the peak of one particle's own field.
+    A Gaussian step of `displacement` in each coordinate leads away from the particle. Without it every point would sit at the
+    peak of one particle's own field.
     """
     inside = particles[jnp.linalg.norm(particles, axis=1) < radius]
     key_particle, key_step = jax.random.split(key)

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
 
 from natal.figures.style import (
     BLACK,
@@ -101,6 +102,7 @@ def accuracy(tables: Mapping[str, pd.DataFrame]) -> Figure:
                     model[measure].iloc[0], color=BLUE, linestyle="--", linewidth=1, label="the Plummer fit itself"
                 )
             ax.set(yscale="log", title=f"{field_title(field)}: {SYMBOLS[measure]}", xlim=(-0.6, len(kinds) - 0.4))
+            _whole_decades(ax)
             ax.set_xticks(range(len(kinds)), [NAMES[name].replace(" + ", "\n+ ") for name in kinds], fontsize=8)
         row[0].set_ylabel("rms error / rms value")
     last = axes[-1, 0]
@@ -114,6 +116,12 @@ def accuracy(tables: Mapping[str, pd.DataFrame]) -> Figure:
     )
     last.figure.align_ylabels(axes[:, 0])
     return figure
+
+
+def _whole_decades(ax: Axes) -> None:
+    low, high = np.log10(ax.get_ylim())
+    ax.set_ylim(10.0 ** np.floor(low), 10.0 ** np.ceil(high))
+    ax.yaxis.set_minor_formatter(NullFormatter())
 
 
 @styled
@@ -199,7 +207,10 @@ def tracks(found: Mapping[str, Tracks], orbits: list[str], field: str) -> Figure
             colour, width = (GREY, 2.2) if name == EXACT else (COLOURS[name], 0.9)
             ax.plot(x, y, ":" if name == SPHERE else "-", color=colour, linewidth=width, label=NAMES[name])
             ax.plot(x[-1], y[-1], "o", color=colour, markersize=6, markeredgecolor=BLACK)
-        ax.set(title=orbit.replace("_", " "), xlabel="x [a]", aspect="equal")
+        reach = 1.1 * max(np.abs(track.position[:, number, :2]).max() for track in found.values())
+        ax.set(
+            title=orbit.replace("_", " "), xlabel="x [a]", aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach)
+        )
     axes[0, 0].set_ylabel("y [a]")
     shared_legend(figure, axes[0, 0], title=field_title(field))
     return figure
@@ -211,7 +222,7 @@ def orbits(table: pd.DataFrame, field: str) -> Figure:
 
     Lines are geometric means over seeds. Grey: the true field followed with half the step, the integration's own
     share. Energy with the learned potential is what the integrator conserves; with the true one it shows what the
-    learned field does to the orbit.
+    learned field does to the orbit. A round field keeps the angular momentum to rounding, below the axis.
     """
     names = list(table.orbit.unique())
     figure, axes = panels(len(ORBIT_LABELS), len(names), 9.5, sharex=True, sharey="row")
@@ -220,19 +231,21 @@ def orbits(table: pd.DataFrame, field: str) -> Figure:
         for ax, measure in zip(column, ORBIT_LABELS, strict=True):
             _against_time(ax, rows, measure)
         column[0].set_title(orbit.replace("_", " "))
+        column[-1].set_ylim(bottom=max(column[-1].get_ylim()[0], 1e-6))
         column[-1].set_xlabel(r"time [$\sqrt{a^3/GM}$]")
     for ax, label in zip(axes[:, 0], ORBIT_LABELS.values(), strict=True):
         ax.set_ylabel(label)
     figure.align_ylabels(axes[:, 0])
-    shared_legend(figure, axes[0, 0], title=field_title(field))
+    # a true orbit has an energy, but no distance from itself
+    shared_legend(figure, axes[1, 0], title=field_title(field))
     return figure
 
 
 def _against_time(ax: Axes, rows: pd.DataFrame, measure: str) -> None:
     for terms, one in rows.groupby("terms", sort=False):
         values = np.log(one[measure].clip(lower=LOWEST)).groupby(one.time).mean()
-        # at the start nothing has changed yet, and a true orbit has no distance from itself
         if terms == EXACT and measure == "distance_a":
             continue
+        # at the start nothing has changed yet
         ax.plot(values.index[1:], np.exp(values.to_numpy()[1:]), color=COLOURS[terms], linewidth=1, label=NAMES[terms])
     ax.set(yscale="log")

@@ -37,12 +37,12 @@ class Predictor(NamedTuple):
 
 
 def predictors(networks: dict[str, list[eqx.nn.MLP]], true: SoftenedParticles, is_sphere: bool) -> Iterator[Predictor]:
-    """All networks by combination of terms and seed, then, for particles, the smooth sphere."""
+    """All networks by combination of terms and seed, then the true field and, for particles, the smooth sphere."""
     for terms, seeds in networks.items():
         for seed, network in enumerate(seeds):
             yield Predictor(terms, seed, LearnedField(network))
+    yield Predictor(EXACT, NO_SEED, true)
     if not is_sphere:
-        yield Predictor(EXACT, NO_SEED, true)
         yield Predictor(SPHERE, NO_SEED, plummer_sphere())
 
 
