@@ -77,8 +77,8 @@ def near_particles(
 ) -> Float[Array, "point 3"]:
     """Points within `radius`, each near a random particle there.
 
-    A Gaussian step of `displacement` in each coordinate leads away from the particle. Without it every point would sit at the
-    peak of one particle's own field.
+    A Gaussian step of `displacement` in each coordinate leads away from the particle: without it every point would
+    sit at the peak of one particle's own field.
     """
     inside = particles[jnp.linalg.norm(particles, axis=1) < radius]
     key_particle, key_step = jax.random.split(key)
