@@ -1,6 +1,6 @@
 """The study's figures: tables in, matplotlib figures out."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import pandas as pd
@@ -65,6 +65,11 @@ def field_title(field: str) -> str:
         if field == SPHERE
         else f"particles, ε = {field.removeprefix('particles_').removesuffix('au')} AU"
     )
+
+
+def _by_terms(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for terms, rows in table.groupby("terms", sort=False):
+        yield str(terms), rows
 
 
 def _networks(table: pd.DataFrame) -> list[str]:
@@ -135,7 +140,7 @@ def profiles(tables: Mapping[str, pd.DataFrame], radius: float) -> Figure:
     for column, (field, table) in zip(axes.T, tables.items(), strict=True):
         own = table[table.reference == EXACT]
         for ax, measure in zip(column, MEASURES, strict=True):
-            for terms, rows in own.groupby("terms", sort=False):
+            for terms, rows in _by_terms(own):
                 by_radius = rows.groupby(["r_low_a", "r_high_a"])[measure].mean().reset_index()
                 middle = (by_radius.r_low_a + by_radius.r_high_a) / 2
                 ax.plot(middle, by_radius[measure], color=COLOURS[terms], linewidth=1.5, label=NAMES[terms])
@@ -242,7 +247,7 @@ def orbits(table: pd.DataFrame, field: str) -> Figure:
 
 
 def _against_time(ax: Axes, rows: pd.DataFrame, measure: str) -> None:
-    for terms, one in rows.groupby("terms", sort=False):
+    for terms, one in _by_terms(rows):
         values = np.log(one[measure].clip(lower=LOWEST)).groupby(one.time).mean()
         if terms == EXACT and measure == "distance_a":
             continue

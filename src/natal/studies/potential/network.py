@@ -1,5 +1,7 @@
 """The network 3 -> 4 x 128 tanh -> Phi, with its exact gradient and Laplacian."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -21,7 +23,7 @@ def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     glorot = jax.nn.initializers.glorot_normal(in_axis=-1, out_axis=-2)
     keys = jax.random.split(key, len(network.layers))
     weights = [glorot(k, layer.weight.shape, DTYPE) for k, layer in zip(keys, network.layers, strict=True)]
-    biases = [jnp.zeros_like(layer.bias) for layer in network.layers]
+    biases = [jnp.zeros(layer.weight.shape[0], DTYPE) for layer in network.layers]
     network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
     return eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
 
@@ -51,7 +53,8 @@ def through_second_order(
     axes = jnp.broadcast_to(jnp.eye(3, dtype=position.dtype)[:, None], (3, n, 3))
     # value, three derivatives, Laplacian: one matrix product a layer for all five
     carried = jnp.concatenate([position[None], axes, jnp.zeros_like(position)[None]])
-    *hidden, last = network.layers
+    layers: Any = network.layers
+    *hidden, last = layers
     for layer in hidden:
         value, first, second = _split(carried @ layer.weight.T)
         h = jnp.tanh(value + layer.bias)
@@ -96,4 +99,5 @@ def in_double_precision(network: eqx.nn.MLP) -> eqx.nn.MLP:
 def fix_gauge(network: eqx.nn.MLP, position: Float[Array, "3"], potential: Float[Array, ""] | float) -> eqx.nn.MLP:
     """Shift the output so that Phi takes the value `potential` at one point: forces alone leave the constant open."""
     shift = potential - network(position.astype(network.layers[0].weight.dtype))
-    return eqx.tree_at(lambda n: n.layers[-1].bias, network, (network.layers[-1].bias + shift).astype(DTYPE))
+    last: Any = network.layers[-1]
+    return eqx.tree_at(lambda n: n.layers[-1].bias, network, (last.bias + shift).astype(DTYPE))

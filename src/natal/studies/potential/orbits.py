@@ -69,8 +69,10 @@ def _follow(acceleration: Any, position: Array, velocity: Array, dt: float, n_st
         state = lax.fori_loop(0, n_steps, step, state)
         return state, state[:2]
 
-    _, later = lax.scan(to_next_snapshot, (position, velocity, accelerations(position)), None, length=snapshots - 1)
-    return later
+    followed: tuple = lax.scan(
+        to_next_snapshot, (position, velocity, accelerations(position)), None, length=snapshots - 1
+    )
+    return followed[1]
 
 
 def distance(tracks: Tracks, reference: Tracks) -> Float[np.ndarray, "time orbit"]:

@@ -72,7 +72,7 @@ def accuracy_tables(
         own: dict[str, float] = {}
         if isinstance(predictor.field, LearnedField):
             own["torque"] = torque(_part(found, within))
-            for name, value in rounding(predictor.field.network, any_reference.position[within]).items():
+            for name, value in rounding(predictor.field.network, np.asarray(any_reference.position)[within]).items():
                 own[f"rounding_{name}"] = value
         for reference, true in references.items():
             if reference == predictor.terms:

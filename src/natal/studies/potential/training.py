@@ -78,13 +78,13 @@ def loss_terms(
 
     |Phi - Phi_true|^2, |grad Phi + F_true|^2 and |lap Phi - 4 pi G rho|^2. Only what `terms` need is differentiated.
     """
-    gradient = laplacian = None
+    position, gradient, laplacian = jnp.asarray(rows.position), None, None
     if "poisson" in terms:
-        potential, gradient, laplacian = through_second_order(network, rows.position)
+        potential, gradient, laplacian = through_second_order(network, position)
     elif "force" in terms:
-        potential, gradient = potential_and_gradient(network, rows.position)
+        potential, gradient = potential_and_gradient(network, position)
     else:
-        potential = potential_at(network, rows.position)
+        potential = potential_at(network, position)
     found = {"potential": jnp.mean((potential - rows.potential) ** 2) / scales.potential**2}
     if gradient is not None:
         found["force"] = jnp.mean(((gradient + rows.acceleration) ** 2).sum(1)) / scales.force**2
@@ -132,25 +132,26 @@ def train_potential(
 
     @jax.jit
     def advance(carry: tuple, key: PRNGKeyArray) -> tuple:
-        carry, each = lax.scan(step, carry, jax.random.split(key, STEPS_PER_CALL))
-        return carry, each.mean(0)
+        learned: tuple = lax.scan(step, carry, jax.random.split(key, STEPS_PER_CALL))
+        return learned[0], learned[1].mean(0)
 
     carry = (parameters, optimiser.init(parameters))
     keys = jax.random.split(key_run, n_calls)
     run = advance.lower(carry, keys[0]).compile()
     started = time.perf_counter()
-    curve, seconds = [], []
+    curve: list[np.ndarray] = []
+    seconds: list[float] = []
     with Progress(total=n_steps, label=label, unit="steps") as progress:
         for call_key in keys:
-            carry, each = run(carry, call_key)
-            curve.append(np.asarray(each))
+            carry, losses = run(carry, call_key)
+            curve.append(np.asarray(losses))
             seconds.append(time.perf_counter() - started)
             progress.advance(STEPS_PER_CALL)
-    losses = np.stack(curve)
+    stacked = np.stack(curve)
     trained = [QUANTITIES.index(name) for name in terms]
-    if not np.isfinite(losses[:, trained]).all():
+    if not np.isfinite(stacked[:, trained]).all():
         raise NatalError(f"training.learning_rate = {settings.learning_rate:g} does not train: the loss is not finite")
     network = eqx.combine(carry[0], static)
     if "potential" not in terms:
         network = fix_gauge(network, jnp.zeros(3, DTYPE), central_potential)
-    return network, TrainingCurve(STEPS_PER_CALL * np.arange(1, n_calls + 1), losses, np.array(seconds))
+    return network, TrainingCurve(STEPS_PER_CALL * np.arange(1, n_calls + 1), stacked, np.array(seconds))
