@@ -147,7 +147,7 @@ rule figures:
         LOGS / "figures.log",
     params:
         digest=digest("potential_figures.py", "softenings_au", "training", "points"),
-        folder=str(RESULTS / "figures"),
+        folder=lambda wildcards, output: str(Path(output[0]).parent),
     message:
         "Draw the figures"
     conda:
