@@ -44,15 +44,15 @@ NAMES = {
     "all": "Φ + F + Poisson",
     SPHERE: "Plummer fit",
     EXACT: "true field",
-    HALVED: "true field, half the step",
+    HALVED: "true field, half step",
 }
 SYMBOLS = {"potential": "Φ", "force": "F", "density": "ρ"}
 UNITS = {"potential": r"Φ [$GM/a$]", "force": r"$F_x$ [$GM/a^2$]", "density": r"4πGρ [$GM/a^3$]"}
 ORBIT_LABELS = {
     "distance_a": "distance [a]",
-    "energy_change_own": r"$|\Delta E/E|$, learned Φ",
-    "energy_change_true": r"$|\Delta E/E|$, true Φ",
-    "momentum_change": r"$|\Delta L|/(rv)_{\max}$",
+    "energy_change_own": r"$|\Delta E/E|$ so far, own Φ",
+    "energy_change_true": r"$|\Delta E/E|$ so far, true Φ",
+    "momentum_change": r"$|\Delta L|/(rv)_{\max}$ so far",
 }
 # what is exact is drawn at the axis' end, not at -infinity
 LOWEST = 1e-16
@@ -149,7 +149,8 @@ def profiles(tables: Mapping[str, pd.DataFrame], radius: float) -> Figure:
         column[0].set_title(field_title(field))
         column[-1].set_xlabel("r [a]")
     for ax, measure in zip(axes[:, 0], MEASURES, strict=True):
-        ax.set_ylabel(f"relative error of {SYMBOLS[measure]}")
+        # an error of ten times the value says no more than that nothing is left
+        ax.set(ylabel=f"relative error of {SYMBOLS[measure]}", ylim=(None, min(ax.get_ylim()[1], 10.0)))
     # a particles' field has the sphere, too
     shared_legend(figure, axes[0, -1])
     return figure
@@ -223,10 +224,12 @@ def tracks(found: Mapping[str, Tracks], orbits: list[str], field: str) -> Figure
 
 @styled
 def orbits(table: pd.DataFrame, field: str) -> Figure:
-    """Distance from the true orbit, and changes of energy and angular momentum, against time; one column an orbit.
+    """Distance from the true orbit, and the largest changes of energy and angular momentum so far, against time.
+
+    One column an orbit.
 
     Lines are geometric means over seeds. Grey: the true field followed with half the step, the integration's own
-    share. Energy with the learned potential is what the integrator conserves; with the true one it shows what the
+    share. Energy with the field's own potential is what the integrator conserves; with the true one it shows what the
     learned field does to the orbit. A round field keeps the angular momentum to rounding, below the axis.
     """
     names = list(table.orbit.unique())
@@ -242,13 +245,15 @@ def orbits(table: pd.DataFrame, field: str) -> Figure:
         ax.set_ylabel(label)
     figure.align_ylabels(axes[:, 0])
     # a true orbit has an energy, but no distance from itself
-    shared_legend(figure, axes[1, 0], title=field_title(field))
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, title=field_title(field))
     return figure
 
 
 def _against_time(ax: Axes, rows: pd.DataFrame, measure: str) -> None:
     for terms, one in _by_terms(rows):
-        values = np.log(one[measure].clip(lower=LOWEST)).groupby(one.time).mean()
+        changes = one[measure] if measure == "distance_a" else one.groupby("seed")[measure].cummax()
+        values = np.log(changes.clip(lower=LOWEST)).groupby(one.time).mean()
         if terms == EXACT and measure == "distance_a":
             continue
         # at the start nothing has changed yet
