@@ -29,7 +29,7 @@ from natal.studies.potential.training import (
     train_potential,
 )
 
-SHORT = PotentialSettings(steps=300, batch_size=64, learning_rate=7.0e-3)
+SHORT = PotentialSettings(steps=300, batch_size=32, learning_rate=7.0e-3)
 
 
 def points(n=16, seed=0):
@@ -137,19 +137,10 @@ def test_forces_alone_learn_the_potential_up_to_its_gauge():
     assert relative_errors(found, test)["potential"] < 0.1
 
 
-def test_the_same_key_gives_the_same_network():
-    settings = PotentialSettings(steps=100, batch_size=8)
-    first, again = (
-        train_potential(jax.random.key(9), plummer_sample(100), -1.0, TERMS["potential"], settings, "test")[0]
-        for _ in range(2)
-    )
-    assert eqx.tree_equal(first, again)
-
-
 def test_a_rate_that_explodes_is_a_users_mistake():
     settings = PotentialSettings(steps=100, batch_size=8, learning_rate=1.0e38)
     with pytest.raises(NatalError, match=r"^training.learning_rate = 1e\+38 does not train: the loss is not finite$"):
-        train_potential(jax.random.key(8), plummer_sample(100), -1.0, TERMS["all"], settings, "test")
+        train_potential(jax.random.key(8), plummer_sample(100), -1.0, TERMS["potential"], settings, "test")
 
 
 def test_networks_survive_their_file(tmp_path):
