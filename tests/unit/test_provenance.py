@@ -22,14 +22,16 @@ from natal.seal import SEAL_BYTES, write_seal
 CONFIG = {"campaign": "tiny", "seed": 7, "likelihood": "mixture", "inference": {"draws": 50, "warmup": 20}}
 
 
-def make(rule, outputs, inputs=(), digest="code:0123456789abcdef seed:89abcdef", reads=(), wildcards=None):
+def make(
+    rule, outputs, inputs=(), digest="code:0123456789abcdef seed:89abcdef", reads=(), wildcards=None, config=CONFIG
+):
     """Run a job: write its outputs and their records."""
     task = SimpleNamespace(
         rule=rule,
         input=list(inputs),
         output=list(outputs),
         params=SimpleNamespace(digest=digest),
-        config=CONFIG,
+        config=config,
         wildcards=wildcards or {},
     )
     for output in outputs:
@@ -87,6 +89,15 @@ def test_the_record_lies_in_the_campaigns_folder(tmp_path):
     campaign = tmp_path / "tiny"
     assert record_path(campaign / "metrics" / "speed.json", campaign) == campaign / "provenance/metrics/speed.json.json"
     assert record_path(tmp_path / "compare.csv", campaign) == tmp_path / "provenance/compare.csv.json"
+
+
+def test_a_study_keeps_records_of_its_own(project):
+    """In the study's folder; its configuration has a name and no campaign."""
+    folder = project / "results/studies/potential"
+    folder.mkdir(parents=True)
+    make("train", ["results/studies/potential/all.eqx"], config={"name": "potential", "seed": 3})
+    assert (folder / "provenance/all.eqx.json").exists()
+    assert "  study      potential, seed 3\n" in text_of("results/studies/potential/all.eqx")
 
 
 def test_the_text_goes_back_to_the_design(project):

@@ -1,0 +1,71 @@
+"""How far a learned field is from a true one: over all points, by radius, and by its own rounding."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from natal.studies.potential.fields import Sample
+from natal.studies.potential.network import in_double_precision, predict
+
+MEASURES = ("potential", "force", "density")
+
+
+def as_numpy(sample: Sample) -> Sample:
+    """In double precision on the host."""
+    return Sample(*(np.asarray(values, float) for values in sample))
+
+
+def squared_errors(found: Sample, true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
+    """(error^2) of Phi, of the force vector and of the density (as 4 pi G rho) at every point."""
+    return {
+        "potential": np.square(np.subtract(found.potential, true.potential)),
+        "force": np.square(np.subtract(found.acceleration, true.acceleration)).sum(1),
+        "density": np.square(np.subtract(found.laplacian, true.laplacian)),
+    }
+
+
+def squared_values(true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
+    """Squares of the same quantities, what errors are compared with."""
+    nothing = Sample(true.position, *(np.zeros_like(values) for values in true[1:]))
+    return squared_errors(nothing, true)
+
+
+def relative_errors(found: Sample, true: Sample) -> dict[str, float]:
+    """rms error over rms value of each measure, over all points."""
+    values = squared_values(true)
+    return {
+        name: float(np.sqrt(error.mean() / values[name].mean())) for name, error in squared_errors(found, true).items()
+    }
+
+
+def relative_errors_by_radius(
+    found: Sample, true: Sample, edges: Float[np.ndarray, " edge"]
+) -> dict[str, Float[np.ndarray, " bin"]]:
+    """rms error over rms value of each measure within shells of radius; nan in a shell without points."""
+    shell = np.digitize(np.linalg.norm(true.position, axis=1), edges) - 1
+    inside = (shell >= 0) & (shell < len(edges) - 1)
+
+    def sums(values: np.ndarray) -> np.ndarray:
+        return np.bincount(shell[inside], values[inside], minlength=len(edges) - 1)
+
+    values = squared_values(true)
+    with np.errstate(invalid="ignore"):
+        return {name: np.sqrt(sums(e) / sums(values[name])) for name, e in squared_errors(found, true).items()}
+
+
+def torque(found: Sample) -> float:
+    """rms |x × F| over rms |x| |F|: zero for a spherical field, which a network of x, y, z has to learn to be."""
+    moment = np.cross(found.position, found.acceleration)
+    lever = np.linalg.norm(found.position, axis=1) * np.linalg.norm(found.acceleration, axis=1)
+    return float(np.sqrt(np.mean((moment**2).sum(1)) / np.mean(lever**2)))
+
+
+def rounding(network: eqx.nn.MLP, position: Float[np.ndarray, "point 3"]) -> dict[str, float]:
+    """What single precision does to each measure: rms difference from the same weights in double, over rms value."""
+    single = as_numpy(predict(network, jnp.asarray(position, jnp.float32)))
+    with jax.enable_x64(True):
+        # points as single precision has them: only the network's own rounding counts
+        exact = as_numpy(predict(in_double_precision(network), jnp.asarray(single.position)))
+    return relative_errors(single, exact)

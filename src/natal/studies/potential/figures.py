@@ -1,0 +1,261 @@
+"""The study's figures: tables in, matplotlib figures out."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import NullFormatter
+
+from natal.figures.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    panels,
+    shared_legend,
+    styled,
+)
+from natal.studies.potential.accuracy import MEASURES
+from natal.studies.potential.orbits import Tracks
+from natal.studies.potential.tables import EXACT, HALVED, NO_SEED, SPHERE
+
+COLOURS = {
+    "potential": ORANGE,
+    "force": SKY,
+    "potential_force": GREEN,
+    "potential_poisson": PURPLE,
+    "all": VERMILLION,
+    SPHERE: BLUE,
+    EXACT: BLACK,
+    HALVED: GREY,
+}
+NAMES = {
+    "potential": "Φ",
+    "force": "F",
+    "potential_force": "Φ + F",
+    "potential_poisson": "Φ + Poisson",
+    "all": "Φ + F + Poisson",
+    SPHERE: "Plummer fit",
+    EXACT: "true field",
+    HALVED: "true field, half step",
+}
+SYMBOLS = {"potential": "Φ", "force": "F", "density": "ρ"}
+UNITS = {"potential": r"Φ [$GM/a$]", "force": r"$F_x$ [$GM/a^2$]", "density": r"4πGρ [$GM/a^3$]"}
+ORBIT_LABELS = {
+    "distance_a": "distance [a]",
+    "energy_change_own": r"$|\Delta E/E|$ so far, own Φ",
+    "energy_change_true": r"$|\Delta E/E|$ so far, true Φ",
+    "momentum_change": r"$|\Delta L|/(rv)_{\max}$ so far",
+}
+# what is exact is drawn at the axis' end, not at -infinity
+LOWEST = 1e-16
+
+
+def field_title(field: str) -> str:
+    """What a field is called in titles."""
+    return (
+        "Plummer sphere"
+        if field == SPHERE
+        else f"particles, ε = {field.removeprefix('particles_').removesuffix('au')} AU"
+    )
+
+
+def _by_terms(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    for terms, rows in table.groupby("terms", sort=False):
+        yield str(terms), rows
+
+
+def _networks(table: pd.DataFrame) -> list[str]:
+    return list(table[table.seed != NO_SEED].terms.unique())
+
+
+@styled
+def accuracy(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """rms error over rms value within the trained radius, by combination of loss terms, one row a field.
+
+    Filled: against the field that was trained on, one dot a seed; for particles open symbols are errors against the
+    smooth Plummer sphere, and lines how far that sphere (blue) lies from the particles' own field. Look for: what a
+    term brings, against the scatter of the seeds.
+    """
+    figure, axes = panels(len(tables), 3, 2.6 * len(tables) + 0.7)
+    for row, (field, table) in zip(axes, tables.items(), strict=True):
+        within = table[table.region == "within"]
+        kinds = _networks(within)
+        for ax, measure in zip(row, MEASURES, strict=True):
+            for place, terms in enumerate(kinds):
+                chosen = within[within.terms == terms]
+                own, smooth = (chosen[chosen.reference == name][measure] for name in (EXACT, SPHERE))
+                colour = COLOURS[terms]
+                ax.plot(
+                    np.full(len(own), place - 0.12), own, "o", color=colour, markersize=5, label="against its field"
+                )
+                if len(smooth):
+                    places = np.full(len(smooth), place + 0.12)
+                    ax.plot(
+                        places, smooth, "s", mfc="none", color=colour, markersize=5, label="against the Plummer fit"
+                    )
+            model = within[within.terms == SPHERE]
+            if len(model):
+                ax.axhline(
+                    model[measure].iloc[0], color=BLUE, linestyle="--", linewidth=1, label="the Plummer fit itself"
+                )
+            ax.set(yscale="log", title=f"{field_title(field)}: {SYMBOLS[measure]}", xlim=(-0.6, len(kinds) - 0.4))
+            _whole_decades(ax)
+            ax.set_xticks(range(len(kinds)), [NAMES[name].replace(" + ", "\n+ ") for name in kinds], fontsize=8)
+        row[0].set_ylabel("rms error / rms value")
+    last = axes[-1, 0]
+    handles = [
+        Line2D([], [], marker="o", linestyle="", color=GREY, label="against the field trained on"),
+        Line2D([], [], marker="s", mfc="none", linestyle="", color=GREY, label="against the Plummer fit"),
+        Line2D([], [], linestyle="--", color=BLUE, label="Plummer fit against the particles' field"),
+    ]
+    figure.legend(
+        handles=handles if SPHERE in set(table.reference) else handles[:1], loc="outside upper center", ncols=3
+    )
+    last.figure.align_ylabels(axes[:, 0])
+    return figure
+
+
+def _whole_decades(ax: Axes) -> None:
+    low, high = np.log10(ax.get_ylim())
+    ax.set_ylim(10.0 ** np.floor(low), 10.0 ** np.ceil(high))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
+@styled
+def profiles(tables: Mapping[str, pd.DataFrame], radius: float) -> Figure:
+    """rms error over rms value in shells of radius against the field trained on, seeds averaged; one column a field.
+
+    The dashed line is the radius within which networks were trained. Look for: where an error grows, and what is left
+    of the field beyond.
+    """
+    figure, axes = panels(3, len(tables), 8.6, sharex=True, sharey="row")
+    for column, (field, table) in zip(axes.T, tables.items(), strict=True):
+        own = table[table.reference == EXACT]
+        for ax, measure in zip(column, MEASURES, strict=True):
+            for terms, rows in _by_terms(own):
+                by_radius = rows.groupby(["r_low_a", "r_high_a"])[measure].mean().reset_index()
+                middle = (by_radius.r_low_a + by_radius.r_high_a) / 2
+                ax.plot(middle, by_radius[measure], color=COLOURS[terms], linewidth=1.5, label=NAMES[terms])
+            ax.axvline(radius, color=GREY, linestyle="--", linewidth=1)
+            ax.set(yscale="log")
+        column[0].set_title(field_title(field))
+        column[-1].set_xlabel("r [a]")
+    for ax, measure in zip(axes[:, 0], MEASURES, strict=True):
+        # an error of ten times the value says no more than that nothing is left
+        ax.set(ylabel=f"relative error of {SYMBOLS[measure]}", ylim=(None, min(ax.get_ylim()[1], 10.0)))
+    # a particles' field has the sphere, too
+    shared_legend(figure, axes[0, -1])
+    return figure
+
+
+@styled
+def line(tables: Mapping[str, pd.DataFrame]) -> Figure:
+    """Φ, the x component of the force and 4πGρ along the x axis: the truth, the Plummer fit and two networks.
+
+    Look for: structure of the particles that networks follow, and what they smooth away.
+    """
+    figure, axes = panels(3, len(tables), 8.6, sharex=True, sharey="row")
+    shown = (EXACT, SPHERE, "potential_force", "all")
+    for column, (field, table) in zip(axes.T, tables.items(), strict=True):
+        for ax, measure in zip(column, MEASURES, strict=True):
+            for terms in (name for name in shown if name in set(table.terms)):
+                rows = table[table.terms == terms]
+                style = (
+                    {"color": GREY, "linewidth": 2.5} if terms == EXACT else {"color": COLOURS[terms], "linewidth": 1.2}
+                )
+                ax.plot(rows.x_a, rows[measure], label=NAMES[terms], **style)
+        # the spikes of single particles would hide all else
+        column[2].set(ylim=(-0.5, 6.0), xlabel="x [a]", xlim=(-3, 3))
+        column[0].set_title(field_title(field))
+    for ax, measure in zip(axes[:, 0], MEASURES, strict=True):
+        ax.set_ylabel(UNITS[measure])
+    shared_legend(figure, axes[0, -1])
+    return figure
+
+
+@styled
+def curves(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
+    """Losses against steps: the sum over the terms trained, averaged over each hundred steps, one line a seed."""
+    figure, axes = panels(1, len(tables), 3.6, sharey=True)
+    for ax, (field, kinds) in zip(axes[0], tables.items(), strict=True):
+        for terms, table in kinds.items():
+            for _, rows in table.groupby("seed"):
+                total = rows[["potential", "force", "poisson"]].sum(axis=1)
+                ax.plot(rows.step, total, color=COLOURS[terms], linewidth=1, label=NAMES[terms])
+        ax.set(yscale="log", xlabel="step", title=field_title(field))
+    axes[0, 0].set_ylabel("training loss (1: predicts nothing)")
+    shared_legend(figure, axes[0, 0])
+    return figure
+
+
+@styled
+def tracks(found: Mapping[str, Tracks], orbits: list[str], field: str) -> Figure:
+    """Orbits in the x, y plane: in the true field (grey) and in that of the network of the last combination of terms.
+
+    The circle marks the end in each. For particles the Plummer fit's orbits are the dotted ones.
+    """
+    figure, axes = panels(1, len(orbits), 3.4)
+    learned = [name for name in found if name not in (EXACT, SPHERE)]
+    network = "all" if "all" in learned else learned[-1]
+    for number, (ax, orbit) in enumerate(zip(axes[0], orbits, strict=True)):
+        for name in (EXACT, network, SPHERE):
+            if name not in found:
+                continue
+            x, y, _ = found[name].position[:, number].T
+            colour, width = (GREY, 2.2) if name == EXACT else (COLOURS[name], 0.9)
+            ax.plot(x, y, ":" if name == SPHERE else "-", color=colour, linewidth=width, label=NAMES[name])
+            ax.plot(x[-1], y[-1], "o", color=colour, markersize=6, markeredgecolor=BLACK)
+        reach = 1.1 * max(np.abs(track.position[:, number, :2]).max() for track in found.values())
+        ax.set(
+            title=orbit.replace("_", " "), xlabel="x [a]", aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach)
+        )
+    axes[0, 0].set_ylabel("y [a]")
+    shared_legend(figure, axes[0, 0], title=field_title(field))
+    return figure
+
+
+@styled
+def orbits(table: pd.DataFrame, field: str) -> Figure:
+    """Distance from the true orbit, and the largest changes of energy and angular momentum so far, against time.
+
+    One column an orbit.
+
+    Lines are geometric means over seeds. Grey: the true field followed with half the step, the integration's own
+    share. Energy with the field's own potential is what the integrator conserves; with the true one it shows what the
+    learned field does to the orbit. A round field keeps the angular momentum to rounding, below the axis.
+    """
+    names = list(table.orbit.unique())
+    figure, axes = panels(len(ORBIT_LABELS), len(names), 9.5, sharex=True, sharey="row")
+    for column, orbit in zip(axes.T, names, strict=True):
+        rows = table[table.orbit == orbit]
+        for ax, measure in zip(column, ORBIT_LABELS, strict=True):
+            _against_time(ax, rows, measure)
+        column[0].set_title(orbit.replace("_", " "))
+        column[-1].set_ylim(bottom=max(column[-1].get_ylim()[0], 1e-6))
+        column[-1].set_xlabel(r"time [$\sqrt{a^3/GM}$]")
+    for ax, label in zip(axes[:, 0], ORBIT_LABELS.values(), strict=True):
+        ax.set_ylabel(label)
+    figure.align_ylabels(axes[:, 0])
+    # a true orbit has an energy, but no distance from itself
+    handles, labels = axes[1, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=4, title=field_title(field))
+    return figure
+
+
+def _against_time(ax: Axes, rows: pd.DataFrame, measure: str) -> None:
+    for terms, one in _by_terms(rows):
+        changes = one[measure] if measure == "distance_a" else one.groupby("seed")[measure].cummax()
+        values = np.log(changes.clip(lower=LOWEST)).groupby(one.time).mean()
+        if terms == EXACT and measure == "distance_a":
+            continue
+        # at the start nothing has changed yet
+        ax.plot(values.index[1:], np.exp(values.to_numpy()[1:]), color=COLOURS[terms], linewidth=1, label=NAMES[terms])
+    ax.set(yscale="log")

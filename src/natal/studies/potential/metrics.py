@@ -1,0 +1,57 @@
+"""From the study's tables to the numbers in metrics.json."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from natal.studies.potential.accuracy import MEASURES
+from natal.studies.potential.tables import NO_SEED
+
+OWN = ("torque", *(f"rounding_{name}" for name in MEASURES))
+ORBIT_COLUMNS = ("distance_a", "energy_change_own", "energy_change_true", "momentum_change")
+Numbers = dict[str, Any]
+
+
+def mean_and_sd(values: pd.Series) -> Numbers:
+    """Mean and standard deviation (ddof = 1) over seeds; one number for what has no seeds."""
+    known = values.dropna()
+    return {"mean": float(known.mean()), "sd": float(known.std(ddof=1)) if len(known) > 1 else None}
+
+
+def accuracy_numbers(table: pd.DataFrame) -> Numbers:
+    """Relative errors by predictor, reference, region and measure, and each network's torque and rounding."""
+    numbers: Numbers = {}
+    for (terms, reference, region), rows in table.groupby(["terms", "reference", "region"], sort=False):
+        found = {name: mean_and_sd(rows[name]) for name in MEASURES}
+        numbers.setdefault(str(terms), {}).setdefault(f"against_{reference}", {})[str(region)] = found
+        if region == "within" and (rows.seed != NO_SEED).all():
+            numbers[str(terms)] |= {name: mean_and_sd(rows[name]) for name in OWN}
+    return numbers
+
+
+def orbit_numbers(table: pd.DataFrame, times: Sequence[float]) -> Numbers:
+    """Distance from the true orbit at `times`, and the largest changes on the way, by predictor and orbit."""
+    numbers: Numbers = {}
+    # the snapshots next to the times asked for
+    known = np.unique(table.time)
+    nearest = [known[np.argmin(abs(known - time))] for time in times]
+    for (terms, orbit), rows in table.groupby(["terms", "orbit"], sort=False):
+        by_seed = rows.groupby("seed")
+        found: Numbers = {
+            f"distance_a_at_{time:g}": mean_and_sd(rows[rows.time == time].distance_a) for time in nearest
+        }
+        found |= {f"largest_{name}": mean_and_sd(by_seed[name].max()) for name in ORBIT_COLUMNS}
+        numbers.setdefault(str(terms), {})[str(orbit)] = found
+    return numbers
+
+
+def training_numbers(curves: pd.DataFrame) -> Numbers:
+    """The last losses of each term, and seconds of training without compilation, over seeds."""
+    last = curves.groupby("seed").last()
+    return {
+        name: mean_and_sd(last[name])
+        for name in ("potential", "force", "poisson", "seconds")
+        if last[name].notna().any()
+    }

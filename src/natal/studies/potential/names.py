@@ -1,0 +1,21 @@
+"""Names of the study's fields and files. Nothing heavy is imported: the Snakefile reads them."""
+
+from collections.abc import Sequence
+
+PLUMMER = "plummer"
+TABLES = ("accuracy", "profiles", "orbits", "line")
+
+
+def field_name(softening_au: float) -> str:
+    """The name of the field of the particles with this softening."""
+    return f"particles_{softening_au:g}au"
+
+
+def field_names(softenings_au: Sequence[float]) -> list[str]:
+    """All fields of the study: the analytic sphere, then the particles with each softening."""
+    return [PLUMMER, *map(field_name, softenings_au)]
+
+
+def figure_names(fields: Sequence[str]) -> list[str]:
+    """The study's figures."""
+    return ["accuracy", "profiles", "line", "curves", *(f"{kind}_{f}" for f in fields for kind in ("tracks", "orbits"))]

@@ -1,0 +1,93 @@
+"""Orbits in a field that stands still: the leapfrog of `natal.leapfrog` for test particles, and what it conserves."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+Field = Callable[[Float[Array, "3"]], Float[Array, "3"]]
+
+
+class Tracks(NamedTuple):
+    """Positions and velocities of test particles at the snapshot times, in units of G = M = a = 1."""
+
+    time: Float[np.ndarray, " time"]
+    position: Float[np.ndarray, "time orbit 3"]
+    velocity: Float[np.ndarray, "time orbit 3"]
+
+
+def start_of(starts: dict[str, dict[str, list[float]]]) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and velocities, shape (orbit, 3) each, of config section `orbits.starts`."""
+    return (
+        np.array([start["position"] for start in starts.values()], float),
+        np.array([start["velocity"] for start in starts.values()], float),
+    )
+
+
+def follow(
+    acceleration: Field,
+    position: Float[np.ndarray, "orbit 3"],
+    velocity: Float[np.ndarray, "orbit 3"],
+    *,
+    time: float,
+    dt: float,
+    snapshots: int,
+) -> Tracks:
+    """Integrate test particles by kick-drift-kick leapfrog in double precision, the first snapshot at 0.
+
+    `dt` is shortened so that a whole number of steps fits between snapshots.
+    """
+    between = time / (snapshots - 1)
+    n_steps = int(np.ceil(between / dt - 1e-9))
+    with jax.enable_x64(True):
+        later = _follow(
+            acceleration, jnp.asarray(position), jnp.asarray(velocity), between / n_steps, n_steps, snapshots
+        )
+        places, speeds = (
+            np.concatenate([first[None], rest]) for first, rest in zip((position, velocity), later, strict=True)
+        )
+    return Tracks(np.linspace(0.0, time, snapshots), places, speeds)
+
+
+@eqx.filter_jit
+def _follow(acceleration: Any, position: Array, velocity: Array, dt: float, n_steps: int, snapshots: int) -> tuple:
+    accelerations = jax.vmap(acceleration)
+
+    def step(_: Any, state: tuple) -> tuple:
+        x, v, a = state
+        half = v + 0.5 * dt * a
+        x = x + dt * half
+        a = accelerations(x)
+        return x, half + 0.5 * dt * a, a
+
+    def to_next_snapshot(state: tuple, _: None) -> tuple:
+        state = lax.fori_loop(0, n_steps, step, state)
+        return state, state[:2]
+
+    followed: tuple = lax.scan(
+        to_next_snapshot, (position, velocity, accelerations(position)), None, length=snapshots - 1
+    )
+    return followed[1]
+
+
+def distance(tracks: Tracks, reference: Tracks) -> Float[np.ndarray, "time orbit"]:
+    """How far apart the same orbits are in two fields, in a."""
+    return np.linalg.norm(tracks.position - reference.position, axis=-1)
+
+
+def energy_change(tracks: Tracks, potential: Float[np.ndarray, "time orbit"]) -> Float[np.ndarray, "time orbit"]:
+    """|E - E_0| / |E_0| with the given potential along the tracks."""
+    energy = 0.5 * (tracks.velocity**2).sum(-1) + potential
+    return np.abs(energy - energy[0]) / np.abs(energy[0])
+
+
+def momentum_change(tracks: Tracks) -> Float[np.ndarray, "time orbit"]:
+    """|L - L_0| over the largest |x| times the largest |v| of the orbit: it may start with L = 0."""
+    momentum = np.cross(tracks.position, tracks.velocity)
+    scale = np.linalg.norm(tracks.position, axis=-1).max(0) * np.linalg.norm(tracks.velocity, axis=-1).max(0)
+    return np.linalg.norm(momentum - momentum[0], axis=-1) / scale

@@ -1,0 +1,157 @@
+"""Trains the network with the physics-informed loss, or with some of its terms."""
+
+import time
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+from optax.contrib import muon
+
+from natal.emulator import DTYPE
+from natal.errors import NatalError
+from natal.progress import Progress
+from natal.studies.potential.fields import Sample
+from natal.studies.potential.network import (
+    fix_gauge,
+    make_network,
+    potential_and_gradient,
+    potential_at,
+    through_second_order,
+)
+
+QUANTITIES = ("potential", "force", "poisson")
+TERMS = {
+    "potential": ("potential",),
+    "force": ("force",),
+    "potential_force": ("potential", "force"),
+    "potential_poisson": ("potential", "poisson"),
+    "all": QUANTITIES,
+}
+"""Terms of the loss, by the name of their combination."""
+
+STEPS_PER_CALL = 100
+WARMUP = 0.05
+"""The share of steps in which the learning rate rises."""
+
+
+@dataclass(frozen=True)
+class PotentialSettings:
+    """Config section `training`, without the combinations and seeds to run."""
+
+    steps: int = 3000
+    batch_size: int = 64
+    learning_rate: float = 7.0e-3
+
+
+class Scales(NamedTuple):
+    """What makes each term of the loss of order one: the standard deviation of Phi, the rms of force and 4 pi G rho."""
+
+    potential: float
+    force: float
+    poisson: float
+
+
+class TrainingCurve(NamedTuple):
+    """Mean squared errors over `Scales` squared, averaged over each 100 steps; a term that is not trained is nan."""
+
+    step: np.ndarray  # (check,)
+    losses: np.ndarray  # (check, 3)
+    seconds: np.ndarray  # (check,), since the first step and without compilation
+
+
+def measure_scales(train: Sample) -> Scales:
+    """From training rows only."""
+    force = np.sqrt(np.mean(np.sum(np.square(train.acceleration), axis=1)))
+    return Scales(float(np.std(train.potential)), float(force), float(np.sqrt(np.mean(np.square(train.laplacian)))))
+
+
+def loss_terms(
+    network: eqx.nn.MLP, rows: Sample, scales: Scales, terms: tuple[str, ...]
+) -> dict[str, Float[Array, ""]]:
+    """The terms of the physics-informed loss, each a mean square over points in units of its scale.
+
+    |Phi - Phi_true|^2, |grad Phi + F_true|^2 and |lap Phi - 4 pi G rho|^2. Only what `terms` need is differentiated.
+    """
+    position, gradient, laplacian = jnp.asarray(rows.position), None, None
+    if "poisson" in terms:
+        potential, gradient, laplacian = through_second_order(network, position)
+    elif "force" in terms:
+        potential, gradient = potential_and_gradient(network, position)
+    else:
+        potential = potential_at(network, position)
+    found = {"potential": jnp.mean((potential - rows.potential) ** 2) / scales.potential**2}
+    if gradient is not None:
+        found["force"] = jnp.mean(((gradient + rows.acceleration) ** 2).sum(1)) / scales.force**2
+    if laplacian is not None:
+        found["poisson"] = jnp.mean((laplacian - rows.laplacian) ** 2) / scales.poisson**2
+    return {name: found[name] for name in terms}
+
+
+def train_potential(
+    key: PRNGKeyArray,
+    train: Sample,
+    central_potential: float,
+    terms: tuple[str, ...],
+    settings: PotentialSettings,
+    label: str,
+) -> tuple[eqx.nn.MLP, TrainingCurve]:
+    """Train one network on `train` for a fixed number of steps and return it with its curve.
+
+    Muon (Jordan et al. 2024) for the matrices and Adam for the rest, mini-batches, a rate that rises at first and
+    falls to nothing along a cosine. Nothing is selected on the way, so no validation rows are needed. Without
+    a term for the potential its constant is fixed at the origin, where it is `central_potential`. Raises `NatalError`
+    if the loss does not stay finite.
+    """
+    scales = measure_scales(train)
+    data = Sample(*(jnp.asarray(values, DTYPE) for values in train))
+    n_calls = -(-settings.steps // STEPS_PER_CALL)
+    n_steps = n_calls * STEPS_PER_CALL
+    rate = optax.warmup_cosine_decay_schedule(0.0, settings.learning_rate, int(WARMUP * n_steps), n_steps)
+    optimiser = muon(rate)
+    key_start, key_run = jax.random.split(key)
+    parameters, static = eqx.partition(make_network(key_start), eqx.is_inexact_array)
+
+    def loss(parameters: Any, rows: Sample) -> tuple[Array, Array]:
+        found = loss_terms(eqx.combine(parameters, static), rows, scales, terms)
+        each = jnp.stack([found.get(name, jnp.asarray(jnp.nan, DTYPE)) for name in QUANTITIES])
+        return sum(found.values(), jnp.zeros((), DTYPE)), each
+
+    def step(carry: tuple, key: PRNGKeyArray) -> tuple:
+        parameters, state = carry
+        chosen = jax.random.randint(key, (settings.batch_size,), 0, len(data.position))
+        rows = Sample(*(values[chosen] for values in data))
+        gradient, each = jax.grad(loss, has_aux=True)(parameters, rows)
+        updates, state = optimiser.update(gradient, state, parameters)
+        return (optax.apply_updates(parameters, updates), state), each
+
+    @jax.jit
+    def advance(carry: tuple, key: PRNGKeyArray) -> tuple:
+        learned: tuple = lax.scan(step, carry, jax.random.split(key, STEPS_PER_CALL))
+        return learned[0], learned[1].mean(0)
+
+    carry = (parameters, optimiser.init(parameters))
+    keys = jax.random.split(key_run, n_calls)
+    run = advance.lower(carry, keys[0]).compile()
+    started = time.perf_counter()
+    curve: list[np.ndarray] = []
+    seconds: list[float] = []
+    with Progress(total=n_steps, label=label, unit="steps") as progress:
+        for call_key in keys:
+            carry, losses = run(carry, call_key)
+            curve.append(np.asarray(losses))
+            seconds.append(time.perf_counter() - started)
+            progress.advance(STEPS_PER_CALL)
+    stacked = np.stack(curve)
+    trained = [QUANTITIES.index(name) for name in terms]
+    if not np.isfinite(stacked[:, trained]).all():
+        raise NatalError(f"training.learning_rate = {settings.learning_rate:g} does not train: the loss is not finite")
+    network = eqx.combine(carry[0], static)
+    if "potential" not in terms:
+        network = fix_gauge(network, jnp.zeros(3, DTYPE), central_potential)
+    return network, TrainingCurve(STEPS_PER_CALL * np.arange(1, n_calls + 1), stacked, np.array(seconds))

@@ -1,0 +1,28 @@
+"""Gather the study's numbers from its tables."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal.files import provenance, read_json, write_json
+from natal.jobs import job
+from natal.studies.potential.metrics import accuracy_numbers, orbit_numbers, training_numbers
+from natal.studies.potential.names import field_names
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    config, files = snakemake.config, snakemake.input
+    time = config["orbits"]["time"]
+    terms = config["training"]["terms"]
+    metrics = {"cluster": read_json(files.run), "fields": {}}
+    for k, field in enumerate(field_names(config["softenings_au"])):
+        curves = files.curves[k * len(terms) : (k + 1) * len(terms)]
+        metrics["fields"][field] = {
+            "accuracy": accuracy_numbers(pd.read_csv(files.accuracy[k])),
+            # about one, five and ten revolutions
+            "orbits": orbit_numbers(pd.read_csv(files.orbits[k]), [0.1 * time, 0.5 * time, time]),
+            "training": {name: training_numbers(pd.read_csv(path)) for name, path in zip(terms, curves, strict=True)},
+        }
+    write_json(snakemake.output[0], metrics | {"provenance": provenance() | {"digest": snakemake.params.digest}})
