@@ -1,4 +1,4 @@
-"""A record beside every output of what made it: results/<campaign>/provenance/<output>.json.
+"""A record beside every output of what made it: results/<campaign>/provenance/<output>.json (a study: studies/<name>).
 
 Jobs write them when they have ended well. Snakemake knows nothing of them, so they make nothing stale. Reading them is
 `natal.provenance`'s, which no simulation imports.
@@ -53,6 +53,12 @@ def record_path(output: str | Path, folder: str | Path) -> Path:
     return folder / FOLDER / name.with_name(f"{name.name}.json")
 
 
+def results_folder(config: dict[str, Any]) -> Path:
+    """Where a campaign's or a study's outputs lie."""
+    results = Path("results")
+    return results / config["campaign"] if "campaign" in config else results / "studies" / config["name"]
+
+
 def write_records(task: Any, reads: Iterable[str] = ()) -> None:
     """Write a record of each output of a job that is done.
 
@@ -68,7 +74,7 @@ def write_records(task: Any, reads: Iterable[str] = ()) -> None:
         "environment": provenance(),
         "inputs": [file_state(path) for path in dict.fromkeys([*task.input, *reads])],
     }
-    folder = Path("results") / task.config["campaign"]
+    folder = results_folder(task.config)
     for output in task.output:
         write_json(record_path(output, folder), asdict(Record(output=file_state(output), **shared)))
 
