@@ -49,7 +49,8 @@ with (
     def bands(q0: float, a_au: float, t_yr: np.ndarray) -> np.ndarray:
         """Quantiles (time, level, output) of the predicted summaries."""
         x = np.column_stack([np.full_like(t_yr, q0), np.full_like(t_yr, a_au), t_yr])
-        return np.quantile(predictive_draws(key, ensemble, x, n_draws), band_quantiles(), axis=1).swapaxes(0, 1)
+        draws = predictive_draws(key, ensemble, x, n_draws, alike=True)
+        return np.quantile(draws, band_quantiles(), axis=1).swapaxes(0, 1)
 
     shown = [test[test.point_id == point] for point in nearest_points(test, config["bands"]["shown_q0"])]
     predicted = [bands(one.q0.iloc[0], one.a_au.iloc[0], times) for one in shown]

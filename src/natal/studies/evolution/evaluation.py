@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.stats import norm
 
 from natal.calibration import clustered_error
@@ -48,16 +48,24 @@ def log_scores(ensemble: DensityEnsemble, found: Outcomes) -> np.ndarray:
 
 
 @eqx.filter_jit
-def _draws(key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[Array, "row 3"], n: int) -> Float[Array, "row n 3"]:
+def _draws(
+    keys: Key[Array, " row"], ensemble: DensityEnsemble, x: Float[Array, "row 3"], n: int
+) -> Float[Array, "row n 3"]:
     def one(row: tuple[PRNGKeyArray, Array]) -> Array:
         return ensemble(row[1]).observed().sample(row[0], (n,))
 
-    return lax.map(one, (jax.random.split(key, len(x)), x))
+    return lax.map(one, (keys, x))
 
 
-def predictive_draws(key: PRNGKeyArray, ensemble: DensityEnsemble, x: np.ndarray, n: int) -> np.ndarray:
-    """`n` surviving clusters' (f_bound, sigma_v_kms, r_h_au) at each row of x = (q0, a_au, t_yr), shape (row, n, 3)."""
-    return np.asarray(_draws(key, ensemble, jnp.asarray(x, DTYPE), n))
+def predictive_draws(
+    key: PRNGKeyArray, ensemble: DensityEnsemble, x: np.ndarray, n: int, *, alike: bool = False
+) -> np.ndarray:
+    """`n` surviving clusters' (f_bound, sigma_v_kms, r_h_au) at each row of x = (q0, a_au, t_yr), shape (row, n, 3).
+
+    `alike` takes the same random numbers at every row, so that quantiles change smoothly along a line.
+    """
+    keys = jnp.repeat(key[None], len(x)) if alike else jax.random.split(key, len(x))
+    return np.asarray(_draws(keys, ensemble, jnp.asarray(x, DTYPE), n))
 
 
 def band_quantiles() -> list[float]:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from natal.figures.style import (
@@ -77,21 +79,20 @@ def scaling(
     unit_kms = KMS_PER_AU_YR * np.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun)
     labels = (SYMBOLS["f_bound"], r"$\sigma_v\,/\,\sqrt{GM/a}$", r"$r_h\,/\,a$")
     train = table[(table.split == "train") & ~table.dissolved]
-    points = None
+    colours = Normalize(table.a_au.min(), table.a_au.max())
     for column, (q0, band) in enumerate(zip(shown_q0, bands, strict=True)):
         near = train[np.abs(train.q0 - q0) < NEAR_Q0]
         scaled = (near.f_bound, near.sigma_v_kms * np.sqrt(near.a_au) / unit_kms, near.r_h_au / near.a_au)
         of_band = (1.0, np.sqrt(a_au) / unit_kms, 1 / a_au)
         for k, (values, factor) in enumerate(zip(scaled, of_band, strict=True)):
             ax = axes[k, column]
-            points = ax.scatter(
+            ax.scatter(
                 own_time(near.t_yr.to_numpy(), near.a_au.to_numpy(), mass_msun),
                 values,
                 c=near.a_au,
                 s=7,
                 cmap="viridis",
-                vmin=table.a_au.min(),
-                vmax=table.a_au.max(),
+                norm=colours,
                 **MANY_POINTS,
             )
             at = own_time(times_yr, np.full_like(times_yr, a_au), mass_msun)
@@ -103,7 +104,7 @@ def scaling(
         axes[0, column].set_title(f"{SYMBOLS['q0']} within {NEAR_Q0:g} of {q0:g}")
         axes[-1, column].set_xlabel(r"$\tau = t\,\sqrt{GM/a^3}$")
     shared_legend(figure, axes[0, 0])
-    figure.colorbar(points, ax=axes, label=LABELS["a_au"], aspect=40)
+    figure.colorbar(ScalarMappable(colours, "viridis"), ax=axes, label=LABELS["a_au"], aspect=40)
     return figure
 
 

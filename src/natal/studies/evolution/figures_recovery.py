@@ -21,6 +21,7 @@ from natal.figures.style import (
     shared_legend,
     styled,
 )
+from natal.snapshots import nearest_points
 from natal.studies.evolution.tracks import PARAMETERS
 from natal.uniformity import ecdf, simultaneous_band
 
@@ -35,7 +36,8 @@ def posteriors(table: pd.DataFrame, draws: xr.Dataset, shown_q0: Sequence[float]
     Look for: the truth (cross) among the draws; at its age they are as wide as the known age's 68 % range (bar).
     """
     sampled = table.head(draws.sizes["case"])
-    cases = [int((sampled.q0_true - q0).abs().argmin()) for q0 in shown_q0]
+    by_point = sampled.rename(columns={"q0_true": "q0"})
+    cases = [int(np.flatnonzero(sampled.point_id == point)[0]) for point in nearest_points(by_point, shown_q0)]
     figure, axes = panels(2, len(cases), 6.4, sharex=True)
     for column, case in enumerate(cases):
         row = sampled.iloc[case]

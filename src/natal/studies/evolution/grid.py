@@ -21,7 +21,7 @@ QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 BLOCKS = 3
 """Into so many parts of equal mass each parameter is cut, one after the other, to compare draws with a grid."""
 
-Edges = tuple[Float[Array, " q+1"], Float[Array, " a+1"], Float[Array, " t+1"]]
+Edges = tuple[Float[Array, " q_edge"], Float[Array, " a_edge"], Float[Array, " t_edge"]]
 
 
 class Summary(NamedTuple):
@@ -41,7 +41,7 @@ def cell_edges(ranges: tuple, shape: tuple[int, ...]) -> tuple[Float[Array, " ed
     return tuple(jnp.linspace(low, high, n + 1, dtype=DTYPE) for (low, high), n in zip(ranges, shape, strict=True))
 
 
-def centres(edges: Float[Array, " cell+1"]) -> Float[Array, " cell"]:
+def centres(edges: Float[Array, " edge"]) -> Float[Array, " edge-1"]:
     """Middles of the cells."""
     return (edges[1:] + edges[:-1]) / 2
 

@@ -10,6 +10,7 @@ import pandas as pd
 from natal.calibration import calibration_report, clustered_error, contraction, coverage, terciles
 from natal.density import DensityEnsemble
 from natal.emulator import DTYPE
+from natal.mixture import Mixture
 from natal.progress import track
 from natal.studies.evolution import grid
 from natal.studies.evolution.age import AgePrior, draw_ages
@@ -24,13 +25,13 @@ FALSE_ALARM = 0.05
 
 
 class Recovered(NamedTuple):
-    """Posteriors of cases from the grid; leaves have a leading axis of cases."""
+    """Posteriors of cases from the grid, `grid.Summary` whose leaves are NumPy arrays with a leading axis of cases."""
 
     edges: grid.Edges
     log_prior_t: np.ndarray  # (t,), ln of the prior mass of each cell of age
-    unknown: grid.Summary
-    known: grid.Summary
-    laws: Any
+    unknown: Any
+    known: Any
+    laws: Mixture  # leading axes (q, a, t)
 
 
 def draw_cases(table: pd.DataFrame, prior: AgePrior, n: int, rng: np.random.Generator) -> pd.DataFrame:
