@@ -58,7 +58,10 @@ def read_age_prior(name: str, section: dict, stored: Limits) -> AgePrior:
 
 
 def draw_ages(prior: AgePrior, times_yr: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` of the stored times as ages from the prior, shape (n,): each stands for what is nearest to it."""
+    """`n` of the stored times as ages from the prior, shape (n,): each stands for what is nearest to it.
+
+    A range that ends half-way between stored times keeps ages off its ends, where no draw from the prior would be.
+    """
     low, high = prior.range_yr
     inside = times_yr[(times_yr >= low) & (times_yr <= high)]
     edges = np.concatenate([[low], (inside[1:] + inside[:-1]) / 2, [high]])

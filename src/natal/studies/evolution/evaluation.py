@@ -138,13 +138,14 @@ def score_rows(
     """Mean log likelihood of a split's snapshots, by (coordinates, gap) of the ensemble.
 
     Gap 'none' was trained on all times, another one without those that it names, and both are scored at these times;
-    `loss` is what the gap costs there, from differences by snapshot.
+    `loss` is what the gap costs there, from differences by snapshot, and `behind` by how much the first ensemble of
+    all, trained on all times, is better.
     """
     rows = []
     whole = {
         name: log_scores(ensemble, outcomes(table)) for (name, gap), ensemble in ensembles.items() if gap == "none"
     }
-    points = table.point_id.to_numpy()
+    points, first = table.point_id.to_numpy(), whole[next(iter(ensembles))[0]]
     for (coordinates, gap), ensemble in ensembles.items():
         at = np.ones(len(table), bool) if gap == "none" else table.t_yr.isin(gaps[gap]).to_numpy()
         known = whole[coordinates][at]
@@ -159,6 +160,8 @@ def score_rows(
                 "se": clustered_error(found, points[at]),
                 "loss": (known - found).mean(),
                 "loss_se": clustered_error(known - found, points[at]),
+                "behind": (first[at] - found).mean(),
+                "behind_se": clustered_error(first[at] - found, points[at]),
             }
         )
     return pd.DataFrame(rows)

@@ -128,7 +128,13 @@ def coverage(table: pd.DataFrame) -> Figure:
             ax.axhline(level, color=GREY, linestyle="--", linewidth=1)
             ax.axhspan(whole.inside - whole.se, whole.inside + whole.se, color=colour, alpha=0.2, linewidth=0)
             ax.errorbar(
-                by_time.t_yr, by_time.inside, by_time.se, color=colour, marker=marker, ls="", label=f"{level:.0%} bands"
+                by_time.t_yr,
+                by_time.inside,
+                by_time.se,
+                color=colour,
+                marker=marker,
+                ls="",
+                label=f"{100 * level:.0f} % bands",
             )
         ax.set(xlabel="t [yr]", title=SYMBOLS[name])
     axes[0, 0].set_ylabel("share of test snapshots inside")
@@ -138,10 +144,10 @@ def coverage(table: pd.DataFrame) -> Figure:
 
 @styled
 def coordinates(scores: pd.DataFrame) -> Figure:
-    """Mean log likelihood of unseen snapshots by set of coordinates, and what gaps in the training times cost.
+    """Log likelihood of unseen snapshots lost against the coordinates in use, and what gaps in training times cost.
 
-    Bars are one standard error by point; on the left they are those of the likelihood itself, most of which all sets
-    share. Look for: higher on the left; zero on the right means that times never seen are as good as those seen.
+    Bars are one standard error by point. Look for: symbols above zero on the left, sets that are worse; zero on the
+    right, where times never seen are as good as those seen.
     """
     gaps = [name for name in scores.left_out.unique() if name != "none"]
     figure, axes = panels(1, 2, 3.9, width_ratios=(1, 1.4))
@@ -150,13 +156,18 @@ def coordinates(scores: pd.DataFrame) -> Figure:
         of_set = scores[scores.coordinates == name]
         style = {"color": COLOURS[name], "marker": MARKERS[name], "ls": "", "label": name}
         whole = of_set[of_set.left_out == "none"]
-        left.errorbar(np.arange(len(whole)) + 0.15 * (j - 1), whole.log_likelihood, whole.se, **style)
+        left.errorbar(np.arange(len(whole)) + 0.15 * (j - 1), whole.behind, whole.behind_se, **style)
         left.set_xticks(np.arange(len(whole)), list(whole.split))
         test = of_set[(of_set.split == "test") & (of_set.left_out != "none")]
         right.errorbar(np.arange(len(test)) + 0.15 * (j - 1), test.loss, test.loss_se, **style)
-    right.axhline(0, color=GREY, linestyle="--", linewidth=1)
-    right.set_xticks(np.arange(len(gaps)), [f"times left out: {name}" for name in gaps])
-    left.set(ylabel="mean log likelihood [nats a snapshot]", xlim=(-0.5, 1.5))
-    right.set(ylabel="lost at these times [nats a snapshot]", xlim=(-0.5, len(gaps) - 0.5))
+    for ax in (left, right):
+        ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
+    right.set_xticks(np.arange(len(gaps)), gaps)
+    left.set(ylabel="lost [nats a snapshot]", title="against the coordinates in use", xlim=(-0.5, 1.5))
+    right.set(
+        ylabel="lost [nats a snapshot]",
+        title="by times left out of training, there (test)",
+        xlim=(-0.5, len(gaps) - 0.5),
+    )
     shared_legend(figure, left)
     return figure

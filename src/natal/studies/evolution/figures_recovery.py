@@ -26,6 +26,7 @@ from natal.studies.evolution.tracks import PARAMETERS
 from natal.uniformity import ecdf, simultaneous_band
 
 N_SHOWN = 2000
+RATIOS = (0.5, 0.7, 1.0, 1.4, 2.0)
 AGE = r"$t$"
 
 
@@ -68,7 +69,7 @@ def posteriors(table: pd.DataFrame, draws: xr.Dataset, shown_q0: Sequence[float]
 def widths(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Posterior deviation with the age unknown over that with the age known, of Q0 and of a, against the true Q0.
 
-    Look for: how far above 1; below it, an age taken from the wrong part of its range happened to look sharper.
+    Look for: how far above 1. Below it, what the true age makes of the data is vaguer than what other ages would.
     """
     figure, axes = panels(1, 2, 3.9, sharex=True)
     for ax, name in zip(axes[0], PARAMETERS[:2], strict=True):
@@ -77,6 +78,8 @@ def widths(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.scatter(table.q0_true, ratio, s=12, color=colour, marker=marker, alpha=0.6, label=f"age {prior}", lw=0)
         ax.axhline(1, color=GREY, linestyle="--", linewidth=1)
         ax.set(xlabel=f"true {LABELS['q0']}", title=SYMBOLS[name], yscale="log")
+        ax.set_yticks(RATIOS, [f"{ratio:g}" for ratio in RATIOS])
+        ax.minorticks_off()
     axes[0, 0].set_ylabel("posterior sd, age unknown / known")
     shared_legend(figure, axes[0, 0])
     return figure
@@ -87,7 +90,7 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """ECDF minus uniform of the posterior probability below the truth, by parameter, the age being unknown.
 
     Cases are independent draws from the prior; the shade holds a whole curve of honest posteriors with 95 %. Look for:
-    curves inside it. Ages are stored times, so that the curve of t has steps.
+    curves inside it. Ages are stored times: of t few probabilities can be near 0 and 1, and the shade is no test.
     """
     figure, axes = panels(1, len(PARAMETERS), 3.9, sharey=True)
     for ax, name in zip(axes[0], PARAMETERS, strict=True):
@@ -97,7 +100,8 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
             ax.plot(place, ecdf(table[f"{name}_pit"].to_numpy(), place) - place, color=colour, label=f"age {prior}")
         ax.fill_between(band.place, band.low - band.place, band.high - band.place, **BAND)
         ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
-        ax.set(xlabel="posterior probability below the truth", title=SYMBOLS.get(name, AGE), xlim=(0, 1))
+        ax.set(title=SYMBOLS.get(name, AGE), xlim=(0, 1))
+    figure.supxlabel("posterior probability below the truth")
     axes[0, 0].set_ylabel("ECDF − uniform")
     shared_legend(figure, axes[0, 0])
     return figure
