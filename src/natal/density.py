@@ -30,19 +30,44 @@ DEPTH = 2
 Limits = tuple[tuple[float, float], tuple[float, float]]
 
 
-class DensityNetwork(eqx.Module):
-    """One member: a perceptron from scaled (Q0, ln a) to the parameters of a mixture.
+class MixtureNetwork(eqx.Module):
+    """A perceptron whose outputs are read as the parameters of a mixture; what it is given is its subclasses' matter.
 
-    `shift` and `scale` are those of (ln(sigma_v sqrt(a / a0)), ln(r_h / a), z), from training rows; a0 is the middle of
-    the box in ln a.
+    `shift` and `scale` are those of (ln sigma_v, ln r_h, z) over training rows, with the trivial dependence on the
+    inputs taken out.
     """
 
     network: eqx.nn.MLP
     shift: Float[Array, "3"]
     scale: Float[Array, "3"]
-    box: Limits = eqx.field(static=True)
     components: int = eqx.field(static=True)
     n_stars: int = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, " input"]) -> Mixture:
+        """The law of the outcome at x."""
+        raise NotImplementedError
+
+    def read(self, raw: Float[Array, " raw"], trivial: Float[Array, "3"]) -> Mixture:
+        """The perceptron's outputs as a law; `trivial` is the part of its location that need not be learned."""
+        weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
+        log_weight = jax.nn.log_sigmoid(raw[0]) + jax.nn.log_softmax(weight)
+        location = self.shift + self.scale * rest[:, :3] + trivial
+        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, 3:]), self.n_stars)
+
+    def log_dissolved(self, x: Float[Array, " input"]) -> Float[Array, ""]:
+        """ln of the probability that too few stars stay bound."""
+        # the weights add up to the probability to survive
+        survive = jnp.minimum(jax.nn.logsumexp(self(x).log_weight), -1e-6)
+        return jnp.log(-jnp.expm1(survive))
+
+
+class DensityNetwork(MixtureNetwork):
+    """One member: from (Q0, a) by way of scaled (Q0, ln a).
+
+    `shift` and `scale` are those of (ln(sigma_v sqrt(a / a0)), ln(r_h / a), z); a0 is the middle of the box in ln a.
+    """
+
+    box: Limits = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "2"]) -> Mixture:
         """The law of the outcome at x = (q0, a_au)."""
@@ -50,19 +75,10 @@ class DensityNetwork(eqx.Module):
         log_low, log_high = np.log(a_low), np.log(a_high)
         log_a = jnp.log(x[1])
         place = jnp.stack([(x[0] - q_low) / (q_high - q_low), (log_a - log_low) / (log_high - log_low)])
-        # the unit variance of a uniform variable
-        raw = self.network(np.sqrt(3.0) * (2.0 * place - 1.0))
-        weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
-        log_weight = jax.nn.log_sigmoid(raw[0]) + jax.nn.log_softmax(weight)
         above = log_a - (log_low + log_high) / 2
-        location = self.shift + self.scale * rest[:, :3] + jnp.stack([-0.5 * above, log_a, jnp.zeros_like(log_a)])
-        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, 3:]), self.n_stars)
-
-    def log_dissolved(self, x: Float[Array, "2"]) -> Float[Array, ""]:
-        """ln of the probability that too few stars stay bound."""
-        # the weights add up to the probability to survive
-        survive = jnp.minimum(jax.nn.logsumexp(self(x).log_weight), -1e-6)
-        return jnp.log(-jnp.expm1(survive))
+        trivial = jnp.stack([-0.5 * above, log_a, jnp.zeros_like(log_a)])
+        # the unit variance of a uniform variable
+        return self.read(self.network(np.sqrt(3.0) * (2.0 * place - 1.0)), trivial)
 
 
 def _triangle(values: Float[Array, "component 6"]) -> Float[Array, "component 3 3"]:
@@ -78,30 +94,34 @@ def make_network(
     key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, box: Limits, n_stars: int
 ) -> DensityNetwork:
     """One untrained member, its components spread and as wide as the data."""
+    network = make_perceptron(key, len(INPUTS), width, components)
+    return DensityNetwork(network, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), components, n_stars, box)
+
+
+def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: int) -> eqx.nn.MLP:
+    """Untrained weights whose outputs read as components that are spread, as wide as the data and likely to survive."""
     key_network, key_spread = jax.random.split(key)
     n_outputs = 1 + components * PER_COMPONENT
-    network = eqx.nn.MLP(len(INPUTS), n_outputs, width, DEPTH, activation=jnp.tanh, dtype=DTYPE, key=key_network)
+    network = eqx.nn.MLP(n_inputs, n_outputs, width, DEPTH, activation=jnp.tanh, dtype=DTYPE, key=key_network)
     spread = jnp.zeros((components, PER_COMPONENT - 1), DTYPE)
     spread = spread.at[:, :3].set(0.5 * jax.random.normal(key_spread, (components, 3), DTYPE))
     spread = spread.at[:, 3:6].set(-0.5)
-    # most clusters survive
     bias = jnp.concatenate([jnp.array([3.0], DTYPE), jnp.zeros(components, DTYPE), spread.ravel()])
     last = network.layers[-1]
-    network = eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), network, (0.3 * last.weight, bias))
-    return DensityNetwork(network, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), box, components, n_stars)
+    return eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), network, (0.3 * last.weight, bias))
 
 
 class DensityEnsemble(eqx.Module):
     """Trained members, their leaves stacked along a first axis."""
 
-    members: DensityNetwork
+    members: MixtureNetwork
 
     @property
     def n_members(self) -> int:
         return self.members.shift.shape[0]
 
-    def __call__(self, x: Float[Array, "2"]) -> Mixture:
-        """The members' laws at x = (q0, a_au) as one mixture."""
+    def __call__(self, x: Float[Array, " input"]) -> Mixture:
+        """The members' laws at x = (q0, a_au), or what else their networks take, as one mixture."""
         laws = eqx.filter_vmap(lambda member: member(x))(self.members)
         log_weight, location, cholesky = (
             leaf.reshape(-1, *leaf.shape[2:]) for leaf in (laws.log_weight, laws.location, laws.cholesky)
@@ -133,6 +153,7 @@ def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str
     `stage_digest` is that of the code and settings that trained it, for the record.
     """
     member = ensemble.members
+    assert isinstance(member, DensityNetwork)
     header = DensityHeader(
         format=FORMAT,
         members=ensemble.n_members,

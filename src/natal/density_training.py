@@ -18,7 +18,7 @@ from jax import lax
 from jax.scipy.special import logit
 from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
 
-from natal.density import DensityEnsemble, DensityNetwork, make_network
+from natal.density import DensityEnsemble, MixtureNetwork, make_network
 from natal.emulator import DTYPE
 from natal.errors import NatalError
 from natal.outcomes import Outcomes
@@ -61,7 +61,7 @@ class _Member(NamedTuple):
 
 
 def negative_log_likelihood(
-    network: DensityNetwork, x: Float[Array, "row 2"], y: Float[Array, "row 3"], survived: Bool[Array, " row"]
+    network: MixtureNetwork, x: Float[Array, "row input"], y: Float[Array, "row 3"], survived: Bool[Array, " row"]
 ) -> Float[Array, ""]:
     """Mean over outcomes; `y` of dissolved clusters may be any positive numbers."""
 
@@ -84,7 +84,6 @@ def train_density(
 
     Raises `NatalError` if a member's validation loss never was finite and below that of its untrained weights.
     """
-    started = time.perf_counter()
     limits = (box["q0"], box["a_au"])
     shift, scale = _location_and_scale(train, limits, n_stars)
     key_start, key_run = jax.random.split(key)
@@ -98,6 +97,17 @@ def train_density(
         n_stars=n_stars,
     )
     networks = eqx.filter_vmap(make)(jax.random.split(key_start, settings.members))
+    return fit_networks(key_run, networks, train, validation, settings)
+
+
+def fit_networks(
+    key: PRNGKeyArray, networks: MixtureNetwork, train: Outcomes, validation: Outcomes, settings: DensitySettings
+) -> tuple[DensityEnsemble, DensityHistory]:
+    """Train the weights of `networks`, untrained members stacked along a first axis; shift and scale stay.
+
+    The outcomes' x has as many columns as the networks take. Raises `NatalError` as `train_density` does.
+    """
+    started = time.perf_counter()
     learned: Any = jax.tree.map(lambda _: False, networks)
     learned = eqx.tree_at(lambda n: n.network, learned, jax.tree.map(eqx.is_inexact_array, networks.network))
     parameters, fixed = eqx.partition(networks, learned)
@@ -153,7 +163,7 @@ def train_density(
     n_calls = -(-settings.steps // (STEPS_PER_CHECK * CHECKS_PER_CALL))
     curves: list = []
     for call_key in track(
-        jax.random.split(key_run, n_calls),
+        jax.random.split(key, n_calls),
         total=n_calls,
         label=f"density, {settings.components} components",
         unit=f"x {STEPS_PER_CHECK * CHECKS_PER_CALL} steps",

@@ -3,12 +3,13 @@
 The model is written once in NumPyro; the sampler (Hoffman & Gelman 2014) is compiled once and vectorised over
 cases and chains. Cases in a batch advance in step, so a batch takes as long as its deepest tree.
 
-Each case's metric is given, not adapted: with two parameters the grid posterior knows the covariance, and warm-up
+Each case's metric is given, not adapted: with so few parameters the grid posterior knows the covariance, and warm-up
 is left to the step size. (Adapted, it left one or two of 636 cases with R-hat above 1.02.)
 """
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -25,7 +26,7 @@ from numpyro.infer import MCMC, NUTS
 
 from natal.design import INPUTS
 from natal.domain import refuse_prior_outside
-from natal.likelihood import Likelihood
+from natal.likelihood import Conditional, Likelihood
 from natal.progress import track
 
 Box = dict[str, tuple[float, float]]
@@ -47,19 +48,24 @@ class NutsSettings:
 class NutsResult(NamedTuple):
     """Draws and what the sampler says of itself; divergences and steps have shape (case, chain, draw)."""
 
-    draws: np.ndarray  # (case, chain, draw, 2), columns q0 and a_au
+    draws: np.ndarray  # (case, chain, draw, parameter), in physical units
     diverging: np.ndarray
     n_steps: np.ndarray
     accept_prob: np.ndarray
     timing_s: dict[str, float]
 
 
-def model(likelihood: Likelihood, prior_box: Box, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> None:
-    """Uniform prior on the box; the emulator inside the likelihood; one observed cluster, in physical units."""
-    q0 = numpyro.sample("q0", dist.Uniform(*prior_box["q0"]))
-    a_au = numpyro.sample("a_au", dist.Uniform(*prior_box["a_au"]))
-    law = likelihood.conditional(jnp.stack([q0, a_au]))
-    numpyro.sample("observed", law.observed(error), obs=y)
+Law = Callable[[Array], Conditional]
+"""From the parameters to the law of the summaries, as `Likelihood.conditional`."""
+
+Priors = dict[str, dist.Distribution]
+"""Prior of each parameter, on an interval, in the law's order."""
+
+
+def model(law: Law, priors: Priors, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> None:
+    """Independent priors; the emulator inside the law; one observed cluster, in physical units."""
+    parameters = jnp.stack([numpyro.sample(name, prior) for name, prior in priors.items()])
+    numpyro.sample("observed", law(parameters).observed(error), obs=y)
 
 
 def sample_cases(
@@ -72,15 +78,32 @@ def sample_cases(
     unconstrained_cov: Float[Array, "case 2 2"],
     settings: NutsSettings,
 ) -> NutsResult:
+    """Sample the posterior of every observation under a uniform prior on the box, as `sample_posteriors` does.
+
+    Raises `NatalError` if the prior's box is not within the one that the emulator learned.
+    """
+    refuse_prior_outside(prior_box, likelihood.ensemble.box)
+    priors: Priors = {name: dist.Uniform(*prior_box[name]) for name in INPUTS}
+    return sample_posteriors(key, likelihood.conditional, priors, y, error, starts, unconstrained_cov, settings)
+
+
+def sample_posteriors(
+    key: PRNGKeyArray,
+    law: Law,
+    priors: Priors,
+    y: Float[Array, "case 3"],
+    error: Float[Array, "case 3"] | None,
+    starts: Float[Array, "case chain parameter"],
+    unconstrained_cov: Float[Array, "case parameter parameter"],
+    settings: NutsSettings,
+) -> NutsResult:
     """Sample the posterior of every observation.
 
     `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations (None: exact); `starts` gives each
-    chain's first (q0, a_au), best drawn from the grid posterior; `unconstrained_cov` is about the covariance of
+    chain's first parameters, best drawn from the grid posterior; `unconstrained_cov` is about the covariance of
     logit((x - low) / (high - low)) and sets the metric, not what is sampled. A case's draws depend on its own key,
-    data, starts and metric, not on the batch it is in. Batches are spread over all local devices. Raises `NatalError`
-    if the prior's box is not within the one that the emulator learned.
+    data, starts and metric, not on the batch it is in. Batches are spread over all local devices.
     """
-    refuse_prior_outside(prior_box, likelihood.ensemble.box)
     started = time.perf_counter()
     devices = jax.local_devices()
     n, per_call = len(y), settings.cases_per_batch * len(devices)
@@ -89,7 +112,7 @@ def sample_cases(
     keys = jax.random.split(key, n)
 
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
-    one = partial(_sample_case, likelihood=likelihood, prior_box=prior_box, settings=settings)
+    one = partial(_sample_case, law=law, priors=priors, settings=settings)
     program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 5, out_specs=split, check_vma=False))
     arrays = jax.tree.map(jnp.asarray, (keys, y, error, starts, unconstrained_cov))
     log.info("compiling NUTS for %d cases at a time", per_call)
@@ -112,17 +135,18 @@ def _sample_case(
     key: PRNGKeyArray,
     y: Float[Array, "3"],
     error: Float[Array, "3"] | None,
-    starts: Float[Array, "chain 2"],
-    unconstrained_cov: Float[Array, "2 2"],
+    starts: Float[Array, "chain parameter"],
+    unconstrained_cov: Float[Array, "parameter parameter"],
     *,
-    likelihood: Likelihood,
-    prior_box: Box,
+    law: Law,
+    priors: Priors,
     settings: NutsSettings,
 ) -> tuple[Array, Array, Array, Array]:
+    names = tuple(priors)
     kernel = NUTS(
-        partial(model, likelihood, prior_box),
-        inverse_mass_matrix={INPUTS: unconstrained_cov},
-        dense_mass=[INPUTS],
+        partial(model, law, priors),
+        inverse_mass_matrix={names: unconstrained_cov},
+        dense_mass=[names],
         adapt_mass_matrix=False,
         target_accept_prob=settings.target_accept,
         max_tree_depth=settings.max_tree_depth,
@@ -135,11 +159,9 @@ def _sample_case(
         chain_method="vectorized",
         progress_bar=False,
     )
-    unconstrained = {
-        name: biject_to(dist.Uniform(*prior_box[name]).support).inv(starts[:, k]) for k, name in enumerate(INPUTS)
-    }
+    unconstrained = {name: biject_to(priors[name].support).inv(starts[:, k]) for k, name in enumerate(names)}
     mcmc.run(key, y, error, init_params=unconstrained, extra_fields=("diverging", "num_steps", "accept_prob"))
     samples = mcmc.get_samples(group_by_chain=True)
     extra = mcmc.get_extra_fields(group_by_chain=True)
-    draws = jnp.stack([samples[name] for name in INPUTS], axis=-1)
+    draws = jnp.stack([samples[name] for name in names], axis=-1)
     return draws, extra["diverging"], extra["num_steps"], extra["accept_prob"]

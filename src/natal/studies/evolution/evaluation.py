@@ -1,0 +1,167 @@
+"""How good the laws are: log likelihood, coverage of bands by output and time, and what a whole track adds.
+
+Realizations of a point share its predicted law, and snapshots share their cluster: standard errors take points as
+independent and nothing else (Liang & Zeger 1986).
+"""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import lax
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+from scipy.stats import norm
+
+from natal.calibration import clustered_error
+from natal.density import DensityEnsemble
+from natal.emulator import DTYPE
+from natal.outcomes import Outcomes
+from natal.studies.evolution.tracks import PARAMETERS, outcomes
+from natal.summaries import OUTPUTS
+
+LEVELS = (0.68, 0.95)
+BATCH = 1024
+
+
+@eqx.filter_jit
+def _log_scores(ensemble: DensityEnsemble, rows: tuple[Array, Array, Array]) -> Float[Array, " row"]:
+    def one(row: tuple[Array, Array, Array]) -> Array:
+        x, y, survived = row
+        law = ensemble(x)
+        survive = jnp.minimum(jax.nn.logsumexp(law.log_weight), -1e-6)
+        return jnp.where(survived, law.observed().log_prob(y), jnp.log(-jnp.expm1(survive)))
+
+    return lax.map(one, rows, batch_size=BATCH)
+
+
+def log_scores(ensemble: DensityEnsemble, found: Outcomes) -> np.ndarray:
+    """ln of the predicted density of each snapshot, shape (row,).
+
+    Per unit f_bound, km/s and AU; of dissolved clusters ln of the probability to be dissolved.
+    """
+    y = np.where(found.survived[:, None], found.y, [0.5, 1.0, 100.0])
+    rows = jnp.asarray(found.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(found.survived)
+    return np.asarray(_log_scores(ensemble, rows), dtype=float)
+
+
+@eqx.filter_jit
+def _draws(
+    keys: Key[Array, " row"], ensemble: DensityEnsemble, x: Float[Array, "row 3"], n: int
+) -> Float[Array, "row n 3"]:
+    def one(row: tuple[PRNGKeyArray, Array]) -> Array:
+        return ensemble(row[1]).observed().sample(row[0], (n,))
+
+    return lax.map(one, (keys, x))
+
+
+def predictive_draws(
+    key: PRNGKeyArray, ensemble: DensityEnsemble, x: np.ndarray, n: int, *, alike: bool = False
+) -> np.ndarray:
+    """`n` surviving clusters' (f_bound, sigma_v_kms, r_h_au) at each row of x = (q0, a_au, t_yr), shape (row, n, 3).
+
+    `alike` takes the same random numbers at every row, so that quantiles change smoothly along a line.
+    """
+    keys = jnp.repeat(key[None], len(x)) if alike else jax.random.split(key, len(x))
+    return np.asarray(_draws(keys, ensemble, jnp.asarray(x, DTYPE), n))
+
+
+def band_quantiles() -> list[float]:
+    """Levels of the ends of the central bands, from the lowest: 95 % low, 68 % low, the median, ..."""
+    ends = [(1 + sign * level) / 2 for level in LEVELS for sign in (-1, 1)]
+    return sorted([*ends, 0.5])
+
+
+def predicted_pit(
+    key: PRNGKeyArray, ensemble: DensityEnsemble, table: pd.DataFrame, n_draws: int, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Surviving snapshots with `pit_<output>`, the predicted probability of a smaller value.
+
+    From draws, which surviving clusters that share (Q0, a, t) share; f_bound, a count, gets a uniform share of the
+    probability of its own value, so that all three are uniform on (0, 1) for the right law (Smith 1985).
+    """
+    found = table[~table.dissolved].reset_index(drop=True)
+    places, row = np.unique(found[list(PARAMETERS)].to_numpy(), axis=0, return_inverse=True)
+    draws = predictive_draws(key, ensemble, places, n_draws)
+    for k, name in enumerate(OUTPUTS):
+        value = found[name].to_numpy()[:, None]
+        # counts of stars are compared as such
+        drawn = draws[row, :, k].astype(float)
+        tie = np.isclose(drawn, value, rtol=0, atol=1e-6) if name == "f_bound" else np.zeros(drawn.shape, bool)
+        below = ((drawn < value) & ~tie).sum(1)
+        # with the observed one as one more draw, so that no value is at 0 or 1
+        found[f"pit_{name}"] = (below + rng.random(len(found)) * (tie.sum(1) + 1)) / (n_draws + 1)
+    return found
+
+
+def coverage_table(pit: pd.DataFrame) -> pd.DataFrame:
+    """Share of snapshots inside each central band, by output and time and over all times (t_yr = nan)."""
+    rows = []
+    times: list[float] = [np.nan, *sorted(pit.t_yr.unique())]
+    for time in times:
+        chosen = pit if np.isnan(time) else pit[pit.t_yr == time]
+        for name in OUTPUTS:
+            for level in LEVELS:
+                inside = (np.abs(chosen[f"pit_{name}"].to_numpy() - 0.5) <= level / 2).astype(float)
+                error = clustered_error(inside, chosen.point_id.to_numpy())
+                rows.append({"t_yr": time, "output": name, "level": level, "inside": inside.mean(), "se": error})
+    return pd.DataFrame(rows)
+
+
+def whole_tracks(pit: pd.DataFrame) -> dict[str, Any]:
+    """What marginal bands leave out: a cluster above the median stays there.
+
+    By output, the correlation of normal scores of neighbouring and of first and last stored times, over clusters, and
+    the share of whole tracks inside the 95 % band at every time beside that of independent snapshots.
+    """
+    n_times = pit.t_yr.nunique()
+    found: dict[str, Any] = {"independent": LEVELS[-1] ** n_times}
+    for name in OUTPUTS:
+        wide = pit.pivot(index=["point_id", "realization"], columns="t_yr", values=f"pit_{name}").dropna()
+        correlation = np.corrcoef(norm.ppf(wide.to_numpy()).T)
+        inside = (np.abs(wide.to_numpy() - 0.5) <= LEVELS[-1] / 2).all(1).astype(float)
+        points = wide.index.get_level_values("point_id").to_numpy()
+        found[name] = {
+            "correlation_of_neighbours": float(np.diag(correlation, 1).mean()),
+            "correlation_of_first_and_last": float(correlation[0, -1]),
+            "tracks_inside_95": float(inside.mean()),
+            "tracks_inside_95_se": clustered_error(inside, points),
+        }
+    return found
+
+
+def score_rows(
+    ensembles: dict[tuple[str, str], DensityEnsemble], gaps: dict[str, list[float]], table: pd.DataFrame, split: str
+) -> pd.DataFrame:
+    """Mean log likelihood of a split's snapshots, by (coordinates, gap) of the ensemble.
+
+    Gap 'none' was trained on all times, another one without those that it names, and both are scored at these times;
+    `loss` is what the gap costs there, from differences by snapshot, and `behind` by how much the first ensemble of
+    all, trained on all times, is better.
+    """
+    rows = []
+    whole = {
+        name: log_scores(ensemble, outcomes(table)) for (name, gap), ensemble in ensembles.items() if gap == "none"
+    }
+    points, first = table.point_id.to_numpy(), whole[next(iter(ensembles))[0]]
+    for (coordinates, gap), ensemble in ensembles.items():
+        at = np.ones(len(table), bool) if gap == "none" else table.t_yr.isin(gaps[gap]).to_numpy()
+        known = whole[coordinates][at]
+        found = known if gap == "none" else log_scores(ensemble, outcomes(table[at]))
+        rows.append(
+            {
+                "coordinates": coordinates,
+                "left_out": gap,
+                "split": split,
+                "n_snapshots": int(at.sum()),
+                "log_likelihood": found.mean(),
+                "se": clustered_error(found, points[at]),
+                "loss": (known - found).mean(),
+                "loss_se": clustered_error(known - found, points[at]),
+                "behind": (first[at] - found).mean(),
+                "behind_se": clustered_error(first[at] - found, points[at]),
+            }
+        )
+    return pd.DataFrame(rows)

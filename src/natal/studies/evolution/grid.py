@@ -1,0 +1,210 @@
+"""The posterior of (Q0, a) on a grid, whether the age is known or a third parameter that is summed over.
+
+As `natal.grid`, with a third axis: cells are equal along each axis, and within a cell the density counts as constant.
+A known age is an axis of one cell.
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.density import DensityEnsemble
+from natal.emulator import DTYPE
+from natal.mixture import Mixture
+
+QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
+BLOCKS = 3
+"""Into so many parts of equal mass each parameter is cut, one after the other, to compare draws with a grid."""
+
+Edges = tuple[Float[Array, " q_edge"], Float[Array, " a_edge"], Float[Array, " t_edge"]]
+
+
+class Summary(NamedTuple):
+    """A case's posterior in numbers, parameters in the order (q0, a_au, t_yr)."""
+
+    mean: Float[Array, "3"]
+    sd: Float[Array, "3"]
+    quantiles: Float[Array, "3 level"]  # at QUANTILES
+    unconstrained_cov: Float[Array, "3 3"]  # of logit((x - low) / (high - low))
+    pit: Float[Array, "3"]  # marginal probability below the truth
+    hpd_level: Float[Array, ""]  # mass of the region of (q0, a_au) denser than at the truth
+    log_density: Float[Array, ""]  # ln of the density of (q0, a_au) at the truth, per unit Q0 and AU
+
+
+def cell_edges(ranges: tuple, shape: tuple[int, ...]) -> tuple[Float[Array, " edge"], ...]:
+    """Edges of `shape` equal cells in each range."""
+    return tuple(jnp.linspace(low, high, n + 1, dtype=DTYPE) for (low, high), n in zip(ranges, shape, strict=True))
+
+
+def centres(edges: Float[Array, " edge"]) -> Float[Array, " edge-1"]:
+    """Middles of the cells."""
+    return (edges[1:] + edges[:-1]) / 2
+
+
+@eqx.filter_jit
+def laws_at(
+    ensemble: DensityEnsemble, q0: Float[Array, " q"], a_au: Float[Array, " a"], t_yr: Float[Array, " t"]
+) -> Mixture:
+    """The laws at every combination, leaves with leading axes (q, a, t)."""
+
+    def row(q: Array) -> Mixture:
+        return jax.vmap(lambda a: jax.vmap(lambda t: ensemble(jnp.stack([q, a, t])))(t_yr))(a_au)
+
+    return lax.map(row, q0)
+
+
+@eqx.filter_jit
+def log_mass(laws: Mixture, log_prior_t: Float[Array, " t"], y: Float[Array, "3"]) -> Float[Array, "q a t"]:
+    """ln of each cell's likelihood times the prior mass of its age; the prior in (q0, a_au) is uniform."""
+    return jax.vmap(jax.vmap(jax.vmap(lambda law: law.observed().log_prob(y))))(laws) + log_prior_t
+
+
+def summarise(
+    ensemble: DensityEnsemble,
+    edges: Edges,
+    values: Float[Array, "q a t"],
+    log_prior_t: Float[Array, " t"],
+    y: Float[Array, "3"],
+    truth: Float[Array, "3"],
+) -> Summary:
+    """The posterior whose unnormalised `log_mass` are `values`, and where the `truth` (q0, a_au, t_yr) lies in it."""
+    total = jax.nn.logsumexp(values)
+    mass = jnp.exp(values - total)
+    marginals = mass.sum((1, 2)), mass.sum((0, 2)), mass.sum((0, 1))
+    means, sds, quantiles, pits, places, within = [], [], [], [], [], []
+    for edge, marginal, true in zip(edges, marginals, truth, strict=True):
+        width = edge[1] - edge[0]
+        middle = centres(edge)
+        mean = marginal @ middle
+        means.append(mean)
+        sds.append(jnp.sqrt(marginal @ (middle - mean) ** 2 + width**2 / 12))
+        cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(marginal)])
+        quantiles.append(jnp.interp(jnp.array(QUANTILES), cumulative / cumulative[-1], edge))
+        pits.append(jnp.interp(true, edge, cumulative / cumulative[-1]))
+        below, above = middle - edge[0], edge[-1] - middle
+        u = jnp.log(below / above)
+        places.append(u - marginal @ u)
+        within.append(marginal @ (width * (1 / below + 1 / above)) ** 2 / 12)
+    covariance = jnp.diag(jnp.stack(within)) + jnp.stack(
+        [jnp.stack([_moment(mass, places, i, j) for j in range(3)]) for i in range(3)]
+    )
+    # at the truth itself, not at the nearest cell
+    ages = centres(edges[2])
+    at_truth = jax.vmap(lambda t: ensemble(jnp.stack([truth[0], truth[1], t])).observed().log_prob(y))(ages)
+    density = jax.nn.logsumexp(at_truth + log_prior_t)
+    born = jax.nn.logsumexp(values, axis=2)
+    area = (edges[0][1] - edges[0][0]) * (edges[1][1] - edges[1][0])
+    return Summary(
+        jnp.stack(means),
+        jnp.stack(sds),
+        jnp.stack(quantiles),
+        covariance,
+        jnp.stack(pits),
+        jnp.where(born > density, mass.sum(2), 0.0).sum(),
+        density - total - jnp.log(area),
+    )
+
+
+def _moment(mass: Array, places: list[Array], i: int, j: int) -> Array:
+    letters = "qat"
+    return jnp.einsum(f"qat,{letters[i]},{letters[j]}->", mass, places[i], places[j])
+
+
+@eqx.filter_jit
+def unknown_age(
+    ensemble: DensityEnsemble,
+    edges: Edges,
+    laws: Mixture,
+    log_prior_t: Float[Array, " t"],
+    y: Float[Array, "case 3"],
+    truth: Float[Array, "case 3"],
+) -> Summary:
+    """Every case's posterior with the age as a third parameter; leaves have a leading axis of cases."""
+
+    def one(case: tuple[Array, Array]) -> Summary:
+        values = log_mass(laws, log_prior_t, case[0])
+        return summarise(ensemble, edges, values, log_prior_t, *case)
+
+    return lax.map(one, (y, truth))
+
+
+@eqx.filter_jit
+def known_age(
+    ensemble: DensityEnsemble, edges: Edges, y: Float[Array, "case 3"], truth: Float[Array, "case 3"]
+) -> Summary:
+    """Every case's posterior given its true age, the third axis being one cell around it."""
+
+    def one(case: tuple[Array, Array]) -> Summary:
+        y, truth = case
+        age = jnp.stack([truth[2] - 0.5, truth[2] + 0.5])
+        laws = laws_at(ensemble, centres(edges[0]), centres(edges[1]), truth[2:])
+        certain = jnp.zeros(1)
+        return summarise(ensemble, (*edges[:2], age), log_mass(laws, certain, y), certain, y, truth)
+
+    return lax.map(one, (y, truth))
+
+
+@eqx.filter_jit
+def draw(
+    key: PRNGKeyArray,
+    edges: Edges,
+    laws: Mixture,
+    log_prior_t: Float[Array, " t"],
+    y: Float[Array, "case 3"],
+    n: int,
+) -> Float[Array, "case n 3"]:
+    """`n` points of every case's posterior, uniform within their cells."""
+
+    def one(case: tuple[PRNGKeyArray, Array]) -> Array:
+        key_cell, key_place = jax.random.split(case[0])
+        values = log_mass(laws, log_prior_t, case[1])
+        cell = jnp.unravel_index(jax.random.categorical(key_cell, values.ravel(), shape=(n,)), values.shape)
+        place = jax.random.uniform(key_place, (n, 3))
+        return jnp.stack(
+            [e[k] + (e[1] - e[0]) * place[:, i] for i, (e, k) in enumerate(zip(edges, cell, strict=True))], -1
+        )
+
+    return lax.map(one, (jax.random.split(key, len(y)), y))
+
+
+def total_variation(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
+    """Total variation between draws (draw, 3) and a case's grid posterior on 27 blocks of about equal mass.
+
+    Thirds in q0, each cut into thirds in a_au and those in t_yr, along cell edges. Of n exact, independent draws it
+    is about `expected_total_variation(n)`.
+    """
+    mass = np.exp(values - values.max())
+    mass /= mass.sum()
+    block = np.zeros(mass.shape, dtype=int)
+    block += (BLOCKS**2 * _parts(mass.sum((1, 2))))[:, None, None]
+    for one in range(BLOCKS):
+        rows = block[:, 0, 0] == BLOCKS**2 * one
+        second = _parts(mass[rows].sum((0, 2)))
+        block[rows] += (BLOCKS * second)[None, :, None]
+        for two in range(BLOCKS):
+            columns = second == two
+            block[np.ix_(rows, columns)] += _parts(mass[np.ix_(rows, columns)].sum((0, 1)))
+    cell = tuple(
+        np.clip(np.searchsorted(np.asarray(e), draws[:, k], side="right") - 1, 0, len(e) - 2)
+        for k, e in enumerate(edges)
+    )
+    n_blocks = BLOCKS**3
+    expected = np.bincount(block.ravel(), mass.ravel(), n_blocks)
+    return 0.5 * float(np.abs(np.bincount(block[cell], minlength=n_blocks) / len(draws) - expected).sum())
+
+
+def _parts(marginal: np.ndarray) -> np.ndarray:
+    """Which of `BLOCKS` parts of about equal mass each cell falls into."""
+    before = np.cumsum(marginal) - marginal / 2
+    return np.minimum((BLOCKS * before / max(marginal.sum(), 1e-300)).astype(int), BLOCKS - 1)
+
+
+def expected_total_variation(n: float) -> float:
+    """Of `n` exact draws: half the mean absolute deviation of 27 binomial shares."""
+    p = 1 / BLOCKS**3
+    return float(0.5 / p * np.sqrt(2 * p * (1 - p) / (np.pi * n)))

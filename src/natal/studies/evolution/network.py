@@ -1,0 +1,174 @@
+"""Mixture density networks of (Q0, a, t), in one of three sets of coordinates.
+
+Self-gravity has no scale: with tau = t sqrt(G M / a^3), the time in units of a cluster's own, the bound fraction,
+sigma_v sqrt(a) and r_h / a depend on Q0 and tau only, but for the softening, which is longer against a small a.
+
+direct          Q0, ln a, ln t to ln sigma_v and ln r_h: scaling is left to be learned
+scaled          Q0, ln a, ln tau to ln(sigma_v sqrt(a)) and ln(r_h / a): scaling is given, a may still matter
+dimensionless   Q0, ln tau to the same: a does not matter beyond scaling
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logit
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.density import DensityEnsemble, MixtureNetwork, make_perceptron
+from natal.density_training import DensityHistory, DensitySettings, fit_networks
+from natal.emulator import DTYPE, read_leaves
+from natal.errors import NatalError
+from natal.files import atomic_path, provenance
+from natal.mixture import Mixture
+from natal.outcomes import Outcomes
+from natal.studies.evolution.tracks import PARAMETERS, Box
+
+COORDINATES = ("direct", "scaled", "dimensionless")
+FORMAT = "natal-evolution-1"
+
+
+class EvolutionNetwork(MixtureNetwork):
+    """One member, which takes x = (q0, a_au, t_yr)."""
+
+    box: Box = eqx.field(static=True)
+    coordinates: str = eqx.field(static=True)
+
+    def __call__(self, x: Float[Array, "3"]) -> Mixture:
+        """The law of one cluster's summaries at x; outside the box it is an extrapolation."""
+        log_a, log_t = jnp.log(x[1]), jnp.log(x[2])
+        log_tau = log_t - 1.5 * log_a
+        limits = coordinate_limits(self.box)
+        values = {"q0": x[0], "log_a": log_a, "log_t": log_t, "log_tau": log_tau}
+        # to the unit variance of a uniform variable
+        place = [np.sqrt(12.0) * ((values[k] - np.mean(limits[k])) / np.ptp(limits[k])) for k in used(self.coordinates)]
+        return self.read(self.network(jnp.stack(place)), trivial_part(self.coordinates, log_a))
+
+
+def used(coordinates: str) -> tuple[str, ...]:
+    """Names of what the perceptron is given."""
+    return {
+        "direct": ("q0", "log_a", "log_t"),
+        "scaled": ("q0", "log_a", "log_tau"),
+        "dimensionless": ("q0", "log_tau"),
+    }[coordinates]
+
+
+def coordinate_limits(box: Box) -> dict[str, tuple[float, float]]:
+    """Ranges of everything that `used` may name; tau is t a^(-3/2) here, G M being the same everywhere."""
+    q0, a_au, t_yr = box
+    (a_low, a_high), (t_low, t_high) = np.log(a_au).tolist(), np.log(t_yr).tolist()
+    tau = (t_low - 1.5 * a_high, t_high - 1.5 * a_low)
+    return {"q0": q0, "log_a": (a_low, a_high), "log_t": (t_low, t_high), "log_tau": tau}
+
+
+def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch 3"]:
+    """The part of (ln sigma_v, ln r_h, z) that scaling gives: sigma_v goes as a^(-1/2), r_h as a."""
+    share = 0.0 if coordinates == "direct" else 1.0
+    return jnp.stack([-0.5 * share * log_a, share * log_a, jnp.zeros_like(log_a)], axis=-1)
+
+
+def make_network(
+    key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, n_stars: int, box: Box, coordinates: str
+) -> EvolutionNetwork:
+    """One untrained member."""
+    perceptron = make_perceptron(key, len(used(coordinates)), width, components)
+    return EvolutionNetwork(perceptron, shift, scale, components, n_stars, box, coordinates)
+
+
+def train(
+    key: PRNGKeyArray,
+    train: Outcomes,
+    validation: Outcomes,
+    n_stars: int,
+    box: Box,
+    coordinates: str,
+    settings: DensitySettings,
+) -> tuple[DensityEnsemble, DensityHistory]:
+    """Fit an ensemble to snapshots with x = (q0, a_au, t_yr), each member stopped by the validation snapshots.
+
+    Snapshots of a cluster are correlated; the mean of their marginal log likelihoods still has its maximum at the
+    right marginal laws (Varin, Reid & Firth 2011, section 2), which is all that is asked of the networks. Raises
+    `NatalError` as `natal.density_training.train_density` does.
+    """
+    x, y = train.x[train.survived], train.y[train.survived]
+    z = logit((n_stars * y[:, 0] + 0.5) / (n_stars + 1))
+    values = np.column_stack([np.log(y[:, 1]), np.log(y[:, 2]), z]) - trivial_part(coordinates, jnp.log(x[:, 1]))
+    make = partial(
+        make_network,
+        width=settings.width,
+        components=settings.components,
+        shift=jnp.asarray(values.mean(0), DTYPE),
+        scale=jnp.asarray(values.std(0), DTYPE),
+        n_stars=n_stars,
+        box=box,
+        coordinates=coordinates,
+    )
+    key_start, key_run = jax.random.split(key)
+    networks = eqx.filter_vmap(make)(jax.random.split(key_start, settings.members))
+    return fit_networks(key_run, networks, train, validation, settings)
+
+
+@dataclass(frozen=True)
+class Header:
+    """First line of an ensemble's file."""
+
+    format: str
+    members: int
+    width: int
+    components: int
+    n_stars: int
+    coordinates: str
+    box: dict[str, list[float]]
+    dtype: str
+    versions: dict[str, str]
+
+
+def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") -> None:
+    """Write a JSON header line, then the members' leaves (`eqx.tree_serialise_leaves`)."""
+    member = ensemble.members
+    assert isinstance(member, EvolutionNetwork)
+    header = Header(
+        format=FORMAT,
+        members=ensemble.n_members,
+        width=member.network.width_size,
+        components=member.components,
+        n_stars=member.n_stars,
+        coordinates=member.coordinates,
+        box={name: list(limits) for name, limits in zip(PARAMETERS, member.box, strict=True)},
+        dtype=DTYPE,
+        versions=provenance() | {"digest": stage_digest},
+    )
+    with atomic_path(path) as partial_path, open(partial_path, "wb") as file:
+        file.write((json.dumps(asdict(header)) + "\n").encode())
+        eqx.tree_serialise_leaves(file, ensemble)
+
+
+def load(path: str | Path) -> DensityEnsemble:
+    """Load what `save` wrote. Raises `NatalError` if the file is something else or damaged."""
+    try:
+        with open(path, "rb") as file:
+            header = Header(**json.loads(file.readline()))
+        q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in PARAMETERS))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise NatalError(f"{path} is not an ensemble of this study: {error}") from error
+    if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:
+        raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")
+    zeros = jnp.zeros(3, DTYPE)
+    make = partial(
+        make_network,
+        width=header.width,
+        components=header.components,
+        shift=zeros,
+        scale=zeros,
+        n_stars=header.n_stars,
+        box=(q0, a_au, t_yr),
+        coordinates=header.coordinates,
+    )
+    networks = eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), header.members))
+    return read_leaves(path, DensityEnsemble(networks), "run the study again")

@@ -1,0 +1,138 @@
+"""Recovers (Q0, a) of clusters whose age is a third parameter, beside the same clusters with their age known."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from natal.calibration import calibration_report, clustered_error, contraction, coverage, terciles
+from natal.density import DensityEnsemble
+from natal.emulator import DTYPE
+from natal.mixture import Mixture
+from natal.progress import track
+from natal.studies.evolution import grid
+from natal.studies.evolution.age import AgePrior, draw_ages
+from natal.studies.evolution.tracks import PARAMETERS, Limits
+from natal.summaries import OUTPUTS
+from natal.uniformity import check_uniform
+
+CASES_PER_CALL = 25
+
+FALSE_ALARM = 0.05
+"""Probability that honest posteriors fail any of the uniformity checks of one prior."""
+
+
+class Recovered(NamedTuple):
+    """Posteriors of cases from the grid, `grid.Summary` whose leaves are NumPy arrays with a leading axis of cases."""
+
+    edges: grid.Edges
+    log_prior_t: np.ndarray  # (t,), ln of the prior mass of each cell of age
+    unknown: Any
+    known: Any
+    laws: Mixture  # leading axes (q, a, t)
+
+
+def draw_cases(table: pd.DataFrame, prior: AgePrior, n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """`n` clusters of `table`, dissolved ones too, or all if there are fewer, each at one age drawn from the prior."""
+    clusters = table[["point_id", "realization"]].drop_duplicates()
+    chosen = clusters.iloc[rng.permutation(len(clusters))[:n]]
+    ages = draw_ages(prior, np.sort(table.t_yr.unique()), len(chosen), rng)
+    return chosen.assign(t_yr=ages).merge(table, on=["point_id", "realization", "t_yr"], how="left")
+
+
+def recover(
+    ensemble: DensityEnsemble,
+    ranges: tuple[Limits, Limits],
+    prior: AgePrior,
+    cases: pd.DataFrame,
+    shape: tuple[int, int, int],
+) -> Recovered:
+    """Grid posteriors of `cases`, none of them dissolved, on `shape` cells of (q0, a_au, t_yr).
+
+    `ranges` are those of the uniform prior in (q0, a_au).
+    """
+    q0, a_au, t_yr = grid.cell_edges((*ranges, prior.range_yr), shape)
+    edges = (q0, a_au, t_yr)
+    # the least positive number in place of a cell without any prior
+    mass = np.maximum(prior.mass(np.asarray(t_yr, dtype=float)), 1e-30)
+    log_prior_t = jnp.asarray(np.log(mass / mass.sum()), DTYPE)
+    laws = grid.laws_at(ensemble, *(grid.centres(e) for e in edges))
+    y, truth = data(cases), jnp.asarray(cases[list(PARAMETERS)].to_numpy(), DTYPE)
+    parts = []
+    firsts = range(0, len(cases), CASES_PER_CALL)
+    for first in track(firsts, total=len(firsts), label="grid", unit=f"x {CASES_PER_CALL} cases"):
+        # every call has the same shape, so that it is compiled once
+        chosen = np.minimum(np.arange(first, first + CASES_PER_CALL), len(cases) - 1)
+        one = y[chosen], truth[chosen]
+        parts.append(
+            jax.device_get(
+                (grid.unknown_age(ensemble, edges, laws, log_prior_t, *one), grid.known_age(ensemble, edges, *one))
+            )
+        )
+    unknown, known = jax.tree.map(lambda *leaves: np.concatenate(leaves)[: len(cases)].astype(float), *parts)
+    return Recovered(edges, np.asarray(log_prior_t), unknown, known, laws)
+
+
+def data(cases: pd.DataFrame) -> jax.Array:
+    """The summaries of cases, shape (case, 3)."""
+    return jnp.asarray(cases[list(OUTPUTS)].to_numpy(), DTYPE)
+
+
+def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
+    """One row a case: truth, observation, and both posteriors; columns of the known age begin with known_."""
+    columns: dict[str, Any] = {f"{name}_true": cases[name].to_numpy() for name in PARAMETERS}
+    columns |= {name: cases[name].to_numpy() for name in OUTPUTS}
+    for prefix, found, names in (("", recovered.unknown, PARAMETERS), ("known_", recovered.known, PARAMETERS[:2])):
+        for k, name in enumerate(names):
+            columns[f"{prefix}{name}_mean"], columns[f"{prefix}{name}_sd"] = found.mean[:, k], found.sd[:, k]
+            for level, values in zip(grid.QUANTILES, found.quantiles[:, k].T, strict=True):
+                columns[f"{prefix}{name}_q{100 * level:g}"] = values
+            columns[f"{prefix}{name}_pit"] = found.pit[:, k]
+        columns[f"{prefix}hpd_level"], columns[f"{prefix}log_density"] = found.hpd_level, found.log_density
+    return pd.concat([cases[["point_id", "realization"]].reset_index(drop=True), pd.DataFrame(columns)], axis=1)
+
+
+def age_report(
+    cases: pd.DataFrame, recovered: Recovered, ranges: tuple[Limits, Limits], prior: AgePrior
+) -> dict[str, Any]:
+    """Log score, contraction and coverage with and without the age, what not knowing it costs, and calibration checks.
+
+    `loss` is the mean fall of the log score of (q0, a_au), in nats; `checks` compare probabilities below the truth with
+    uniform ones.
+    """
+    unknown, known = recovered.unknown, recovered.known
+    truth, points = cases[list(PARAMETERS[:2])].to_numpy(), cases.point_id.to_numpy()
+    box = dict(zip(PARAMETERS[:2], ranges, strict=True))
+    found: dict[str, Any] = {"n_cases": len(cases)}
+    for name, summary in (("unknown", unknown), ("known", known)):
+        shrunk = contraction(summary.sd[:, :2], box)
+        found[name] = calibration_report(
+            truth, points, summary.pit[:, :2], summary.hpd_level, summary.log_density, shrunk
+        )
+    age_only = coverage(unknown.pit[:, [2, 2]], unknown.hpd_level)
+    found["unknown"]["age"] = {
+        "coverage": {level: shares["q0"] for level, shares in age_only.items()},
+        "contraction": float(1 - (unknown.sd[:, 2] ** 2).mean() / prior.sd_yr() ** 2),
+        "sd_yr": float(unknown.sd[:, 2].mean()),
+        "prior_sd_yr": prior.sd_yr(),
+    }
+    fall = known.log_density - unknown.log_density
+    wider = unknown.sd[:, :2] / known.sd[:, :2]
+    found["loss"] = [
+        {
+            "q0_min": float(truth[part, 0].min()),
+            "q0_max": float(truth[part, 0].max()),
+            "nats": float(fall[part].mean()),
+            "se": clustered_error(fall[part], points[part]),
+            "median_q0_sd_ratio": float(np.median(wider[part, 0])),
+            "median_a_au_sd_ratio": float(np.median(wider[part, 1])),
+        }
+        for part in (np.arange(len(cases)), *terciles(truth[:, 0], points))
+    ]
+    # not the age: stored times leave gaps that a draw from its prior would not
+    checked = {name: unknown.pit[:, k] for k, name in enumerate(PARAMETERS[:2])} | {"joint": unknown.hpd_level}
+    checked["known_q0"] = known.pit[:, 0]
+    found["checks"] = {name: check_uniform(values, FALSE_ALARM / len(checked)) for name, values in checked.items()}
+    return found

@@ -1,0 +1,69 @@
+"""The snapshots of a finished campaign, `tracks.csv`: one row per cluster and time, as the networks learn from them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from natal.errors import NatalError
+from natal.outcomes import Outcomes, final_outcomes
+
+PARAMETERS = ("q0", "a_au", "t_yr")
+COLUMNS = ("point_id", "realization", "q0", "a_au", "t_yr", "dissolved", "f_bound", "n_bound", "sigma_v_kms", "r_h_au")
+SPLITS = ("train", "validation", "test", "calibration")
+
+Limits = tuple[float, float]
+Box = tuple[Limits, Limits, Limits]
+"""Ranges of (q0, a_au, t_yr)."""
+
+
+def read_tracks(path: str | Path, n_stars: int, ranges: dict[str, tuple[float, float]]) -> pd.DataFrame:
+    """Read a campaign's tracks, without t = 0, where the summaries are those of the Plummer sphere that was drawn.
+
+    Raises `NatalError` if columns or splits are missing, if the clusters are not of `n_stars` stars or if a point lies
+    outside `ranges` = {'q0': (low, high), 'a_au': (low, high)}.
+    """
+    table = pd.read_csv(path)
+    missing = [name for name in (*COLUMNS, "split") if name not in table]
+    if missing:
+        raise NatalError(f"{path} lacks the columns {', '.join(missing)}: name a campaign's tracks.csv")
+    missing = [split for split in SPLITS if not (table.split == split).any()]
+    if missing:
+        raise NatalError(f"{path} has no {' and no '.join(missing)} clusters, which this study needs")
+    whole = table.n_bound[table.f_bound == 1]
+    if (len(whole) and not (whole == n_stars).all()) or table.n_bound.max() > n_stars:
+        raise NatalError(f"{path} has clusters of {table.n_bound.max()} stars, not of n_stars = {n_stars}")
+    for name, (low, high) in ranges.items():
+        if table[name].min() < low or table[name].max() > high:
+            raise NatalError(
+                f"{path} has points from {name} = {table[name].min():g} to {table[name].max():g}, not all of them in "
+                f"box.{name} = [{low:g}, {high:g}]"
+            )
+    return table[table.t_yr > 0].reset_index(drop=True)
+
+
+def snapshots(table: pd.DataFrame, split: str) -> pd.DataFrame:
+    """The rows of one split."""
+    return table[table.split == split].reset_index(drop=True)
+
+
+def outcomes(table: pd.DataFrame) -> Outcomes:
+    """Snapshots as outcomes, with x = (q0, a_au, t_yr), shape (row, 3)."""
+    found = final_outcomes(table)
+    return found._replace(x=np.column_stack([found.x, table.t_yr]))
+
+
+def time_range(table: pd.DataFrame) -> Limits:
+    """The first and the last of the stored times, in yr."""
+    return float(table.t_yr.min()), float(table.t_yr.max())
+
+
+def refuse_gaps(gaps: dict[str, list[float]], table: pd.DataFrame) -> None:
+    """Raise `NatalError` if a gap names a time that is not stored, or leaves none to learn from."""
+    stored = set(table.t_yr.unique())
+    for name, times in gaps.items():
+        if not set(times) < stored:
+            raise NatalError(
+                f"config: gaps.{name} = {times} is not allowed: some, not all, of the stored times "
+                f"{', '.join(f'{time:g}' for time in sorted(stored))} yr"
+            )

@@ -1,0 +1,49 @@
+"""Score the laws of the study `evolution` on validation and test snapshots, and count what their bands hold."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from natal import device
+from natal.files import write_csv, write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.studies.evolution import network
+from natal.studies.evolution.evaluation import coverage_table, predicted_pit, score_rows, whole_tracks
+from natal.studies.evolution.tracks import read_tracks, snapshots
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
+    ensembles = {
+        (coordinates, gap): network.load(snakemake.input[f"{coordinates}_{gap}"])
+        for coordinates in snakemake.params.sets
+        for gap in ("none", *config["gaps"])
+    }
+    parts = [score_rows(ensembles, config["gaps"], snapshots(table, split), split) for split in ("validation", "test")]
+    scores = pd.concat(parts, ignore_index=True)
+    write_csv(snakemake.output.scores, scores)
+    pit = predicted_pit(
+        stage_key(config["seed"], "bands"),
+        ensembles[config["coordinates"], "none"],
+        snapshots(table, "test"),
+        config["bands"]["draws"],
+        np.random.default_rng(config["seed"]),
+    )
+    write_csv(snakemake.output.pit, pit)
+    coverage = coverage_table(pit)
+    write_csv(snakemake.output.coverage, coverage)
+    overall = coverage[coverage.t_yr.isna()].drop(columns="t_yr")
+    metrics = {
+        "scores": scores.to_dict("records"),
+        "coverage": overall.to_dict("records"),
+        "whole_tracks": whole_tracks(pit),
+    }
+    write_json(snakemake.output.metrics, metrics)
+    for row in overall.itertuples():
+        log.info("%s: bands of %.0f %% hold %.1f %%", row.output, 100 * row.level, 100 * row.inside)

@@ -1,0 +1,73 @@
+"""Draw the figures of the study `evolution`, as PNG and PDF."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from natal import device
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.progress import Progress
+from natal.snapshots import nearest_points
+from natal.studies.evolution import figures, figures_recovery, network
+from natal.studies.evolution.evaluation import band_quantiles, predictive_draws
+from natal.studies.evolution.tracks import read_tracks, snapshots, time_range
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+N_TIMES = 40
+"""Ages at which a band is drawn: more than are stored."""
+
+
+def save(figure: Figure, stem: str) -> None:
+    folder = Path(snakemake.output[0]).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for kind in ("png", "pdf"):
+        # no creation date: the same data give the same file
+        dated = {"CreationDate": None} if kind == "pdf" else None
+        figure.savefig(folder / f"{stem}.{kind}", dpi=150, metadata=dated)
+    progress.advance()
+
+
+with (
+    job(snakemake.log[0], snakemake) as log,
+    Progress(total=len(snakemake.output) // 2, label="draw", unit="figures") as progress,
+):
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
+    ensemble = network.load(snakemake.input.ensemble)
+    test = snapshots(table, "test")
+    key, n_draws = stage_key(config["seed"], "figures"), config["bands"]["draws"]
+    times = np.geomspace(*time_range(table), N_TIMES)
+
+    def bands(q0: float, a_au: float, t_yr: np.ndarray) -> np.ndarray:
+        """Quantiles (time, level, output) of the predicted summaries."""
+        x = np.column_stack([np.full_like(t_yr, q0), np.full_like(t_yr, a_au), t_yr])
+        draws = predictive_draws(key, ensemble, x, n_draws, alike=True)
+        return np.quantile(draws, band_quantiles(), axis=1).swapaxes(0, 1)
+
+    shown = [test[test.point_id == point] for point in nearest_points(test, config["bands"]["shown_q0"])]
+    predicted = [bands(one.q0.iloc[0], one.a_au.iloc[0], times) for one in shown]
+    save(figures.tracks(shown, times, predicted), "tracks")
+
+    mass_msun = config["n_stars"] * config["star_mass_msun"]
+    middle_au = float(np.sqrt(np.prod(config["box"]["a_au"])))
+    lines = [bands(q0, middle_au, times) for q0 in config["bands"]["shown_q0"]]
+    save(figures.scaling(table, config["bands"]["shown_q0"], middle_au, times, lines, mass_msun), "scaling")
+    save(figures.coverage(pd.read_csv(snakemake.input.coverage)), "coverage")
+    save(figures.coordinates(pd.read_csv(snakemake.input.scores)), "coordinates")
+
+    recovered = {
+        name: pd.read_csv(path) for name, path in zip(snakemake.params.priors, snakemake.input.recovery, strict=True)
+    }
+    first = snakemake.params.priors[0]
+    with xr.open_dataset(snakemake.input.posteriors, engine="h5netcdf") as draws:
+        save(figures_recovery.posteriors(recovered[first], draws, config["bands"]["shown_q0"]), "posteriors")
+    save(figures_recovery.widths(recovered), "widths")
+    save(figures_recovery.calibration(recovered), "calibration")

@@ -1,0 +1,53 @@
+"""Recover (Q0, a) of clusters at ages drawn from one age prior, with the age known and unknown."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from natal import device
+from natal.files import atomic_path, write_csv, write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.nuts import NutsSettings
+from natal.studies.evolution import network, recovery, sampling
+from natal.studies.evolution.age import read_age_prior
+from natal.studies.evolution.tracks import PARAMETERS, read_tracks, snapshots, time_range
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    config, name = snakemake.config, snakemake.wildcards.prior
+    section = config["recovery"]
+    table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
+    prior = read_age_prior(name, config["age_priors"][name], time_range(table))
+    ensemble = network.load(snakemake.input.ensemble)
+    ranges = tuple(tuple(map(float, config["box"][one])) for one in PARAMETERS[:2])
+    rng = np.random.default_rng(config["seed"])
+    drawn = recovery.draw_cases(snapshots(table, "calibration"), prior, section["cases"], rng)
+    cases = drawn[~drawn.dissolved].reset_index(drop=True)
+    log.info("%d clusters, %d of them dissolved, on %s", len(drawn), drawn.dissolved.sum(), device.describe())
+    recovered = recovery.recover(ensemble, ranges, prior, cases, tuple(section["grid"]))
+    write_csv(snakemake.output.table, recovery.recovery_table(cases, recovered))
+
+    settings = NutsSettings(**{key: section[key] for key in NutsSettings.__dataclass_fields__})
+    sampled = cases.head(section["nuts_cases"])
+    key = stage_key(config["seed"], f"recover {name}")
+    result = sampling.sample(key, ensemble, ranges, prior, sampled, recovered, settings)
+    nuts = sampling.nuts_table(sampled, recovered, result)
+    write_csv(snakemake.output.nuts, nuts)
+    draws = {parameter: (("case", "chain", "draw"), result.draws[..., k]) for k, parameter in enumerate(PARAMETERS)}
+    with atomic_path(snakemake.output.posteriors) as path:
+        xr.Dataset(draws, attrs={"age_prior": name}).to_netcdf(path, engine="h5netcdf")
+
+    report = recovery.age_report(cases, recovered, ranges, prior)
+    report |= {"n_dissolved": int(drawn.dissolved.sum()), "nuts": sampling.nuts_report(nuts, recovered, result)}
+    write_json(snakemake.output.metrics, report)
+    log.info(
+        "not knowing the age costs %.2f nats; max R-hat %.3f, %d divergences",
+        report["loss"][0]["nats"],
+        report["nuts"]["max_rhat"],
+        report["nuts"]["divergences"],
+    )

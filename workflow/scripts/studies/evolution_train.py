@@ -1,0 +1,43 @@
+"""Train the ensembles of the study `evolution`: each set of coordinates, on all stored times and without some."""
+
+from typing import TYPE_CHECKING
+
+from natal import device
+from natal.density_training import DensitySettings
+from natal.files import write_json
+from natal.jobs import job
+from natal.keys import stage_key
+from natal.studies.evolution import network
+from natal.studies.evolution.tracks import outcomes, read_tracks, refuse_gaps, snapshots, time_range
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake) as log:
+    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    config = snakemake.config
+    table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
+    refuse_gaps(config["gaps"], table)
+    q0, a_au = (tuple(map(float, config["box"][name])) for name in ("q0", "a_au"))
+    box = (q0, a_au, time_range(table))
+    settings = DensitySettings(**config["network"])
+    metrics: dict[str, dict] = {}
+    for coordinates in snakemake.params.sets:
+        for gap, left_out in {"none": [], **config["gaps"]}.items():
+            kept = table[~table.t_yr.isin(left_out)]
+            train, validation = (outcomes(snapshots(kept, split)) for split in ("train", "validation"))
+            log.info("%s, times left out: %s; %d snapshots", coordinates, left_out or "none", len(train.x))
+            # the same first weights and batches with and without a gap
+            ensemble, history = network.train(
+                stage_key(config["seed"], coordinates), train, validation, config["n_stars"], box, coordinates, settings
+            )
+            name = f"{coordinates}_{gap}"
+            network.save(snakemake.output[name], ensemble, snakemake.params.digest)
+            metrics[name] = {
+                "n_snapshots": len(train.x),
+                "best_step": history.best_step,
+                "best_validation_loss": history.validation_loss.min(1),
+                "seconds": history.seconds,
+            }
+            log.info("best validation loss %s", history.validation_loss.min(1).round(3))
+    write_json(snakemake.output.metrics, metrics)
