@@ -39,7 +39,7 @@ class DensitySettings:
     steps: int = 3000
     batch_size: int = 512
     learning_rate: float = 3.0e-3
-    weight_decay: float = 1.0
+    weight_decay: float = 0.3
 
 
 class DensityHistory(NamedTuple):
