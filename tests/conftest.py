@@ -1,12 +1,12 @@
 """Two CPU devices, natal's signatures checked at run time, and the fixtures that all tests share."""
 
-import copy
 from pathlib import Path
 
 import jax
 import pytest
 import yaml
 from jaxtyping import install_import_hook
+from project import merged
 
 jax.config.update("jax_num_cpu_devices", 2)
 install_import_hook("natal", "runtime_types.check")
@@ -19,13 +19,6 @@ def float64():
     """Double precision for everything in the test."""
     with jax.enable_x64(True):
         yield
-
-
-def merged(base, changes):
-    """`base` with `changes` laid over it; mappings merge, everything else is replaced."""
-    if not (isinstance(base, dict) and isinstance(changes, dict)):
-        return copy.deepcopy(changes)
-    return {key: merged(base.get(key), changes[key]) if key in changes else base[key] for key in base | changes}
 
 
 @pytest.fixture

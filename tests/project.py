@@ -1,5 +1,6 @@
 """A copy of the project in which Snakemake really runs."""
 
+import copy
 import os
 import re
 import shutil
@@ -31,6 +32,13 @@ TINY = {
     "inference": {"grid": [32, 32], "warmup": 50, "draws": 50, "cases_per_batch": 16, "calibration_draws": 12},
     "report": {"corner_cases": 1},
 }
+
+
+def merged(base, changes):
+    """`base` with `changes` laid over it; mappings merge, everything else is replaced."""
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return copy.deepcopy(changes)
+    return {key: merged(base.get(key), changes[key]) if key in changes else base[key] for key in base | changes}
 
 
 class Project:

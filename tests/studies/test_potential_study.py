@@ -10,9 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import merged
 from matplotlib.figure import Figure
-from project import Project, job_counts
+from project import Project, job_counts, merged
 
 from natal.config import check_schema, load_schema
 from natal.errors import NatalError

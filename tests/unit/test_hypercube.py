@@ -93,9 +93,9 @@ def test_more_calibration_draws_begin_with_the_same_ones(config):
     for n in (0, 100, 600):
         config["design"]["calibration"] = n
         designs.append(make_design(config))
-    assert designs[1].equals(designs[2][: 520 + 100])
-    assert designs[0].equals(designs[1][:520])
-    assert designs[2].point_id.tolist()[520:] == list(range(300_000, 300_600))
+    assert designs[1].equals(designs[2][: 648 + 100])
+    assert designs[0].equals(designs[1][:648])
+    assert designs[2].point_id.tolist()[648:] == list(range(300_000, 300_600))
 
 
 def test_another_seed_gives_another_design(config):

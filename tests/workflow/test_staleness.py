@@ -35,7 +35,7 @@ SETTINGS = {
     ],
     # calibration draws are single
     "more `design.realizations`": [
-        ({"design": {"realizations": 4}}, {"simulate": 4, "summaries": 1} | AFTER_SUMMARIES)
+        ({"design": {"realizations": 4}}, {"design": 1, "simulate": 4, "summaries": 1} | AFTER_SUMMARIES)
     ],
     "another entry in `design.train`, `validation`, `test`": [
         ({"design": {name: [n, 2]}}, ONE_SHARD | AFTER_SUMMARIES)
@@ -47,7 +47,7 @@ SETTINGS = {
     "`adaptive.*`": [({"adaptive": {"points": 4}}, {"report": 1})],
     "`sweep.*`": [({"sweep": {"folds": 3}}, {"report": 1})],
     # training shards are cut; the four points of the others make one job as before
-    "`design.points_per_job`": [({"design": {"points_per_job": 8}}, {"simulate": 1, "summaries": 1} | AFTER_SUMMARIES)],
+    "`design.points_per_job`": [({"design": {"points_per_job": 8}}, ONE_SHARD | AFTER_SUMMARIES)],
     "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT)],
     "`density.*`": [
         ({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT)
@@ -94,7 +94,7 @@ def test_new_observations_are_answered_and_shown(finished, tmp_path):
     file.write_text("name,f_bound,sigma_v_kms,r_h_au\nmine,0.8,5.0,300\n")
     changes = {"observations": str(file)}
     assert finished.stale(changes=changes) == {"observe": 1} | LOOKED_AT
-    assert finished.stale("observed", changes=changes) == {"observe": 1}
+    assert finished.stale("observed", changes=changes) == {"observe": 1, "observed": 1}
 
 
 # by row of the same table: a module, what is replaced in it, and the exact jobs that follow
