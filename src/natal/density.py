@@ -5,7 +5,8 @@ leaves over once its scaling is taken out: sigma_v sqrt(a) and r_h / a.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from abc import abstractmethod
+from dataclasses import dataclass
 from pathlib import Path
 
 import equinox as eqx
@@ -15,9 +16,9 @@ import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.design import INPUTS
-from natal.emulator import DTYPE, read_leaves
+from natal.emulator import DTYPE, read_leaves, write_leaves
 from natal.errors import NatalError
-from natal.files import atomic_path, provenance
+from natal.files import provenance
 from natal.mixture import Mixture
 
 FORMAT = "natal-density-1"
@@ -43,9 +44,9 @@ class MixtureNetwork(eqx.Module):
     components: int = eqx.field(static=True)
     n_stars: int = eqx.field(static=True)
 
+    @abstractmethod
     def __call__(self, x: Float[Array, " input"]) -> Mixture:
         """The law of the outcome at x."""
-        raise NotImplementedError
 
     def read(self, raw: Float[Array, " raw"], trivial: Float[Array, "3"]) -> Mixture:
         """The perceptron's outputs as a law; `trivial` is the part of its location that need not be learned."""
@@ -168,9 +169,7 @@ def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str
         design_digest=design_digest,
         versions=provenance() | {"digest": stage_digest},
     )
-    with atomic_path(path) as partial, open(partial, "wb") as file:
-        file.write((json.dumps(asdict(header)) + "\n").encode())
-        eqx.tree_serialise_leaves(file, ensemble)
+    write_leaves(path, header, ensemble)
 
 
 def load_density(path: str | Path, *, box: dict[str, tuple[float, float]], design_digest: str) -> DensityEnsemble:

@@ -140,9 +140,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, stag
         versions=provenance() | {"digest": stage_digest},
         log10=list(ensemble.normaliser.log10),
     )
-    with atomic_path(path) as partial, open(partial, "wb") as file:
-        file.write((json.dumps(asdict(header)) + "\n").encode())
-        eqx.tree_serialise_leaves(file, ensemble)
+    write_leaves(path, header, ensemble)
 
 
 def read_header(path: str | Path) -> Header:
@@ -203,6 +201,13 @@ def load_ensemble(
     normaliser = _blank_normaliser(tuple(header.log10))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
     return read_leaves(path, skeleton, "train the emulator again")
+
+
+def write_leaves(path: str | Path, header: Any, module: eqx.Module) -> None:
+    """Write a dataclass as a JSON header line, then the module's leaves (`eqx.tree_serialise_leaves`)."""
+    with atomic_path(path) as partial, open(partial, "wb") as file:
+        file.write((json.dumps(asdict(header)) + "\n").encode())
+        eqx.tree_serialise_leaves(file, module)
 
 
 def read_leaves(path: str | Path, skeleton: Module, remedy: str) -> Module:

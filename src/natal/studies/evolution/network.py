@@ -9,7 +9,7 @@ dimensionless   Q0, ln tau to the same: a does not matter beyond scaling
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +22,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.density import DensityEnsemble, MixtureNetwork, make_perceptron
 from natal.density_training import DensityHistory, DensitySettings, fit_networks
-from natal.emulator import DTYPE, read_leaves
+from natal.emulator import DTYPE, read_leaves, write_leaves
 from natal.errors import NatalError
-from natal.files import atomic_path, provenance
+from natal.files import provenance
 from natal.mixture import Mixture
 from natal.outcomes import Outcomes
 from natal.studies.evolution.tracks import PARAMETERS, Box
@@ -144,9 +144,7 @@ def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") ->
         dtype=DTYPE,
         versions=provenance() | {"digest": stage_digest},
     )
-    with atomic_path(path) as partial_path, open(partial_path, "wb") as file:
-        file.write((json.dumps(asdict(header)) + "\n").encode())
-        eqx.tree_serialise_leaves(file, ensemble)
+    write_leaves(path, header, ensemble)
 
 
 def load(path: str | Path) -> DensityEnsemble:
