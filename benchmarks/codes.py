@@ -17,11 +17,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from natal import leapfrog
-from natal.cost import batch_size
-from natal.engine import COMPILER_OPTIONS
-from natal.models import ClusterModel, Integration
-from natal.simulator import simulate_clusters
+from natal.nbody import leapfrog
+from natal.simulation.batches import COMPILER_OPTIONS
+from natal.simulation.cost import batch_size
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.run import simulate_clusters
 
 Runner = Callable[[], float]
 

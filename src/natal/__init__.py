@@ -18,16 +18,16 @@ from typing import Any as _Any
 __version__ = "0.1.0"
 
 # name -> module. Type checkers read `__init__.pyi`: an import here, even for them only, would make every stage that
-# imports anything of natal depend on all of it (`natal.digest`).
+# imports anything of natal depend on all of it (`natal.provenance.digests`).
 _LAZY = {
-    "Answer": "trained",
-    "ClusterModel": "models",
-    "Integration": "models",
+    "Answer": "api",
+    "ClusterModel": "simulation.models",
+    "Integration": "simulation.models",
     "NatalError": "errors",
-    "TrainedCampaign": "trained",
-    "load_campaign": "trained",
-    "load_emulator": "trained",
-    "simulate_clusters": "simulator",
+    "TrainedCampaign": "api",
+    "load_campaign": "api",
+    "load_emulator": "api",
+    "simulate_clusters": "simulation.run",
 }
 
 __all__ = ["__version__", *_LAZY]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib import image
 
-from natal.report import format_number
+from natal.report.page import format_number
 
 pytestmark = pytest.mark.browser
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import reference
 
-from natal.gravity import (
+from natal.nbody.gravity import (
     accelerations,
     accelerations_by_differences,
     accelerations_by_product,

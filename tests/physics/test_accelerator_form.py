@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import pytest
 from jax import export
 
-from natal.engine import _advance, _birth, _measure
-from natal.models import ClusterModel, Integration
+from natal.simulation.batches import _advance, _birth, _measure
+from natal.simulation.models import ClusterModel, Integration
 
 BATCH, N_STARS = 6, 70
 

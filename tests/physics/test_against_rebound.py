@@ -8,7 +8,7 @@ import pytest
 import reference
 from scipy import stats
 
-from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.simulation.run import ClusterModel, Integration, simulate_clusters
 
 EPS_AU, DT_YR = 2.0, 0.05
 

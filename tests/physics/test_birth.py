@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import reference
 
-from natal.plummer import initial_conditions
+from natal.nbody.plummer import initial_conditions
 
 pytestmark = pytest.mark.usefixtures("float64")
 

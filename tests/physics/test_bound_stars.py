@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import reference
 
-from natal.plummer import initial_conditions
-from natal.summaries import bound_stars, summarise
+from natal.nbody.plummer import initial_conditions
+from natal.nbody.summaries import bound_stars, summarise
 
 pytestmark = pytest.mark.usefixtures("float64")
 

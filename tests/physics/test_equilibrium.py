@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.gravity import accelerations
-from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.nbody.gravity import accelerations
+from natal.simulation.run import ClusterModel, Integration, simulate_clusters
 
 N_RUNS, N_STARS, A_AU, EPS_AU = 64, 256, 100.0, 5.0
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.special import betainc
 
-from natal.gravity import specific_potential
-from natal.plummer import initial_conditions
+from natal.nbody.gravity import specific_potential
+from natal.nbody.plummer import initial_conditions
 
 N_SPHERES, N_STARS = 16, 1000
 EPS_AU = 0.01  # 1e-4 a: no potential changes by more than 1e-6

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from natal.plummer import sample_kroupa_masses
+from natal.nbody.plummer import sample_kroupa_masses
 
 LOW, BREAK, HIGH = 0.08, 0.5, 50.0
 N = 200_000

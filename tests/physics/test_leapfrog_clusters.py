@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.gravity import accelerations, kinetic_energy, potential_energy
-from natal.leapfrog import integrate
-from natal.plummer import initial_conditions
+from natal.nbody.gravity import accelerations, kinetic_energy, potential_energy
+from natal.nbody.leapfrog import integrate
+from natal.nbody.plummer import initial_conditions
 from natal.units import G_AU3_PER_MSUN_YR2 as G
 
 pytestmark = pytest.mark.usefixtures("float64")

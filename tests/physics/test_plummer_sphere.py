@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from natal.gravity import kinetic_energy, potential_energy
-from natal.plummer import sample_plummer
+from natal.nbody.gravity import kinetic_energy, potential_energy
+from natal.nbody.plummer import sample_plummer
 from natal.units import G_AU3_PER_MSUN_YR2 as G
 
 N_SPHERES, N_STARS = 400, 100

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from natal.leapfrog import integrate
-from natal.plummer import initial_conditions
-from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.nbody.leapfrog import integrate
+from natal.nbody.plummer import initial_conditions
+from natal.simulation.run import ClusterModel, Integration, simulate_clusters
 
 run = jax.jit(integrate, static_argnames=("dt_yr", "steps_per_snapshot", "n_snapshots", "softening_au"))
 birth = jax.jit(initial_conditions, static_argnames=("n_stars", "softening_au", "imf"))

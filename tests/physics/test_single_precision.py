@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from natal.simulator import Integration, simulate_clusters
-from natal.summaries import OUTPUTS
+from natal.simulation.run import Integration, simulate_clusters
+from natal.variables import SUMMARIES
 
 POINTS = [(0.5, 100.0), (0.75, 60.0), (1.0, 150.0), (1.3, 100.0)]
 N_REALIZATIONS = 160
@@ -22,7 +22,7 @@ def samples():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", OUTPUTS)
+@pytest.mark.parametrize("name", SUMMARIES)
 @pytest.mark.parametrize("point", range(len(POINTS)))
 def test_summaries_have_one_distribution(samples, name, point):
     """Kolmogorov-Smirnov, n = 160 and 160 a point; the twelve tests fail together once in a thousand seeds."""
@@ -33,7 +33,7 @@ def test_summaries_have_one_distribution(samples, name, point):
         one, other = np.round(one, 4), np.round(other.astype(float), 4)
     p_value = ks_2samp(one[np.isfinite(one)], other[np.isfinite(other)]).pvalue
     print(f"{name} at Q0, a = {POINTS[point]}: p = {p_value:.3f}")
-    assert p_value > 1e-3 / (len(POINTS) * len(OUTPUTS))
+    assert p_value > 1e-3 / (len(POINTS) * len(SUMMARIES))
 
 
 @pytest.mark.slow

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import reference
 
-from natal.plummer import initial_conditions
-from natal.summaries import half_mass_radius, summarise, velocity_dispersion
+from natal.nbody.plummer import initial_conditions
+from natal.nbody.summaries import half_mass_radius, summarise, velocity_dispersion
 from natal.units import KMS_PER_AU_YR
 
 pytestmark = pytest.mark.usefixtures("float64")

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.gravity import kinetic_energy, potential_energy
-from natal.leapfrog import integrate
+from natal.nbody.gravity import kinetic_energy, potential_energy
+from natal.nbody.leapfrog import integrate
 
 pytestmark = pytest.mark.usefixtures("float64")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from private_slurm import PrivateSlurm
 from project import TIMEOUT_S, Project
 
-from natal.checkpoint import HEADER_BYTES
+from natal.simulation.checkpoint import HEADER_BYTES
 
 # shards of some five seconds, with a snapshot every quarter of a second
 CAMPAIGN = {

@@ -8,7 +8,7 @@ from private_slurm import PrivateSlurm
 from project import ROOT
 from slurm_project import CAMPAIGN, SHARDS, SUMMARIES, SlurmProject
 
-from natal.cost import interactions
+from natal.simulation.cost import interactions
 
 pytestmark = pytest.mark.slurm
 

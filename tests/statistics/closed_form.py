@@ -14,9 +14,11 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 from scipy.stats import norm, qmc
 
-from natal.dataset import Normaliser, Runs
-from natal.emulator import Ensemble, untrained_ensemble
-from natal.likelihood import DiagonalGaussian, Widths
+from natal.data.normaliser import Normaliser
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble, untrained_ensemble
+from natal.likelihood.gaussian import DiagonalGaussian
+from natal.likelihood.widths import Widths
 
 BOX = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
 LIMITS = (BOX["q0"], BOX["a_au"])

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from closed_form import BOX, make_runs
 
-from natal.likelihood import fit_widths, make_likelihood
-from natal.nuts import NutsSettings
-from natal.recovery import locate_truths, recover
-from natal.training import TrainingSettings, train_ensemble
+from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.likelihood.likelihoods import make_likelihood
+from natal.likelihood.widths import fit_widths
+from natal.posterior.nuts import NutsSettings
+from natal.posterior.recovery import locate_truths, recover
 
 
 @pytest.fixture(scope="session")

@@ -9,14 +9,14 @@ import pytest
 from closed_form import BOX, LIMITS, make_runs
 from matplotlib.colors import to_hex
 
-from natal.adaptive import choose_batch, disagreement, fill_space, information, propose_points
-from natal.adaptive_gain import GainSettings, fit_laws, fit_means, learning_curves, savings, surprise
-from natal.density import DensityEnsemble, make_network
-from natal.density_training import DensitySettings
+from natal.adaptive.gain import GainSettings, fit_laws, fit_means, learning_curves, savings, surprise
+from natal.adaptive.proposals import choose_batch, disagreement, fill_space, information, propose_points
+from natal.data.outcomes import Outcomes, final_outcomes
+from natal.emulator.training import TrainingSettings
 from natal.errors import NatalError
 from natal.figures.adaptive import ARM_STYLES, gain_figure
-from natal.outcomes import Outcomes, final_outcomes
-from natal.training import TrainingSettings
+from natal.likelihood.density import DensityEnsemble, make_network
+from natal.likelihood.density_training import DensitySettings
 
 LOW, HIGH = np.array(LIMITS).T
 N_STARS = 100

@@ -5,7 +5,7 @@ import pytest
 from closed_form import SIGMA, linear_mean, make_runs, smooth_mean, uniform_points
 from scipy.spatial.distance import cdist
 
-from natal.baselines import fit_baselines
+from natal.emulator.baselines import fit_baselines
 
 
 def quadratic_mean(x):

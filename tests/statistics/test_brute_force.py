@@ -12,11 +12,11 @@ from closed_form import BOX, blank_ensemble
 from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal
 
-from natal import brute_force
-from natal.brute_force import KERNELS, PLACES, SimulatedRuns, compare_with_emulator, local_laws
-from natal.checks import spread_cases, transformed
-from natal.dataset import Runs
-from natal.design import grid_points
+from natal.assessment import brute_force
+from natal.assessment.brute_force import KERNELS, PLACES, SimulatedRuns, compare_with_emulator, local_laws
+from natal.assessment.cases import spread_cases, transformed
+from natal.campaign.design import grid_points
+from natal.data.runs import Runs
 from natal.errors import NatalError
 
 N_STARS, N_CASES = 100, 24

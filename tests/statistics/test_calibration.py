@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, chi2, norm
 
-from natal.calibration import (
+from natal.assessment.coverage import (
     LEVELS,
     calibration_report,
     clustered_error,

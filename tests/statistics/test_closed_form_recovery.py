@@ -7,9 +7,10 @@ import pytest
 from closed_form import BOX, SIGMA, ExactPosterior, linear_mean, uniform_points
 from scipy.stats import binom, norm
 
-from natal import grid as posterior_grid
-from natal.calibration import coverage
-from natal.likelihood import fit_widths, make_likelihood
+from natal.assessment.coverage import coverage
+from natal.likelihood.likelihoods import make_likelihood
+from natal.likelihood.widths import fit_widths
+from natal.posterior import grid as posterior_grid
 
 N_COVERAGE = 1000
 

@@ -11,17 +11,9 @@ import pytest
 from closed_form import BOX, SIGMA, LinearLikelihood, blank_ensemble, linear_mean, make_runs, uniform_points
 from scipy.stats import beta, binom, norm
 
-from natal.calibration import LEVELS, clustered_errors, contraction
-from natal.dataset import Runs
-from natal.emulator import Ensemble
-from natal.errors import NatalError
-from natal.figures import methods as figures
-from natal.grid import make_grid, summarise_cases
-from natal.likelihood import DiagonalGaussian, fit_sigma_total
-from natal.mixture import Mixture
-from natal.nuts import NutsSettings
-from natal.uncertainty.bayesian import BayesianSettings
-from natal.uncertainty.comparison import (
+from natal.assessment.coverage import LEVELS, clustered_errors, contraction
+from natal.assessment.uncertainty.bayesian import BayesianSettings
+from natal.assessment.uncertainty.comparison import (
     coarse,
     compare,
     comparison_table,
@@ -29,8 +21,17 @@ from natal.uncertainty.comparison import (
     share_and_error,
     widths_along_q0,
 )
-from natal.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
-from natal.uncertainty.methods import UncertaintySettings
+from natal.assessment.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
+from natal.assessment.uncertainty.methods import UncertaintySettings
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble
+from natal.errors import NatalError
+from natal.figures import methods as figures
+from natal.likelihood.gaussian import DiagonalGaussian
+from natal.likelihood.mixture import Mixture
+from natal.likelihood.widths import fit_sigma_total
+from natal.posterior.grid import make_grid, summarise_cases
+from natal.posterior.nuts import NutsSettings
 
 SMALL = (32, 24)
 

@@ -12,16 +12,16 @@ from closed_form import BOX, blank_ensemble, diagonal_widths, uniform_points
 from scipy.special import expit
 from scipy.stats import binomtest, norm
 
-from natal.density import load_density, save_density
-from natal.density_training import DensitySettings, train_density
-from natal.emulator import Ensemble
+from natal.data.outcomes import Outcomes, final_outcomes, rescaled_outcomes
+from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError
-from natal.grid import locate_truths, log_posterior, make_grid, summarise_cases
-from natal.likelihood import KINDS, Likelihood, make_likelihood
-from natal.mixture import Mixture
-from natal.nuts import NutsSettings
-from natal.outcomes import Outcomes, final_outcomes, rescaled_outcomes
-from natal.recovery import recover
+from natal.likelihood.density import load_density, save_density
+from natal.likelihood.density_training import DensitySettings, train_density
+from natal.likelihood.likelihoods import KINDS, Likelihood, make_likelihood
+from natal.likelihood.mixture import Mixture
+from natal.posterior.grid import locate_truths, log_posterior, make_grid, summarise_cases
+from natal.posterior.nuts import NutsSettings
+from natal.posterior.recovery import recover
 
 N_STARS = 100
 SETTINGS = DensitySettings(members=3, components=1, width=16, steps=1000, batch_size=256)
@@ -263,7 +263,7 @@ def test_density_likelihoods_stay_in_the_box(trained, kind):
 
 def test_a_file_brings_back_the_same_law(trained, tmp_path):
     """Bit for bit."""
-    save_density(tmp_path / "mixture.eqx", trained[0], "points")
+    save_density(tmp_path / "mixture.eqx", trained[0], "points", {})
     again = load_density(tmp_path / "mixture.eqx", box=BOX, design_digest="points")
     for one, other in zip(jax.tree.leaves(trained[0]), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -275,7 +275,7 @@ def test_a_file_brings_back_the_same_law(trained, tmp_path):
 )
 def test_a_file_of_another_campaign_is_refused(trained, tmp_path, box, digest, said):
     """Another box or other training points; the remedy is named."""
-    save_density(tmp_path / "mixture.eqx", trained[0], "points")
+    save_density(tmp_path / "mixture.eqx", trained[0], "points", {})
     with pytest.raises(NatalError, match=said) as caught:
         load_density(tmp_path / "mixture.eqx", box=box, design_digest=digest)
     assert "fit the likelihood again" in str(caught.value)
@@ -284,7 +284,7 @@ def test_a_file_of_another_campaign_is_refused(trained, tmp_path, box, digest, s
 def test_a_damaged_file_is_named(trained, tmp_path):
     """Cut short, or something else."""
     path = tmp_path / "mixture.eqx"
-    save_density(path, trained[0], "points")
+    save_density(path, trained[0], "points", {})
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(NatalError, match=r"mixture\.eqx"):
         load_density(path, box=BOX, design_digest="points")

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from natal import device
+from natal.running import device
 
 PROGRAM = """
 import os, sys

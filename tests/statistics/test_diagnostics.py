@@ -8,8 +8,13 @@ import pandas as pd
 import pytest
 from closed_form import BOX, SIGMA, make_runs, smooth_mean
 
-from natal.dataset import fit_normaliser
-from natal.diagnostics.checks import (
+from natal.data.normaliser import fit_normaliser
+from natal.emulator.ensemble import make_network
+from natal.emulator.layers import TrainingNetwork
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import History, mean_squared_error, normalised, train_ensemble
+from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
+from natal.tuning.diagnostics.checks import (
     checks_table,
     curve_verdicts,
     gradient_checks,
@@ -18,13 +23,8 @@ from natal.diagnostics.checks import (
     rate_check,
     ten_examples,
 )
-from natal.diagnostics.curves import ADVICE, judge, scatter_floor
-from natal.diagnostics.layers import idle_shares, layer_gradient_norms, layer_table, record_layers
-from natal.emulator import make_network
-from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
-from natal.training import History, mean_squared_error, normalised, train_ensemble
-from natal.training_layers import TrainingNetwork
-from natal.training_options import TrainingSettings
+from natal.tuning.diagnostics.curves import ADVICE, judge, scatter_floor
+from natal.tuning.diagnostics.layers import idle_shares, layer_gradient_norms, layer_table, record_layers
 
 KEY = jax.random.key(41)
 EPOCHS = np.arange(600)

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from closed_form import BOX, LIMITS, LinearLikelihood, blank_ensemble, diagonal_widths, uniform_points
 
-from natal.domain import refuse_outside, refuse_prior_outside
+from natal.emulator.box import refuse_outside, refuse_prior_outside
 from natal.errors import NatalError
-from natal.grid import make_grid
-from natal.likelihood import make_likelihood
-from natal.nuts import NutsSettings, sample_cases
-from natal.recovery import recover
+from natal.likelihood.likelihoods import make_likelihood
+from natal.posterior.grid import make_grid
+from natal.posterior.nuts import NutsSettings, sample_cases
+from natal.posterior.recovery import recover
 
 OUTSIDE = [(0.49, 100.0, "q0 = 0.49"), (1.51, 100.0, "q0 = 1.51"), (1.0, 49.0, "a_au = 49"), (1.0, 201.0, "a_au = 201")]
 

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 from closed_form import BOX, blank_ensemble, diagonal_widths, make_runs, uniform_points
 
-from natal.dataset import Normaliser, design_digest
-from natal.emulator import load_ensemble, read_header, save_ensemble, untrained_ensemble
+from natal.data.normaliser import Normaliser
+from natal.data.runs import design_digest
+from natal.emulator.ensemble import load_ensemble, read_header, save_ensemble, untrained_ensemble
+from natal.emulator.options import ACTIVATIONS
 from natal.errors import NatalError
-from natal.files import write_json
-from natal.inputs import load_likelihood, load_likelihoods
-from natal.likelihood import widths_to_json
-from natal.training_options import ACTIVATIONS
+from natal.files.formats import write_json
+from natal.likelihood.loading import load_likelihood, load_likelihoods
+from natal.likelihood.widths import widths_to_json
 
 DIGEST = "0123456789abcdef"
 
@@ -30,7 +31,7 @@ def small():
 @pytest.fixture
 def path(small, tmp_path):
     """A saved ensemble."""
-    save_ensemble(tmp_path / "ensemble.eqx", small, DIGEST)
+    save_ensemble(tmp_path / "ensemble.eqx", small, DIGEST, {})
     return tmp_path / "ensemble.eqx"
 
 
@@ -72,7 +73,7 @@ def assert_refused(path, *words, **expected):
 def test_a_trained_ensemble_comes_back_to_the_last_bit(ensemble, runs, tmp_path):
     """Weights, normaliser, box and so predictions are identical."""
     path, digest = tmp_path / "deep" / "ensemble.eqx", design_digest(runs.train)
-    save_ensemble(path, ensemble, digest)
+    save_ensemble(path, ensemble, digest, {})
     loaded = load_ensemble(path, box=BOX, design_digest=digest)
     assert loaded.box == ensemble.box
     for found, expected in zip(jax.tree.leaves(loaded), jax.tree.leaves(ensemble), strict=True):
@@ -158,7 +159,7 @@ def test_every_activation_and_logarithm_comes_back(tmp_path, activation):
     one = jnp.ones(3)
     normaliser = Normaliser(one[:2], one[:2], one, one, log10=("a_au", "sigma_v_kms"))
     saved = untrained_ensemble(jax.random.key(1), 2, normaliser, (BOX["q0"], BOX["a_au"]), activation)
-    save_ensemble(tmp_path / "ensemble.eqx", saved, DIGEST)
+    save_ensemble(tmp_path / "ensemble.eqx", saved, DIGEST, {})
     header = read_header(tmp_path / "ensemble.eqx")
     assert (header.activation, header.log10) == (activation, ["a_au", "sigma_v_kms"])
     x = uniform_points(20, np.random.default_rng(1))
@@ -251,7 +252,7 @@ def test_a_missing_file_is_no_ensemble(tmp_path):
 def test_a_likelihood_belongs_to_its_ensemble(ensemble, runs, tmp_path):
     """A width fitted to an emulator of other training points is refused."""
     digest = design_digest(runs.train)
-    save_ensemble(tmp_path / "ensemble.eqx", ensemble, digest)
+    save_ensemble(tmp_path / "ensemble.eqx", ensemble, digest, {})
     fitted = {"kind": "constant", **widths_to_json(diagonal_widths([0.06, 0.4, 60.0]))}
     write_json(tmp_path / "likelihood.json", fitted | {"design_digest": digest})
     likelihood = load_likelihood(tmp_path / "ensemble.eqx", tmp_path / "likelihood.json", BOX)

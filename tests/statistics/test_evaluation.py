@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from closed_form import OFFSET, SIGMA, linear_mean, make_runs
 
-from natal.baselines import fit_baselines
-from natal.dataset import Runs
-from natal.evaluation import evaluate, root_mean_square, simulation_report, speed_report
+from natal.assessment.accuracy import evaluate, root_mean_square
+from natal.assessment.metrics import simulation_report, speed_report
+from natal.data.runs import Runs
+from natal.emulator.baselines import fit_baselines
 
-OUTPUTS = ("f_bound", "sigma_v_kms", "r_h_au")
+SUMMARIES = ("f_bound", "sigma_v_kms", "r_h_au")
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +21,7 @@ def baselines(runs):
 
 def by_output(values):
     """Numbers by the name of their output."""
-    return pytest.approx(dict(zip(OUTPUTS, values, strict=True)), rel=1e-12)
+    return pytest.approx(dict(zip(SUMMARIES, values, strict=True)), rel=1e-12)
 
 
 def test_root_mean_square_by_hand():
@@ -56,7 +57,7 @@ def test_every_error_by_hand():
 def test_a_network_that_loses_is_called_so(baselines, runs):
     """A constant in the place of the network, on a linear simulator: every output goes to the linear baseline."""
     found = evaluate(lambda x: np.tile(OFFSET, (len(x), 1)), baselines, runs.test)["emulator"]
-    assert found["beats_every_baseline"] == dict.fromkeys(OUTPUTS, False)
+    assert found["beats_every_baseline"] == dict.fromkeys(SUMMARIES, False)
     assert all(skill < 0 for skill in found["skill_vs_linear"].values())
 
 
@@ -77,18 +78,18 @@ def test_the_best_baseline_is_the_one_to_beat(runs):
 
     baselines = {"linear": shifted(3.0), "nearest": shifted(-1.0), "mean": shifted(9.0)}
     found = evaluate(shifted(2.0), baselines, runs.test)["emulator"]
-    assert found["best_baseline"] == dict.fromkeys(OUTPUTS, "nearest")
-    assert found["beats_every_baseline"] == dict.fromkeys(OUTPUTS, False)
+    assert found["best_baseline"] == dict.fromkeys(SUMMARIES, "nearest")
+    assert found["beats_every_baseline"] == dict.fromkeys(SUMMARIES, False)
     assert all(skill > 0 for skill in found["skill_vs_linear"].values())
     found = evaluate(shifted(0.1), baselines, runs.test)["emulator"]
-    assert found["beats_every_baseline"] == dict.fromkeys(OUTPUTS, True)
+    assert found["beats_every_baseline"] == dict.fromkeys(SUMMARIES, True)
 
 
 def test_a_perfect_emulator_reaches_the_noise(runs):
     """Against single runs it errs by the scatter, against replicate means by their noise."""
     found = evaluate(linear_mean, {"linear": lambda x: linear_mean(x) + 1.0}, runs.test)["emulator"]
     n_points, n_runs = 40, 320
-    for name, sigma in zip(OUTPUTS, SIGMA, strict=True):
+    for name, sigma in zip(SUMMARIES, SIGMA, strict=True):
         # a root mean square of n normal deviates has a relative error of 1 / sqrt(2 n); 5 sigma.
         # n = 320 runs, 40 means, and 280 degrees of freedom of the scatter
         assert found["rmse"][name] == pytest.approx(sigma, rel=5 / np.sqrt(2 * n_runs))

@@ -6,8 +6,8 @@ from matplotlib import colors
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
+from natal.assessment.uniformity import simultaneous_band
 from natal.figures import calibration as figures
-from natal.uniformity import simultaneous_band
 
 N = 60
 LEVELS = (0.50, 0.68, 0.90, 0.95)

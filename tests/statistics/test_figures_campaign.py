@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 
 import natal.figures
 from natal import figures
-from natal.dataset import ReplicateMeans, fit_normaliser, replicate_means
-from natal.emulator import untrained_ensemble
+from natal.assessment.cases import shown_cases
+from natal.assessment.emulator_map import Response, response
+from natal.data.normaliser import fit_normaliser
+from natal.data.runs import ReplicateMeans, replicate_means
+from natal.emulator.ensemble import untrained_ensemble
 from natal.figures.style import BLUE, dot_area, hpd_thresholds
-from natal.likelihood import ConstantLikelihood
-from natal.response import Response, response
-from natal.shown import shown_cases
-from natal.snapshots import Cluster
+from natal.likelihood.likelihoods import ConstantLikelihood
+from natal.simulation.snapshots import Cluster
 
 BOX = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
 

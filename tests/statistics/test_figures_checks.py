@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from natal.dataset import Runs
+from natal.assessment.posterior_predictive import check_cases
+from natal.data.runs import Runs
 from natal.figures import checks
 from natal.figures.style import ORANGE
-from natal.predictive import check_cases
 
 N = 6
 

@@ -8,8 +8,8 @@ import pytest
 from closed_form import blank_ensemble, uniform_points
 from scipy.stats import kstest, uniform
 
-from natal.emulator import count_parameters, make_network
-from natal.training import mean_squared_error
+from natal.emulator.ensemble import count_parameters, make_network
+from natal.emulator.training import mean_squared_error
 
 N_NETWORKS = 200
 

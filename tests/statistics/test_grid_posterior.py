@@ -9,7 +9,7 @@ import pytest
 from closed_form import BOX, SIGMA, ExactPosterior, LinearLikelihood, linear_mean, uniform_points
 from scipy.stats import kstest, norm
 
-from natal import grid as posterior_grid
+from natal.posterior import grid as posterior_grid
 
 SHAPE = (128, 128)
 N_CASES = 32

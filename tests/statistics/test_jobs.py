@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from natal import progress
-from natal.checkpoint import HEADER_BYTES, Checkpoint, is_locked
 from natal.errors import NatalError
-from natal.files import read_json
-from natal.jobs import job
-from natal.models import Integration
+from natal.files.formats import read_json
+from natal.files.locks import is_locked
 from natal.progress import Progress
-from natal.simulator import simulate_clusters, snapshot_type
+from natal.running.jobs import job
+from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
+from natal.simulation.models import Integration
+from natal.simulation.run import simulate_clusters, snapshot_type
 
 SLEEPING_JOB = """
 import sys, time

@@ -11,25 +11,20 @@ import pytest
 from closed_form import SIGMA, blank_ensemble, diagonal_widths, make_runs, uniform_points
 from scipy.stats import chi2, multivariate_normal, norm
 
-from natal.dataset import Runs
+from natal.data.runs import Runs
 from natal.errors import NatalError
-from natal.inputs import nuts_settings
-from natal.likelihood import (
-    KINDS,
-    Conditional,
-    ConstantLikelihood,
-    Likelihood,
+from natal.likelihood.likelihoods import KINDS, Conditional, ConstantLikelihood, Likelihood, make_likelihood
+from natal.likelihood.widths import (
     Widths,
     fit_covariance,
     fit_remainder,
     fit_sigma_total,
     fit_widths,
-    make_likelihood,
     sigma_budget,
     widths_from_json,
     widths_to_json,
 )
-from natal.nuts import NutsSettings
+from natal.posterior.nuts import NutsSettings, nuts_settings
 
 NO_ERROR = jnp.zeros(3)
 CORRELATION = np.array([[1.0, 0.8, -0.6], [0.8, 1.0, -0.3], [-0.6, -0.3, 1.0]])

@@ -13,14 +13,16 @@ import pytest
 from closed_form import BOX, SIGMA, blank_ensemble, diagonal_widths, make_runs, smooth_mean, uniform_points
 from scipy.stats import binom
 
-from natal import grid as posterior_grid
-from natal.calibration import contraction
-from natal.emulator import Ensemble
-from natal.likelihood import DiagonalGaussian, fit_sigma_total, make_likelihood
-from natal.nuts import NutsResult
-from natal.recovery import Recovered
-from natal.sbc import FALSE_ALARM, calibration_table, sbc_report
-from natal.training import TrainingSettings, train_ensemble
+from natal.assessment.coverage import contraction
+from natal.assessment.sbc import FALSE_ALARM, calibration_table, sbc_report
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.likelihood.gaussian import DiagonalGaussian
+from natal.likelihood.likelihoods import make_likelihood
+from natal.likelihood.widths import fit_sigma_total
+from natal.posterior import grid as posterior_grid
+from natal.posterior.nuts import NutsResult
+from natal.posterior.recovery import Recovered
 
 N = 600
 N_DRAWS = 100

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from closed_form import make_runs
 
-from natal.dataset import fit_normaliser
+from natal.data.normaliser import fit_normaliser
 from natal.errors import NatalError
 
 

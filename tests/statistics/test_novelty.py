@@ -6,8 +6,8 @@ import pytest
 from closed_form import BOX, OFFSET, SIGMA, SLOPE, LinearLikelihood, linear_mean, uniform_points
 from scipy.stats import binom, chi2, kstest
 
-from natal.calibration import P_OUTSIDE
-from natal.novelty import N_REPLICATES, mahalanobis_p
+from natal.posterior.flags import P_OUTSIDE
+from natal.posterior.prior_predictive import N_REPLICATES, mahalanobis_p
 
 LIKELIHOOD = LinearLikelihood()
 KEY = jax.random.key(8)

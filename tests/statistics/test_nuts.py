@@ -9,10 +9,11 @@ import pytest
 from closed_form import BOX, SIGMA, ExactPosterior, LinearLikelihood, linear_mean, uniform_points
 from scipy.stats import norm
 
-from natal import grid as posterior_grid
-from natal.design import INPUTS
-from natal.nuts import NutsResult, NutsSettings, sample_cases
-from natal.recovery import az, posterior_dataset
+from natal.posterior import grid as posterior_grid
+from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
+from natal.posterior.recovery import az
+from natal.posterior.tables import posterior_dataset
+from natal.variables import BIRTH
 
 SETTINGS = NutsSettings(draws=1000, cases_per_batch=8)
 SMALL_BOX = {"q0": (0.8, 1.2), "a_au": (90.0, 170.0)}
@@ -69,7 +70,7 @@ def either(request):
 
 def by_parameter(dataset):
     """ArviZ's answer as an array (case, parameter)."""
-    return np.column_stack([dataset[name].values for name in INPUTS])
+    return np.column_stack([dataset[name].values for name in BIRTH])
 
 
 def flat(sampled):

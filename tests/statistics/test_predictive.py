@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from natal.dataset import Runs
+from natal.assessment.posterior_predictive import P_EXTREME, check_cases, joint_p, predictive_report, rank_p, thinned
+from natal.data.runs import Runs
 from natal.errors import NatalError
-from natal.predictive import P_EXTREME, check_cases, joint_p, predictive_report, rank_p, thinned
 
 N_TRIALS, N_DRAWS, N_STARS = 1000, 59, 100
 

@@ -8,11 +8,12 @@ import xarray as xr
 from closed_form import BOX
 from scipy.stats import chi2
 
-from natal.design import INPUTS
-from natal.recovery import az, nuts_report, posterior_dataset, recovery_table, write_posteriors
+from natal.posterior.recovery import az
+from natal.posterior.tables import nuts_report, posterior_dataset, recovery_table, write_posteriors
+from natal.variables import BIRTH
 
 NAMES = [f"{point}-00" for point in range(32)]
-OUTPUTS = ["f_bound", "sigma_v_kms", "r_h_au"]
+SUMMARIES = ["f_bound", "sigma_v_kms", "r_h_au"]
 DIAGNOSTICS = ["rhat", "ess_bulk", "divergences", "tv_grid", "chi2_best", "edge_mass_q0", "edge_mass_a_au", "at_edge"]
 POSTERIOR = ["mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5"]
 
@@ -67,7 +68,7 @@ def test_without_truths_nothing_is_said_of_them(recovery):
 def test_a_row_sums_up_its_draws(table, recovery):
     """Means, standard deviations (ddof = 1) and quantiles of all chains' draws together."""
     for k, draws in enumerate(recovery.recovered.nuts.draws.reshape(32, -1, 2).astype(float)):
-        for axis, name in enumerate(INPUTS):
+        for axis, name in enumerate(BIRTH):
             expected = [draws[:, axis].mean(), draws[:, axis].std(ddof=1)]
             expected += np.quantile(draws[:, axis], [0.025, 0.16, 0.5, 0.84, 0.975]).tolist()
             found = table.loc[k, [f"{name}_{label}" for label in POSTERIOR]].to_numpy(float)
@@ -88,7 +89,7 @@ def test_the_pit_in_the_table_is_that_of_the_draws(table, recovery):
     """The grid's cumulative probability at the truth is the share of draws below it, within Monte Carlo error."""
     below = recovery.recovered.nuts.draws < recovery.x[:, None, None]
     ess = az.ess(posterior_dataset(below.astype(float), None), method="mean")
-    for axis, name in enumerate(INPUTS):
+    for axis, name in enumerate(BIRTH):
         pit = table[f"{name}_pit"].to_numpy()
         # truths with next to no draws on one side have no error to speak of
         inner = (pit > 0.02) & (pit < 0.98)
@@ -116,11 +117,11 @@ def test_diagnostics_are_arvizs_own(table, tree):
     """The worse of the two parameters' R-hat and bulk ESS, recomputed from the file's draws."""
     posterior = tree["posterior"].to_dataset()
     rhat, ess = (
-        np.column_stack([found[name].values for name in INPUTS]) for found in (az.rhat(posterior), az.ess(posterior))
+        np.column_stack([found[name].values for name in BIRTH]) for found in (az.rhat(posterior), az.ess(posterior))
     )
     np.testing.assert_allclose(table.rhat, rhat.max(1), rtol=1e-12)
     np.testing.assert_allclose(table.ess_bulk, ess.min(1), rtol=1e-12)
-    for k, name in enumerate(INPUTS):
+    for k, name in enumerate(BIRTH):
         np.testing.assert_allclose(tree[f"sample_stats/rhat_{name}"], rhat[:, k], rtol=1e-12)
         np.testing.assert_allclose(tree[f"sample_stats/ess_bulk_{name}"], ess[:, k], rtol=1e-12)
     np.testing.assert_array_equal(table.divergences, tree["sample_stats/diverging"].sum(("chain", "draw")))
@@ -133,18 +134,18 @@ def test_the_groups_of_the_file(tree):
     assert tree["posterior"].sizes == {"case": 32, "chain": 4, "draw": 1000}
     for group in tree.children.values():
         assert group.coords["case"].values.tolist() == NAMES
-    assert set(tree["posterior"].data_vars) == set(INPUTS)
-    assert set(tree["true_parameters"].data_vars) == set(INPUTS)
-    assert set(tree["observed_data"].data_vars) == {*OUTPUTS, *(f"{name}_err" for name in OUTPUTS)}
+    assert set(tree["posterior"].data_vars) == set(BIRTH)
+    assert set(tree["true_parameters"].data_vars) == set(BIRTH)
+    assert set(tree["observed_data"].data_vars) == {*SUMMARIES, *(f"{name}_err" for name in SUMMARIES)}
     assert {"diverging", "n_steps", "acceptance_rate"} <= set(tree["sample_stats"].data_vars)
 
 
 def test_the_file_holds_what_was_sampled(tree, recovery):
     """Draws to the last bit; data, errors and truths as given."""
-    for k, name in enumerate(INPUTS):
+    for k, name in enumerate(BIRTH):
         np.testing.assert_array_equal(tree[f"posterior/{name}"], recovery.recovered.nuts.draws[..., k])
         np.testing.assert_array_equal(tree[f"true_parameters/{name}"], recovery.x[:, k])
-    for k, name in enumerate(OUTPUTS):
+    for k, name in enumerate(SUMMARIES):
         np.testing.assert_array_equal(tree[f"observed_data/{name}"], recovery.y[:, k])
         np.testing.assert_array_equal(tree[f"observed_data/{name}_err"], np.full(32, [0.01, 0.2, 5.0][k]))
     np.testing.assert_array_equal(tree["sample_stats/n_steps"], recovery.recovered.nuts.n_steps)
@@ -155,7 +156,7 @@ def test_every_quantity_has_its_unit(tree):
     """As an attribute; the file says which likelihood and which versions made it."""
     assert tree["posterior/q0"].attrs["unit"] == "K/|W|"
     assert tree["true_parameters/a_au"].attrs["unit"] == "AU"
-    assert [tree[f"observed_data/{name}"].attrs["unit"] for name in OUTPUTS] == ["1", "km/s", "AU"]
+    assert [tree[f"observed_data/{name}"].attrs["unit"] for name in SUMMARIES] == ["1", "km/s", "AU"]
     assert tree["observed_data/r_h_au_err"].attrs["unit"] == "AU"
     assert tree.attrs["likelihood"] == "constant"
     assert {"version_natal", "created"} <= set(tree.attrs)

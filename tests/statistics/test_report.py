@@ -12,13 +12,14 @@ import pytest
 import yaml
 from closed_form import LIMITS, make_runs, smooth_mean, uniform_points
 
-from natal.baselines import fit_baselines
-from natal.calibration import calibration_report
-from natal.captions import CAPTIONS
-from natal.evaluation import evaluate, speed_report
-from natal.report import format_number, write_report
-from natal.sbc import sbc_report
-from natal.summaries import OUTPUTS
+from natal.assessment.accuracy import evaluate
+from natal.assessment.coverage import calibration_report
+from natal.assessment.metrics import speed_report
+from natal.assessment.sbc import sbc_report
+from natal.emulator.baselines import fit_baselines
+from natal.report.captions import CAPTIONS
+from natal.report.page import format_number, write_report
+from natal.variables import SUMMARIES
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
 FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed")]
@@ -103,7 +104,10 @@ def metrics():
     }
     method = {
         "rmse": {"f_bound": 0.0611, "sigma_v_kms": 0.541, "r_h_au": 92.7},
-        "outputs": {"coverage": {level: dict.fromkeys(OUTPUTS, 0.713) for level in ("68", "95")}, "log_score": -4.4321},
+        "outputs": {
+            "coverage": {level: dict.fromkeys(SUMMARIES, 0.713) for level in ("68", "95")},
+            "log_score": -4.4321,
+        },
         "coverage": {level: {"q0": 0.612, "a_au": 0.634, "joint": 0.587} for level in ("68", "95")},
         "coverage_se": {level: {"joint": 0.0321} for level in ("68", "95")},
         "area": {"68": 0.0511, "95": 0.1234},

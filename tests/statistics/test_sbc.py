@@ -7,9 +7,8 @@ import pytest
 from closed_form import BOX, SIGMA, ExactPosterior, linear_mean, uniform_points
 from scipy.stats import binom, chi2, kstest, norm
 
-from natal.calibration import coverage
-from natal.nuts import NutsSettings
-from natal.sbc import (
+from natal.assessment.coverage import coverage
+from natal.assessment.sbc import (
     FALSE_ALARM,
     binomial_bands,
     calibration_table,
@@ -21,6 +20,7 @@ from natal.sbc import (
     thinned_settings,
     verdicts,
 )
+from natal.posterior.nuts import NutsSettings
 
 KEY = jax.random.key(3)
 UNIT_BOX = {"q0": (0.0, 1.0), "a_au": (0.0, 1.0)}

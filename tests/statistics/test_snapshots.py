@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from natal.errors import NatalError
-from natal.snapshots import nearest_points, read_cluster
+from natal.simulation.snapshots import nearest_points, read_cluster
 
 N_STARS, TIMES_YR = 12, (0.0, 5.0, 10.0)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from closed_form import make_runs
 
-from natal.dataset import Runs, design_digest, read_runs, replicate_means, split_table
+from natal.data.runs import Runs, design_digest, read_runs, replicate_means, split_table
 from natal.errors import NatalError
 
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from closed_form import BOX, SIGMA, make_runs, smooth_mean
 
-from natal.dataset import Runs
+from natal.data.runs import Runs
+from natal.emulator.options import TrainingSettings
 from natal.errors import NatalError
 from natal.figures.sweep import sweep_figure
-from natal.sweep import SweepSettings, combinations, joined, ranked, splits, sweep
-from natal.training_options import TrainingSettings
+from natal.tuning.sweep import SweepSettings, combinations, joined, ranked, splits, sweep
 
 KEY = jax.random.key(51)
 

@@ -5,14 +5,14 @@ import pytest
 from closed_form import BOX
 
 from natal import NatalError, load_campaign, load_emulator
-from natal.calibration import P_OUTSIDE
-from natal.emulator import save_ensemble
-from natal.files import write_json
-from natal.likelihood import fit_widths, widths_to_json
-from natal.nuts import NutsSettings
-from natal.trained import N_REALIZATIONS
+from natal.api import N_REALIZATIONS
+from natal.emulator.ensemble import save_ensemble
+from natal.files.formats import write_json
+from natal.likelihood.widths import fit_widths, widths_to_json
+from natal.posterior.flags import P_OUTSIDE
+from natal.posterior.nuts import NutsSettings
 
-OUTPUTS = ["f_bound", "sigma_v_kms", "r_h_au"]
+SUMMARIES = ["f_bound", "sigma_v_kms", "r_h_au"]
 SMALL = {"grid_shape": (96, 64)}
 
 
@@ -26,7 +26,7 @@ def widths(ensemble, runs):
 def folder(ensemble, widths, tmp_path_factory):
     """A results folder with what a campaign leaves behind."""
     folder = tmp_path_factory.mktemp("results") / "mine"
-    save_ensemble(folder / "emulator" / "ensemble.eqx", ensemble, "digest")
+    save_ensemble(folder / "emulator" / "ensemble.eqx", ensemble, "digest", {})
     content = {"kind": "constant", "design_digest": "digest"} | widths_to_json(widths)
     write_json(folder / "emulator" / "likelihood.json", content)
     return folder
@@ -41,7 +41,7 @@ def campaign(folder):
 @pytest.fixture(scope="module")
 def cluster(campaign):
     """The most probable summaries of a birth in the middle of the box."""
-    return dict(zip(OUTPUTS, campaign.predict(1.0, 120.0)["mean"], strict=True))
+    return dict(zip(SUMMARIES, campaign.predict(1.0, 120.0)["mean"], strict=True))
 
 
 def test_the_emulator_is_found_by_campaign_or_by_file(folder, ensemble):
@@ -56,7 +56,7 @@ def test_a_prediction_is_the_law_of_one_cluster(campaign, ensemble, widths):
     found = campaign.predict([0.7, 1.1], 100.0)
     mean, spread = (np.asarray(part, float) for part in ensemble(np.array([[0.7, 100.0], [1.1, 100.0]])))
     assert found.q0.tolist() == [0.7] * 3 + [1.1] * 3
-    assert found.output.tolist() == OUTPUTS * 2
+    assert found.output.tolist() == SUMMARIES * 2
     assert found.unit.tolist() == ["1", "km/s", "AU"] * 2
     sigma = np.tile(widths.sigma_total, 2)
     # five standard errors of a mean, a standard deviation and a normal 97.5 % quantile

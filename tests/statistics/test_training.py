@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from closed_form import BOX, LIMITS, SIGMA, linear_mean, make_runs, smooth_mean, uniform_points
 
-from natal.baselines import fit_baselines
-from natal.dataset import Runs, fit_normaliser
-from natal.emulator import untrained_ensemble
+from natal.data.normaliser import fit_normaliser
+from natal.data.runs import Runs
+from natal.emulator.baselines import fit_baselines
+from natal.emulator.ensemble import untrained_ensemble
+from natal.emulator.training import TrainingSettings, mean_squared_error, train_ensemble
 from natal.errors import NatalError
-from natal.training import TrainingSettings, mean_squared_error, train_ensemble
 
 KEY = jax.random.key(11)
 

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.emulator import make_network
-from natal.training_layers import EPSILON, MEMORY, BatchNorm, TrainingNetwork, training_loss
+from natal.emulator.ensemble import make_network
+from natal.emulator.layers import EPSILON, MEMORY, BatchNorm, TrainingNetwork, training_loss
 
 KEY = jax.random.key(31)
 

@@ -10,11 +10,11 @@ from closed_form import BOX, LIMITS, make_runs
 from jax import lax
 from scipy.special import erf, expit
 
-from natal.dataset import fit_normaliser
-from natal.emulator import load_ensemble, make_network, save_ensemble, untrained_ensemble
+from natal.data.normaliser import fit_normaliser
+from natal.emulator.ensemble import load_ensemble, make_network, save_ensemble, untrained_ensemble
+from natal.emulator.options import ACTIVATIONS, TrainingSettings, make_optimiser, make_schedule
+from natal.emulator.training import _in_batches, mean_squared_error, normalised, train_ensemble
 from natal.errors import NatalError
-from natal.training import _in_batches, mean_squared_error, normalised, train_ensemble
-from natal.training_options import ACTIVATIONS, TrainingSettings, make_optimiser, make_schedule
 
 KEY = jax.random.key(21)
 
@@ -238,7 +238,7 @@ def test_every_option_trains_and_is_kept(few, tmp_path, options):
     y = np.asarray(ensemble.normaliser.normalise_y(jnp.asarray(members)))
     # normalised back from float32 predictions in physical units
     np.testing.assert_allclose(((y - np.asarray(data[1])[:, None]) ** 2).mean((0, 2)), best, rtol=1e-4)
-    save_ensemble(tmp_path / "ensemble.eqx", ensemble, "0" * 16)
+    save_ensemble(tmp_path / "ensemble.eqx", ensemble, "0" * 16, {})
     np.testing.assert_array_equal(load_ensemble(tmp_path / "ensemble.eqx").at_points(few[1].x), members)
 
 

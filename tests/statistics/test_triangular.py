@@ -6,9 +6,9 @@ import numpy as np
 import numpyro.distributions as dist
 import pytest
 
-from natal.likelihood import DiagonalGaussian, FullGaussian
-from natal.mixture import Mixture
-from natal.triangular import cholesky, solve_lower
+from natal.likelihood.cholesky import cholesky, solve_lower
+from natal.likelihood.gaussian import DiagonalGaussian, FullGaussian
+from natal.likelihood.mixture import Mixture
 
 COVARIANCE = jnp.array([[0.01, 0.02, 3.0], [0.02, 0.5, 10.0], [3.0, 10.0, 5000.0]])
 MEAN = jnp.array([0.7, 4.0, 300.0])

@@ -8,18 +8,24 @@ import pytest
 from closed_form import BOX, LIMITS, OFFSET, SIGMA, SLOPE, linear_mean, make_runs, uniform_points
 from scipy.stats import chi2, norm
 
-from natal.dataset import Runs, fit_normaliser
-from natal.emulator import DTYPE, Ensemble, make_network
+from natal.assessment.uncertainty.bayesian import BayesianSettings, fit_bayesian, point_statistics
+from natal.assessment.uncertainty.dropout import DropoutNetwork, dropout_loss, fit_mc_dropout, freeze_mask
+from natal.assessment.uncertainty.moments import SpreadLikelihood, fit_noise, with_noise
+from natal.assessment.uncertainty.variance_head import (
+    fit_variance_head,
+    make_two_headed_network,
+    negative_log_likelihood,
+)
+from natal.data.normaliser import fit_normaliser
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble, make_network
+from natal.emulator.network_files import DTYPE
+from natal.emulator.training import TrainingSettings, fit_networks, normalised
 from natal.errors import NatalError
-from natal.grid import locate_truths, make_grid
-from natal.likelihood import Likelihood
-from natal.nuts import NutsSettings
-from natal.recovery import recover
-from natal.training import TrainingSettings, fit_networks, normalised
-from natal.uncertainty.bayesian import BayesianSettings, fit_bayesian, point_statistics
-from natal.uncertainty.dropout import DropoutNetwork, dropout_loss, fit_mc_dropout, freeze_mask
-from natal.uncertainty.moments import SpreadLikelihood, fit_noise, with_noise
-from natal.uncertainty.variance_head import fit_variance_head, make_two_headed_network, negative_log_likelihood
+from natal.likelihood.likelihoods import Likelihood
+from natal.posterior.grid import locate_truths, make_grid
+from natal.posterior.nuts import NutsSettings
+from natal.posterior.recovery import recover
 
 KEY = jax.random.key(20)
 NO_ERROR = jnp.zeros(3)

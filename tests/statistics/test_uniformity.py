@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from natal.uniformity import check_uniform, ecdf, places, simultaneous_band
+from natal.assessment.uniformity import check_uniform, ecdf, places, simultaneous_band
 
 with warnings.catch_warnings():
     # ArviZ 0.23 announces its next major version at every import

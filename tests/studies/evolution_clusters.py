@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from natal.emulator import DTYPE
-from natal.mixture import Mixture
-from natal.outcomes import Outcomes
+from natal.data.outcomes import Outcomes
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.mixture import Mixture
 
 N_STARS = 50
 TIMES = (50.0, 100.0, 200.0, 400.0)

@@ -9,9 +9,9 @@ import pytest
 from evolution_clusters import BOX, N_STARS, RANGES, TIMES, campaign, draw, places, true_log_scores
 from scipy.stats import kstest
 
-from natal.density import DensityEnsemble
-from natal.density_training import DensitySettings
 from natal.errors import NatalError
+from natal.likelihood.density import DensityEnsemble
+from natal.likelihood.density_training import DensitySettings
 from natal.studies.evolution import network
 from natal.studies.evolution.evaluation import (
     band_quantiles,

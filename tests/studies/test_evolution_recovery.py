@@ -8,11 +8,11 @@ import pytest
 from evolution_clusters import BOX, N_STARS, TIMES, campaign, true_law
 from scipy.stats import chisquare, kstest
 
-from natal import grid as natal_grid
-from natal.density import DensityEnsemble, MixtureNetwork, make_perceptron
 from natal.errors import NatalError
-from natal.mixture import Mixture
-from natal.nuts import NutsSettings
+from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_perceptron
+from natal.likelihood.mixture import Mixture
+from natal.posterior import grid as natal_grid
+from natal.posterior.nuts import NutsSettings
 from natal.studies.evolution import grid, recovery, sampling
 from natal.studies.evolution.age import AgePrior, draw_ages, read_age_prior
 from natal.studies.evolution.tracks import snapshots

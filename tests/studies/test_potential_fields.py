@@ -7,8 +7,8 @@ import pytest
 from scipy.stats import kstest
 
 from natal.errors import NatalError
-from natal.gravity import accelerations, specific_potential
-from natal.plummer import sample_plummer
+from natal.nbody.gravity import accelerations, specific_potential
+from natal.nbody.plummer import sample_plummer
 from natal.studies.potential.cluster import AXES, as_field, fit_plummer, simulate, true_fields
 from natal.studies.potential.fields import (
     SoftenedParticles,

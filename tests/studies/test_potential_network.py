@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.emulator import count_parameters
+from natal.emulator.ensemble import count_parameters
 from natal.errors import NatalError
 from natal.studies.potential.accuracy import as_numpy, relative_errors, rounding
 from natal.studies.potential.fields import Sample, plummer_sphere, sample_field, uniform_in_radius

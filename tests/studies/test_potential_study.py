@@ -13,22 +13,11 @@ import yaml
 from matplotlib.figure import Figure
 from project import Project, job_counts, merged
 
-from natal.config import check_schema, load_schema
+from natal.campaign.config import check_schema, load_schema
 from natal.errors import NatalError
 from natal.studies.potential import figures
-from natal.studies.potential.accuracy import (
-    as_numpy,
-    relative_errors,
-    relative_errors_by_radius,
-    torque,
-)
-from natal.studies.potential.fields import (
-    Sample,
-    SoftenedParticles,
-    plummer_sphere,
-    sample_field,
-    uniform_in_radius,
-)
+from natal.studies.potential.accuracy import as_numpy, relative_errors, relative_errors_by_radius, torque
+from natal.studies.potential.fields import Sample, SoftenedParticles, plummer_sphere, sample_field, uniform_in_radius
 from natal.studies.potential.metrics import accuracy_numbers, mean_and_sd, orbit_numbers, training_numbers
 from natal.studies.potential.names import field_names, figure_names
 from natal.studies.potential.network import make_network

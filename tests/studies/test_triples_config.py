@@ -8,7 +8,7 @@ import yaml
 from scipy import stats
 from snakemake.utils import update_config
 
-from natal.config import check_schema, load_schema
+from natal.campaign.config import check_schema, load_schema
 from natal.errors import NatalError
 from natal.studies.triples import systems
 from natal.studies.triples.names import mistakes

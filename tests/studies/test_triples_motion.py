@@ -11,8 +11,8 @@ import rebound
 import reference
 from jax import lax
 
-from natal import leapfrog
-from natal.gravity import accelerations
+from natal.nbody import leapfrog
+from natal.nbody.gravity import accelerations
 from natal.studies.triples import systems
 from natal.studies.triples.follow import follow
 from natal.studies.triples.transformed_leapfrog import start, step

@@ -5,15 +5,15 @@ import re
 
 import pytest
 
-from natal import campaign
-from natal.design import make_design
+from natal.campaign import plan
+from natal.campaign.design import make_design
 
 
 @pytest.mark.parametrize("points_per_job", [1, 7, 16, 1000])
 def test_shards_partition_the_points(config, points_per_job):
     """All jobs together hold each point of the design once, none of them more runs than allowed."""
     config["design"] |= {"train": [96, 10], "realizations": 16, "points_per_job": points_per_job}
-    shards = campaign.shards(config)
+    shards = plan.shards(config)
     ids = [i for shard in shards.values() for i in shard.point_ids]
     assert sorted(ids) == sorted(make_design(config).point_id)
     assert len(set(ids)) == len(ids)
@@ -38,12 +38,12 @@ def test_jobs_have_about_the_same_number_of_runs(config, realizations, expected)
     """(points, realizations) of each split's first job: 16 of those with the most realizations, of others more."""
     sizes = {"train": [500], "validation": [500], "test": [500], "calibration": 500}
     config["design"] |= sizes | {"realizations": realizations, "points_per_job": 16}
-    shards = campaign.shards(config)
+    shards = plan.shards(config)
     found = {split: shards[f"{split}0_000"] for split in expected}
     assert {split: (shard.n_points, shard.n_realizations) for split, shard in found.items()} == expected
     most = 16 * max(n for _, n in expected.values())
     assert all(most - shard.n_realizations < shard.n_runs <= most for shard in found.values())
-    assert campaign.runs_per_job(config) == most
+    assert plan.runs_per_job(config) == most
 
 
 def test_calibration_draws_change_no_other_shard(config):
@@ -51,8 +51,8 @@ def test_calibration_draws_change_no_other_shard(config):
     plans = {}
     for n in (0, 600, 700):
         config["design"]["calibration"] = n
-        shards = campaign.shards(config)
-        plans[n] = {name: (shard, campaign.shard_recipe(config, shard)) for name, shard in shards.items()}
+        shards = plan.shards(config)
+        plans[n] = {name: (shard, plan.shard_recipe(config, shard)) for name, shard in shards.items()}
     assert set(plans[600]) - set(plans[0]) == {f"calibration0_{k:03d}" for k in range(3)}
     assert {name: plans[600][name] for name in plans[0]} == plans[0]
     kept = [name for name in plans[600] if plans[700][name] == plans[600][name]]
@@ -63,13 +63,13 @@ def test_no_shard_spans_two_blocks(config):
     """A new block may not change an existing job."""
     config["design"] |= {"train": [10, 10], "points_per_job": 16}
     block_of = make_design(config).set_index("point_id").block
-    for name, shard in campaign.shards(config).items():
+    for name, shard in plan.shards(config).items():
         assert {block_of[i] for i in shard.point_ids} == {name.split("_")[0]}
 
 
 def test_shard_names_are_what_the_workflow_expects(config):
     """Letters, the number of the block, an underscore, the number of the job; the key is the name."""
-    for name, shard in campaign.shards(config).items():
+    for name, shard in plan.shards(config).items():
         assert re.fullmatch(r"[a-z]+[0-9]*_[0-9]+", name)
         assert shard.name == name
 
@@ -77,14 +77,14 @@ def test_shard_names_are_what_the_workflow_expects(config):
 def test_growing_a_campaign_keeps_its_shards(config):
     """Shards of existing blocks, and what determines their points, survive a further block of any split."""
     config["design"]["realizations"] = 16
-    before = campaign.shards(config)
-    recipes = {name: campaign.shard_recipe(config, shard) for name, shard in before.items()}
-    for split in campaign.SPLITS:
+    before = plan.shards(config)
+    recipes = {name: plan.shard_recipe(config, shard) for name, shard in before.items()}
+    for split in plan.SPLITS:
         config["design"][split].append(30)
-    after = campaign.shards(config)
+    after = plan.shards(config)
     assert {name: after[name] for name in before} == before
-    assert {name: campaign.shard_recipe(config, after[name]) for name in before} == recipes
-    assert set(after) - set(before) == {f"{split}1_{k:03d}" for split in campaign.SPLITS for k in range(2)}
+    assert {name: plan.shard_recipe(config, after[name]) for name in before} == recipes
+    assert set(after) - set(before) == {f"{split}1_{k:03d}" for split in plan.SPLITS for k in range(2)}
 
 
 @pytest.mark.parametrize(
@@ -92,18 +92,18 @@ def test_growing_a_campaign_keeps_its_shards(config):
 )
 def test_a_recipe_changes_with_what_moves_its_points(config, change):
     """Another box, block size or convention moves the first training points, and their recipe tells."""
-    shard = campaign.shards(config)["train0_000"]
-    before = campaign.shard_recipe(config, shard)
+    shard = plan.shards(config)["train0_000"]
+    before = plan.shard_recipe(config, shard)
     config["design"] |= change
-    assert campaign.shard_recipe(config, shard) != before
+    assert plan.shard_recipe(config, shard) != before
 
 
 def test_a_recipe_ignores_what_does_not_move_its_points(config):
     """Other splits, numbers of realizations and sizes of jobs are no part of it; it is plain JSON."""
-    shard = campaign.shards(config)["train0_000"]
-    before = json.dumps(campaign.shard_recipe(config, shard))
+    shard = plan.shards(config)["train0_000"]
+    before = json.dumps(plan.shard_recipe(config, shard))
     config["design"] |= {"test": [3], "realizations": 2, "points_per_job": 32}
-    assert json.dumps(campaign.shard_recipe(config, shard)) == before
+    assert json.dumps(plan.shard_recipe(config, shard)) == before
 
 
 def test_ids_of_the_splits_stay_apart(config):
@@ -116,9 +116,9 @@ def test_ids_of_the_splits_stay_apart(config):
 def grown(config, recorded, realizations):
     """The layout after a change of the number of realizations, and (points, first realization, number) by shard."""
     config["design"]["realizations"] = realizations
-    layout = campaign.layout(config, recorded)
-    shards = campaign.shards(config, recorded)
-    assert shards == campaign.shards(config, layout)
+    layout = plan.layout(config, recorded)
+    shards = plan.shards(config, recorded)
+    assert shards == plan.shards(config, layout)
     return layout, {s.name: (s.n_points, s.first_realization, s.n_realizations) for s in shards.values()}
 
 

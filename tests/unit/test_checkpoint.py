@@ -19,13 +19,14 @@ import numpy as np
 import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
-from natal import checkpoint as checkpoint_module
-from natal import device, simulator
-from natal.checkpoint import HEADER_BYTES, Checkpoint, is_locked
-from natal.engine import BatchEngine
 from natal.errors import NatalError
-from natal.models import ClusterModel, Integration
-from natal.simulator import simulate_clusters, snapshot_type
+from natal.files.locks import is_locked
+from natal.running import device
+from natal.simulation import checkpoint as checkpoint_module
+from natal.simulation.batches import BatchEngine
+from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.run import simulate_clusters, snapshot_type
 
 N_RUNS, N_SNAPSHOTS = 7, 5  # two of a core's batches of four, the last of them not full
 CALL = {

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from natal.compare import comparison, finished_campaigns
 from natal.errors import NatalError
-from natal.files import write_json
+from natal.files.formats import write_json
+from natal.report.compare import comparison, finished_campaigns
 
 
 def test_numbers_of_all_campaigns_side_by_side(tmp_path):

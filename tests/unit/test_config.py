@@ -5,9 +5,9 @@ from dataclasses import asdict
 import pytest
 import yaml
 
-from natal.config import load_schema, refuse_repeated_keys, validate
+from natal.campaign.config import load_schema, refuse_repeated_keys, validate
+from natal.emulator.options import TrainingSettings
 from natal.errors import NatalError
-from natal.training_options import TrainingSettings
 
 
 def complaints(config, schema):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natal.cost import batch_size, interactions, runtime_minutes
+from natal.simulation.cost import batch_size, interactions, runtime_minutes
 
 
 def test_interactions_count_all_pairs():

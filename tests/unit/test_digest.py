@@ -2,7 +2,7 @@
 
 import pytest
 
-from natal import digest
+from natal.provenance import digests
 
 SCRIPT = '''"""Simulate."""
 from natal import plummer
@@ -33,9 +33,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(digest, "PACKAGE_FOLDER", folder)
 
     def digest_now(settings=None):
-        for function in (digest.code_digest, digest._imported_modules, digest._normalised):
+        for function in (digests.code_digest, digests._imported_modules, digests._normalised):
             function.cache_clear()
-        return digest.stage_digest(script, settings or {})
+        return digests.stage_digest(script, settings or {})
 
     yield tmp_path, digest_now
     digest_now()  # forget the files of this test
@@ -150,12 +150,12 @@ def test_a_digest_names_what_changed(project):
     folder, digest_now = project
     before = digest_now({"seed": 1, "integration": {"t_end_yr": 500}})
     assert [part.partition(":")[0] for part in before.split()] == ["code", "integration", "seed"]
-    assert digest.changed_parts(before, before) == []
-    assert digest.changed_parts(before, digest_now({"seed": 2, "new": 1})) == ["integration", "seed", "new"]
+    assert digests.changed_parts(before, before) == []
+    assert digests.changed_parts(before, digest_now({"seed": 2, "new": 1})) == ["integration", "seed", "new"]
     edit(folder / "natal" / "plummer.py", "n * G", "n + G")
-    assert digest.changed_parts(before, digest_now({"seed": 1, "integration": {"t_end_yr": 500}})) == ["code"]
+    assert digests.changed_parts(before, digest_now({"seed": 1, "integration": {"t_end_yr": 500}})) == ["code"]
     # of a version without names
-    assert digest.changed_parts("0123456789abcdef", before) == []
+    assert digests.changed_parts("0123456789abcdef", before) == []
 
 
 def test_a_checkout_elsewhere_has_the_same_digest(project, tmp_path_factory, monkeypatch):

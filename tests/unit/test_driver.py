@@ -11,9 +11,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from natal import driver
-from natal.driver import RUNS, accounting_is_off, cancel_orphans, lock_campaign, note_run
 from natal.errors import NatalError
+from natal.running import lock
+from natal.running.lock import lock_campaign
+from natal.running.slurm import RUNS, accounting_is_off, cancel_orphans, note_run
 
 HOLDER = """
 import sys
@@ -40,7 +41,7 @@ def own_locks(monkeypatch):
     """Locks of this process end with the test."""
     monkeypatch.setattr(driver, "_locks", [])
     yield
-    for file in driver._locks:
+    for file in lock._locks:
         file.close()
 
 
@@ -99,7 +100,7 @@ def test_children_do_not_hold_the_lock(folder):
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen(command, close_fds=False, **pipes) as child:
         child.stdout.readline()
-        driver._locks.pop().close()
+        lock._locks.pop().close()
         lock_campaign(folder)
         child.communicate(b"\n", timeout=60)
 
@@ -108,7 +109,7 @@ def test_other_campaigns_are_free(folder):
     """The lock is of one folder."""
     lock_campaign(folder)
     lock_campaign(folder.with_name("default"))
-    assert len(driver._locks) == 2
+    assert len(lock._locks) == 2
 
 
 @pytest.mark.parametrize("code", ["ENOLCK", "ENOTSUP", "ENOSYS"])
@@ -116,9 +117,9 @@ def test_a_file_system_without_locks(folder, monkeypatch, code):
     """Is no reason to refuse work."""
 
     def refuse(*_):
-        raise OSError(getattr(driver.errno, code), "no locks")
+        raise OSError(getattr(lock.errno, code), "no locks")
 
-    monkeypatch.setattr(driver.fcntl, "flock", refuse)
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
     lock_campaign(folder)
     lock_campaign(folder)
 
@@ -127,9 +128,9 @@ def test_other_trouble_with_the_lock_is_not_hidden(folder, monkeypatch):
     """An error that means something else is raised."""
 
     def refuse(*_):
-        raise OSError(driver.errno.EIO, "broken disk")
+        raise OSError(lock.errno.EIO, "broken disk")
 
-    monkeypatch.setattr(driver.fcntl, "flock", refuse)
+    monkeypatch.setattr(lock.fcntl, "flock", refuse)
     with pytest.raises(OSError, match="broken disk"):
         lock_campaign(folder)
 
@@ -171,7 +172,7 @@ class FakeSlurm:
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """A cluster whose queue is a file; nobody waits in earnest."""
-    monkeypatch.setattr(driver.time, "sleep", lambda _: None)
+    monkeypatch.setattr(lock.time, "sleep", lambda _: None)
     return FakeSlurm(tmp_path, monkeypatch)
 
 

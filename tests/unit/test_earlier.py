@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from natal.earlier import BLOCK, EarlierRuns
 from natal.errors import NatalError
-from natal.models import ClusterModel, Integration
-from natal.simulator import SimulatedClusters, _legs, simulate_clusters, snapshot_type
-from natal.store import write_shard
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.resume import BLOCK, EarlierRuns
+from natal.simulation.run import SimulatedClusters, _legs, simulate_clusters, snapshot_type
+from natal.simulation.shard_files import write_shard
 
 CALL = {"q0": [0.5, 0.9, 0.9], "a_au": [50.0, 100.0, 100.0], "realization": [0, 0, 1], "cluster": ClusterModel(20)}
 POINTS = pd.DataFrame({"point_id": [0, 1, 2], "q0": [0.5, 0.9, 0.9], "a_au": [50.0, 100.0, 100.0]})

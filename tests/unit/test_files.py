@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from natal import files
-from natal.files import atomic_path, read_json, write_csv, write_json
+from natal.files import atomic
+from natal.files.atomic import atomic_path
+from natal.files.formats import read_json, write_csv, write_json
 
 
 def test_success_leaves_just_the_file(tmp_path):
@@ -110,7 +111,7 @@ def test_a_file_system_that_cannot_tell_has_room(tmp_path, monkeypatch, code, ra
     def refuse(*_):
         raise OSError(getattr(errno, code), "no")
 
-    monkeypatch.setattr(files.os, "posix_fallocate", refuse)
+    monkeypatch.setattr(atomic.os, "posix_fallocate", refuse)
     path = tmp_path / "file.txt"
     with pytest.raises(OSError, match="no") if raised else nullcontext(), atomic_path(path, n_bytes=10) as partial:
         partial.write_text("written")

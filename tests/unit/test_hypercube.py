@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, spearmanr
 
-from natal.campaign import box, prior_box
-from natal.design import latin_hypercube, make_design
+from natal.campaign.design import latin_hypercube, make_design
+from natal.campaign.plan import box, prior_box
 
 
 def assert_latin(points, ranges):

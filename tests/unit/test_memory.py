@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from natal.cost import memory_bytes
 from natal.errors import NatalError
-from natal.simulator import ClusterModel, simulate_clusters
+from natal.simulation.cost import memory_bytes
+from natal.simulation.run import ClusterModel, simulate_clusters
 
 JOB = """
 import os, sys, threading, time

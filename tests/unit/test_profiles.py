@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from natal.config import refuse_repeated_keys
+from natal.campaign.config import refuse_repeated_keys
 
 ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"

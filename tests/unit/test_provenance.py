@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import h5py
 import pytest
 
-from natal import git
 from natal.errors import NatalError
-from natal.files import provenance
-from natal.git import git_commit
-from natal.lineage import history, steps
-from natal.provenance import describe, main, read_provenance
-from natal.records import file_state, record_path, write_records
-from natal.seal import SEAL_BYTES, write_seal
+from natal.files.sealed import SEAL_BYTES, write_seal
+from natal.provenance import git
+from natal.provenance.describe import describe, main, read_provenance
+from natal.provenance.environment import environment
+from natal.provenance.git import git_commit
+from natal.provenance.lineage import history, steps
+from natal.provenance.records import file_state, record_path, write_records
 
 CONFIG = {"campaign": "tiny", "seed": 7, "likelihood": "mixture", "inference": {"draws": 50, "warmup": 20}}
 
@@ -47,7 +47,7 @@ def write_sealed(path):
     """A file as a shard is."""
     with h5py.File(path, "w", userblock_size=SEAL_BYTES) as file:
         file["x"] = [1.0, 2.0, 3.0]
-        file.attrs.update(provenance() | {"digest": "code:0123456789abcdef"})
+        file.attrs.update(environment() | {"digest": "code:0123456789abcdef"})
     write_seal(path, {"format": "natal-test-1", "digest": "code:0123456789abcdef"})
 
 

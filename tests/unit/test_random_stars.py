@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from natal.keys import realization_key, stage_key
-from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.random import realization_key, stage_key
+from natal.simulation.run import ClusterModel, Integration, simulate_clusters
 
 
 def births(seed, point_id, realization, a_au):

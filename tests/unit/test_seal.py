@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from natal.errors import NatalError
-from natal.seal import SEAL_BYTES, check_seal, read_seal, write_seal
+from natal.files.sealed import SEAL_BYTES, check_seal, read_seal, write_seal
 
 CONTENT = {"format": "natal-test-1", "digest": "0123456789abcdef", "first_id": 7, "n_points": 2}
 VALUES = np.random.default_rng(2).normal(size=(30, 40))

@@ -9,14 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from natal import seal
-from natal.campaign import Shard
-from natal.errors import NatalError
-from natal.seal import SEAL_BYTES, write_seal
-from natal.shards import (
+from natal.campaign.inventory import (
     CHECKED,
-    EARLIER,
-    FORMAT,
     LAYOUT,
     check_digest,
     find_damaged,
@@ -27,6 +21,11 @@ from natal.shards import (
     set_aside,
     write_layout,
 )
+from natal.campaign.plan import Shard
+from natal.errors import NatalError
+from natal.files import sealed
+from natal.files.sealed import SEAL_BYTES, write_seal
+from natal.simulation.shard_format import EARLIER, FORMAT
 
 SHARDS = [Shard("train0_000", 0, 4, 2), Shard("train0_001", 4, 4, 2), Shard("validation0_000", 100_000, 2, 2)]
 NAMES = [f"{shard.name}.h5" for shard in SHARDS]
@@ -65,7 +64,7 @@ def flip(path, place):
 def test_whole_shards_stay(folder, monkeypatch):
     """And are read once only: a campaign may have terabytes of them."""
     read = []
-    sha256 = seal._sha256
+    sha256 = sealed._sha256
     monkeypatch.setattr(seal, "_sha256", lambda path: read.append(path.name) or sha256(path))
     assert find_damaged(folder, SHARDS) == {}
     assert files(folder) == NAMES
@@ -253,7 +252,7 @@ def test_a_flipped_bit_of_the_seal_is_no_crash(folder):
         for bit in (1, 2, 4, 8, 16, 32, 64, 128):
             path.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
             if not find_damaged(folder, SHARDS):
-                found = seal.read_seal(path)
+                found = sealed.read_seal(path)
                 assert (found["first_id"], found["n_points"]) == (0, 4)
             measured_gint_per_s(folder, SHARDS)
 

@@ -6,7 +6,7 @@ import pytest
 import reference
 
 from natal.errors import NatalError
-from natal.simulator import ClusterModel, Integration, simulate_clusters
+from natal.simulation.run import ClusterModel, Integration, simulate_clusters
 
 SHORT = Integration(t_end_yr=5.0, dt_yr=0.05, snapshots=3)
 N_RUNS = 21  # three of a core's batches of eight, the last of them not full

@@ -5,9 +5,9 @@ import fcntl
 import h5py
 import pytest
 
-from natal.seal import SEAL_BYTES, write_seal
-from natal.shards import FORMAT
-from natal.status import ShardStatus, shard_status, table
+from natal.campaign.status import ShardStatus, shard_status, table
+from natal.files.sealed import SEAL_BYTES, write_seal
+from natal.simulation.shard_format import FORMAT
 
 PROGRESS = "2026-11-23 10:00:00 INFO simulate: 4000 of 10000 steps, 31 s elapsed, 46 s left, 3.31 Gint/s"
 

@@ -6,10 +6,9 @@ import pandas as pd
 import pytest
 
 from natal.errors import NatalError
-from natal.seal import SEAL_BYTES, write_seal
-from natal.shards import FORMAT
-from natal.simulator import SimulatedClusters, SummaryTracks
-from natal.store import (
+from natal.files.sealed import SEAL_BYTES, write_seal
+from natal.simulation.run import SimulatedClusters, SummaryTracks
+from natal.simulation.shard_files import (
     SUMMARY_COLUMNS,
     check_runs,
     join_design,
@@ -17,6 +16,7 @@ from natal.store import (
     read_shard_summaries,
     write_shard,
 )
+from natal.simulation.shard_format import FORMAT
 
 N_REALIZATIONS, N_TIMES, N_STARS = 3, 4, 6
 COSTS = {

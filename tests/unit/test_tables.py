@@ -2,8 +2,8 @@
 
 import pytest
 
-from natal import campaign
-from natal.design import make_design
+from natal.campaign import plan
+from natal.campaign.design import make_design
 from natal.errors import NatalError
 
 
@@ -48,15 +48,15 @@ def test_a_table_may_leave_splits_out(table):
     """Columns in any order; spaces, a byte-order mark and blank lines do no harm."""
     config = table("\ufeffa_au, q0\n100, 0.6\n\n 150.5,1.2\n")
     assert make_design(config)[["q0", "a_au"]].to_numpy().tolist() == [[0.6, 100.0], [1.2, 150.5]]
-    assert not campaign.has_splits(config)
+    assert not plan.has_splits(config)
 
 
 def test_splits_of_a_table_are_noticed(table, config):
     """Training needs points in all three splits; a hypercube always has them."""
     rows = "q0,a_au,split\n0.6,100,train\n0.7,100,validation\n"
-    assert campaign.has_splits(config)
-    assert not campaign.has_splits(table(rows))
-    assert campaign.has_splits(table(rows + "0.8,100,test\n"))
+    assert plan.has_splits(config)
+    assert not plan.has_splits(table(rows))
+    assert plan.has_splits(table(rows + "0.8,100,test\n"))
 
 
 def test_a_split_column_may_be_empty(table):
@@ -89,16 +89,16 @@ def test_shards_of_a_table_partition_its_rows(table):
     """Jobs of at most points_per_job rows; a recipe holds its own rows only."""
     config = table("q0,a_au\n" + "".join(f"0.7,{a}\n" for a in range(100, 105)))
     config["design"] |= {"points_per_job": 2, "realizations": 16}
-    shards = campaign.shards(config)
+    shards = plan.shards(config)
     assert [shard.point_ids for shard in shards.values()] == [[0, 1], [2, 3], [4]]
-    assert campaign.shard_recipe(config, shards["table_002"]) == [(0.7, 104.0)]
+    assert plan.shard_recipe(config, shards["table_002"]) == [(0.7, 104.0)]
 
 
 def test_rows_of_a_table_have_the_largest_number_of_realizations(table):
     """So that a row may change its split without being simulated again."""
     config = table("q0,a_au,split\n0.6,100,train\n0.7,110,test\n")
     config["design"]["realizations"] = {"train": 2, "validation": 3, "test": 8}
-    (shard,) = campaign.shards(config).values()
+    (shard,) = plan.shards(config).values()
     assert shard.n_realizations == 8
 
 
@@ -106,12 +106,12 @@ def test_a_table_has_calibration_draws_beside_it(table):
     """The same as a hypercube has; the table's rows and shards are what they are without."""
     text = "q0,a_au\n0.6,100\n0.7,110\n"
     alone = table(text)
-    rows, shards = make_design(alone), campaign.shards(alone)
+    rows, shards = make_design(alone), plan.shards(alone)
     config = table(text, calibration=40)
     design = make_design(config)
     assert design[design.split != "calibration"].reset_index(drop=True).equals(rows)
     assert design.block.value_counts().to_dict() == {"table": 2, "calibration0": 40}
-    found = campaign.shards(config)
+    found = plan.shards(config)
     assert {name: found[name] for name in shards} == shards
     assert set(found) - set(shards) == {"calibration0_000"}
     config["design"]["table"] = None
@@ -121,14 +121,14 @@ def test_a_table_has_calibration_draws_beside_it(table):
 def test_a_table_of_nothing_but_calibration_draws_is_empty(table):
     """They do not count as rows."""
     with pytest.raises(NatalError, match=r"points.csv: 0 rows besides calibration draws, but 1 to 300000 are allowed"):
-        campaign.read_table(table("q0,a_au,split\n0.6,100,calibration\n"))
+        plan.read_table(table("q0,a_au,split\n0.6,100,calibration\n"))
 
 
 def test_rows_are_named_by_their_number_in_the_file(table):
     """Left-out rows count."""
     text = "q0,a_au,split\n0.6,100,calibration\n0.6,100,train\n0.7,100,\n"
     with pytest.raises(NatalError, match="row 3, column split: empty"):
-        campaign.read_table(table(text))
+        plan.read_table(table(text))
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_every_mistake_in_a_design_table_is_named(table, text, said):
     """File, row, column, the offending text and what is allowed, in one line."""
     config = table(text)
     with pytest.raises(NatalError) as caught:
-        campaign.read_table(config)
+        plan.read_table(config)
     message = str(caught.value)
     assert "\n" not in message
     for part in ["points.csv", *said]:
@@ -169,16 +169,16 @@ def test_a_box_is_quoted_in_the_users_convention(table):
     config = table("q0,a_au\n3.2,100\n")
     config["design"] |= {"virial_convention": "2K/|W|", "box": {"q0": [1, 3], "a_au": [50, 200]}}
     with pytest.raises(NatalError, match=r"row 1, column q0: 3\.2 is outside design\.box \(\[1, 3\]\)"):
-        campaign.read_table(config)
+        plan.read_table(config)
 
 
 def test_a_missing_file_is_named(config):
     """The key and the file name."""
     config["design"]["table"] = "nowhere/points.csv"
     with pytest.raises(NatalError, match=r"design\.table: .*nowhere/points\.csv"):
-        campaign.read_table(config)
+        plan.read_table(config)
     with pytest.raises(NatalError, match=r"observations: .*nowhere/clusters\.csv"):
-        campaign.read_observations("nowhere/clusters.csv")
+        plan.read_observations("nowhere/clusters.csv")
 
 
 @pytest.fixture
@@ -200,8 +200,8 @@ PROPOSED = "q0,a_au,score\n0.6,100,0.2\n1.2,150.5,0.1\n"
 
 def test_proposed_points_are_training_points_and_move_no_others(proposed, config):
     """Ids from an offset of their own, a block a file; all other points, shards and recipes are what they were."""
-    alone, shards = make_design(config), campaign.shards(config)
-    recipes = {name: campaign.shard_recipe(config, shard) for name, shard in shards.items()}
+    alone, shards = make_design(config), plan.shards(config)
+    recipes = {name: plan.shard_recipe(config, shard) for name, shard in shards.items()}
     config = proposed(PROPOSED, "a_au,q0\n80,0.9\n")
     design = make_design(config)
     assert design.iloc[: len(alone)].equals(alone)
@@ -212,13 +212,13 @@ def test_proposed_points_are_training_points_and_move_no_others(proposed, config
         "q0": [0.6, 1.2, 0.9],
         "a_au": [100.0, 150.5, 80.0],
     }
-    found = campaign.shards(config)
+    found = plan.shards(config)
     assert {name: found[name] for name in shards} == shards
-    assert {name: campaign.shard_recipe(config, found[name]) for name in shards} == recipes
+    assert {name: plan.shard_recipe(config, found[name]) for name in shards} == recipes
     assert [found[name].point_ids for name in found if name not in shards] == [[600_000, 600_001], [600_002]]
     assert {found[f"proposed{k}_000"].n_realizations for k in (0, 1)} == {config["design"]["realizations"]["train"]}
-    assert campaign.shard_recipe(config, found["proposed0_000"]) == [(0.6, 100.0), (1.2, 150.5)]
-    assert campaign.shard_recipe(config, found["proposed1_000"]) == [(0.9, 80.0)]
+    assert plan.shard_recipe(config, found["proposed0_000"]) == [(0.6, 100.0), (1.2, 150.5)]
+    assert plan.shard_recipe(config, found["proposed1_000"]) == [(0.9, 80.0)]
 
 
 def test_shards_of_proposed_points_hold_their_own_rows(proposed):
@@ -228,8 +228,8 @@ def test_shards_of_proposed_points_hold_their_own_rows(proposed):
     for last in ("0.7,104", "0.8,104"):
         config = proposed("\n".join(["q0,a_au", *rows[:4], last]))
         config["design"] |= {"points_per_job": 2, "realizations": 16}
-        shards = campaign.shards(config)
-        found.append({name: campaign.shard_recipe(config, shards[name]) for name in shards if "proposed" in name})
+        shards = plan.shards(config)
+        found.append({name: plan.shard_recipe(config, shards[name]) for name in shards if "proposed" in name})
     assert [len(recipe) for recipe in found[0].values()] == [2, 2, 1]
     assert [name for name in found[0] if found[0][name] != found[1][name]] == ["proposed0_002"]
 
@@ -237,10 +237,10 @@ def test_shards_of_proposed_points_hold_their_own_rows(proposed):
 def test_proposed_points_go_with_a_table(proposed, table):
     """Its rows stay where they are."""
     config = table("q0,a_au,split\n0.6,100,train\n1.2,150.5,test\n")
-    shards = campaign.shards(config)
+    shards = plan.shards(config)
     config = proposed(PROPOSED)
     assert make_design(config).point_id.tolist() == [0, 1, 600_000, 600_001]
-    assert {name: campaign.shards(config)[name] for name in shards} == shards
+    assert {name: plan.shards(config)[name] for name in shards} == shards
 
 
 def test_proposed_points_follow_the_virial_convention(proposed):
@@ -249,7 +249,7 @@ def test_proposed_points_follow_the_virial_convention(proposed):
     config["design"] |= {"virial_convention": "2K/|W|", "box": {"q0": [1, 3], "a_au": [50, 200]}}
     design = make_design(config)
     assert design[design.block == "proposed0"].q0.tolist() == [0.6]
-    assert campaign.shard_recipe(config, campaign.shards(config)["proposed0_000"]) == [(0.6, 100.0)]
+    assert plan.shard_recipe(config, plan.shards(config)["proposed0_000"]) == [(0.6, 100.0)]
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_proposed_points_follow_the_virial_convention(proposed):
 def test_every_mistake_in_proposed_points_is_named(proposed, text, said):
     """File, row and column, in one line; the file is the second of two."""
     with pytest.raises(NatalError) as caught:
-        campaign.proposed_blocks(proposed(PROPOSED, text))
+        plan.proposed_blocks(proposed(PROPOSED, text))
     message = str(caught.value)
     assert "\n" not in message
     for part in ["proposed1.csv", *said]:
@@ -276,10 +276,10 @@ def test_missing_and_too_many_proposed_points(proposed, config, monkeypatch):
     """The key, and the file or what is allowed."""
     monkeypatch.setattr(campaign, "MAX_POINTS_PER_SPLIT", 3)
     with pytest.raises(NatalError, match=r"design\.proposed: more than 3 rows in all"):
-        campaign.proposed_blocks(proposed(PROPOSED, PROPOSED))
+        plan.proposed_blocks(proposed(PROPOSED, PROPOSED))
     config["design"]["proposed"] = ["nowhere/proposed0.csv"]
     with pytest.raises(NatalError, match=r"design\.proposed: .*nowhere/proposed0\.csv"):
-        campaign.proposed_blocks(config)
+        plan.proposed_blocks(config)
 
 
 HEADER = "name,f_bound,sigma_v_kms,r_h_au"
@@ -288,7 +288,7 @@ HEADER = "name,f_bound,sigma_v_kms,r_h_au"
 def test_observations_are_read(observations):
     """Names and numbers; errors that are not given are zero."""
     path = observations(f"{HEADER},f_bound_err,r_h_au_err\nA,0.8,4.5,450,0.03,\nB,1,7,200,0.1,20\n")
-    assert campaign.read_observations(path) == [
+    assert plan.read_observations(path) == [
         {"name": "A", "f_bound": 0.8, "sigma_v_kms": 4.5, "r_h_au": 450.0}
         | {"f_bound_err": 0.03, "sigma_v_kms_err": 0.0, "r_h_au_err": 0.0},
         {"name": "B", "f_bound": 1.0, "sigma_v_kms": 7.0, "r_h_au": 200.0}
@@ -320,7 +320,7 @@ def test_every_mistake_in_the_observations_is_named(observations, text, said):
     """File, row, column, the offending text and what is allowed, in one line."""
     path = observations(text)
     with pytest.raises(NatalError) as caught:
-        campaign.read_observations(path)
+        plan.read_observations(path)
     message = str(caught.value)
     assert "\n" not in message
     for part in ["clusters.csv", *said]:
@@ -330,4 +330,4 @@ def test_every_mistake_in_the_observations_is_named(observations, text, said):
 def test_a_table_in_another_encoding_is_refused_by_name(observations):
     """A spreadsheet's Latin-1 export with an accent is no UTF-8: one line, not a traceback."""
     with pytest.raises(NatalError, match=r"clusters\.csv.*UTF-8"):
-        campaign.read_observations(observations(f"{HEADER}\nPléiades,0.8,4.5,450\n", encoding="latin-1"))
+        plan.read_observations(observations(f"{HEADER}\nPléiades,0.8,4.5,450\n", encoding="latin-1"))

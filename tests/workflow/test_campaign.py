@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from natal.digest import digest_parts
-from natal.files import read_json
+from natal.files.formats import read_json
+from natal.provenance.digests import digest_parts
 
 pytestmark = pytest.mark.workflow
 

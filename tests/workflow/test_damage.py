@@ -11,8 +11,8 @@ import time
 import pytest
 from project import job_counts
 
-from natal.digest import digest_parts
-from natal.seal import SEAL_BYTES
+from natal.files.sealed import SEAL_BYTES
+from natal.provenance.digests import digest_parts
 
 pytestmark = pytest.mark.workflow
 

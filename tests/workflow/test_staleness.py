@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from project import ROOT
 
-from natal.digest import changed_parts
+from natal.provenance.digests import changed_parts
 
 pytestmark = pytest.mark.workflow
 

@@ -21,7 +21,7 @@ rule propose:
             "adaptive.criterion",
             "adaptive.points",
             "design.virial_convention",
-            box=campaign.box(config),
+            box=plan.box(config),
         ),
         cache=str(COMPILE_CACHE),
     resources:
@@ -57,7 +57,7 @@ rule adaptive_gain:
             "density" if INFORMATION else "emulator",
             "integration.t_end_yr",
             "cluster.n_stars",
-            box=campaign.box(config),
+            box=plan.box(config),
         ),
         cache=str(COMPILE_CACHE),
     threads: 2

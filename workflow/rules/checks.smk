@@ -28,7 +28,7 @@ if "brute_force" in CHECK_METRICS:
                 "integration",
                 "checks.brute_force.grid",
                 "checks.brute_force.realizations",
-                prior=campaign.prior_box(config),
+                prior=plan.prior_box(config),
             ),
             cache=str(COMPILE_CACHE),
         threads: lambda wildcards: workflow.cores
@@ -62,8 +62,8 @@ if "brute_force" in CHECK_METRICS:
                 "likelihood",
                 "cluster.n_stars",
                 "checks.brute_force.cases",
-                box=campaign.box(config),
-                prior=campaign.prior_box(config),
+                box=plan.box(config),
+                prior=plan.prior_box(config),
             ),
             cache=str(COMPILE_CACHE),
         threads: 2

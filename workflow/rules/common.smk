@@ -4,11 +4,11 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from natal import campaign
-from natal.config import load_schema, refuse_repeated_keys, validate
-from natal.digest import stage_digest
+from natal.campaign import plan
+from natal.campaign.config import load_schema, refuse_repeated_keys, validate
+from natal.provenance.digests import stage_digest
 from natal.errors import NatalError
-from natal.shards import read_layout
+from natal.campaign.inventory import read_layout
 
 FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
@@ -25,7 +25,7 @@ COMPILE_CACHE = Path(".cache") / "jax"
 
 SIMULATIONS = RESULTS / "simulations"
 # as the simulations that are there were cut, so that more realizations leave them alone
-SHARDS = campaign.shards(config, read_layout(SIMULATIONS))
+SHARDS = plan.shards(config, read_layout(SIMULATIONS))
 # absent with `design.calibration: 0`
 CALIBRATION_TABLE = [RESULTS / "calibration.csv"] if config["design"]["calibration"] else []
 CALIBRATION_RUNS = {"calibration": RESULTS / "dataset" / "calibration.csv"} if config["design"]["calibration"] else {}
@@ -74,12 +74,12 @@ def shard_stem(name):
 
 def shard_runs(name):
     shard = SHARDS[name]
-    points, realizations = campaign.shard_recipe(config, shard), [shard.first_realization, shard.n_realizations]
+    points, realizations = plan.shard_recipe(config, shard), [shard.first_realization, shard.n_realizations]
     return {"points": points, "ids": shard.point_ids, "realizations": realizations}
 
 
 def splits_needed(wildcards):
-    if not campaign.has_splits(config):
+    if not plan.has_splits(config):
         sys.exit(
             f"{config['design']['table']}: column split must name train, validation and test points to train an "
             "emulator; without it only files up to summaries.csv can be made"

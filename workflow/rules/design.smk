@@ -12,8 +12,8 @@ rule design:
             "design.py",
             "seed",
             "design",
-            table=campaign.read_table(config) if config["design"]["table"] else None,
-            proposed=[points for _, points in campaign.proposed_blocks(config)],
+            table=plan.read_table(config) if config["design"]["table"] else None,
+            proposed=[points for _, points in plan.proposed_blocks(config)],
         ),
     message:
         "Draw the design"

@@ -18,7 +18,7 @@ rule diagnostics:
     benchmark:
         LOGS / "diagnostics.benchmark.tsv"
     params:
-        digest=digest("diagnostics.py", "seed", "emulator", box=campaign.box(config)),
+        digest=digest("diagnostics.py", "seed", "emulator", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -44,7 +44,7 @@ rule sweep:
     benchmark:
         LOGS / "sweep.benchmark.tsv"
     params:
-        digest=digest("sweep.py", "seed", "emulator", "sweep", box=campaign.box(config)),
+        digest=digest("sweep.py", "seed", "emulator", "sweep", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:

@@ -2,8 +2,9 @@
 from snakemake.exceptions import MissingRuleException
 from snakemake.io import IOFile
 
-from natal.driver import accounting_is_off, cancel_orphans, lock_campaign, note_run
-from natal.shards import find_damaged, find_stale, keep_earlier, set_aside, write_layout
+from natal.running.slurm import accounting_is_off, cancel_orphans, note_run
+from natal.running.lock import lock_campaign
+from natal.campaign.inventory import find_damaged, find_stale, keep_earlier, set_aside, write_layout
 
 DAMAGED = {}
 
@@ -34,7 +35,7 @@ def build_dag():
             lock_campaign(RESULTS)
             cancel_orphans(RESULTS)
             # jobs read it, and must plan the same
-            write_layout(SIMULATIONS, campaign.layout(config, read_layout(SIMULATIONS)))
+            write_layout(SIMULATIONS, plan.layout(config, read_layout(SIMULATIONS)))
         plan_again()
     except NatalError as mistake:
         sys.exit(str(mistake))

@@ -35,7 +35,7 @@ rule train:
     benchmark:
         LOGS / "train.benchmark.tsv"
     params:
-        digest=digest("train.py", "seed", "emulator", box=campaign.box(config)),
+        digest=digest("train.py", "seed", "emulator", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -64,7 +64,7 @@ rule density:
         LOGS / "density.benchmark.tsv"
     params:
         digest=digest(
-            "density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=campaign.box(config)
+            "density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=plan.box(config)
         ),
         cache=str(COMPILE_CACHE),
     threads: 2
@@ -93,7 +93,7 @@ rule likelihood:
     benchmark:
         LOGS / "likelihood.benchmark.tsv"
     params:
-        digest=digest("likelihood.py", "likelihood", box=campaign.box(config)),
+        digest=digest("likelihood.py", "likelihood", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     resources:
         mem_mb=growing(4000),

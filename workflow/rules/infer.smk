@@ -22,7 +22,7 @@ rule recover:
     benchmark:
         LOGS / "recover.benchmark.tsv"
     params:
-        digest=digest("recover.py", *INFERENCE_KEYS, box=campaign.box(config), prior=campaign.prior_box(config)),
+        digest=digest("recover.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -55,8 +55,8 @@ if CALIBRATION_RUNS:
                 "calibrate.py",
                 *CALIBRATE_KEYS,
                 "inference.calibration_draws",
-                box=campaign.box(config),
-                prior=campaign.prior_box(config),
+                box=plan.box(config),
+                prior=plan.prior_box(config),
             ),
             cache=str(COMPILE_CACHE),
         threads: 2
@@ -84,7 +84,7 @@ rule observe:
     benchmark:
         LOGS / "observe.benchmark.tsv"
     params:
-        digest=digest("observe.py", *INFERENCE_KEYS, box=campaign.box(config), prior=campaign.prior_box(config)),
+        digest=digest("observe.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -110,7 +110,7 @@ rule evaluate:
     benchmark:
         LOGS / "evaluate.benchmark.tsv"
     params:
-        digest=digest("evaluate.py", box=campaign.box(config)),
+        digest=digest("evaluate.py", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     resources:
         mem_mb=growing(4000),
@@ -134,7 +134,7 @@ rule speed:
     benchmark:
         LOGS / "speed.benchmark.tsv"
     params:
-        digest=digest("speed.py", "cluster", "integration", "likelihood", box=campaign.box(config)),
+        digest=digest("speed.py", "cluster", "integration", "likelihood", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     # all cores, so that nothing else runs beside a measurement (a cluster's profile sets it)
     threads: lambda wildcards: workflow.cores

@@ -13,7 +13,7 @@ CAPTIONED = [name for names in FIGURES.values() for name in names]
 CORNERS = [f"corner_{k}" for k in range(config["report"]["corner_cases"])]
 N_OBSERVED_CORNERS = 0
 if config["observations"]:
-    N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(campaign.read_observations(config["observations"])))
+    N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(plan.read_observations(config["observations"])))
 OBSERVED_CORNERS = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
 FIGURE_FILES = expand(RESULTS / "figures" / "{name}.png", name=[*CAPTIONED, *CORNERS, *OBSERVED_CORNERS])
 # the report writes a caption beside each figure but the corner plots
@@ -33,7 +33,7 @@ SHOWN_FIGURES = [
 TEST_SHARDS = [name for name in SHARDS if name.startswith(("test", "table"))]
 
 REPORT_TEMPLATES = {
-    path.name: path.read_text() for path in (FOLDER / "src" / "natal" / "templates").rglob("*") if path.is_file()
+    path.name: path.read_text() for path in (FOLDER / "src" / "natal" / "report" / "templates").rglob("*") if path.is_file()
 }
 
 # What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
@@ -78,8 +78,8 @@ rule figures:
             "report",
             "integration.max_energy_error",
             "inference.grid",
-            box=campaign.box(config),
-            prior=campaign.prior_box(config),
+            box=plan.box(config),
+            prior=plan.prior_box(config),
         ),
         folder=lambda wildcards, output: str(Path(output[0]).parent),
         cache=str(COMPILE_CACHE),

@@ -1,8 +1,9 @@
 # Memory, time and cores that jobs ask for.
 from math import ceil
 
-from natal.cost import GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
-from natal.shards import DEFAULT_GINT_PER_S, measured_gint_per_s
+from natal.simulation.cost import GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
+from natal.simulation.cost import DEFAULT_GINT_PER_S
+from natal.campaign.inventory import measured_gint_per_s
 
 
 def growing(amount):

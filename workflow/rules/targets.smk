@@ -1,5 +1,5 @@
 # Targets beside `all`: answers for new observations, and campaigns side by side.
-from natal.compare import finished_campaigns
+from natal.report.compare import finished_campaigns
 
 
 rule observed:

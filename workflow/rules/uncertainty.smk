@@ -31,8 +31,8 @@ rule uncertainty:
             *INFERENCE_KEYS,
             "emulator",
             "uncertainty",
-            box=campaign.box(config),
-            prior=campaign.prior_box(config),
+            box=plan.box(config),
+            prior=plan.prior_box(config),
         ),
         cache=str(COMPILE_CACHE),
     threads: 2

@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import campaign, device
-from natal.adaptive_gain import GainSettings, fit_laws, fit_means, learning_curves, savings
-from natal.dataset import read_runs
-from natal.density_training import DensitySettings
-from natal.design import INPUTS
+from natal.adaptive.gain import GainSettings, fit_laws, fit_means, learning_curves, savings
+from natal.campaign import plan
+from natal.data.outcomes import final_outcomes
+from natal.data.runs import read_runs
+from natal.emulator.training import TrainingSettings
 from natal.figures.adaptive import gain_figure
-from natal.files import write_csv
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.outcomes import final_outcomes
-from natal.training import TrainingSettings
+from natal.files.formats import write_csv
+from natal.likelihood.density_training import DensitySettings
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
+from natal.variables import BIRTH
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
-    box, criterion = campaign.box(config), config["adaptive"]["criterion"]
+    box, criterion = plan.box(config), config["adaptive"]["criterion"]
     settings = GainSettings(**config["adaptive"]["gain"])
-    table = pd.read_csv(files.train).groupby("point_id")[list(INPUTS)].first()
+    table = pd.read_csv(files.train).groupby("point_id")[list(BIRTH)].first()
     points, x = table.index.to_numpy(), table.to_numpy()
-    low, high = np.array([box[name] for name in INPUTS]).T
+    low, high = np.array([box[name] for name in BIRTH]).T
     if criterion == "disagreement":
         train, validation = read_runs(files.train, "train"), read_runs(files.validation, "validation")
         fit = fit_means(train, validation, points, x, box, TrainingSettings(**config["emulator"]))

@@ -6,13 +6,16 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from natal import campaign, device
-from natal.brute_force import KERNELS, compare_with_emulator, simulated_runs
-from natal.checks import spread_cases
-from natal.dataset import read_runs
-from natal.files import atomic_path, provenance, write_csv, write_json
-from natal.inputs import load_likelihood
-from natal.jobs import job
+from natal.assessment.brute_force import KERNELS, compare_with_emulator, simulated_runs
+from natal.assessment.cases import spread_cases
+from natal.campaign import plan
+from natal.data.runs import read_runs
+from natal.files.atomic import atomic_path
+from natal.files.formats import write_csv, write_json
+from natal.likelihood.loading import load_likelihood
+from natal.provenance.environment import made_by
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,15 +23,15 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
-    prior, n_stars = campaign.prior_box(config), config["cluster"]["n_stars"]
-    likelihood = load_likelihood(files.ensemble, files.likelihood, campaign.box(config))
+    prior, n_stars = plan.prior_box(config), config["cluster"]["n_stars"]
+    likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))
     test = read_runs(files.test, "test").within(prior)
     chosen = test.at(spread_cases(test, config["checks"]["brute_force"]["cases"]))
     runs = simulated_runs(pd.read_csv(files.runs), n_stars)
     found = compare_with_emulator(runs, likelihood, prior, chosen, n_stars)
     write_csv(snakemake.output.table, found.table)
     with atomic_path(snakemake.output.posteriors) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update(provenance() | {"digest": snakemake.params.digest})
+        file.attrs.update(made_by(snakemake.params.digest))
         file["q0"], file["a_au"] = found.q0, found.a_au
         for source in ("emulator", *KERNELS):
             file[source] = np.exp(getattr(found, source))

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import campaign, device
-from natal.design import INPUTS, grid_points
-from natal.files import write_csv
-from natal.jobs import job
-from natal.models import ClusterModel, Integration
-from natal.simulator import simulate_clusters
-from natal.store import check_runs
-from natal.summaries import OUTPUTS
+from natal.campaign import plan
+from natal.campaign.design import grid_points
+from natal.files.formats import write_csv
+from natal.running import device
+from natal.running.jobs import job
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.run import simulate_clusters
+from natal.simulation.shard_files import check_runs
+from natal.variables import BIRTH, SUMMARIES
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -22,8 +23,8 @@ with job(snakemake.log[0], snakemake) as log:
     config = snakemake.config
     section = config["checks"]["brute_force"]
     n = section["realizations"]
-    points = pd.DataFrame(grid_points(campaign.prior_box(config), section["grid"]), columns=list(INPUTS))
-    points["point_id"] = campaign.POINT_ID_OFFSET["brute_force"] + np.arange(len(points))
+    points = pd.DataFrame(grid_points(plan.prior_box(config), section["grid"]), columns=list(BIRTH))
+    points["point_id"] = plan.POINT_ID_OFFSET["brute_force"] + np.arange(len(points))
     log.info("%d points x %d realizations on %s", len(points), n, device.describe())
     table = points.loc[points.index.repeat(n)].reset_index(drop=True)
     table["realization"] = np.tile(np.arange(n), len(points))
@@ -39,6 +40,6 @@ with job(snakemake.log[0], snakemake) as log:
         max_memory_gb=config["resources"]["max_memory_gb"],
     )
     check_runs(runs, points, n, integration.max_energy_error)
-    for name in (*OUTPUTS, "dissolved"):
+    for name in (*SUMMARIES, "dissolved"):
         table[name] = getattr(runs.summaries, name)[:, -1]
     write_csv(snakemake.output[0], table)

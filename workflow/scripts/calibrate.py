@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from natal import campaign, device
-from natal.dataset import read_runs
+from natal.assessment.sbc import MIN_CASES, calibration_table, posterior_draws, sbc_report, thinned_settings
+from natal.campaign import plan
+from natal.data.runs import read_runs
 from natal.errors import NatalError
-from natal.files import write_csv, write_json
-from natal.inputs import load_likelihood, nuts_settings
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.recovery import locate_truths, recover
-from natal.sbc import MIN_CASES, calibration_table, posterior_draws, sbc_report, thinned_settings
+from natal.files.formats import write_csv, write_json
+from natal.likelihood.loading import load_likelihood
+from natal.posterior.nuts import nuts_settings
+from natal.posterior.recovery import locate_truths, recover
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,9 +22,9 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
-    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
-    prior, seed, n_draws = campaign.prior_box(config), config["seed"], config["inference"]["calibration_draws"]
-    runs = read_runs(snakemake.input.calibration, campaign.CALIBRATION)
+    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
+    prior, seed, n_draws = plan.prior_box(config), config["seed"], config["inference"]["calibration_draws"]
+    runs = read_runs(snakemake.input.calibration, plan.CALIBRATION)
     log.info("%d calibration clusters on %s", len(runs), device.describe())
     recovered = recover(
         stage_key(seed, "calibrate"),

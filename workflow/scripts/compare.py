@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from natal.compare import comparison
-from natal.files import atomic_path, write_csv
-from natal.jobs import job
+from natal.files.atomic import atomic_path
+from natal.files.formats import write_csv
+from natal.report.compare import comparison
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal.dataset import split_table
-from natal.files import write_csv
-from natal.jobs import job
+from natal.data.runs import split_table
+from natal.files.formats import write_csv
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

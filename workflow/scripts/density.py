@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal import campaign, device
-from natal.dataset import design_digest, read_runs
-from natal.density import DENSITY_COMPONENTS, save_density
-from natal.density_training import DensitySettings, train_density
-from natal.files import write_json
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.outcomes import final_outcomes, rescaled_outcomes
+from natal.campaign import plan
+from natal.data.outcomes import final_outcomes, rescaled_outcomes
+from natal.data.runs import design_digest, read_runs
+from natal.files.formats import write_json
+from natal.likelihood.density import DENSITY_COMPONENTS, save_density
+from natal.likelihood.density_training import DensitySettings, train_density
+from natal.provenance.environment import made_by
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
-    box = campaign.box(config)
+    box = plan.box(config)
     tracks = pd.read_csv(snakemake.input.tracks)
     t_end_yr = config["integration"]["t_end_yr"]
     train = rescaled_outcomes(tracks[tracks.split == "train"], t_end_yr, box["a_au"][1])
@@ -32,7 +34,7 @@ with job(snakemake.log[0], snakemake) as log:
         settings = replace(DensitySettings(**config["density"]), components=components)
         key = stage_key(config["seed"], f"density {kind}")
         ensemble, history = train_density(key, train, validation, box, config["cluster"]["n_stars"], settings)
-        save_density(snakemake.output[kind], ensemble, digest, snakemake.params.digest)
+        save_density(snakemake.output[kind], ensemble, digest, made_by(snakemake.params.digest))
         metrics[kind] = {
             "best_step": history.best_step,
             "best_validation_loss": history.validation_loss.min(1),

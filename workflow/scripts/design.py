@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from natal.design import design_files, make_design
-from natal.files import write_csv
-from natal.jobs import job
+from natal.campaign.design import design_files, make_design
+from natal.files.formats import write_csv
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from natal import campaign, device
-from natal.dataset import read_runs
-from natal.diagnostics.checks import checks_table, curve_verdicts, ten_examples
-from natal.diagnostics.curves import scatter_floor
-from natal.diagnostics.layers import layer_table, record_layers
+from natal.campaign import plan
+from natal.data.runs import read_runs
+from natal.emulator.training import TrainingSettings, normalised, train_ensemble
 from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
-from natal.files import write_csv, write_json
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.training import TrainingSettings, normalised, train_ensemble
+from natal.files.formats import write_csv, write_json
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
+from natal.tuning.diagnostics.checks import checks_table, curve_verdicts, ten_examples
+from natal.tuning.diagnostics.curves import scatter_floor
+from natal.tuning.diagnostics.layers import layer_table, record_layers
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -26,7 +27,7 @@ EPOCHS_APART = 10
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
-    box, settings = campaign.box(config), TrainingSettings(**config["emulator"])
+    box, settings = plan.box(config), TrainingSettings(**config["emulator"])
     key = stage_key(config["seed"], "train")
     train, validation = read_runs(files.train, "train"), read_runs(files.validation, "validation")
     ensemble, history = train_ensemble(key, train, validation, box, settings, record=record_layers, must_train=False)

@@ -4,20 +4,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from natal import campaign, device
-from natal.baselines import fit_baselines
-from natal.dataset import read_runs
-from natal.emulator import load_ensemble
-from natal.evaluation import evaluate
-from natal.files import write_json
-from natal.jobs import job
+from natal.assessment.accuracy import evaluate
+from natal.campaign import plan
+from natal.data.runs import read_runs
+from natal.emulator.baselines import fit_baselines
+from natal.emulator.ensemble import load_ensemble
+from natal.files.formats import write_json
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
-    ensemble = load_ensemble(snakemake.input.ensemble, box=campaign.box(snakemake.config))
+    ensemble = load_ensemble(snakemake.input.ensemble, box=plan.box(snakemake.config))
     baselines = fit_baselines(read_runs(snakemake.input.train, "train"))
     test = read_runs(snakemake.input.test, "test")
     report = evaluate(lambda x: np.asarray(ensemble(x)[0], dtype=float), baselines, test)

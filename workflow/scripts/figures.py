@@ -12,21 +12,22 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from natal import campaign, device, figures
-from natal.calibration import LEVELS
-from natal.dataset import read_runs, replicate_means
-from natal.design import INPUTS
-from natal.emulator import DTYPE
+from natal import figures
+from natal.assessment.cases import shown_cases
+from natal.assessment.coverage import LEVELS
+from natal.assessment.emulator_map import response
+from natal.campaign import plan
+from natal.data.runs import read_runs, replicate_means
+from natal.emulator.network_files import DTYPE
 from natal.figures.style import SYMBOLS
-from natal.files import read_json
-from natal.grid import Grid, log_posterior, make_grid
-from natal.inputs import load_likelihood
-from natal.jobs import job
+from natal.files.formats import read_json
+from natal.likelihood.loading import load_likelihood
+from natal.posterior.grid import Grid, log_posterior, make_grid
 from natal.progress import Progress
-from natal.response import response
-from natal.shown import shown_cases
-from natal.snapshots import nearest_points, read_cluster
-from natal.summaries import OUTPUTS
+from natal.running import device
+from natal.running.jobs import job
+from natal.simulation.snapshots import nearest_points, read_cluster
+from natal.variables import BIRTH, SUMMARIES
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -62,8 +63,8 @@ def by_level(coverage: dict) -> dict[str, list[float]]:
 
 def calibration_figures(table: pd.DataFrame, report: dict) -> None:
     """Figures of the calibration draws, from calibration.csv and metrics.json's `calibration`."""
-    sbc = {name: table[f"{name}_sbc"].to_numpy() for name in INPUTS}
-    pit = {name: table[f"{name}_pit"].to_numpy() for name in INPUTS}
+    sbc = {name: table[f"{name}_sbc"].to_numpy() for name in BIRTH}
+    pit = {name: table[f"{name}_pit"].to_numpy() for name in BIRTH}
     save(figures.calibration.pit_differences(pit | {"joint": table.hpd_level.to_numpy()}, sbc), "calibration_pit")
     save(figures.calibration.rank_histograms(sbc, report["n_posterior_draws"]), "calibration_sbc")
     save(figures.calibration.tarp_curve(table.tarp.to_numpy()), "calibration_tarp")
@@ -88,8 +89,8 @@ def corner_figures(folder: str, table: pd.DataFrame, posteriors: str, chosen: np
     with xr.open_datatree(posteriors, engine="h5netcdf") as tree:
         posterior, data = tree["posterior"], tree["observed_data"]
         for k, row in enumerate(chosen):
-            draws = np.column_stack([posterior[name][row].values.ravel() for name in INPUTS])
-            y, error = (jnp.asarray([data[f"{name}{end}"][row] for name in OUTPUTS], DTYPE) for end in ("", "_err"))
+            draws = np.column_stack([posterior[name][row].values.ravel() for name in BIRTH])
+            y, error = (jnp.asarray([data[f"{name}{end}"][row] for name in SUMMARIES], DTYPE) for end in ("", "_err"))
             density = np.exp(posterior_of(grid, y, error if error.any() else None))
             on_grid = (np.asarray(grid.q0), np.asarray(grid.a_au), np.asarray(density, float))
             case = table.iloc[row]
@@ -113,7 +114,7 @@ with (
 ):
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
-    box, prior = campaign.box(config), campaign.prior_box(config)
+    box, prior = plan.box(config), plan.prior_box(config)
     summaries = pd.read_csv(files.summaries)
     recovery = pd.read_csv(files.recovery)
     metrics = read_json(files.metrics)

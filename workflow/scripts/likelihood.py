@@ -2,20 +2,16 @@
 
 from typing import TYPE_CHECKING
 
-from natal import campaign, device
-from natal.dataset import design_digest, read_runs
-from natal.density import DENSITY_COMPONENTS, load_density
-from natal.emulator import load_ensemble
-from natal.files import write_json
-from natal.jobs import job
-from natal.likelihood import (
-    KINDS,
-    fit_widths,
-    make_likelihood,
-    sigma_budget,
-    widths_to_json,
-)
-from natal.model_choice import validation_scores
+from natal.assessment.likelihood_choice import validation_scores
+from natal.campaign import plan
+from natal.data.runs import design_digest, read_runs
+from natal.emulator.ensemble import load_ensemble
+from natal.files.formats import write_json
+from natal.likelihood.density import DENSITY_COMPONENTS, load_density
+from natal.likelihood.likelihoods import KINDS, make_likelihood
+from natal.likelihood.widths import fit_widths, sigma_budget, widths_to_json
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -23,7 +19,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     digest = design_digest(read_runs(snakemake.input.train, "train"))
-    box = campaign.box(snakemake.config)
+    box = plan.box(snakemake.config)
     ensemble = load_ensemble(snakemake.input.ensemble, box=box, design_digest=digest)
     validation = read_runs(snakemake.input.validation, "validation")
     widths = fit_widths(ensemble, validation)

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from natal.campaign import CHECKS
-from natal.evaluation import speed_report
-from natal.files import read_json, write_json
-from natal.jobs import job
+from natal.assessment.metrics import speed_report
+from natal.campaign.plan import CHECKS
+from natal.files.formats import read_json, write_json
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

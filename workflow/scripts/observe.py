@@ -4,12 +4,16 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal import campaign, device
-from natal.files import write_csv
-from natal.inputs import load_likelihood, nuts_settings
-from natal.jobs import job
-from natal.observation import doubts, measured, recover_observed
-from natal.recovery import write_posteriors
+from natal.campaign import plan
+from natal.files.formats import write_csv
+from natal.likelihood.loading import load_likelihood
+from natal.posterior.flags import doubts
+from natal.posterior.nuts import nuts_settings
+from natal.posterior.observed import measured, recover_observed
+from natal.posterior.tables import write_posteriors
+from natal.provenance.environment import made_by
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -17,19 +21,18 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
-    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
-    observed = pd.DataFrame(campaign.read_observations(snakemake.input.observations))
+    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
+    observed = pd.DataFrame(plan.read_observations(snakemake.input.observations))
     table, recovered = recover_observed(
         config["seed"],
         likelihood,
-        campaign.prior_box(config),
+        plan.prior_box(config),
         observed,
         nuts_settings(config),
         tuple(config["inference"]["grid"]),
     )
     write_csv(snakemake.output.table, table)
-    attributes = {
-        "digest": snakemake.params.digest,
+    attributes = made_by(snakemake.params.digest) | {
         "likelihood": config["likelihood"],
         "virial_convention": "K/|W|",
     }

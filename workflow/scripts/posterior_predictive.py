@@ -5,16 +5,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from natal import campaign, device
-from natal.checks import spread_cases
-from natal.dataset import read_runs
-from natal.design import INPUTS
-from natal.files import write_csv, write_json
-from natal.jobs import job
-from natal.models import ClusterModel, Integration
-from natal.predictive import check_cases, predictive_report, thinned
-from natal.simulator import simulate_clusters
-from natal.summaries import OUTPUTS
+from natal.assessment.cases import spread_cases
+from natal.assessment.posterior_predictive import check_cases, predictive_report, thinned
+from natal.campaign import plan
+from natal.data.runs import read_runs
+from natal.files.formats import write_csv, write_json
+from natal.running import device
+from natal.running.jobs import job
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.run import simulate_clusters
+from natal.variables import BIRTH, SUMMARIES
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -28,20 +28,20 @@ with job(snakemake.log[0], snakemake) as log:
     with xr.open_datatree(snakemake.input.posteriors, engine="h5netcdf") as tree:
         # cases are the test runs, in their order
         chosen = tree["posterior"].isel(case=cases)
-        draws = np.stack([chosen[name].values for name in INPUTS], axis=-1)
+        draws = np.stack([chosen[name].values for name in BIRTH], axis=-1)
     births = np.concatenate([thinned(one, section["draws"]) for one in draws])
     log.info("%d cases x %d draws on %s", len(cases), section["draws"], device.describe())
     runs = simulate_clusters(
         births[:, 0],
         births[:, 1],
-        point_id=campaign.POINT_ID_OFFSET["posterior_predictive"] + np.arange(len(births)),
+        point_id=plan.POINT_ID_OFFSET["posterior_predictive"] + np.arange(len(births)),
         seed=config["seed"],
         cluster=ClusterModel.from_config(config["cluster"]),
         integration=Integration.from_config(config["integration"]),
         max_memory_gb=config["resources"]["max_memory_gb"],
     )
-    replicated = np.stack([getattr(runs.summaries, name)[:, -1] for name in OUTPUTS], axis=-1)
-    table = check_cases(test.at(cases), replicated.reshape(len(cases), -1, len(OUTPUTS)), n_stars)
+    replicated = np.stack([getattr(runs.summaries, name)[:, -1] for name in SUMMARIES], axis=-1)
+    table = check_cases(test.at(cases), replicated.reshape(len(cases), -1, len(SUMMARIES)), n_stars)
     write_csv(snakemake.output.table, table)
     report = predictive_report(table, section["draws"])
     write_json(snakemake.output.metrics, {"posterior_predictive": report})

@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import campaign, device
-from natal.adaptive import disagreement, information, propose_points
-from natal.dataset import design_digest, read_runs
-from natal.density import load_density
-from natal.emulator import load_ensemble
-from natal.files import write_csv
-from natal.jobs import job
-from natal.keys import stage_key
+from natal.adaptive.proposals import disagreement, information, propose_points
+from natal.campaign import plan
+from natal.data.runs import design_digest, read_runs
+from natal.emulator.ensemble import load_ensemble
+from natal.files.formats import write_csv
+from natal.likelihood.density import load_density
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
     config, output = snakemake.config, snakemake.output[0]
-    box = campaign.box(config)
+    box = plan.box(config)
     n_points, criterion = config["adaptive"]["points"], config["adaptive"]["criterion"]
     digest = design_digest(read_runs(snakemake.input.train, "train"))
     key = stage_key(config["seed"], "propose")
@@ -34,6 +35,6 @@ with job(snakemake.log[0], snakemake) as log:
 
     proposal = propose_points(acquisition, box, n_points, [config["seed"], zlib.crc32(b"propose")])
     # the file goes back into the configuration, where q0 follows its convention
-    q0 = proposal.x[:, 0] / campaign.q0_factor(config)
+    q0 = proposal.x[:, 0] / plan.q0_factor(config)
     write_csv(output, pd.DataFrame({"q0": q0, "a_au": proposal.x[:, 1], "score": proposal.score}))
     log.info("%d points in %s: look at them, then name the file in design.proposed", n_points, output)

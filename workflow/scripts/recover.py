@@ -5,15 +5,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import campaign, device
-from natal.calibration import calibration_report, contraction
-from natal.dataset import read_runs
+from natal.assessment.coverage import calibration_report, contraction
+from natal.campaign import plan
+from natal.data.runs import read_runs
 from natal.errors import NatalError
-from natal.files import write_csv, write_json
-from natal.inputs import load_likelihood, nuts_settings
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.recovery import locate_truths, nuts_report, recover, recovery_table, write_posteriors
+from natal.files.formats import write_csv, write_json
+from natal.likelihood.loading import load_likelihood
+from natal.posterior.nuts import nuts_settings
+from natal.posterior.recovery import locate_truths, recover
+from natal.posterior.tables import nuts_report, recovery_table, write_posteriors
+from natal.provenance.environment import made_by
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -21,9 +25,9 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
-    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, campaign.box(config))
+    likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
     test = read_runs(snakemake.input.test, "test")
-    prior = campaign.prior_box(config)
+    prior = plan.prior_box(config)
     if not any(all(low <= v <= high for v, (low, high) in zip(x, prior.values(), strict=True)) for x in test.x):
         raise NatalError("inference.prior holds none of the test clusters' true Q0 and a: widen it")
     log.info("%d test clusters on %s", len(test), device.describe())
@@ -50,8 +54,7 @@ with job(snakemake.log[0], snakemake) as log:
         }
     )
     write_csv(snakemake.output.table, recovery_table(cases, recovered, truths))
-    attributes = {
-        "digest": snakemake.params.digest,
+    attributes = made_by(snakemake.params.digest) | {
         "likelihood": config["likelihood"],
         "virial_convention": "K/|W|",
     }

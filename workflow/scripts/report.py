@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal.files import atomic_path, read_json
-from natal.jobs import job
-from natal.lineage import history, read_provenance, steps
-from natal.report import CAPTIONS, write_report
-from natal.stage_costs import stage_costs
+from natal.files.atomic import atomic_path
+from natal.files.formats import read_json
+from natal.provenance.lineage import history, read_provenance, steps
+from natal.report.job_costs import stage_costs
+from natal.report.page import CAPTIONS, write_report
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from natal import device
-from natal.checkpoint import Checkpoint
-from natal.cost import interactions
-from natal.design import design_files, make_design
-from natal.earlier import EarlierRuns
-from natal.jobs import job
-from natal.models import ClusterModel, Integration
-from natal.shards import EARLIER
-from natal.simulator import simulate_clusters
-from natal.store import check_runs, write_shard
+from natal.campaign.design import design_files, make_design
+from natal.provenance.environment import made_by
+from natal.running import device
+from natal.running.jobs import job
+from natal.simulation.checkpoint import Checkpoint
+from natal.simulation.cost import interactions
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.resume import EarlierRuns
+from natal.simulation.run import simulate_clusters
+from natal.simulation.shard_files import check_runs, write_shard
+from natal.simulation.shard_format import EARLIER
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -52,8 +53,7 @@ with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as l
         check_runs(runs, points, n_realizations, allowed, first_realization=first_realization)
 
         work = interactions(n_runs, cluster.n_stars, integration.n_steps)
-        attributes = {
-            "digest": snakemake.params.digest,
+        attributes = made_by(snakemake.params.digest) | {
             "stem": snakemake.params.stem,
             "config": json.dumps(
                 {key: config[key] for key in ("campaign", "seed", "cluster", "integration", "design")}

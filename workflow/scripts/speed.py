@@ -2,13 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from natal import campaign, device
-from natal.cost import batch_size
-from natal.files import write_json
-from natal.inputs import load_likelihood
-from natal.jobs import job
-from natal.simulator import ClusterModel, Integration
-from natal.speed import time_emulator, time_simulation
+from natal.assessment.speed import time_emulator, time_simulation
+from natal.campaign import plan
+from natal.files.formats import write_json
+from natal.likelihood.loading import load_likelihood
+from natal.running import device
+from natal.running.jobs import job
+from natal.simulation.cost import batch_size
+from natal.simulation.run import ClusterModel, Integration
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -17,11 +18,11 @@ with job(snakemake.log[0], snakemake) as log:
     # the job reserves all cores, so that nothing runs beside it, and measures on one
     device.set_up(threads=1, cache_folder=snakemake.params.cache)
     config = snakemake.config
-    box = campaign.box(config)
+    box = plan.box(config)
     cluster = ClusterModel.from_config(config["cluster"])
     integration = Integration.from_config(config["integration"])
     q0, a_au = (sum(box[name]) / 2 for name in ("q0", "a_au"))
-    batch = batch_size(cluster.n_stars, on_cpu=device.on_cpu(), n_runs=campaign.runs_per_job(config))
+    batch = batch_size(cluster.n_stars, on_cpu=device.on_cpu(), n_runs=plan.runs_per_job(config))
     seconds = {
         "simulation_alone_s": time_simulation(cluster, integration, q0, a_au),
         "simulation_batched_s": time_simulation(cluster, integration, q0, a_au, batch),

@@ -8,11 +8,11 @@ import yaml
 from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
-from natal import campaign
-from natal.config import load_schema, validate
+from natal.campaign import plan
+from natal.campaign.config import load_schema, validate
+from natal.campaign.inventory import read_layout
+from natal.campaign.status import shard_status, table
 from natal.errors import NatalError
-from natal.shards import read_layout
-from natal.status import shard_status, table
 
 FOLDER = Path(__file__).parents[2]
 
@@ -28,7 +28,7 @@ try:
     validate(config, load_schema(FOLDER / "workflow" / "schemas" / "config.schema.yaml"))
     name = config["campaign"]
     simulations, logs = Path("results") / name / "simulations", Path("logs") / name / "simulate"
-    planned = campaign.shards(config, read_layout(simulations))
+    planned = plan.shards(config, read_layout(simulations))
     print(table((shard_status(simulations, logs, shard) for shard in planned), name))
 except yaml.YAMLError as mistake:
     sys.exit(f"natal: {path} is not YAML: {' '.join(str(mistake).split())}")

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from natal.assessment.metrics import simulation_report
+from natal.campaign.inventory import check_digest, set_aside
 from natal.errors import NatalError
-from natal.evaluation import simulation_report
-from natal.files import write_csv, write_json
-from natal.jobs import job
+from natal.files.formats import write_csv, write_json
 from natal.progress import track
-from natal.shards import EARLIER, check_digest, set_aside
-from natal.store import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
+from natal.running.jobs import job
+from natal.simulation.shard_files import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
+from natal.simulation.shard_format import EARLIER
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

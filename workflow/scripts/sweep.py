@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from natal import campaign, device
-from natal.dataset import read_runs
+from natal.campaign import plan
+from natal.data.runs import read_runs
+from natal.emulator.training import TrainingSettings
 from natal.figures.sweep import sweep_figure
-from natal.files import write_csv
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.sweep import SweepSettings, sweep
-from natal.training import TrainingSettings
+from natal.files.formats import write_csv
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
+from natal.tuning.sweep import SweepSettings, sweep
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -23,7 +24,7 @@ with job(snakemake.log[0], snakemake) as log:
     base, settings = TrainingSettings(**config["emulator"]), SweepSettings(**config["sweep"])
     train, validation = read_runs(snakemake.input.train, "train"), read_runs(snakemake.input.validation, "validation")
     key, rng = stage_key(config["seed"], "train"), np.random.default_rng(config["seed"])
-    table = sweep(key, train, validation, campaign.box(config), base, settings, rng)
+    table = sweep(key, train, validation, plan.box(config), base, settings, rng)
     write_csv(snakemake.output.table, table)
     figure = sweep_figure(table, settings.folds)
     for path in map(Path, snakemake.output.figure):

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 
-from natal import campaign, device
-from natal.dataset import design_digest, read_runs
-from natal.emulator import save_ensemble
-from natal.files import atomic_path, provenance, write_json
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.training import TrainingSettings, train_ensemble
+from natal.campaign import plan
+from natal.data.runs import design_digest, read_runs
+from natal.emulator.ensemble import save_ensemble
+from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.files.atomic import atomic_path
+from natal.files.formats import write_json
+from natal.provenance.environment import made_by
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -26,12 +29,12 @@ with job(snakemake.log[0], snakemake) as log:
         stage_key(config["seed"], "train"),
         train,
         validation,
-        campaign.box(config),
+        plan.box(config),
         TrainingSettings(**config["emulator"]),
     )
-    save_ensemble(snakemake.output.ensemble, ensemble, design_digest(train), snakemake.params.digest)
+    save_ensemble(snakemake.output.ensemble, ensemble, design_digest(train), made_by(snakemake.params.digest))
     with atomic_path(snakemake.output.curves) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update(provenance() | {"digest": snakemake.params.digest})
+        file.attrs.update(made_by(snakemake.params.digest))
         for name in ("train_loss", "validation_loss", "gradient_norm", "best_epoch"):
             file.create_dataset(name, data=getattr(history, name), fletcher32=True)
     best_loss = np.nanmin(history.validation_loss, axis=1)

@@ -4,17 +4,19 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from natal import campaign, device
-from natal.dataset import read_runs
-from natal.density import DENSITY_COMPONENTS
-from natal.files import read_json, write_csv, write_json
-from natal.inputs import load_likelihoods, nuts_settings
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.training import TrainingSettings
-from natal.uncertainty.comparison import compare, comparison_table, nuts_check, widths_along_q0
-from natal.uncertainty.conformal import Calibrated
-from natal.uncertainty.methods import UncertaintySettings, fit_methods
+from natal.assessment.uncertainty.comparison import compare, comparison_table, nuts_check, widths_along_q0
+from natal.assessment.uncertainty.conformal import Calibrated
+from natal.assessment.uncertainty.methods import UncertaintySettings, fit_methods
+from natal.campaign import plan
+from natal.data.runs import read_runs
+from natal.emulator.training import TrainingSettings
+from natal.files.formats import read_json, write_csv, write_json
+from natal.likelihood.density import DENSITY_COMPONENTS
+from natal.likelihood.loading import load_likelihoods
+from natal.posterior.nuts import nuts_settings
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -26,7 +28,7 @@ with job(snakemake.log[0], snakemake) as log:
     # the chains of the Bayesian network run side by side
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config, files = snakemake.config, snakemake.input
-    box, prior = campaign.box(config), campaign.prior_box(config)
+    box, prior = plan.box(config), plan.prior_box(config)
     key = stage_key(config["seed"], "uncertainty")
     settings = UncertaintySettings.from_config(config["uncertainty"])
     likelihoods = load_likelihoods(files.ensemble, files.likelihood, box, settings.likelihoods(config["likelihood"]))

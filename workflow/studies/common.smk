@@ -2,8 +2,8 @@
 import sys
 from pathlib import Path
 
-from natal.config import check_schema, load_schema, refuse_repeated_keys
-from natal.digest import stage_digest
+from natal.campaign.config import check_schema, load_schema, refuse_repeated_keys
+from natal.provenance.digests import stage_digest
 from natal.errors import NatalError
 
 FOLDER = Path(workflow.basedir).parents[1]

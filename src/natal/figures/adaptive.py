@@ -20,7 +20,7 @@ ERRORS = {
 def gain_figure(curves: pd.DataFrame, criterion: str) -> Figure:
     """Validation error against training points, mean and standard error over repeats, adaptive and space-filling.
 
-    `curves` is what `natal.adaptive_gain.learning_curves` gives. Look for: curves apart by more than their bars; the
+    `curves` is what `natal.adaptive.gain.learning_curves` gives. Look for: curves apart by more than their bars; the
     distance along the horizontal axis is what one arm saves.
     """
     figure, axes = panels(1, 1, 4.5)

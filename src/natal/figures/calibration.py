@@ -1,7 +1,7 @@
 """Figures of simulation-based calibration: clusters drawn from the prior, one realization each, so independent.
 
 Bands labelled simultaneous hold a whole curve of honest posteriors with their
-probability (`natal.uniformity`); binomial ones hold each point by itself.
+probability (`natal.assessment.uniformity`); binomial ones hold each point by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
-from natal.design import INPUTS
+from natal.assessment.uniformity import ecdf, simultaneous_band
 from natal.figures.style import (
     BAND,
     BLACK,
@@ -28,9 +28,9 @@ from natal.figures.style import (
     shared_legend,
     styled,
 )
-from natal.uniformity import ecdf, simultaneous_band
+from natal.variables import BIRTH
 
-REGIONS = (*INPUTS, "joint")
+REGIONS = (*BIRTH, "joint")
 LEVEL_COLOURS = (BLUE, GREEN, ORANGE, VERMILLION)
 
 
@@ -65,8 +65,8 @@ def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int,
     (Bonferroni). A U is overconfident, a hump too wide, a slope biased; single bars at the ends are chains that got
     stuck.
     """
-    figure, axes = panels(1, len(INPUTS), 3.6, sharex=True, sharey=True)
-    for ax, name in zip(axes[0], INPUTS, strict=True):
+    figure, axes = panels(1, len(BIRTH), 3.6, sharex=True, sharey=True)
+    for ax, name in zip(axes[0], BIRTH, strict=True):
         n = len(sbc[name])
         for probability, label in ((1 - 0.05 / n_bins, "95 %: all bins (outer), each bin (inner)"), (0.95, None)):
             ax.axhspan(*binom.interval(probability, n, 1 / n_bins), label=label, **BAND)

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from natal.figures.style import BLACK, BLUE, GREEN, LABELS, ORANGE, SYMBOLS, VERMILLION, hpd_thresholds, panels, styled
-from natal.summaries import OUTPUTS
+from natal.variables import SUMMARIES
 
 PANELS_A_ROW = 4
 SOURCES: dict[str, dict[str, Any]] = {
@@ -60,12 +60,12 @@ def brute_force(
 def posterior_predictive(table: pd.DataFrame) -> Figure:
     """Observed summaries among those of clusters simulated from the posterior: 68 % and 95 % of these, and the median.
 
-    `table` is `natal.predictive.check_cases`'. Look for: observations (orange) inside the bars; a joint p-value below
+    `table` is `check_cases`'. Look for: observations (orange) inside the bars; a joint p-value below
     0.01 says that clusters born as the posterior says do not look like the observed one.
     """
-    figure, axes = panels(1, len(OUTPUTS), 0.38 * len(table) + 2.0, sharey=True)
+    figure, axes = panels(1, len(SUMMARIES), 0.38 * len(table) + 2.0, sharey=True)
     place = np.arange(len(table))
-    for ax, name in zip(axes[0], OUTPUTS, strict=True):
+    for ax, name in zip(axes[0], SUMMARIES, strict=True):
         ax.hlines(place, table[f"{name}_q02.5"], table[f"{name}_q97.5"], color=BLUE, linewidth=1.5, label="95 %")
         ax.hlines(place, table[f"{name}_q16"], table[f"{name}_q84"], color=BLUE, linewidth=5, alpha=0.6, label="68 %")
         ax.plot(table[f"{name}_q50"], place, "|", color=GREEN, markersize=12, markeredgewidth=2, label="median")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from natal.figures.style import BLACK, BLUE, MANY_POINTS, SYMBOLS, VERMILLION, WIDTH_IN, panels, styled
-from natal.snapshots import Cluster
+from natal.simulation.snapshots import Cluster
 
 # steps of scale bars: 1, 2 or 5 times a power of ten
 NICE = (1.0, 2.0, 5.0)

@@ -5,10 +5,9 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from natal.design import INPUTS
 from natal.figures.emulator import loss_curves
 from natal.figures.style import BLACK, BLUE, GREY, MEMBER_COLOURS, ORANGE, SYMBOLS, panels, shared_legend, styled
-from natal.summaries import OUTPUTS
+from natal.variables import BIRTH, SUMMARIES
 
 
 @styled
@@ -68,7 +67,7 @@ def normalised_columns(
 
     Look for: training means of 0 and standard deviations of 1, no far tail, validation where training is.
     """
-    columns = (*INPUTS, *OUTPUTS)
+    columns = (*BIRTH, *SUMMARIES)
     figure, axes = panels(1, len(columns), 3.2, sharey=False)
     for ax, name, seen, held_out in zip(axes[0], columns, train.T, validation.T, strict=True):
         edges = np.linspace(min(seen.min(), held_out.min()), max(seen.max(), held_out.max()), 30)

@@ -9,9 +9,9 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from natal.dataset import ReplicateMeans
-from natal.design import INPUTS
-from natal.emulator import DTYPE, Ensemble
+from natal.data.runs import ReplicateMeans
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.network_files import DTYPE
 from natal.figures.style import (
     BAND,
     BLACK,
@@ -30,7 +30,7 @@ from natal.figures.style import (
     shared_legend,
     styled,
 )
-from natal.summaries import OUTPUTS
+from natal.variables import BIRTH, SUMMARIES
 
 
 @styled
@@ -74,8 +74,8 @@ def predicted_vs_true(
     Single runs are faint: their spread about y = x is mostly the simulator's own scatter. Replicate means, with their
     standard errors `point_means_error`, show the emulator's error: look for departures from the line beyond the bars.
     """
-    figure, axes = panels(1, len(OUTPUTS), 4.1)
-    for k, (ax, name) in enumerate(zip(axes[0], OUTPUTS, strict=True)):
+    figure, axes = panels(1, len(SUMMARIES), 4.1)
+    for k, (ax, name) in enumerate(zip(axes[0], SUMMARIES, strict=True)):
         run, mean = (true[:, k], predicted[:, k]), (point_means_true[:, k], point_means_predicted[:, k])
         ax.scatter(*run, s=dot_area(len(true)), color=SKY, alpha=0.4, **MANY_POINTS)
         ax.errorbar(*mean, xerr=point_means_error[:, k], fmt="o", markersize=4, color=BLUE, elinewidth=1)
@@ -100,8 +100,8 @@ def residuals(
     Look for: a running mean at zero, and a running standard deviation that follows the edge of the grey band,
     ± `sigma_total`; where it does not, a constant width is wrong. The last column's abscissa is the row's own output.
     """
-    figure, axes = panels(len(OUTPUTS), 3, 8.5, sharey="row")
-    for k, name in enumerate(OUTPUTS):
+    figure, axes = panels(len(SUMMARIES), 3, 8.5, sharey="row")
+    for k, name in enumerate(SUMMARIES):
         abscissae = {LABELS["q0"]: x[:, 0], LABELS["a_au"]: x[:, 1], f"emulated {LABELS[name]}": predicted[:, k]}
         for ax, (label, values) in zip(axes[k], abscissae.items(), strict=True):
             ax.axhspan(-sigma_total[k], sigma_total[k], label=r"$\pm\,\sigma_{\rm total}$", **BAND)
@@ -136,12 +136,12 @@ def slices(
     a_values = a_values_au or [a_low + share * (a_high - a_low) for share in (1 / 6, 1 / 2, 5 / 6)]
     q0_middle = 0.5 * (q0_low + q0_high)
     lines = [*((1, a) for a in a_values), (0, q0_middle if q0_value is None else q0_value)]
-    figure, axes = panels(len(OUTPUTS), len(lines), 8.0, sharex="col", sharey="row")
+    figure, axes = panels(len(SUMMARIES), len(lines), 8.0, sharex="col", sharey="row")
     for column, (fixed, value) in enumerate(lines):
-        free, unit = 1 - fixed, UNITS[INPUTS[fixed]]
+        free, unit = 1 - fixed, UNITS[BIRTH.names[fixed]]
         reach = tolerance * (ensemble.box[fixed][1] - ensemble.box[fixed][0])
         near = np.abs(points.x[:, fixed] - value) <= reach
-        x = np.full((200, len(INPUTS)), float(value))
+        x = np.full((200, len(BIRTH)), float(value))
         x[:, free] = np.linspace(*ensemble.box[free], len(x))
         members = np.asarray(jax.vmap(ensemble.members)(jnp.asarray(x, DTYPE)))
         mean, sd = members.mean(1), members.std(1, ddof=1)
@@ -153,10 +153,10 @@ def slices(
             bars = {"fmt": "o", "markersize": 3.5, "color": BLACK, "elinewidth": 0.8}
             label = "training: replicate mean ± 1 sd of single runs"
             ax.errorbar(points.x[near, free], points.mean[near, k], points.scatter[near, k], label=label, **bars)
-        title = f"{SYMBOLS[INPUTS[fixed]]} = {value:g}{unit}\n({near.sum()} points within ± {reach:.2g}{unit})"
+        title = f"{SYMBOLS[BIRTH.names[fixed]]} = {value:g}{unit}\n({near.sum()} points within ± {reach:.2g}{unit})"
         axes[0, column].set_title(title)
-        axes[-1, column].set_xlabel(LABELS[INPUTS[free]])
-    for ax, name in zip(axes[:, 0], OUTPUTS, strict=True):
+        axes[-1, column].set_xlabel(LABELS[BIRTH.names[free]])
+    for ax, name in zip(axes[:, 0], SUMMARIES, strict=True):
         ax.set_ylabel(LABELS[name])
     shared_legend(figure, axes[0, 0])
     return figure

@@ -21,7 +21,7 @@ from natal.figures.style import (
     shared_legend,
     styled,
 )
-from natal.summaries import OUTPUTS
+from natal.variables import SUMMARIES
 
 MARKERS = {"f_bound": ("o", SKY), "sigma_v_kms": ("s", ORANGE), "r_h_au": ("^", GREEN)} | {
     "q0": ("P", BLUE),
@@ -71,11 +71,11 @@ def widths(table: pd.DataFrame, x: np.ndarray, residual: np.ndarray, n_bins: int
     test runs about the ensemble mean, at all a. A dot is the 68 % quantile of the absolute residuals of a tenth of
     them. Look for: curves that follow the dots; a flat one is too wide for cold clusters and too narrow for hot ones.
     """
-    figure, axes = panels(1, len(OUTPUTS), 4.3)
+    figure, axes = panels(1, len(SUMMARIES), 4.3)
     bins = pd.qcut(x[:, 0], n_bins, labels=False, duplicates="drop")
-    observed = pd.DataFrame(np.abs(residual), columns=list(OUTPUTS)).groupby(bins).quantile(0.68)
+    observed = pd.DataFrame(np.abs(residual), columns=list(SUMMARIES)).groupby(bins).quantile(0.68)
     centre = pd.Series(x[:, 0]).groupby(bins).mean()
-    for ax, name in zip(axes[0], OUTPUTS, strict=True):
+    for ax, name in zip(axes[0], SUMMARIES, strict=True):
         for k, (method, rows) in enumerate(table.groupby("method", sort=False)):
             style = {"color": MEMBER_COLOURS[k % len(MEMBER_COLOURS)], "linestyle": LINES[k % len(LINES)]}
             ax.plot(rows.q0, rows[name], label=method, **style)

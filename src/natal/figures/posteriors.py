@@ -7,9 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from natal.design import INPUTS
 from natal.figures.style import BLACK, BLUE, HPD_LEVELS, LABELS, ORANGE, TICK_SIZE, hpd_thresholds, styled
-from natal.nuts import Box
+from natal.variables import BIRTH, Box
 
 with warnings.catch_warnings():
     # corner imports ArviZ, which announces its next major version at import
@@ -34,14 +33,14 @@ def corner_case(
     figure = Figure(figsize=(6.5, 6.5))
     # a third of the sd across a correlated posterior: smoothing by one bin then hardly widens the contours
     narrowest = draws.std(0) * np.sqrt(1 - np.corrcoef(draws.T)[0, 1] ** 2)
-    widths = np.array([box[name][1] - box[name][0] for name in INPUTS])
+    widths = np.array([box[name][1] - box[name][0] for name in BIRTH])
     corner.corner(
         draws,
         fig=figure,
         bins=np.clip(3 * widths / narrowest, 20, 200).astype(int).tolist(),
         hist_bin_factor=0.6,
-        range=[box[name] for name in INPUTS],
-        labels=[LABELS[name] for name in INPUTS],
+        range=[box[name] for name in BIRTH],
+        labels=[LABELS[name] for name in BIRTH],
         labelpad=-0.1,
         levels=HPD_LEVELS,
         smooth=1.0,

@@ -9,7 +9,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from scipy.stats import binom
 
-from natal.design import INPUTS
 from natal.figures.style import (
     BAND,
     BLACK,
@@ -28,6 +27,7 @@ from natal.figures.style import (
     shared_legend,
     styled,
 )
+from natal.variables import BIRTH
 
 
 @styled
@@ -38,10 +38,10 @@ def recovered_vs_true(recovery: pd.DataFrame) -> Figure:
     where the data say little (means pulled to the middle of the box). Realizations of one design point share their
     truth and are drawn side by side.
     """
-    figure, axes = panels(1, len(INPUTS), 5.0)
+    figure, axes = panels(1, len(BIRTH), 5.0)
     realizations = recovery.groupby("point_id").point_id
     offset = realizations.cumcount() / realizations.transform("size") - 0.5
-    for ax, name in zip(axes[0], INPUTS, strict=True):
+    for ax, name in zip(axes[0], BIRTH, strict=True):
         true, mean, low, high = (recovery[f"{name}_{column}"] for column in ("true", "mean", "q16", "q84"))
         shown = true + 0.016 * np.ptp(true) * offset
         ax.vlines(shown, low, high, color=PARAMETER_COLOURS[name], linewidth=0.6, alpha=0.45, rasterized=True)
@@ -104,10 +104,10 @@ def pit_histograms(pit: Float[np.ndarray, "case 2"], n_bins: int = 10) -> Figure
     the grey 95 % binomial band of n independent cases (see `coverage`), which holds for each bin or point by itself.
     A U shape is overconfident, a hump is too wide, a slope is biased.
     """
-    figure, axes = panels(2, len(INPUTS), 6.5, sharex=True, sharey="row")
+    figure, axes = panels(2, len(BIRTH), 6.5, sharex=True, sharey="row")
     n, grid = len(pit), np.linspace(0, 1, 401)
     low, high = binomial_band(grid, n)
-    for k, name in enumerate(INPUTS):
+    for k, name in enumerate(BIRTH):
         histogram, difference = axes[:, k]
         histogram.axhspan(*binom.interval(0.95, n, 1 / n_bins), label="95 % binomial band", **BAND)
         histogram.axhline(n / n_bins, color=BLACK, linewidth=0.8)

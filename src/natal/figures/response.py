@@ -9,10 +9,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from natal.dataset import ReplicateMeans
+from natal.assessment.emulator_map import Response
+from natal.data.runs import ReplicateMeans
 from natal.figures.style import BLACK, LABELS, panels, shared_legend, styled
-from natal.response import Response
-from natal.summaries import OUTPUTS
+from natal.variables import SUMMARIES
 
 N_LEVELS = 12
 MIN_REALIZATIONS = 8
@@ -30,8 +30,8 @@ def summary_map(response: Response, points: Mapping[str, ReplicateMeans]) -> Fig
     the predicted scatter (right), where only points of 8 realizations or more are shown: from 16, a scatter is measured
     to 18 %.
     """
-    figure, axes = panels(len(OUTPUTS), 2, 9.6, sharex=True, sharey=True)
-    for k, (row, name) in enumerate(zip(axes, OUTPUTS, strict=True)):
+    figure, axes = panels(len(SUMMARIES), 2, 9.6, sharex=True, sharey=True)
+    for k, (row, name) in enumerate(zip(axes, SUMMARIES, strict=True)):
         means = {label: (part.x, part.mean[:, k]) for label, part in points.items()}
         known = {label: part.n >= MIN_REALIZATIONS for label, part in points.items()}
         scatters = {label: (part.x[known[label]], part.scatter[known[label], k]) for label, part in points.items()}

@@ -4,8 +4,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from natal.campaign import CALIBRATION, SPLITS
-from natal.design import INPUTS
 from natal.figures.style import (
     GREY,
     LABELS,
@@ -19,8 +17,7 @@ from natal.figures.style import (
     scatter_by_radius,
     styled,
 )
-from natal.nuts import Box
-from natal.summaries import OUTPUTS
+from natal.variables import BIRTH, CALIBRATION, SPLITS, SUMMARIES, Box
 
 
 @styled
@@ -41,7 +38,7 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
     for row, (found, points) in enumerate(hypercubes.groupby("split", sort=False, dropna=False)):
         split = str(found) if found in SPLITS else "no split"
         colour = SPLIT_COLOURS.get(split, GREY)
-        in_q0, in_a = (sum(_filled_strata(b[name], box[name]) for _, b in points.groupby("block")) for name in INPUTS)
+        in_q0, in_a = (sum(_filled_strata(b[name], box[name]) for _, b in points.groupby("block")) for name in BIRTH)
         label = f"{split}: n = {len(points)}; strata filled: {in_q0} in {SYMBOLS['q0']}, {in_a} in {SYMBOLS['a_au']}"
         main.scatter(points.q0, points.a_au, s=28, color=colour, edgecolor="white", linewidth=0.5, label=label)
         top.vlines(points.q0, -row - 0.8, -row, color=colour, linewidth=1)
@@ -84,10 +81,10 @@ def summary_scatter(summaries: pd.DataFrame) -> Figure:
     Look for: trends, scatter that grows with Q0, f_bound piling up at 1. Red ticks at the bottom are dissolved runs,
     which have no dispersion and no radius. Columns used: q0, a_au, f_bound, sigma_v_kms, r_h_au, dissolved.
     """
-    figure, axes = panels(1, len(OUTPUTS), 4.0)
+    figure, axes = panels(1, len(SUMMARIES), 4.0)
     dissolved = summaries.dissolved.astype(bool)
     alive = summaries[~dissolved]
-    for ax, name in zip(axes[0], OUTPUTS, strict=True):
+    for ax, name in zip(axes[0], SUMMARIES, strict=True):
         colours = scatter_by_radius(ax, alive.q0, alive[name], alive.a_au)
         ax.vlines(summaries.q0[dissolved], 0, 0.045, color=VERMILLION, linewidth=1, transform=ax.get_xaxis_transform())
         ax.set(xlabel=LABELS["q0"], ylabel=LABELS[name], ylim=(0, None))

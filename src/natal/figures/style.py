@@ -13,7 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
-from natal.campaign import SPLITS
+from natal.variables import BIRTH, SPLITS, SUMMARIES
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#808080"
@@ -26,17 +26,10 @@ BAND: dict[str, Any] = {"color": GREY, "alpha": 0.25, "linewidth": 0}
 # a vector format would otherwise hold thousands of symbols
 MANY_POINTS: dict[str, Any] = {"linewidth": 0, "rasterized": True}
 
-SYMBOLS = {
-    "q0": r"$Q_0$",
-    "a_au": r"$a$",
-    "joint": "joint",
-    "f_bound": r"$f_{\rm bound}$",
-    "sigma_v_kms": r"$\sigma_v$",
-    "r_h_au": r"$r_h$",
-}
-UNITS = {"q0": "", "a_au": " AU", "f_bound": "", "sigma_v_kms": " km/s", "r_h_au": " AU"}
-LABELS = {name: f"{SYMBOLS[name]} [{unit.strip()}]" if unit else SYMBOLS[name] for name, unit in UNITS.items()}
-LABELS["q0"] = r"$Q_0 = K/|W|$"
+VARIABLES = {**BIRTH, **SUMMARIES}
+SYMBOLS = {name: variable.symbol for name, variable in VARIABLES.items()} | {"joint": "joint"}
+UNITS = {name: f" {variable.shown_unit}".rstrip() for name, variable in VARIABLES.items()}
+LABELS = {name: variable.label for name, variable in VARIABLES.items()}
 
 WIDTH_IN = 10.0
 TICK_SIZE = 10

@@ -13,7 +13,7 @@ NUMBERS = ("rank", "campaign", "loss", "loss_se", "above_best", "above_best_se",
 def sweep_figure(table: pd.DataFrame, folds: int) -> Figure:
     """Loss of every combination with its standard error, the best on top, named by what the campaign has otherwise.
 
-    `table` is what `natal.sweep.sweep` gives. Bars are over folds, or over members with `folds` of 0. Settings whose
+    `table` is what `tuning.sweep` gives. Bars are over folds, or over members with `folds` of 0. Settings whose
     bars overlap may still differ: the table's `above_best_se` compares fold by fold.
     """
     trained = table[table.error == ""]

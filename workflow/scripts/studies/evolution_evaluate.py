@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import device
-from natal.files import write_csv, write_json
-from natal.jobs import job
-from natal.keys import stage_key
+from natal.files.formats import write_csv, write_json
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.evolution import network
 from natal.studies.evolution.evaluation import coverage_table, predicted_pit, score_rows, whole_tracks
 from natal.studies.evolution.tracks import read_tracks, snapshots

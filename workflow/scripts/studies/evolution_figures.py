@@ -8,11 +8,11 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from natal import device
-from natal.jobs import job
-from natal.keys import stage_key
 from natal.progress import Progress
-from natal.snapshots import nearest_points
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
+from natal.simulation.snapshots import nearest_points
 from natal.studies.evolution import figures, figures_recovery, network
 from natal.studies.evolution.evaluation import band_quantiles, predictive_draws
 from natal.studies.evolution.tracks import read_tracks, snapshots, time_range

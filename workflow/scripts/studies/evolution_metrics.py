@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from natal.files import read_json, write_json
-from natal.jobs import job
+from natal.files.formats import read_json, write_json
+from natal.running.jobs import job
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -5,14 +5,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from natal import device
-from natal.files import atomic_path, write_csv, write_json
-from natal.jobs import job
-from natal.keys import stage_key
-from natal.nuts import NutsSettings
+from natal.files.atomic import atomic_path
+from natal.files.formats import write_csv, write_json
+from natal.posterior.nuts import NutsSettings
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.evolution import network, recovery, sampling
 from natal.studies.evolution.age import read_age_prior
-from natal.studies.evolution.tracks import PARAMETERS, read_tracks, snapshots, time_range
+from natal.studies.evolution.tracks import BIRTH_AND_AGE, read_tracks, snapshots, time_range
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -24,7 +25,7 @@ with job(snakemake.log[0], snakemake) as log:
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     prior = read_age_prior(name, config["age_priors"][name], time_range(table))
     ensemble = network.load(snakemake.input.ensemble)
-    ranges = tuple(tuple(map(float, config["box"][one])) for one in PARAMETERS[:2])
+    ranges = tuple(tuple(map(float, config["box"][one])) for one in BIRTH_AND_AGE[:2])
     rng = np.random.default_rng(config["seed"])
     drawn = recovery.draw_cases(snapshots(table, "calibration"), prior, section["cases"], rng)
     cases = drawn[~drawn.dissolved].reset_index(drop=True)
@@ -38,7 +39,7 @@ with job(snakemake.log[0], snakemake) as log:
     result = sampling.sample(key, ensemble, ranges, prior, sampled, recovered, settings)
     nuts = sampling.nuts_table(sampled, recovered, result)
     write_csv(snakemake.output.nuts, nuts)
-    draws = {parameter: (("case", "chain", "draw"), result.draws[..., k]) for k, parameter in enumerate(PARAMETERS)}
+    draws = {parameter: (("case", "chain", "draw"), result.draws[..., k]) for k, parameter in enumerate(BIRTH_AND_AGE)}
     with atomic_path(snakemake.output.posteriors) as path:
         xr.Dataset(draws, attrs={"age_prior": name}).to_netcdf(path, engine="h5netcdf")
 

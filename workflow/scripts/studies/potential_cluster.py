@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from natal import device
-from natal.files import write_csv, write_json
-from natal.jobs import job
+from natal.files.formats import write_csv, write_json
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.potential.cluster import AXES, fit_plummer, simulate
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
-from natal import device
-from natal.files import write_csv
-from natal.jobs import job
+from natal.files.formats import write_csv
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.potential.accuracy import as_numpy
 from natal.studies.potential.cluster import true_fields
 from natal.studies.potential.fields import plummer_sphere, sample_field

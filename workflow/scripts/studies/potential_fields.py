@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 import pandas as pd
 
-from natal import device
-from natal.jobs import job
-from natal.keys import stage_key
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.potential.cluster import true_fields
 from natal.studies.potential.fields import near_particles, sample_field, uniform_in_radius
 from natal.studies.potential.names import PLUMMER

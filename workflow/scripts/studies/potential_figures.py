@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from matplotlib.figure import Figure
 
-from natal.jobs import job
 from natal.progress import Progress
+from natal.running.jobs import job
 from natal.studies.potential import figures
 from natal.studies.potential.names import field_names
 from natal.studies.potential.store import read_tracks

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal.files import provenance, read_json, write_json
-from natal.jobs import job
+from natal.files.formats import read_json, write_json
+from natal.provenance.environment import made_by
+from natal.running.jobs import job
 from natal.studies.potential.metrics import accuracy_numbers, orbit_numbers, training_numbers
 from natal.studies.potential.names import field_names
 
@@ -25,4 +26,4 @@ with job(snakemake.log[0], snakemake) as log:
             "orbits": orbit_numbers(pd.read_csv(files.orbits[k]), [0.1 * time, 0.5 * time, time]),
             "training": {name: training_numbers(pd.read_csv(path)) for name, path in zip(terms, curves, strict=True)},
         }
-    write_json(snakemake.output[0], metrics | {"provenance": provenance() | {"digest": snakemake.params.digest}})
+    write_json(snakemake.output[0], metrics | {"provenance": made_by(snakemake.params.digest)})

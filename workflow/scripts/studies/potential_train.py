@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import jax
 import pandas as pd
 
-from natal import device
-from natal.files import write_csv
-from natal.jobs import job
-from natal.keys import stage_key
+from natal.files.formats import write_csv
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.potential.store import read_sample, save_networks
 from natal.studies.potential.training import QUANTITIES, TERMS, PotentialSettings, train_potential
 

@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal import device
-from natal.files import write_csv
-from natal.jobs import job
+from natal.files.formats import write_csv
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.triples.follow import follow
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import device
-from natal.files import write_csv, write_json
-from natal.jobs import job
-from natal.keys import stage_key
+from natal.files.formats import write_csv, write_json
+from natal.random import stage_key
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.triples.classifier import ClassifierSettings, save_classifier, train_classifier
 from natal.studies.triples.criterion import criterion_ratio, fit_logistic
 from natal.studies.triples.systems import features

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal import device
-from natal.files import read_json, write_csv, write_json
-from natal.jobs import job
+from natal.files.formats import read_json, write_csv, write_json
+from natal.running import device
+from natal.running.jobs import job
 from natal.studies.triples import evaluation
 from natal.studies.triples.classifier import load_classifier
 from natal.studies.triples.criterion import criterion_ratio, logistic

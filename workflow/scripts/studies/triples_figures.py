@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from natal.files import atomic_path, read_json
-from natal.jobs import job
+from natal.files.atomic import atomic_path
+from natal.files.formats import read_json
+from natal.running.jobs import job
 from natal.studies.triples import figures
 from natal.studies.triples.names import SPLITS
 

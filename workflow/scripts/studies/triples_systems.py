@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from natal.files import write_csv
-from natal.jobs import job
+from natal.files.formats import write_csv
+from natal.running.jobs import job
 from natal.studies.triples import systems
 
 if TYPE_CHECKING:

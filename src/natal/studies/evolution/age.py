@@ -7,14 +7,14 @@ import numpyro.distributions as dist
 from scipy.stats import truncnorm, uniform
 
 from natal.errors import NatalError
-from natal.studies.evolution.tracks import Limits
+from natal.studies.evolution.tracks import Range
 
 
 @dataclass(frozen=True)
 class AgePrior:
     """Uniform in `range_yr`, or with `mean_yr` and `sigma_yr` normal and cut to it."""
 
-    range_yr: Limits
+    range_yr: Range
     mean_yr: float | None = None
     sigma_yr: float | None = None
 
@@ -41,7 +41,7 @@ class AgePrior:
         return truncnorm(*ends, loc=self.mean_yr, scale=self.sigma_yr)
 
 
-def read_age_prior(name: str, section: dict, stored: Limits) -> AgePrior:
+def read_age_prior(name: str, section: dict, stored: Range) -> AgePrior:
     """One entry of the config's `age_priors`.
 
     Raises `NatalError` if the range leaves the stored times, is reversed, or mean and sigma do not come together.

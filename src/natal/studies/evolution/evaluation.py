@@ -15,12 +15,12 @@ from jax import lax
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 from scipy.stats import norm
 
-from natal.calibration import clustered_error
-from natal.density import DensityEnsemble
-from natal.emulator import DTYPE
-from natal.outcomes import Outcomes
-from natal.studies.evolution.tracks import PARAMETERS, outcomes
-from natal.summaries import OUTPUTS
+from natal.assessment.coverage import clustered_error
+from natal.data.outcomes import Outcomes
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.density import DensityEnsemble
+from natal.studies.evolution.tracks import BIRTH_AND_AGE, outcomes
+from natal.variables import SUMMARIES
 
 LEVELS = (0.68, 0.95)
 BATCH = 1024
@@ -83,9 +83,9 @@ def predicted_pit(
     probability of its own value, so that all three are uniform on (0, 1) for the right law (Smith 1985).
     """
     found = table[~table.dissolved].reset_index(drop=True)
-    places, row = np.unique(found[list(PARAMETERS)].to_numpy(), axis=0, return_inverse=True)
+    places, row = np.unique(found[list(BIRTH_AND_AGE)].to_numpy(), axis=0, return_inverse=True)
     draws = predictive_draws(key, ensemble, places, n_draws)
-    for k, name in enumerate(OUTPUTS):
+    for k, name in enumerate(SUMMARIES):
         value = found[name].to_numpy()[:, None]
         # counts of stars are compared as such
         drawn = draws[row, :, k].astype(float)
@@ -102,7 +102,7 @@ def coverage_table(pit: pd.DataFrame) -> pd.DataFrame:
     times: list[float] = [np.nan, *sorted(pit.t_yr.unique())]
     for time in times:
         chosen = pit if np.isnan(time) else pit[pit.t_yr == time]
-        for name in OUTPUTS:
+        for name in SUMMARIES:
             for level in LEVELS:
                 inside = (np.abs(chosen[f"pit_{name}"].to_numpy() - 0.5) <= level / 2).astype(float)
                 error = clustered_error(inside, chosen.point_id.to_numpy())
@@ -118,7 +118,7 @@ def whole_tracks(pit: pd.DataFrame) -> dict[str, Any]:
     """
     n_times = pit.t_yr.nunique()
     found: dict[str, Any] = {"independent": LEVELS[-1] ** n_times}
-    for name in OUTPUTS:
+    for name in SUMMARIES:
         wide = pit.pivot(index=["point_id", "realization"], columns="t_yr", values=f"pit_{name}").dropna()
         correlation = np.corrcoef(norm.ppf(wide.to_numpy()).T)
         inside = (np.abs(wide.to_numpy() - 0.5) <= LEVELS[-1] / 2).all(1).astype(float)

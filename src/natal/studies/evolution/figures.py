@@ -24,8 +24,8 @@ from natal.figures.style import (
     styled,
 )
 from natal.studies.evolution.evaluation import LEVELS
-from natal.summaries import OUTPUTS
 from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
+from natal.variables import SUMMARIES
 
 COLOURS = {"direct": VERMILLION, "scaled": BLUE, "dimensionless": GREEN}
 MARKERS = {"direct": "s", "scaled": "o", "dimensionless": "D"}
@@ -42,9 +42,9 @@ def tracks(
     `bands` are the quantiles of each point's law at `times_yr`, from 2.5 to 97.5 %. Look for: thin lines, single
     clusters, mostly inside the inner band and hardly ever outside of the outer one.
     """
-    figure, axes = panels(len(OUTPUTS), len(shown), 8.0, sharex=True, sharey="row")
+    figure, axes = panels(len(SUMMARIES), len(shown), 8.0, sharex=True, sharey="row")
     for column, (one, band) in enumerate(zip(shown, bands, strict=True)):
-        for k, name in enumerate(OUTPUTS):
+        for k, name in enumerate(SUMMARIES):
             ax = axes[k, column]
             for low, high, alpha, label in ((0, 4, 0.22, "95 % of clusters"), (1, 3, 0.35, "68 % of clusters")):
                 ax.fill_between(times_yr, band[:, low, k], band[:, high, k], color=BLUE, alpha=alpha, lw=0, label=label)
@@ -75,7 +75,7 @@ def scaling(
     Dots are clusters of all a and t, coloured by a; `bands` belong to one a, `a_au`, and so to a part of the times.
     Look for: dots of all colours along the same lines.
     """
-    figure, axes = panels(len(OUTPUTS), len(shown_q0), 8.0, sharex=True, sharey="row")
+    figure, axes = panels(len(SUMMARIES), len(shown_q0), 8.0, sharex=True, sharey="row")
     unit_kms = KMS_PER_AU_YR * np.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun)
     labels = (SYMBOLS["f_bound"], r"$\sigma_v\,/\,\sqrt{GM/a}$", r"$r_h\,/\,a$")
     train = table[(table.split == "train") & ~table.dissolved]
@@ -120,8 +120,8 @@ def coverage(table: pd.DataFrame) -> Figure:
     Bars are one standard error, test points being independent; the line and its shade are the value over all times.
     Look for: symbols about the dashed lines, within their bars two times in three. Times share their clusters.
     """
-    figure, axes = panels(1, len(OUTPUTS), 3.8, sharey=True)
-    for ax, name in zip(axes[0], OUTPUTS, strict=True):
+    figure, axes = panels(1, len(SUMMARIES), 3.8, sharey=True)
+    for ax, name in zip(axes[0], SUMMARIES, strict=True):
         for level, colour, marker in zip(LEVELS, (BLUE, VERMILLION), "os", strict=True):
             one = table[(table.output == name) & np.isclose(table.level, level)]
             whole, by_time = one[one.t_yr.isna()].iloc[0], one[one.t_yr.notna()]

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from natal.assessment.uniformity import ecdf, simultaneous_band
 from natal.figures.style import (
     BAND,
     BLUE,
@@ -21,9 +22,8 @@ from natal.figures.style import (
     shared_legend,
     styled,
 )
-from natal.snapshots import nearest_points
-from natal.studies.evolution.tracks import PARAMETERS
-from natal.uniformity import ecdf, simultaneous_band
+from natal.simulation.snapshots import nearest_points
+from natal.studies.evolution.tracks import BIRTH_AND_AGE
 
 N_SHOWN = 2000
 RATIOS = (0.5, 0.7, 1.0, 1.4, 2.0)
@@ -42,9 +42,9 @@ def posteriors(table: pd.DataFrame, draws: xr.Dataset, shown_q0: Sequence[float]
     figure, axes = panels(2, len(cases), 6.4, sharex=True)
     for column, case in enumerate(cases):
         row = sampled.iloc[case]
-        flat = {name: draws[name].values[case].ravel() for name in PARAMETERS}
+        flat = {name: draws[name].values[case].ravel() for name in BIRTH_AND_AGE}
         step = max(1, len(flat["q0"]) // N_SHOWN)
-        for ax, name in zip(axes[:, column], PARAMETERS[:2], strict=True):
+        for ax, name in zip(axes[:, column], BIRTH_AND_AGE[:2], strict=True):
             ax.scatter(
                 flat["t_yr"][::step], flat[name][::step], s=3, color=BLUE, alpha=0.4, label="age unknown", **MANY_POINTS
             )
@@ -72,7 +72,7 @@ def widths(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Look for: how far above 1. Below it, what the true age makes of the data is vaguer than what other ages would.
     """
     figure, axes = panels(1, 2, 3.9, sharex=True)
-    for ax, name in zip(axes[0], PARAMETERS[:2], strict=True):
+    for ax, name in zip(axes[0], BIRTH_AND_AGE[:2], strict=True):
         for (prior, table), colour, marker in zip(tables.items(), MEMBER_COLOURS, "osD^v<>", strict=False):
             ratio = table[f"{name}_sd"] / table[f"known_{name}_sd"]
             ax.scatter(table.q0_true, ratio, s=12, color=colour, marker=marker, alpha=0.6, label=f"age {prior}", lw=0)
@@ -92,8 +92,8 @@ def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Cases are independent draws from the prior; the shade holds a whole curve of honest posteriors with 95 %. Look for:
     curves inside it. Ages are stored times: of t few probabilities can be near 0 and 1, and the shade is no test.
     """
-    figure, axes = panels(1, len(PARAMETERS), 3.9, sharey=True)
-    for ax, name in zip(axes[0], PARAMETERS, strict=True):
+    figure, axes = panels(1, len(BIRTH_AND_AGE), 3.9, sharey=True)
+    for ax, name in zip(axes[0], BIRTH_AND_AGE, strict=True):
         for (prior, table), colour in zip(tables.items(), MEMBER_COLOURS, strict=False):
             band = simultaneous_band(len(table))
             place = np.linspace(0, 1, 201)

@@ -1,6 +1,8 @@
 """The posterior of (Q0, a) on a grid, whether the age is known or a third parameter that is summed over.
 
-As `natal.grid`, with a third axis: cells are equal along each axis, and within a cell the density counts as constant.
+As `posterior.grid`, with a third axis.
+
+Cells are equal along each axis, and within a cell the density counts as constant.
 A known age is an axis of one cell.
 """
 
@@ -13,9 +15,9 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from natal.density import DensityEnsemble
-from natal.emulator import DTYPE
-from natal.mixture import Mixture
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.density import DensityEnsemble
+from natal.likelihood.mixture import Mixture
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 BLOCKS = 3

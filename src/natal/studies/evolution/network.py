@@ -17,17 +17,17 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import logit
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from natal.density import DensityEnsemble, MixtureNetwork, make_perceptron
-from natal.density_training import DensityHistory, DensitySettings, fit_networks
-from natal.emulator import DTYPE, read_leaves, write_leaves
+from natal.data.outcomes import Outcomes
+from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
 from natal.errors import NatalError
-from natal.files import provenance
-from natal.mixture import Mixture
-from natal.outcomes import Outcomes
-from natal.studies.evolution.tracks import PARAMETERS, Box
+from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_perceptron
+from natal.likelihood.density_training import DensityHistory, DensitySettings, fit_networks, latent
+from natal.likelihood.mixture import Mixture
+from natal.provenance.environment import made_by
+from natal.studies.evolution.tracks import BIRTH_AND_AGE, Ranges
+from natal.variables import Box
 
 COORDINATES = ("direct", "scaled", "dimensionless")
 FORMAT = "natal-evolution-1"
@@ -36,7 +36,7 @@ FORMAT = "natal-evolution-1"
 class EvolutionNetwork(MixtureNetwork):
     """One member, which takes x = (q0, a_au, t_yr)."""
 
-    box: Box = eqx.field(static=True)
+    box: Ranges = eqx.field(static=True)
     coordinates: str = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "3"]) -> Mixture:
@@ -59,7 +59,7 @@ def used(coordinates: str) -> tuple[str, ...]:
     }[coordinates]
 
 
-def coordinate_limits(box: Box) -> dict[str, tuple[float, float]]:
+def coordinate_limits(box: Ranges) -> Box:
     """Ranges of everything that `used` may name; tau is t a^(-3/2) here, G M being the same everywhere."""
     q0, a_au, t_yr = box
     (a_low, a_high), (t_low, t_high) = np.log(a_au).tolist(), np.log(t_yr).tolist()
@@ -74,7 +74,14 @@ def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch 3"]:
 
 
 def make_network(
-    key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, n_stars: int, box: Box, coordinates: str
+    key: PRNGKeyArray,
+    width: int,
+    components: int,
+    shift: Array,
+    scale: Array,
+    n_stars: int,
+    box: Ranges,
+    coordinates: str,
 ) -> EvolutionNetwork:
     """One untrained member."""
     perceptron = make_perceptron(key, len(used(coordinates)), width, components)
@@ -86,7 +93,7 @@ def train(
     train: Outcomes,
     validation: Outcomes,
     n_stars: int,
-    box: Box,
+    box: Ranges,
     coordinates: str,
     settings: DensitySettings,
 ) -> tuple[DensityEnsemble, DensityHistory]:
@@ -94,11 +101,10 @@ def train(
 
     Snapshots of a cluster are correlated; the mean of their marginal log likelihoods still has its maximum at the
     right marginal laws (Varin, Reid & Firth 2011, section 2), which is all that is asked of the networks. Raises
-    `NatalError` as `natal.density_training.train_density` does.
+    `NatalError` as `natal.likelihood.density_training.train_density` does.
     """
     x, y = train.x[train.survived], train.y[train.survived]
-    z = logit((n_stars * y[:, 0] + 0.5) / (n_stars + 1))
-    values = np.column_stack([np.log(y[:, 1]), np.log(y[:, 2]), z]) - trivial_part(coordinates, jnp.log(x[:, 1]))
+    values = latent(y, n_stars) - trivial_part(coordinates, jnp.log(x[:, 1]))
     make = partial(
         make_network,
         width=settings.width,
@@ -140,9 +146,9 @@ def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") ->
         components=member.components,
         n_stars=member.n_stars,
         coordinates=member.coordinates,
-        box={name: list(limits) for name, limits in zip(PARAMETERS, member.box, strict=True)},
+        box={name: list(limits) for name, limits in zip(BIRTH_AND_AGE, member.box, strict=True)},
         dtype=DTYPE,
-        versions=provenance() | {"digest": stage_digest},
+        versions=made_by(stage_digest),
     )
     write_leaves(path, header, ensemble)
 
@@ -152,7 +158,7 @@ def load(path: str | Path) -> DensityEnsemble:
     try:
         with open(path, "rb") as file:
             header = Header(**json.loads(file.readline()))
-        q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in PARAMETERS))
+        q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in BIRTH_AND_AGE))
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NatalError(f"{path} is not an ensemble of this study: {error}") from error
     if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:

@@ -7,16 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
-from natal.calibration import calibration_report, clustered_error, contraction, coverage, terciles
-from natal.density import DensityEnsemble
-from natal.emulator import DTYPE
-from natal.mixture import Mixture
+from natal.assessment.coverage import calibration_report, clustered_error, contraction, coverage, terciles
+from natal.assessment.uniformity import check_uniform
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.density import DensityEnsemble
+from natal.likelihood.mixture import Mixture
 from natal.progress import track
 from natal.studies.evolution import grid
 from natal.studies.evolution.age import AgePrior, draw_ages
-from natal.studies.evolution.tracks import PARAMETERS, Limits
-from natal.summaries import OUTPUTS
-from natal.uniformity import check_uniform
+from natal.studies.evolution.tracks import BIRTH_AND_AGE, Range
+from natal.variables import SUMMARIES
 
 CASES_PER_CALL = 25
 
@@ -44,7 +44,7 @@ def draw_cases(table: pd.DataFrame, prior: AgePrior, n: int, rng: np.random.Gene
 
 def recover(
     ensemble: DensityEnsemble,
-    ranges: tuple[Limits, Limits],
+    ranges: tuple[Range, Range],
     prior: AgePrior,
     cases: pd.DataFrame,
     shape: tuple[int, int, int],
@@ -59,7 +59,7 @@ def recover(
     mass = np.maximum(prior.mass(np.asarray(t_yr, dtype=float)), 1e-30)
     log_prior_t = jnp.asarray(np.log(mass / mass.sum()), DTYPE)
     laws = grid.laws_at(ensemble, *(grid.centres(e) for e in edges))
-    y, truth = data(cases), jnp.asarray(cases[list(PARAMETERS)].to_numpy(), DTYPE)
+    y, truth = data(cases), jnp.asarray(cases[list(BIRTH_AND_AGE)].to_numpy(), DTYPE)
     parts = []
     firsts = range(0, len(cases), CASES_PER_CALL)
     for first in track(firsts, total=len(firsts), label="grid", unit=f"x {CASES_PER_CALL} cases"):
@@ -77,14 +77,17 @@ def recover(
 
 def data(cases: pd.DataFrame) -> jax.Array:
     """The summaries of cases, shape (case, 3)."""
-    return jnp.asarray(cases[list(OUTPUTS)].to_numpy(), DTYPE)
+    return jnp.asarray(cases[list(SUMMARIES)].to_numpy(), DTYPE)
 
 
 def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
     """One row a case: truth, observation, and both posteriors; columns of the known age begin with known_."""
-    columns: dict[str, Any] = {f"{name}_true": cases[name].to_numpy() for name in PARAMETERS}
-    columns |= {name: cases[name].to_numpy() for name in OUTPUTS}
-    for prefix, found, names in (("", recovered.unknown, PARAMETERS), ("known_", recovered.known, PARAMETERS[:2])):
+    columns: dict[str, Any] = {f"{name}_true": cases[name].to_numpy() for name in BIRTH_AND_AGE}
+    columns |= {name: cases[name].to_numpy() for name in SUMMARIES}
+    for prefix, found, names in (
+        ("", recovered.unknown, BIRTH_AND_AGE),
+        ("known_", recovered.known, BIRTH_AND_AGE[:2]),
+    ):
         for k, name in enumerate(names):
             columns[f"{prefix}{name}_mean"], columns[f"{prefix}{name}_sd"] = found.mean[:, k], found.sd[:, k]
             for level, values in zip(grid.QUANTILES, found.quantiles[:, k].T, strict=True):
@@ -95,7 +98,7 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
 
 
 def age_report(
-    cases: pd.DataFrame, recovered: Recovered, ranges: tuple[Limits, Limits], prior: AgePrior
+    cases: pd.DataFrame, recovered: Recovered, ranges: tuple[Range, Range], prior: AgePrior
 ) -> dict[str, Any]:
     """Log score, contraction and coverage with and without the age, what not knowing it costs, and calibration checks.
 
@@ -103,8 +106,8 @@ def age_report(
     uniform ones.
     """
     unknown, known = recovered.unknown, recovered.known
-    truth, points = cases[list(PARAMETERS[:2])].to_numpy(), cases.point_id.to_numpy()
-    box = dict(zip(PARAMETERS[:2], ranges, strict=True))
+    truth, points = cases[list(BIRTH_AND_AGE[:2])].to_numpy(), cases.point_id.to_numpy()
+    box = dict(zip(BIRTH_AND_AGE[:2], ranges, strict=True))
     found: dict[str, Any] = {"n_cases": len(cases)}
     for name, summary in (("unknown", unknown), ("known", known)):
         shrunk = contraction(summary.sd[:, :2], box)
@@ -132,7 +135,7 @@ def age_report(
         for part in (np.arange(len(cases)), *terciles(truth[:, 0], points))
     ]
     # not the age: stored times leave gaps that a draw from its prior would not
-    checked = {name: unknown.pit[:, k] for k, name in enumerate(PARAMETERS[:2])} | {"joint": unknown.hpd_level}
+    checked = {name: unknown.pit[:, k] for k, name in enumerate(BIRTH_AND_AGE[:2])} | {"joint": unknown.hpd_level}
     checked["known_q0"] = known.pit[:, 0]
     found["checks"] = {name: check_uniform(values, FALSE_ALARM / len(checked)) for name, values in checked.items()}
     return found

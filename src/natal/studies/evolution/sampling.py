@@ -9,21 +9,21 @@ import numpyro.distributions as dist
 import pandas as pd
 from jaxtyping import PRNGKeyArray
 
-from natal.calibration import coverage
-from natal.density import DensityEnsemble
-from natal.emulator import DTYPE
-from natal.nuts import NutsResult, NutsSettings, Priors, sample_posteriors
-from natal.recovery import az
+from natal.assessment.coverage import coverage
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.density import DensityEnsemble
+from natal.posterior.nuts import NutsResult, NutsSettings, Priors, sample_posteriors
+from natal.posterior.recovery import az
 from natal.studies.evolution import grid
 from natal.studies.evolution.age import AgePrior
 from natal.studies.evolution.recovery import Recovered, data
-from natal.studies.evolution.tracks import PARAMETERS, Limits
+from natal.studies.evolution.tracks import BIRTH_AND_AGE, Range
 
 
 def sample(
     key: PRNGKeyArray,
     ensemble: DensityEnsemble,
-    ranges: tuple[Limits, Limits],
+    ranges: tuple[Range, Range],
     prior: AgePrior,
     cases: pd.DataFrame,
     recovered: Recovered,
@@ -39,7 +39,7 @@ def sample(
         key_start, recovered.edges, recovered.laws, jnp.asarray(recovered.log_prior_t), y, settings.chains
     )
     metric = jnp.asarray(recovered.unknown.unconstrained_cov[: len(cases)], DTYPE)
-    priors: Priors = {name: dist.Uniform(*limits) for name, limits in zip(PARAMETERS[:2], ranges, strict=True)}
+    priors: Priors = {name: dist.Uniform(*limits) for name, limits in zip(BIRTH_AND_AGE[:2], ranges, strict=True)}
     priors["t_yr"] = prior.distribution()
     return sample_posteriors(key_nuts, ensemble, priors, y, None, starts, metric, settings)
 
@@ -49,12 +49,13 @@ def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) ->
     distance from the grid posterior on 27 blocks, and by parameter mean, deviation and probability below the truth.
     """
     n_cases = len(result.draws)
-    by_name = {name: result.draws[..., k] for k, name in enumerate(PARAMETERS)}
+    by_name = {name: result.draws[..., k] for k, name in enumerate(BIRTH_AND_AGE)}
     posterior = az.convert_to_dataset(
-        {name: np.moveaxis(values, 0, -1) for name, values in by_name.items()}, dims={n: ["case"] for n in PARAMETERS}
+        {name: np.moveaxis(values, 0, -1) for name, values in by_name.items()},
+        dims={n: ["case"] for n in BIRTH_AND_AGE},
     )
     rhat, ess = az.rhat(posterior), az.ess(posterior)
-    flat = result.draws.reshape(n_cases, -1, len(PARAMETERS)).astype(float)
+    flat = result.draws.reshape(n_cases, -1, len(BIRTH_AND_AGE)).astype(float)
     y, log_prior_t = data(cases), jnp.asarray(recovered.log_prior_t)
     distances = []
     for case in range(n_cases):
@@ -63,13 +64,13 @@ def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) ->
     columns: dict[str, Any] = {
         "point_id": cases.point_id.to_numpy(),
         "realization": cases.realization.to_numpy(),
-        "rhat": np.max([rhat[name].values for name in PARAMETERS], axis=0),
-        "ess_bulk": np.min([ess[name].values for name in PARAMETERS], axis=0),
+        "rhat": np.max([rhat[name].values for name in BIRTH_AND_AGE], axis=0),
+        "ess_bulk": np.min([ess[name].values for name in BIRTH_AND_AGE], axis=0),
         "divergences": result.diverging.sum((1, 2)),
         "tv_grid": distances,
     }
-    truth = cases[list(PARAMETERS)].to_numpy()
-    for k, name in enumerate(PARAMETERS):
+    truth = cases[list(BIRTH_AND_AGE)].to_numpy()
+    for k, name in enumerate(BIRTH_AND_AGE):
         columns[f"{name}_mean"], columns[f"{name}_sd"] = flat[..., k].mean(1), flat[..., k].std(1, ddof=1)
         columns[f"{name}_pit"] = (flat[..., k] < truth[:, k, None]).mean(1)
     return pd.DataFrame(columns)
@@ -84,9 +85,9 @@ def nuts_report(table: pd.DataFrame, recovered: Recovered, result: NutsResult) -
     n = len(table)
     z = [
         (table[f"{name}_mean"] - recovered.unknown.mean[:n, k]) / (table[f"{name}_sd"] / np.sqrt(table.ess_bulk))
-        for k, name in enumerate(PARAMETERS)
+        for k, name in enumerate(BIRTH_AND_AGE)
     ]
-    pit = table[[f"{name}_pit" for name in PARAMETERS]].to_numpy()
+    pit = table[[f"{name}_pit" for name in BIRTH_AND_AGE]].to_numpy()
     shares = coverage(pit[:, :2], recovered.unknown.hpd_level[:n])
     return {
         "n_cases": n,
@@ -100,7 +101,7 @@ def nuts_report(table: pd.DataFrame, recovered: Recovered, result: NutsResult) -
         "tv_grid_max": table.tv_grid.max(),
         "tv_noise": grid.expected_total_variation(float(table.ess_bulk.median())),
         "mean_z_rms": float(np.sqrt(np.mean(np.square(z)))),
-        "coverage": {level: {name: found[name] for name in PARAMETERS[:2]} for level, found in shares.items()},
+        "coverage": {level: {name: found[name] for name in BIRTH_AND_AGE[:2]} for level, found in shares.items()},
         "seconds": result.timing_s["sample"],
         "compile_seconds": result.timing_s["compile"],
     }

@@ -5,19 +5,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from natal.data.outcomes import Outcomes, final_outcomes
 from natal.errors import NatalError
-from natal.outcomes import Outcomes, final_outcomes
+from natal.variables import Box
 
-PARAMETERS = ("q0", "a_au", "t_yr")
+BIRTH_AND_AGE = ("q0", "a_au", "t_yr")
 COLUMNS = ("point_id", "realization", "q0", "a_au", "t_yr", "dissolved", "f_bound", "n_bound", "sigma_v_kms", "r_h_au")
 SPLITS = ("train", "validation", "test", "calibration")
 
-Limits = tuple[float, float]
-Box = tuple[Limits, Limits, Limits]
+Range = tuple[float, float]
+Ranges = tuple[Range, Range, Range]
+"""Of Q0, a and the age."""
 """Ranges of (q0, a_au, t_yr)."""
 
 
-def read_tracks(path: str | Path, n_stars: int, ranges: dict[str, tuple[float, float]]) -> pd.DataFrame:
+def read_tracks(path: str | Path, n_stars: int, ranges: Box) -> pd.DataFrame:
     """Read a campaign's tracks, without t = 0, where the summaries are those of the Plummer sphere that was drawn.
 
     Raises `NatalError` if columns or splits are missing, if the clusters are not of `n_stars` stars or if a point lies
@@ -53,7 +55,7 @@ def outcomes(table: pd.DataFrame) -> Outcomes:
     return found._replace(x=np.column_stack([found.x, table.t_yr]))
 
 
-def time_range(table: pd.DataFrame) -> Limits:
+def time_range(table: pd.DataFrame) -> Range:
     """The first and the last of the stored times, in yr."""
     return float(table.t_yr.min()), float(table.t_yr.max())
 

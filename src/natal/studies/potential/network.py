@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from natal.emulator import DTYPE
+from natal.emulator.network_files import DTYPE
 from natal.studies.potential.fields import Sample
 
 WIDTH = 128

@@ -1,4 +1,4 @@
-"""Orbits in a field that stands still: the leapfrog of `natal.leapfrog` for test particles, and what it conserves."""
+"""Orbits in a field that stands still: the leapfrog of `nbody.leapfrog` for test particles, and what it conserves."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple

@@ -11,9 +11,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from natal.emulator import DTYPE, read_leaves
+from natal.emulator.network_files import DTYPE, read_leaves
 from natal.errors import NatalError
-from natal.files import atomic_path, provenance
+from natal.files.atomic import atomic_path
+from natal.provenance.environment import made_by
 from natal.studies.potential.fields import Sample
 from natal.studies.potential.network import DEPTH, WIDTH, make_network
 from natal.studies.potential.orbits import Tracks
@@ -25,7 +26,7 @@ UNITS = "G = M = a = 1: positions in a, potential in GM/a, acceleration in GM/a^
 def write_samples(path: str | Path, samples: dict[str, dict[str, Sample]], digest: str) -> None:
     """Write samples by field and part (train, test, line)."""
     with atomic_path(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update(provenance() | {"digest": digest, "units": UNITS})
+        file.attrs.update(made_by(digest) | {"units": UNITS})
         for field, parts in samples.items():
             for part, sample in parts.items():
                 for name, values in sample._asdict().items():
@@ -49,7 +50,7 @@ def save_networks(path: str | Path, networks: Sequence[eqx.nn.MLP], field: str, 
         "activation": "tanh",
         "dtype": DTYPE,
         "units": UNITS,
-        "versions": provenance() | {"digest": digest},
+        "versions": made_by(digest),
     }
     with atomic_path(path) as partial, open(partial, "wb") as file:
         file.write((json.dumps(header) + "\n").encode())
@@ -77,7 +78,7 @@ def _stacked(networks: Sequence[eqx.nn.MLP]) -> eqx.nn.MLP:
 def write_tracks(path: str | Path, tracks: dict[str, Tracks], orbits: Sequence[str], digest: str) -> None:
     """Write the same orbits in several fields, one group a field."""
     with atomic_path(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs.update(provenance() | {"digest": digest, "units": UNITS, "orbits": list(orbits)})
+        file.attrs.update(made_by(digest) | {"units": UNITS, "orbits": list(orbits)})
         for name, track in tracks.items():
             for part, values in track._asdict().items():
                 file.create_dataset(f"{name}/{part}", data=values, fletcher32=True)

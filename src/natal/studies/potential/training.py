@@ -13,7 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 from optax.contrib import muon
 
-from natal.emulator import DTYPE
+from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.progress import Progress
 from natal.studies.potential.fields import Sample

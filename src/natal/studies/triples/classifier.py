@@ -20,11 +20,11 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
-from natal.emulator import DTYPE, read_leaves
+from natal.emulator.network_files import DTYPE, read_leaves
+from natal.emulator.training import History, TrainingSettings, fit_networks
 from natal.errors import NatalError
-from natal.files import atomic_path
+from natal.files.atomic import atomic_path
 from natal.studies.triples.systems import FEATURES
-from natal.training import History, TrainingSettings, fit_networks
 
 FORMAT = "natal-triples-1"
 TINY = 1e-6

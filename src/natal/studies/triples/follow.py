@@ -15,7 +15,7 @@ import pandas as pd
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
-from natal.gravity import kinetic_energy, potential_energy
+from natal.nbody.gravity import kinetic_energy, potential_energy
 from natal.progress import Progress
 from natal.studies.triples import systems
 from natal.studies.triples.transformed_leapfrog import NO_SOFTENING_AU, Clocked, start, step

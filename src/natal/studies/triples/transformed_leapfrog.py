@@ -4,7 +4,7 @@ natal's leapfrog, with any affordable step, turns the apsides of a binary faster
 does, and Kozai-Lidov cycles die of it (docs/studies/triples.md). Mikkola & Aarseth (2002, Celest. Mech. Dyn. Astron.
 84, 343) let kicks last h / Omega(x) and drifts h / W, where W is carried along by dW = (v . grad Omega) dt. With
 Omega = 1 / r a two-body orbit is exact but for its phase, at any eccentricity (Mikkola & Tanikawa 1999; Preto &
-Tremaine 1999). Forces are natal's, `natal.gravity`, without softening.
+Tremaine 1999). Forces are natal's, `natal.nbody.gravity`, without softening.
 
 Here Omega = 1 / r_12 + b / r_13^2 + b / r_23^2 with b = a_in at birth: far from the third star it is the inner
 binary's, and where the third star comes close the step shrinks, too.
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from natal.gravity import accelerations
+from natal.nbody.gravity import accelerations
 
 NO_SOFTENING_AU = 0.0
 

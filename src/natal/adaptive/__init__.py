@@ -1,0 +1,1 @@
+"""Points that teach the emulator most, and what they save."""

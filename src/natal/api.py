@@ -1,0 +1,190 @@
+"""A finished campaign in a notebook: what it predicts for a birth, and the birth of an observed cluster.
+
+>>> campaign = load_campaign("results/default")  # doctest: +SKIP
+>>> campaign.predict(q0=0.9, a_au=100.0)  # doctest: +SKIP
+>>> campaign.posterior(f_bound=0.8, sigma_v_kms=4.7, r_h_au=480.0).summary  # doctest: +SKIP
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, Float, PRNGKeyArray
+from matplotlib.figure import Figure
+
+from natal import figures
+from natal.emulator.box import refuse_outside
+from natal.emulator.ensemble import Ensemble, load_ensemble
+from natal.emulator.network_files import DTYPE
+from natal.errors import NatalError
+from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.loading import load_likelihood
+from natal.posterior.flags import doubts
+from natal.posterior.grid import QUANTILES
+from natal.posterior.nuts import NutsSettings
+from natal.posterior.observed import answer_on_grid, measured, recover_observed
+from natal.posterior.tables import posterior_tree
+from natal.variables import BIRTH, SUMMARIES, Box, refuse_measured
+
+ENSEMBLE = Path("emulator") / "ensemble.eqx"
+LIKELIHOOD = Path("emulator") / "likelihood.json"
+
+N_DRAWS = 10_000
+"""Draws of a grid posterior."""
+
+N_REALIZATIONS = 4000
+"""Clusters drawn at a point for a prediction: its sd is known to 1 in 90, q02.5 and q97.5 to 0.04 sd."""
+
+Values = float | list[float] | np.ndarray
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The posterior of (Q0, a) for one observed cluster."""
+
+    summary: pd.Series  # the row of observed.csv: mean, sd and quantiles of each parameter, diagnostics
+    tree: xr.DataTree  # as observed.nc: posterior (case, chain, draw), observed_data, with NUTS sample_stats
+    warnings: list[str]  # why not to trust it, in words; empty if there is no reason
+    prior_box: Box
+
+    @property
+    def draws(self) -> Float[np.ndarray, "draw 2"]:
+        """All draws of (q0, a_au)."""
+        return np.column_stack([self.tree[f"posterior/{name}"].to_numpy().ravel() for name in BIRTH])
+
+    def corner(self, truth: tuple[float, float] | None = None) -> Figure:
+        """Corner plot over the prior's box, with the true (q0, a_au) if it is known."""
+        known = None if truth is None else np.asarray(truth, float)
+        return figures.corner_case(self.draws, known, self.prior_box, str(self.summary["case"]))
+
+
+@dataclass(frozen=True)
+class TrainedCampaign:
+    """What a finished campaign knows: its emulator and the likelihood that was chosen for it."""
+
+    folder: Path
+    likelihood: Likelihood
+
+    @property
+    def emulator(self) -> Ensemble:
+        """The ensemble of networks."""
+        return self.likelihood.ensemble
+
+    @cached_property
+    def box(self) -> Box:
+        """The design box {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|."""
+        return dict(zip(BIRTH, self.emulator.box, strict=True))
+
+    def predict(self, q0: Values, a_au: Values, *, extrapolate: bool = False, seed: int = 0) -> pd.DataFrame:
+        """What one surviving cluster born with Q0 = K/|W| and scale radius `a_au` looks like: one row an output.
+
+        Scalars or arrays that broadcast. Columns: q0, a_au, output, unit; mean, sd and quantiles of single realizations
+        under the campaign's likelihood, from `N_REALIZATIONS` draws; emulator_sd, the networks' disagreement about
+        the mean, which is part of sd. Raises `NatalError` for a point outside the design box unless `extrapolate`.
+        """
+        points = np.column_stack([v.ravel() for v in np.broadcast_arrays(*map(np.atleast_1d, (q0, a_au)))]).astype(
+            float
+        )
+        if not extrapolate:
+            refuse_outside(points, self.emulator.box)
+        _, spread = self.emulator(points, extrapolate=True)
+        drawn = np.asarray(_realizations(jax.random.key(seed), self.likelihood, jnp.asarray(points, DTYPE)), float)
+        columns: dict[str, Any] = {name: np.repeat(points[:, k], len(SUMMARIES)) for k, name in enumerate(BIRTH)}
+        columns |= {
+            "output": SUMMARIES.names * len(points),
+            "unit": tuple(SUMMARIES[name].unit for name in SUMMARIES) * len(points),
+        }
+        columns |= {"mean": drawn.mean(1).ravel(), "sd": drawn.std(1, ddof=1).ravel()}
+        columns |= {label: np.quantile(drawn, level, axis=1).ravel() for label, level in QUANTILES.items()}
+        columns["emulator_sd"] = np.asarray(spread, float).ravel()
+        return pd.DataFrame(columns)
+
+    def posterior(
+        self,
+        f_bound: float,
+        sigma_v_kms: float,
+        r_h_au: float,
+        *,
+        f_bound_err: float = 0.0,
+        sigma_v_kms_err: float = 0.0,
+        r_h_au_err: float = 0.0,
+        name: str = "observed",
+        prior_box: Box | None = None,
+        nuts: NutsSettings | None = None,
+        grid_shape: tuple[int, int] = (256, 256),
+        seed: int = 0,
+    ) -> Answer:
+        """The posterior of (Q0, a) for one observed cluster, exact on a grid; with `nuts`, as observed.csv has it.
+
+        The summaries are those of docs/physics.md, the errors their standard deviations. The prior is uniform on
+        `prior_box` (default: the design box). NUTS takes half a minute and shows the same posterior. Raises
+        `NatalError` for an impossible number or a prior that leaves the design box.
+        """
+        values = (f_bound, sigma_v_kms, r_h_au, f_bound_err, sigma_v_kms_err, r_h_au_err)
+        numbers = dict(zip((*SUMMARIES, *SUMMARIES.errors), map(float, values), strict=True))
+        for column, value in numbers.items():
+            if allowed := refuse_measured(column, value):
+                raise NatalError(f"{column} = {value:g} must {allowed}")
+        observed = pd.DataFrame([{"name": name} | numbers])
+        prior = prior_box or self.box
+        if nuts is None:
+            table, tree = answer_on_grid(seed, self.likelihood, prior, observed, grid_shape, N_DRAWS)
+        else:
+            table, recovered = recover_observed(seed, self.likelihood, prior, observed, nuts, grid_shape)
+            tree = posterior_tree([name], recovered, *measured(observed), None, {"virial_convention": "K/|W|"})
+        row = table.iloc[0]
+        return Answer(row, tree, doubts(row), prior)
+
+
+def load_campaign(folder: str | Path) -> TrainedCampaign:
+    """Load the emulator and the chosen likelihood from `results/<campaign>`.
+
+    Raises `NatalError` naming the folder or file that is missing or does not fit.
+    """
+    folder = Path(folder)
+    ensemble = load_emulator(folder)
+    fitted = _present(folder, LIKELIHOOD)
+    box = dict(zip(BIRTH, ensemble.box, strict=True))
+    try:
+        likelihood = load_likelihood(folder / ENSEMBLE, fitted, box)
+    except (ValueError, KeyError, TypeError) as error:
+        raise NatalError(f"{fitted} is not a natal likelihood ({error!r}): run the campaign again") from error
+    return TrainedCampaign(folder, likelihood)
+
+
+def load_emulator(folder: str | Path) -> Ensemble:
+    """Load the emulator of `results/<campaign>`, or an `ensemble.eqx` by its path.
+
+    Raises `NatalError` naming the folder or file that is missing or does not fit.
+    """
+    folder = Path(folder)
+    return load_ensemble(folder if folder.is_file() else _present(folder, ENSEMBLE))
+
+
+def _present(folder: Path, part: Path) -> Path:
+    if not folder.is_dir():
+        others = sorted(path.parents[1].name for path in folder.parent.glob(f"*/{ENSEMBLE}"))
+        known = f"; {folder.parent} holds {', '.join(others)}" if others else ""
+        raise NatalError(f"there is no folder {folder}{known}: give results/<campaign> of a finished campaign")
+    if not (folder / part).is_file():
+        raise NatalError(f"{folder} holds no {part}: run the campaign to its end")
+    return folder / part
+
+
+@eqx.filter_jit
+def _realizations(
+    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "point 2"]
+) -> Float[Array, "point realization 3"]:
+    """Clusters drawn from the likelihood's law at each point."""
+
+    def one(key: PRNGKeyArray, x: Float[Array, "2"]) -> Float[Array, "realization 3"]:
+        return likelihood.conditional(x).observed().sample(key, (N_REALIZATIONS,))
+
+    return jax.vmap(one)(jax.random.split(key, len(x)), x)

@@ -1,0 +1,1 @@
+"""Is it right, may one trust it, what does it cost? Accuracy, coverage, checks against the simulator, other methods."""

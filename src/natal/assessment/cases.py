@@ -1,0 +1,31 @@
+"""What the checks against the simulator share."""
+
+import numpy as np
+from jaxtyping import Float
+from scipy.special import logit
+
+from natal.data.runs import Runs
+from natal.variables import SUMMARIES
+
+
+def transformed(y: Float[np.ndarray, "*run 3"], n_stars: int) -> Float[np.ndarray, "*run 3"]:
+    """(logit f_bound, ln sigma_v, ln r_h): summaries in the form in which their laws are closest to normal."""
+    columns = [
+        variable.transformed(y[..., k], n_stars=n_stars, log=np.log, logit=logit)
+        for k, variable in enumerate(SUMMARIES.values())
+    ]
+    return np.stack(columns, axis=-1)
+
+
+def spread_cases(runs: Runs, n: int) -> np.ndarray:
+    """Indices of `n` test runs at even steps through Q0, all of different points where there are enough."""
+    _, first = np.unique(runs.point_id, return_index=True)
+    candidates = first if len(first) >= n else np.arange(len(runs))
+    by_q0 = candidates[np.argsort(runs.x[candidates, 0], kind="stable")]
+    return by_q0[np.linspace(0, len(by_q0) - 1, min(n, len(by_q0))).round().astype(int)]
+
+
+def shown_cases(q0_true: np.ndarray, n: int) -> np.ndarray:
+    """Indices of `n` cases at even steps through the true Q0, the extremes left out; some twice if there are fewer."""
+    by_q0 = np.argsort(q0_true, kind="stable")
+    return by_q0[np.linspace(0, len(by_q0) - 1, n + 2)[1:-1].round().astype(int)]

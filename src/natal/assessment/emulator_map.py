@@ -1,0 +1,47 @@
+"""What the emulator says all over the box: mean outputs, and the scatter of single clusters about them."""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.likelihoods import Likelihood
+
+
+class Response(NamedTuple):
+    """Outputs (f_bound, sigma_v_kms, r_h_au) on a grid over the box, in physical units."""
+
+    q0: Float[np.ndarray, " nq"]
+    a_au: Float[np.ndarray, " na"]
+    mean: Float[np.ndarray, "nq na 3"]
+    scatter: Float[np.ndarray, "nq na 3"]
+
+
+def response(
+    key: PRNGKeyArray, likelihood: Likelihood, shape: tuple[int, int] = (41, 41), n_draws: int = 2000
+) -> Response:
+    """The ensemble's mean, and the standard deviation of single surviving clusters that the likelihood promises.
+
+    The grid of `shape` = (nq, na) points fills the box that the emulator learned, edges included. Not every law has
+    its standard deviation in closed form: it is that of `n_draws` draws, made with the same key everywhere, so that
+    their noise (2 % for 2000) does not vary from point to point.
+    """
+    q0, a_au = (np.linspace(*limits, n) for limits, n in zip(likelihood.ensemble.box, shape, strict=True))
+    x = jnp.asarray(np.stack(np.meshgrid(q0, a_au, indexing="ij"), axis=-1), DTYPE)
+    mean, scatter = _moments(key, likelihood, x, n_draws)
+    return Response(q0, a_au, np.asarray(mean, float), np.asarray(scatter, float))
+
+
+@eqx.filter_jit
+def _moments(key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "nq na 2"], n_draws: int) -> tuple:
+    def one(x: Float[Array, "2"]) -> tuple[Array, Array]:
+        draws = likelihood.conditional(x).observed().sample(key, (n_draws,))
+        return likelihood.ensemble.mean(x), draws.std(0)
+
+    # row by row, so that the draws of all points need not fit into memory
+    return lax.map(jax.vmap(one), x)

@@ -1,0 +1,63 @@
+"""What metrics.json says of simulations and of costs."""
+
+from typing import Any
+
+import pandas as pd
+
+from natal.assessment.accuracy import time_covered
+from natal.variables import CALIBRATION, SPLITS
+
+
+def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str, Any]:
+    """Counts, dissolved shares and energy errors of all runs, and what they cost (one row of `costs` a job)."""
+    core_s = (costs.integrate_time_s * costs.threads).sum()
+    # single realizations have no share
+    by_point = summaries[summaries.split != CALIBRATION].groupby("point_id").dissolved.mean()
+    return {
+        "simulation": {
+            "n_points": summaries.point_id.nunique(),
+            "n_runs": len(summaries),
+            "max_energy_error": summaries.energy_error.max(),
+            "median_energy_error": summaries.energy_error.median(),
+            "dissolved": {
+                split: {
+                    "n": int(summaries.dissolved[summaries.split == split].sum()),
+                    "share": summaries.dissolved[summaries.split == split].mean(),
+                }
+                for split in (*SPLITS, CALIBRATION)
+                if (summaries.split == split).any()
+            },
+            "max_dissolved_share_of_a_point": by_point.max(),
+            "dissolved_share_by_point": {str(point): share for point, share in by_point[by_point > 0].items()},
+        },
+        "timing": {
+            "simulate": {
+                "jobs": len(costs),
+                "compile_s": costs.compile_time_s.sum(),
+                "integrate_s": costs.integrate_time_s.sum(),
+                "jobs_s": costs.wall_time_s.sum(),
+                "stage_wall_s": time_covered(costs.started_unix_s, costs.wall_time_s),
+                "core_s_per_run": core_s / len(summaries),
+                "gint_per_core_s": costs.interactions.sum() / core_s / 1e9,
+            }
+        },
+    }
+
+
+def speed_report(speed: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
+    """Speed-ups, and what NUTS would have cost with one simulation for each gradient it asked for.
+
+    `speed` holds seconds, all measured on one core (`speed`); `metrics` says how many gradients and cases there
+    were. The direct cost is a lower bound: warm-up is not counted, a simulation gives no gradient and one realization
+    gives no likelihood.
+    """
+    per_run = speed["simulation_batched_s"]
+    gradients = metrics["nuts"]["gradients_per_case"]
+    return {
+        **speed,
+        "speedup_alone": speed["simulation_alone_s"] / speed["emulator_alone_s"],
+        "speedup_batched": per_run / speed["emulator_batched_s"],
+        "speedup_gradient_batched": per_run / speed["gradient_batched_s"],
+        "direct_inference_core_hours_per_case": gradients * per_run / 3600.0,
+        "direct_inference_core_days_all_cases": gradients * per_run * metrics["recovery"]["n_cases"] / 86_400.0,
+    }

@@ -1,0 +1,93 @@
+"""Posterior predictive checks: clusters born as the posterior says, simulated and compared with the observation.
+
+Gelman et al. (2013), Bayesian Data Analysis, section 6.3. The simulator itself answers, not the emulator. p-values of
+honest posteriors gather about 1/2, since the posterior has seen the observation: an extreme one is a strong sign.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from natal.assessment.cases import transformed
+from natal.data.runs import Runs
+from natal.errors import NatalError
+from natal.posterior.grid import QUANTILES
+from natal.variables import BIRTH, SUMMARIES
+
+P_EXTREME = 0.01
+"""A joint p-value below this says that the posterior's clusters do not look like the observed one."""
+
+MIN_ALIVE = 10
+"""Runs that a case needs for quantiles and p-values."""
+
+
+def thinned(draws: Float[np.ndarray, "chain draw 2"], n: int) -> Float[np.ndarray, "n 2"]:
+    """`n` posterior draws at even steps through all chains; raises `NatalError` if there are fewer."""
+    flat = draws.reshape(-1, draws.shape[-1])
+    if len(flat) < n:
+        raise NatalError(
+            f"checks.posterior_predictive.draws = {n} is not allowed: NUTS keeps {len(flat)} draws of a case "
+            "(inference.chains x inference.draws)"
+        )
+    return flat[np.linspace(0, len(flat) - 1, n).round().astype(int)]
+
+
+def rank_p(observed: float, replicated: Float[np.ndarray, " run"]) -> float:
+    """Two-sided p-value by rank; equal values count half."""
+    below = (replicated < observed).sum() + 0.5 * (replicated == observed).sum()
+    share = (below + 0.5) / (len(replicated) + 1)
+    return 2 * min(share, 1 - share)
+
+
+def joint_p(observed: Float[np.ndarray, "3"], replicated: Float[np.ndarray, "run 3"]) -> float:
+    """p-value by rank of the squared Mahalanobis distance from the mean of all runs, the observed one among them.
+
+    Exact for an exchangeable observation, whatever the law.
+    """
+    everyone = np.vstack([observed, replicated])
+    apart = everyone - everyone.mean(0)
+    covariance = apart.T @ apart / (len(everyone) - 1)
+    # a pile-up may leave an output without scatter
+    distance2 = np.einsum("ri,ij,rj->r", apart, np.linalg.pinv(covariance, rcond=1e-10, hermitian=True), apart)
+    return float((distance2 >= distance2[0] * (1 - 1e-9)).mean())
+
+
+def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run 3"], n_stars: int) -> pd.DataFrame:
+    """Observations against (f_bound, sigma_v_kms, r_h_au) of runs from their posteriors, nan where dissolved.
+
+    Quantiles and p-values are of the runs that survive, as an observed cluster did; with fewer than ten of those they
+    are nan. The joint p-value compares (logit f_bound, ln sigma_v, ln r_h).
+    """
+    rows = []
+    for k, (y, runs) in enumerate(zip(observed.y, replicated, strict=True)):
+        alive = np.isfinite(runs).all(1)
+        enough = alive.sum() >= MIN_ALIVE
+        row = {"point_id": observed.point_id[k], "realization": observed.realization[k]}
+        row |= {f"{name}_true": value for name, value in zip(BIRTH, observed.x[k], strict=True)}
+        row |= {"n_alive": alive.sum(), "share_dissolved": 1 - alive.mean()}
+        for output, name in enumerate(SUMMARIES):
+            values = runs[alive, output]
+            row[name] = y[output]
+            for label, level in QUANTILES.items():
+                row[f"{name}_{label}"] = np.quantile(values, level) if enough else np.nan
+            row[f"{name}_p"] = rank_p(y[output], values) if enough else np.nan
+        row["joint_p"] = joint_p(transformed(y, n_stars), transformed(runs[alive], n_stars)) if enough else np.nan
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def predictive_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
+    """Numbers over all cases of rows from `check_cases`."""
+    inside = {
+        name: float(table[name].between(table[f"{name}_q02.5"], table[f"{name}_q97.5"]).mean()) for name in SUMMARIES
+    }
+    return {
+        "n_cases": len(table),
+        "n_draws": n_draws,
+        "inside_95": inside,
+        "min_joint_p": float(table.joint_p.min()),
+        "n_extreme": int((table.joint_p < P_EXTREME).sum()),
+        "share_dissolved": float(table.share_dissolved.mean()),
+    }

@@ -1,0 +1,187 @@
+"""A Bayesian neural network: NUTS over all weights of a small network and over the noise.
+
+Weights are normal with variance 1 / n_in, biases standard normal, so that functions neither grow nor shrink with the
+width (Neal 1996, ch. 2). The noise of each normalised output is half-normal, or predicted by three more outputs of the
+network as log-variances. Runs at one point share their network output, so the likelihood of all runs is that of each
+point's mean and of the squares about it (sufficient statistics of a normal): exactly the same posterior for as many
+evaluations as there are points.
+
+Weights of a network have many equivalent arrangements and never mix; what must agree between chains is the function,
+so R-hat is taken of predictions.
+"""
+
+import logging
+import warnings
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import xarray as xr
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.infer import MCMC, NUTS, init_to_uniform
+
+from natal.assessment.uncertainty.moments import SpreadLikelihood
+from natal.assessment.uncertainty.variance_head import N_OUTPUTS, VarianceHeadLikelihood, with_variance_heads
+from natal.data.normaliser import Normaliser, fit_normaliser
+from natal.data.runs import Runs, replicate_means
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.network_files import DTYPE
+from natal.progress import track
+from natal.variables import BIRTH, Box
+
+with warnings.catch_warnings():
+    # ArviZ 0.23 announces its next major version at every import
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz as az
+
+log = logging.getLogger("natal")
+
+CHAINS = 2
+STRETCHES = 4
+TARGET_ACCEPT = 0.8
+MAX_TREE_DEPTH = 9
+FIRST_WEIGHTS = 0.3
+MAX_RHAT = 1.1
+
+
+@dataclass(frozen=True)
+class BayesianSettings:
+    """Config section `uncertainty.bayesian`."""
+
+    hidden: int = 16  # neurons in the hidden layer; 0 for a linear model
+    warmup: int = 600
+    draws: int = 600
+    kept: int = 64  # draws that predict
+
+
+class PointStatistics(NamedTuple):
+    """What a normal likelihood needs of the runs, in normalised units."""
+
+    x: Float[Array, "point 2"]
+    n: Float[Array, " point"]
+    mean: Float[Array, "point 3"]
+    squares: Float[Array, "point 3"]  # summed over the point's runs, about their mean
+
+
+def point_statistics(runs: Runs, normaliser: Normaliser) -> PointStatistics:
+    """Means, counts and squares about the means of each point's runs."""
+    points = replicate_means(runs)
+    # a lone run has no scatter
+    squares = (points.n - 1)[:, None] * np.nan_to_num(points.scatter) ** 2 / np.asarray(normaliser.y_std) ** 2
+    x, n, mean, squares = (jnp.asarray(values, DTYPE) for values in (points.x, points.n, points.mean, squares))
+    return PointStatistics(normaliser.normalise_x(x), n, normaliser.normalise_y(mean), squares)
+
+
+def make_bayesian_network(hidden: int, outputs: int = N_OUTPUTS) -> eqx.nn.MLP:
+    """The network whose weights are sampled: 2 -> hidden -> outputs with tanh, or 2 -> outputs if hidden is 0."""
+    depth = 1 if hidden else 0
+    return eqx.nn.MLP(len(BIRTH), outputs, hidden, depth, activation=jnp.tanh, dtype=DTYPE, key=jax.random.key(0))
+
+
+def draw_network(network: eqx.nn.MLP) -> eqx.nn.MLP:
+    """Sample all weights and biases from their priors (inside a NumPyro model)."""
+    parameters = []
+    for k, layer in enumerate(network.layers):
+        n_out, n_in = layer.weight.shape
+        weight = dist.Normal(0.0, n_in**-0.5).expand([n_out, n_in]).to_event(2)
+        bias = dist.Normal(0.0, 1.0).expand([n_out]).to_event(1)
+        parameters += [numpyro.sample(f"weight_{k}", weight), numpyro.sample(f"bias_{k}", bias)]
+    return with_parameters(network, parameters)
+
+
+def with_parameters(network: eqx.nn.MLP, parameters: list[Array]) -> eqx.nn.MLP:
+    """The network with these weights and biases, in the order of its layers."""
+    return eqx.tree_at(lambda n: [p for layer in n.layers for p in (layer.weight, layer.bias)], network, parameters)
+
+
+def model(network: eqx.nn.MLP, points: PointStatistics) -> None:
+    """Priors on weights and noise, and the likelihood of all runs given their points' statistics.
+
+    A network of six outputs predicts means and log-variances; one of three has one noise for all points.
+    """
+    outputs = jax.vmap(draw_network(network))(points.x)
+    if network.out_size == N_OUTPUTS:
+        mean = outputs
+        noise = numpyro.sample("noise", dist.HalfNormal(1.0).expand([N_OUTPUTS]).to_event(1))
+    else:
+        mean, log_variance = jnp.split(outputs, 2, axis=-1)
+        noise = jnp.exp(0.5 * log_variance)
+    numpyro.deterministic("predicted", jnp.stack(jnp.broadcast_arrays(mean, noise)))
+    numpyro.sample("means", dist.Normal(mean, noise / jnp.sqrt(points.n)[:, None]).to_event(2), obs=points.mean)
+    # the runs about their mean: a normal likelihood without its constants
+    freedom = points.n[:, None] - 1
+    numpyro.factor("squares", -(freedom * jnp.log(noise) + 0.5 * points.squares / noise**2).sum())
+
+
+def fit_bayesian(
+    key: PRNGKeyArray,
+    train: Runs,
+    box: Box,
+    settings: BayesianSettings,
+    predict_noise: bool = False,
+) -> tuple[SpreadLikelihood | VarianceHeadLikelihood, dict[str, float]]:
+    """Sample the posterior of weights and noise given the training runs; no validation runs are needed.
+
+    With `predict_noise` the network predicts the noise, too. Returns the predictive, a Gaussian with the mean and the
+    variance of `settings.kept` draws and their noise, and the sampler's health: largest R-hat of predicted means and
+    noise at the training points, divergences, leapfrog steps of an iteration.
+    """
+    normaliser = fit_normaliser(train)
+    network = make_bayesian_network(settings.hidden, 2 * N_OUTPUTS if predict_noise else N_OUTPUTS)
+    draws = _sample(key, network, point_statistics(train, normaliser), settings)
+    health = {
+        "max_rhat": _largest_rhat(draws["predicted"]),
+        "divergences": int(draws["diverging"].sum()),
+        "leapfrog_steps_per_draw": float(draws["num_steps"].mean()),
+    }
+    if health["max_rhat"] > MAX_RHAT:
+        log.warning("chains disagree on predictions, R-hat %.2f: more bayesian.warmup and draws", health["max_rhat"])
+    n_draws = draws["diverging"].size
+    chosen = np.linspace(0, n_draws - 1, settings.kept).round().astype(int)
+    kept = {name: jnp.asarray(values.reshape(n_draws, *values.shape[2:])[chosen]) for name, values in draws.items()}
+    parameters = [kept[f"{part}_{k}"] for k in range(len(network.layers)) for part in ("weight", "bias")]
+    networks = with_parameters(network, parameters)
+    if predict_noise:
+        return with_variance_heads(networks, normaliser, box), health
+    noise = jnp.sqrt((kept["noise"] ** 2).mean(0)) * normaliser.y_std
+    return SpreadLikelihood(Ensemble(networks, normaliser, (box["q0"], box["a_au"])), noise), health
+
+
+def _sample(
+    key: PRNGKeyArray, network: eqx.nn.MLP, points: PointStatistics, settings: BayesianSettings
+) -> dict[str, np.ndarray]:
+    """Draws and the sampler's own numbers, each with leading axes (chain, draw)."""
+    n = max(1, settings.draws // STRETCHES)
+    mcmc = MCMC(
+        NUTS(
+            model,
+            target_accept_prob=TARGET_ACCEPT,
+            max_tree_depth=MAX_TREE_DEPTH,
+            # large first weights leave chains among functions that fit nothing
+            init_strategy=init_to_uniform(radius=FIRST_WEIGHTS),
+        ),
+        num_warmup=settings.warmup,
+        num_samples=n,
+        num_chains=CHAINS,
+        chain_method="parallel" if jax.local_device_count() >= CHAINS else "vectorized",
+        progress_bar=False,
+    )
+    log.info("sample weights: %d warm-up iterations, then %d draws", settings.warmup, n * STRETCHES)
+    mcmc.warmup(key, network, points)
+    parts = []
+    for _ in track(range(STRETCHES), total=STRETCHES, label="sample weights", unit=f"x {n} draws"):
+        mcmc.post_warmup_state = mcmc.last_state
+        mcmc.run(mcmc.last_state.rng_key, network, points, extra_fields=("diverging", "num_steps"))
+        parts.append(jax.device_get(mcmc.get_samples(group_by_chain=True) | mcmc.get_extra_fields(group_by_chain=True)))
+    return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
+
+
+def _largest_rhat(draws: np.ndarray) -> float:
+    """Rank-normalised split R-hat (Vehtari et al. 2021), the largest of all numbers in `draws` (chain, draw, ...)."""
+    flat = xr.DataArray(draws.reshape(*draws.shape[:2], -1), dims=("chain", "draw", "quantity"))
+    return float(az.rhat(flat.to_dataset(name="found")).found.max())

@@ -1,0 +1,129 @@
+"""Split conformal prediction: intervals whose coverage needs no model to be right, only exchangeable runs.
+
+A score says how unusual a run is for a predictor; its quantile over runs that did not train the predictor bounds the
+score of the next one (Lei et al. 2018, JASA 113, 1094, sec. 2.2). With the residual over a predicted scale for a score
+the intervals adapt to the scatter (their sec. 5.2).
+
+The guarantee is an average over the design: it holds over all clusters together, not for each Q0. And it takes runs as
+exchangeable, which realizations of one point are not. `by_point` counts points instead of runs (Lee, Barber & Willett
+2023, arXiv:2306.06342, sec. 3: every point's runs weigh as one, and the next point as one more with infinite scores),
+which is exact for a run at a new point and wide for few points.
+"""
+
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.network_files import DTYPE
+from natal.errors import NatalError
+from natal.likelihood.gaussian import DiagonalGaussian
+from natal.posterior.grid import Grid
+
+
+@runtime_checkable
+class GaussianLikelihood(Protocol):
+    """A likelihood whose law has a mean and a standard deviation for each output."""
+
+    ensemble: Ensemble
+
+    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+        """The law of the summaries at x = (q0, a_au)."""
+        ...
+
+
+class FixedScale(eqx.Module):
+    """The ensemble mean with one scale for all points: scores are plain residuals, in units of `scale`."""
+
+    ensemble: Ensemble
+    scale: Float[Array, "3"]
+
+    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+        return DiagonalGaussian(self.ensemble.mean(x), self.scale)
+
+
+def fix_scale(ensemble: Ensemble, train: Runs) -> FixedScale:
+    """Scale residuals by their root mean square over training runs, which leaves all other runs exchangeable."""
+    residual = train.y - np.asarray(ensemble(train.x)[0], dtype=float)
+    return FixedScale(ensemble, jnp.asarray(np.sqrt((residual**2).mean(0)), DTYPE))
+
+
+class Calibrated(eqx.Module):
+    """A predictor (its laws' `mean` and `sigma`), and the scores of the calibration runs."""
+
+    predictor: GaussianLikelihood
+    scores: Float[np.ndarray, "run 3"]
+    point: np.ndarray  # (run,), which runs count as one
+
+    def bounds(self, level: float) -> np.ndarray:
+        """Largest score of each output inside intervals of `level`, shape (3,); infinite if there are too few runs."""
+        return np.array([conformal_quantile(column, level, self.point) for column in self.scores.T])
+
+    def joint_bound(self, level: float) -> float:
+        """Largest of a run's three scores inside the joint region of `level`."""
+        return conformal_quantile(self.scores.max(1), level, self.point)
+
+
+def conformal_quantile(scores: np.ndarray, level: float, point: np.ndarray) -> float:
+    """The smallest score that a share `level` of the weight reaches, the next point's counted as infinite.
+
+    `scores` and `point` have shape (run,). With one run a point this is the ceil((n + 1) level)-th smallest score.
+    """
+    _, group, size = np.unique(point, return_inverse=True, return_counts=True)
+    order = np.argsort(scores)
+    reached = np.cumsum(1 / size[group[order]]) / (len(size) + 1)
+    # to rounding: ten tenths are one
+    first = np.searchsorted(reached, level - 1e-12)
+    return float(scores[order][first]) if first < len(scores) else np.inf
+
+
+def calibrate(predictor: GaussianLikelihood, calibration: Runs, by_point: bool = False) -> Calibrated:
+    """Score the calibration runs.
+
+    Raises `NatalError` for training runs, which the predictor knows, and for test runs, which are for the report.
+    """
+    if calibration.split in ("train", "test"):
+        raise NatalError(f"conformal scores must come from validation runs, not from {calibration.split} runs")
+    scores = run_scores(predictor, calibration)
+    return Calibrated(predictor, scores, calibration.point_id if by_point else np.arange(len(calibration)))
+
+
+def run_scores(predictor: GaussianLikelihood, runs: Runs) -> Float[np.ndarray, "run 3"]:
+    """Absolute residual of each run and output over the predicted scale."""
+    laws = laws_at(predictor, runs.x)
+    return np.abs(runs.y - np.asarray(laws.mean, dtype=float)) / np.asarray(laws.sigma, dtype=float)
+
+
+def laws_at(predictor: GaussianLikelihood, x: Float[np.ndarray, "run 2"]) -> DiagonalGaussian:
+    """The laws at many points, leaves with a leading axis."""
+    return _laws_at(predictor, jnp.asarray(x, DTYPE))
+
+
+@eqx.filter_jit
+def _laws_at(predictor: GaussianLikelihood, x: Float[Array, "run 2"]) -> DiagonalGaussian:
+    return jax.vmap(predictor.conditional)(x)
+
+
+@eqx.filter_jit
+def region_shares(grid: Grid, y: Float[Array, "case 3"], bound: Float[Array, " level"]) -> Float[Array, "case level"]:
+    """Share of the grid's cells in which every output's score of `y` is at most `bound`: the inverted test.
+
+    A (Q0, a) belongs to the region of an observation if the observation is inside the prediction made there, so that
+    the region holds the truth as often as predictions hold observations. It may be empty.
+    """
+
+    laws = grid.laws
+    assert isinstance(laws, DiagonalGaussian)
+
+    def one(bound: Array, y: Array) -> Array:
+        score = (jnp.abs(y - laws.mean) / laws.sigma).max(-1)
+        return (score[..., None] <= bound).mean((0, 1))
+
+    return lax.map(partial(one, bound), y)

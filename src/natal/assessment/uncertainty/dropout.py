@@ -1,0 +1,82 @@
+"""MC dropout: a network trained with neurons dropped at random, used with neurons dropped at random.
+
+Gal & Ghahramani (2016, ICML, sec. 3 and 4): each set of dropped neurons is a draw of an approximate posterior over
+weights; predictive mean and variance are those over such draws, the variance with the noise added (their eq. 6 ff.).
+
+Here the sets are drawn once and kept: dropping neuron j for good, and scaling the others by 1 / (1 - rate), is scaling
+the columns of the next layer's weights, so that the draws are ordinary networks and together an `Ensemble`. The log
+density is then one smooth function of (Q0, a); with new sets at every call NUTS would see a different one each time.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.assessment.uncertainty.moments import SpreadLikelihood, with_noise
+from natal.data.normaliser import fit_normaliser
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble, make_network
+from natal.emulator.training import TrainingSettings, fit_networks, mean_squared_error, normalised
+from natal.variables import Box
+
+
+class DropoutNetwork(eqx.Module):
+    """A multilayer perceptron whose hidden neurons are dropped with probability `dropout.p` when it gets a key."""
+
+    network: eqx.nn.MLP
+    dropout: eqx.nn.Dropout
+
+    def __call__(self, x: Float[Array, "2"], key: PRNGKeyArray | None = None) -> Float[Array, "3"]:
+        *hidden, last = self.network.layers
+        keys = [None] * len(hidden) if key is None else jax.random.split(key, len(hidden))
+        for layer, layer_key in zip(hidden, keys, strict=True):
+            x = self.dropout(jax.nn.relu(layer(x)), key=layer_key, inference=key is None)
+        return last(x)
+
+
+def dropout_loss(
+    network: DropoutNetwork, x: Float[Array, "run 2"], y: Float[Array, "run 3"], key: PRNGKeyArray | None
+) -> Float[Array, ""]:
+    """Mean squared error with neurons dropped anew for every run; without a key, of the whole network."""
+    if key is None:
+        return mean_squared_error(network, x, y)
+    keys = jax.random.split(key, len(x))
+    return jnp.mean((jax.vmap(network)(x, keys) - y) ** 2)
+
+
+def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
+    """The network with the neurons that `key` drops left out for good; equal to `network(x, key)` at every x."""
+    following = network.network.layers[1:]
+    keep = 1 - network.dropout.p
+    keys = jax.random.split(key, len(following))
+    weights = [
+        layer.weight * jax.random.bernoulli(k, keep, layer.weight.shape[1:]) / keep
+        for k, layer in zip(keys, following, strict=True)
+    ]
+    return eqx.tree_at(lambda n: [layer.weight for layer in n.layers[1:]], network.network, weights)
+
+
+def fit_mc_dropout(
+    key: PRNGKeyArray,
+    train: Runs,
+    validation: Runs,
+    box: Box,
+    settings: TrainingSettings,
+    rate: float,
+    masks: int,
+) -> SpreadLikelihood:
+    """Train one network with dropout of probability `rate`, freeze `masks` sets of dropped neurons, fit the noise.
+
+    The noise is what validation runs scatter beyond the spread of the masks.
+    """
+    key_network, key_training, key_masks = jax.random.split(key, 3)
+    normaliser = fit_normaliser(train)
+    untrained = DropoutNetwork(make_network(key_network), eqx.nn.Dropout(rate))
+    # a stack of one
+    stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, untrained)
+    data = normalised(train, normaliser), normalised(validation, normaliser)
+    trained, _ = fit_networks(key_training, stacked, dropout_loss, *data, settings, "train with dropout")
+    network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, trained)
+    networks = eqx.filter_vmap(lambda k: freeze_mask(network, k))(jax.random.split(key_masks, masks))
+    return with_noise(Ensemble(networks, normaliser, (box["q0"], box["a_au"])), validation)

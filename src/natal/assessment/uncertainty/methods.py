@@ -1,0 +1,102 @@
+"""The methods by name, fitted as a campaign's configuration asks."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from natal.assessment.uncertainty.bayesian import BayesianSettings, fit_bayesian
+from natal.assessment.uncertainty.conformal import Calibrated, GaussianLikelihood, calibrate, fix_scale
+from natal.assessment.uncertainty.dropout import fit_mc_dropout
+from natal.assessment.uncertainty.variance_head import fit_variance_head
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.training import TrainingSettings
+from natal.likelihood.likelihoods import KINDS
+from natal.variables import Box
+
+log = logging.getLogger("natal")
+
+NEED_A_SCALE = {"conformal_scaled", "conformal_by_point"}
+
+
+@dataclass(frozen=True)
+class UncertaintySettings:
+    """Config section `uncertainty`."""
+
+    methods: tuple[str, ...]
+    dropout_rate: float
+    masks: int
+    bayesian: BayesianSettings
+    nuts_cases: int
+
+    @classmethod
+    def from_config(cls, section: dict[str, Any]) -> "UncertaintySettings":
+        """Build from a validated config section."""
+        bayesian = BayesianSettings(**section["bayesian"])
+        return cls(**(section | {"methods": tuple(section["methods"]), "bayesian": bayesian}))
+
+    def likelihoods(self, own: str) -> list[str]:
+        """The likelihoods to compare, the campaign's `own` first, asked for or not."""
+        return [own, *(name for name in KINDS if name in self.methods and name != own)]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A method ready to predict, the seconds of its fit with compilation, and what its sampler says of itself."""
+
+    predictor: GaussianLikelihood | Calibrated
+    seconds: float = 0.0
+    health: dict[str, Any] = field(default_factory=dict)
+
+
+def fit_methods(
+    key: PRNGKeyArray,
+    ensemble: Ensemble,
+    train: Runs,
+    validation: Runs,
+    box: Box,
+    training: TrainingSettings,
+    settings: UncertaintySettings,
+) -> dict[str, Fitted]:
+    """Fit the methods of `settings.methods`: weights on training runs, widths and early stops on validation runs.
+
+    Names of likelihoods (`KINDS`) are passed over, as these are fitted already. `conformal` is about
+    the mean of `ensemble`; the two with a scale are about the networks with variance heads, which are trained for them
+    if they are not asked for.
+    """
+    data = train, validation, box
+    found: dict[str, Fitted] = {}
+
+    def bayesian(key: PRNGKeyArray, predict_noise: bool) -> Fitted:
+        likelihood, health = fit_bayesian(key, train, box, settings.bayesian, predict_noise)
+        return Fitted(likelihood, health={"weights": health})
+
+    def scaled(by_point: bool) -> Fitted:
+        heads = found["variance_head"]
+        assert not isinstance(heads.predictor, Calibrated)
+        return Fitted(calibrate(heads.predictor, validation, by_point), heads.seconds)
+
+    single = replace(training, members=1)
+    fits: dict[str, Callable[[PRNGKeyArray], Fitted]] = {
+        "mc_dropout": lambda k: Fitted(fit_mc_dropout(k, *data, single, settings.dropout_rate, settings.masks)),
+        "bayesian": lambda k: bayesian(k, predict_noise=False),
+        "bayesian_variance": lambda k: bayesian(k, predict_noise=True),
+        "variance_head": lambda k: Fitted(fit_variance_head(k, *data, training)),
+        "conformal": lambda _: Fitted(calibrate(fix_scale(ensemble, train), validation)),
+        "conformal_scaled": lambda _: scaled(by_point=False),
+        "conformal_by_point": lambda _: scaled(by_point=True),
+    }
+    needed = {*settings.methods, *(["variance_head"] if set(settings.methods) & NEED_A_SCALE else [])}
+    for k, (name, fit) in enumerate(fits.items()):
+        if name in needed:
+            log.info("fit %s", name)
+            started = time.perf_counter()
+            # a method's numbers do not depend on which others are asked for
+            fitted = fit(jax.random.fold_in(key, k))
+            found[name] = replace(fitted, seconds=fitted.seconds + time.perf_counter() - started)
+    return {name: fitted for name, fitted in found.items() if name in settings.methods}

@@ -1,0 +1,83 @@
+"""Networks that predict their own scatter: a mean and a log-variance for each output.
+
+Trained by the Gaussian negative log-likelihood (Nix & Weigend 1994; Kendall & Gal 2017, eq. 5 and 8). Several networks
+are combined as Lakshminarayanan, Pritzel & Blundell (2017, sec. 2.4) do: the Gaussian with the mean and the variance
+of the mixture.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.data.normaliser import Normaliser, fit_normaliser
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble, make_network
+from natal.emulator.network_files import DTYPE
+from natal.emulator.training import TrainingSettings, fit_networks, normalised
+from natal.likelihood.gaussian import DiagonalGaussian
+from natal.variables import SUMMARIES, Box
+
+N_OUTPUTS = len(SUMMARIES)
+
+
+def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
+    """The emulator's network with three more outputs for log-variances, which start at zero: unit variance."""
+    network = make_network(key)
+    last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
+    weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
+    last = eqx.tree_at(lambda layer: (layer.weight, layer.bias), last, (weight, jnp.zeros(2 * N_OUTPUTS, DTYPE)))
+    return eqx.tree_at(lambda n: n.layers[-1], network, last)
+
+
+def negative_log_likelihood(
+    network: eqx.nn.MLP, x: Float[Array, "run 2"], y: Float[Array, "run 3"], key: PRNGKeyArray | None = None
+) -> Float[Array, ""]:
+    """Mean over runs and outputs of -log N(y; mean, variance) but for log(2 pi) / 2; normalised units, no key used."""
+    mean, log_variance = jnp.split(jax.vmap(network)(x), 2, axis=-1)
+    return 0.5 * jnp.mean(log_variance + (y - mean) ** 2 * jnp.exp(-log_variance))
+
+
+class VarianceHeadLikelihood(eqx.Module):
+    """Diagonal Gaussian with the mean and the variance of the members' mixture."""
+
+    networks: eqx.nn.MLP  # weights stacked along a first axis; outputs: three means, three log-variances, normalised
+    ensemble: Ensemble  # the same networks without their log-variances
+
+    def members(self, x: Float[Array, "2"]) -> tuple[Float[Array, "member 3"], Float[Array, "member 3"]]:
+        """Every member's mean and standard deviation at one point x = (q0, a_au), in physical units."""
+        normaliser = self.ensemble.normaliser
+        x_normalised = normaliser.normalise_x(x)
+        outputs = eqx.filter_vmap(lambda network: network(x_normalised))(self.networks)
+        mean, log_variance = jnp.split(outputs, 2, axis=-1)
+        return normaliser.denormalise_y(mean), jnp.exp(0.5 * log_variance) * normaliser.y_std
+
+    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+        mean, sigma = self.members(x)
+        return DiagonalGaussian(mean.mean(0), jnp.sqrt((sigma**2).mean(0) + mean.var(0)))
+
+
+def with_variance_heads(networks: eqx.nn.MLP, normaliser: Normaliser, box: Box) -> VarianceHeadLikelihood:
+    """The likelihood of two-headed networks (weights stacked along a first axis)."""
+    last = networks.layers[-1]
+    means = jax.tree.map(lambda leaf: leaf[:, :N_OUTPUTS] if eqx.is_array(leaf) else leaf, last)
+    ensemble = Ensemble(eqx.tree_at(lambda n: n.layers[-1], networks, means), normaliser, (box["q0"], box["a_au"]))
+    return VarianceHeadLikelihood(networks, ensemble)
+
+
+def fit_variance_head(
+    key: PRNGKeyArray,
+    train: Runs,
+    validation: Runs,
+    box: Box,
+    settings: TrainingSettings,
+) -> VarianceHeadLikelihood:
+    """Train `settings.members` two-headed networks on training runs, each stopped by validation runs."""
+    key_networks, key_training = jax.random.split(key)
+    normaliser = fit_normaliser(train)
+    untrained = eqx.filter_vmap(make_two_headed_network)(jax.random.split(key_networks, settings.members))
+    data = normalised(train, normaliser), normalised(validation, normaliser)
+    networks, _ = fit_networks(
+        key_training, untrained, negative_log_likelihood, *data, settings, "train with variance heads"
+    )
+    return with_variance_heads(networks, normaliser, box)

@@ -1,0 +1,1 @@
+"""A campaign's configuration, its plan of points and jobs, and where its simulations stand."""

@@ -1,0 +1,73 @@
+"""The design: which points (Q0, a) are simulated."""
+
+from itertools import product
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.stats import qmc
+
+from natal.campaign.plan import PROPOSED, Block, Config, blocks, box, proposed_blocks, read_table
+from natal.variables import BIRTH, CALIBRATION, SPLITS, Box
+
+
+def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
+    """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, 2)."""
+    unit = qmc.LatinHypercube(d=len(BIRTH), rng=rng).random(n)
+    low, high = np.array([ranges[name] for name in BIRTH]).T
+    return low + (high - low) * unit
+
+
+def prior_draws(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
+    """Draw `n` independent points, uniform within `ranges`, shape (n, 2); more of them begin with the same ones."""
+    low, high = np.array([ranges[name] for name in BIRTH]).T
+    return low + (high - low) * rng.random((n, len(BIRTH)))
+
+
+def design_files(config: Config) -> list[str]:
+    """The files that a design is read from: `design.table`, if there is one."""
+    return [config["design"]["table"]] if config["design"]["table"] else []
+
+
+def make_design(config: Config) -> pd.DataFrame:
+    """All points of a campaign: columns point_id, block, split, q0 (K/|W|), a_au.
+
+    Every block is drawn from (campaign seed, split, block number), so that another block changes none of the others:
+    a hypercube of its own, but for the calibration's independent draws. With `design.table` the table's rows stand in
+    the place of the hypercubes. The rows of `design.proposed` come last, as training points.
+    """
+    parts = []
+    if config["design"]["table"]:
+        rows = pd.DataFrame(read_table(config))
+        parts.append(
+            pd.DataFrame(
+                {"point_id": rows.index, "block": "table", "split": rows.split, "q0": rows.q0, "a_au": rows.a_au}
+            )
+        )
+    for block in blocks(config):
+        draw = prior_draws if block.split == CALIBRATION else latin_hypercube
+        rng = np.random.default_rng([config["seed"], (*SPLITS, CALIBRATION).index(block.split), block.index])
+        points = draw(block.size, box(config), rng)
+        parts.append(_block_table(block, block.split, points))
+    parts += [_block_table(block, PROPOSED, np.array(given)) for block, given in proposed_blocks(config)]
+    return pd.concat(parts, ignore_index=True)
+
+
+def _block_table(block: Block, label: str, points: Float[np.ndarray, "point 2"]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "point_id": block.first_id + np.arange(block.size),
+            "block": f"{label}{block.index}",
+            "split": block.split,
+            "q0": points[:, 0],
+            "a_au": points[:, 1],
+        }
+    )
+
+
+def grid_points(box: Box, shape: tuple[int, int]) -> Float[np.ndarray, "point 2"]:
+    """Points (q0, a_au) of a regular grid over the box, edges included; even steps in Q0 and in ln a."""
+    (q_low, q_high), (a_low, a_high) = (box[name] for name in BIRTH)
+    q0, a_au = np.linspace(q_low, q_high, shape[0]), np.geomspace(a_low, a_high, shape[1])
+    # rounding must not leave the box
+    return np.array(list(product(q0, np.clip(a_au, a_low, a_high))))

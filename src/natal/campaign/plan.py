@@ -1,0 +1,241 @@
+"""The plan of a campaign, read from its configuration: splits, blocks, shards, box, tables.
+
+Standard library only and cheap: the workflow evaluates it for every job. Point ids do not move when a campaign
+grows: each split counts from its own offset, and later blocks go on where earlier ones ended.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from natal.campaign.tables import csv_rows, number
+from natal.errors import NatalError
+from natal.variables import CALIBRATION, SPLITS, Box
+
+MAX_POINTS_PER_SPLIT = 100_000
+CHECKS = ("brute_force", "posterior_predictive")
+"""Checks that simulate runs of their own."""
+
+PROPOSED = "proposed"
+"""Name and ids of training points that `natal.adaptive.proposals` proposed; their split is train."""
+
+POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS, PROPOSED))}
+
+
+Config = dict[str, Any]
+Layout = dict[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Points drawn together: `size` points of a split, with ids from `first_id` on."""
+
+    split: str
+    index: int
+    size: int
+    first_id: int
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`, `n_realizations` clusters each.
+
+    These count from `first_realization` on: the clusters before were simulated by another job, when the campaign was
+    smaller.
+    """
+
+    name: str
+    first_id: int
+    n_points: int
+    n_realizations: int
+    first_realization: int = 0
+
+    @property
+    def point_ids(self) -> list[int]:
+        """Ids of the shard's points."""
+        return list(range(self.first_id, self.first_id + self.n_points))
+
+    @property
+    def n_runs(self) -> int:
+        """Clusters that the job simulates."""
+        return self.n_points * self.n_realizations
+
+
+def blocks(config: Config) -> list[Block]:
+    """The blocks that a campaign draws, in the order train, validation, test, calibration.
+
+    Each is a Latin hypercube but the last, which holds independent draws. A table replaces all hypercubes.
+    """
+    found = []
+    for split in () if config["design"]["table"] else SPLITS:
+        first_id = POINT_ID_OFFSET[split]
+        for index, size in enumerate(config["design"][split]):
+            found.append(Block(split, index, size, first_id))
+            first_id += size
+    if config["design"]["calibration"]:
+        found.append(Block(CALIBRATION, 0, config["design"]["calibration"], POINT_ID_OFFSET[CALIBRATION]))
+    return found
+
+
+def n_realizations(config: Config, split: str) -> int:
+    """Clusters drawn at each point of a split; all rows of a table get those of the split with the most.
+
+    A row may then change its split without being simulated again.
+    """
+    given = config["design"]["realizations"]
+    if split == CALIBRATION:
+        return 1
+    if isinstance(given, int):
+        return given
+    return max(given.values()) if config["design"]["table"] else given[split]
+
+
+def runs_per_job(config: Config) -> int:
+    """Clusters of a full simulate job: `points_per_job` counts points of the split with the most realizations."""
+    return config["design"]["points_per_job"] * max(n_realizations(config, split) for split in SPLITS)
+
+
+def layout(config: Config, recorded: Layout | None = None) -> Layout:
+    """How each block is cut into jobs: `points` a job, and `ends`, the numbers of realizations it has grown to.
+
+    `recorded` is the layout of the simulations that are there: they stay whole when realizations are added, whose
+    jobs come on top. Only another `points_per_job` cuts a block anew.
+    """
+    found: Layout = {}
+    for label, block in _parts(config):
+        each, per_job = n_realizations(config, block.split), config["design"]["points_per_job"]
+        old = (recorded or {}).get(label)
+        if old and old["points_per_job"] == per_job:
+            ends = [*(end for end in old["ends"] if end < each), each]
+            found[label] = old | {"ends": ends}
+        else:
+            found[label] = {"points_per_job": per_job, "points": runs_per_job(config) // each, "ends": [each]}
+    return found
+
+
+def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
+    """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks.
+
+    `recorded` as for `layout`. Jobs of added realizations have the first one's number in their name.
+    """
+    cuts = layout(config, recorded)
+    found = {}
+    for label, block in _parts(config):
+        per_job = cuts[label]["points"]
+        for first, end in pairwise([0, *cuts[label]["ends"]]):
+            for k, start in enumerate(range(0, block.size, per_job)):
+                name = f"{label}_{k:03d}" + (f"_r{first:03d}" if first else "")
+                n_points = min(per_job, block.size - start)
+                found[name] = Shard(name, block.first_id + start, n_points, end - first, first)
+    return found
+
+
+def _parts(config: Config) -> list[tuple[str, Block]]:
+    """What is cut into jobs, with the name that these begin with: the table, every block, every proposed one."""
+    table = [("table", Block(SPLITS[0], 0, len(read_table(config)), 0))] if config["design"]["table"] else []
+    drawn = [(f"{block.split}{block.index}", block) for block in blocks(config)]
+    return table + drawn + [(f"{PROPOSED}{block.index}", block) for block, _ in proposed_blocks(config)]
+
+
+def shard_recipe(config: Config, shard: Shard) -> Any:
+    """What determines the (q0, a) of a shard's points: its table rows, or its block."""
+    for proposed, points in proposed_blocks(config):
+        start = shard.first_id - proposed.first_id
+        if 0 <= start < proposed.size:
+            return points[start : start + shard.n_points]
+    block = next((b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size), None)
+    if block is None:
+        rows = read_table(config)
+        return [(rows[i]["q0"], rows[i]["a_au"]) for i in shard.point_ids]
+    # further independent draws leave the first ones where they are
+    size = [] if block.split == CALIBRATION else [block.size]
+    return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, *size]}
+
+
+def q0_factor(config: Config) -> float:
+    """Factor from the configuration's virial convention to K/|W|."""
+    return {"K/|W|": 1.0, "2K/|W|": 0.5}[config["design"]["virial_convention"]]
+
+
+def box(config: Config) -> Box:
+    """The design box with q0 as K/|W|: {'q0': (low, high), 'a_au': (low, high)}."""
+    return _in_k_over_w(config["design"]["box"], q0_factor(config))
+
+
+def prior_box(config: Config) -> Box:
+    """The box of the uniform prior with q0 as K/|W|: `inference.prior`, or the design box."""
+    return _in_k_over_w(config["inference"]["prior"] or config["design"]["box"], q0_factor(config))
+
+
+def _in_k_over_w(ranges: dict[str, list[float]], factor: float) -> Box:
+    q_low, q_high = ranges["q0"]
+    a_low, a_high = ranges["a_au"]
+    return {"q0": (factor * q_low, factor * q_high), "a_au": (float(a_low), float(a_high))}
+
+
+def has_splits(config: Config) -> bool:
+    """Whether every split has points (a design table may leave splits out)."""
+    if not config["design"]["table"]:
+        return True
+    return set(SPLITS) <= {row["split"] for row in read_table(config)}
+
+
+def read_table(config: Config) -> list[dict[str, Any]]:
+    """Read `design.table`: columns q0, a_au and optionally split, q0 returned as K/|W|.
+
+    Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value. Splits are given for
+    all rows or for none. Rows of another campaign's calibration draws are left out: a campaign makes its own.
+    """
+    name = config["design"]["table"]
+    rows: list[dict[str, Any]] = []
+    # a design.csv of another campaign will do, too
+    optional = ("split", "point_id", "block")
+    for row_number, row in csv_rows(name, "design.table", required=("q0", "a_au"), optional=optional):
+        if row.get("split") == CALIBRATION:
+            continue
+        values = _point(config, name, row_number, row)
+        split = row.get("split") or ""
+        if split and split not in SPLITS:
+            raise NatalError(f"{name}, row {row_number}, column split: {split!r} is not one of {', '.join(SPLITS)}")
+        rows.append(values | {"split": split, "row": row_number})
+    without = [row["row"] for row in rows if not row["split"]]
+    if 0 < len(without) < len(rows):
+        raise NatalError(f"{name}, row {without[0]}, column split: empty, but other rows have a split")
+    most = POINT_ID_OFFSET[CALIBRATION]
+    if not 0 < len(rows) <= most:
+        raise NatalError(f"{name}: {len(rows)} rows besides calibration draws, but 1 to {most} are allowed")
+    return rows
+
+
+def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, float]]]]:
+    """The blocks of `design.proposed`, one a file, each with its points (q0, a_au), q0 as K/|W|.
+
+    Files have columns q0 and a_au and optionally score, as `adaptive.proposals` writes them. Raises `NatalError` naming
+    the file, row and column of a missing, unreadable or out-of-box value.
+    """
+    found = []
+    first_id = POINT_ID_OFFSET[PROPOSED]
+    for index, name in enumerate(config["design"]["proposed"]):
+        rows = csv_rows(name, "design.proposed", required=("q0", "a_au"), optional=("score",))
+        values = [_point(config, name, number, row) for number, row in rows]
+        points = [(point["q0"], point["a_au"]) for point in values]
+        found.append((Block(SPLITS[0], index, len(points), first_id), points))
+        first_id += len(points)
+    if first_id - POINT_ID_OFFSET[PROPOSED] > MAX_POINTS_PER_SPLIT:
+        raise NatalError(f"design.proposed: more than {MAX_POINTS_PER_SPLIT} rows in all")
+    return found
+
+
+def _point(config: Config, path: str, row_number: int, row: dict[str, str]) -> dict[str, float]:
+    """A row's q0, as K/|W|, and a_au; raises `NatalError` if one is no number or outside `design.box`."""
+    values = {
+        "q0": q0_factor(config) * number(path, row_number, "q0", row["q0"]),
+        "a_au": number(path, row_number, "a_au", row["a_au"]),
+    }
+    for column, (low, high) in box(config).items():
+        if not low <= values[column] <= high:
+            raise NatalError(
+                f"{path}, row {row_number}, column {column}: {row[column]} is outside design.box "
+                f"({config['design']['box'][column]})"
+            )
+    return values

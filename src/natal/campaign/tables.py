@@ -1,0 +1,76 @@
+"""Reads the tables that people write: CSV files, with one line on what is wrong with one."""
+
+import csv
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from natal.errors import NatalError
+from natal.variables import SUMMARIES, refuse_measured
+
+
+def read_observations(path: str) -> list[dict[str, Any]]:
+    """Read a table of observed clusters: name, f_bound, sigma_v_kms, r_h_au and optional *_err columns.
+
+    Missing errors count as zero. Raises `NatalError` naming the row and column of a bad value.
+    """
+    error_columns = tuple(f"{c}_err" for c in SUMMARIES)
+    rows: list[dict[str, Any]] = []
+    required = ("name", *SUMMARIES)
+    for row_number, row in csv_rows(path, "observations", required=required, optional=error_columns):
+        values: dict[str, Any] = {"name": row["name"]}
+        if not row["name"] or row["name"] in {r["name"] for r in rows}:
+            raise NatalError(f"{path}, row {row_number}, column name: {row['name']!r} is empty or not unique")
+        for column in (*SUMMARIES, *error_columns):
+            text = row[column] if column in SUMMARIES else row.get(column) or "0"
+            values[column] = number(path, row_number, column, text)
+            allowed = refuse_measured(column, values[column])
+            if allowed:
+                raise NatalError(f"{path}, row {row_number}, column {column}: {text} must {allowed}")
+        rows.append(values)
+    return rows
+
+
+def csv_rows(
+    path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield (row number, row) of a CSV file with a header, counting the first data row as 1."""
+    if not Path(path).is_file():
+        raise NatalError(f"{key}: there is no file {path}")
+    try:
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise NatalError(f"{path} is not a CSV file in UTF-8 ({error.reason})") from error
+    reader = csv.DictReader(lines, skipinitialspace=True)
+    try:
+        columns, rows = list(reader.fieldnames or []), list(reader)
+    except csv.Error as error:
+        raise NatalError(f"{path} is not a CSV file (line {reader.reader.line_num}: {error})") from error
+    if len(columns) == 1 and any(separator in columns[0] for separator in ";\t|"):
+        raise NatalError(f"{path}: values must be separated by commas, but the header is {columns[0]!r}")
+    known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
+    for column in required:
+        if column not in columns:
+            raise NatalError(f"{path}: column {column} is missing ({known})")
+    for column in columns:
+        if column not in (*required, *optional):
+            raise NatalError(f"{path}: column {column} is not known ({known})")
+        if columns.count(column) > 1:
+            raise NatalError(f"{path}: column {column} appears {columns.count(column)} times")
+    if not rows:
+        raise NatalError(f"{path}: the table has no rows")
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
+        yield number, {column: value.strip() for column, value in row.items()}
+
+
+def number(path: str, row_number: int, column: str, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise NatalError(f"{path}, row {row_number}, column {column}: {text!r} is not a finite number")
+    return value

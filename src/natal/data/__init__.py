@@ -1,0 +1,1 @@
+"""From tables of runs to what networks learn from: splits, normalisation, outcomes."""

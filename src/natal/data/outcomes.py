@@ -1,0 +1,46 @@
+"""What the density networks learn from: outcomes of single clusters, dissolved ones included, rescaled snapshots too.
+
+Self-gravity has no scale: lengths times s and times times s^1.5 are another solution, with velocities over sqrt(s).
+A cluster born with (Q0, a) looks at t as one born with (Q0, a s), s = (t_end / t)^(2/3), would at t_end. Every snapshot
+is therefore an outcome at a larger a. Only softening and time step do not scale along; both are small against a.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from natal.variables import BIRTH, SUMMARIES
+
+EDGE = 1.1
+"""Outcomes up to this factor beyond the box's largest a are kept, so that the networks do not end at its edge."""
+
+
+class Outcomes(NamedTuple):
+    """Single clusters at the end of the campaign's time: where they were born and what became of them."""
+
+    x: np.ndarray  # (row, 2), q0 and a_au
+    y: np.ndarray  # (row, 3), f_bound, sigma_v_kms and r_h_au; nan where dissolved
+    survived: np.ndarray  # (row,)
+
+
+def final_outcomes(table: pd.DataFrame) -> Outcomes:
+    """The outcomes of a table of runs (`summaries.csv`), one a row."""
+    survived = ~table.dissolved.to_numpy(dtype=bool)
+    y = np.where(survived[:, None], table[list(SUMMARIES)].to_numpy(dtype=float), np.nan)
+    return Outcomes(table[list(BIRTH)].to_numpy(dtype=float), y, survived)
+
+
+def rescaled_outcomes(tracks: pd.DataFrame, t_end_yr: float, a_max_au: float) -> Outcomes:
+    """Every snapshot of `tracks` (columns t_yr and those of `summaries.csv`) as an outcome at `t_end_yr`.
+
+    Snapshots that would lie at more than `EDGE` times `a_max_au` are left out, t = 0 among them.
+    """
+    later = tracks[tracks.t_yr > 0]
+    scale = (t_end_yr / later.t_yr.to_numpy()) ** (2 / 3)
+    found = final_outcomes(later)
+    kept = found.x[:, 1] * scale <= EDGE * a_max_au
+    ones = np.ones_like(scale)
+    x = found.x * np.column_stack([ones, scale])
+    y = found.y * np.column_stack([ones, scale**-0.5, scale])
+    return Outcomes(x[kept], y[kept], found.survived[kept])

@@ -1,0 +1,1 @@
+"""The ensemble of networks that predicts mean summaries, its training and what it has to beat."""

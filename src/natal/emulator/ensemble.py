@@ -1,0 +1,220 @@
+"""The emulator: an ensemble of small networks from (Q0, a) to (f_bound, sigma_v, r_h).
+
+Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU (or another of `natal.emulator.options`) and a
+linear output. Members differ by their initial weights, and by what is random in training; their mean is the prediction
+and their standard deviation (ddof = 1) one part of its uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.data.normaliser import Normaliser
+from natal.emulator.box import refuse_outside
+from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
+from natal.emulator.options import ACTIVATIONS, activation_name, initialise
+from natal.errors import NatalError
+from natal.variables import BIRTH, SUMMARIES, Box
+
+HIDDEN = (64, 64)
+N_PARAMETERS = 4547
+FORMAT = "natal-ensemble-1"
+
+
+def make_network(key: PRNGKeyArray, activation: str = "relu", initialisation: str = "glorot") -> eqx.nn.MLP:
+    """One untrained member; by default with Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
+
+    Glorot & Bengio (2010), eq. 16. Equinox's own default, uniform(+-1/sqrt(n_in)) for weights and biases, differs.
+    `natal.emulator.options` has the other names.
+    """
+    network = eqx.nn.MLP(
+        len(BIRTH), len(SUMMARIES), HIDDEN[0], len(HIDDEN), activation=ACTIVATIONS[activation], dtype=DTYPE, key=key
+    )
+    network = initialise(key, network, initialisation)
+    assert count_parameters(network) == N_PARAMETERS
+    return network
+
+
+def count_parameters(network: eqx.Module) -> int:
+    """Number of weights and biases."""
+    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
+
+
+class Ensemble(eqx.Module):
+    """Trained members (weights stacked along a first axis) with their normaliser and the box they learned.
+
+    Predictions outside that box raise `NatalError` unless `extrapolate` asks for them.
+    """
+
+    networks: eqx.nn.MLP
+    normaliser: Normaliser
+    box: tuple[tuple[float, float], tuple[float, float]] = eqx.field(static=True)
+
+    @property
+    def n_members(self) -> int:
+        return self.networks.layers[0].weight.shape[0]
+
+    def members(self, x: Float[Array, "2"], *, extrapolate: bool = False) -> Float[Array, "member 3"]:
+        """Every member's prediction at one point x = (q0, a_au), in physical units. Differentiable."""
+        if not extrapolate:
+            refuse_outside(x, self.box)
+        normalised = self.normaliser.normalise_x(x)
+        outputs = eqx.filter_vmap(lambda network: network(normalised))(self.networks)
+        return self.normaliser.denormalise_y(outputs)
+
+    def mean(self, x: Float[Array, "2"], *, extrapolate: bool = False) -> Float[Array, "3"]:
+        """The ensemble's prediction at one point: the mean over members."""
+        return self.members(x, extrapolate=extrapolate).mean(0)
+
+    def __call__(
+        self, x: Float[Array | np.ndarray, "point 2"], *, extrapolate: bool = False
+    ) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
+        """Mean and standard deviation (ddof = 1) over members at many points."""
+        if not extrapolate:
+            refuse_outside(x, self.box)
+        outputs = self.at_points(x)
+        return outputs.mean(1), outputs.std(1, ddof=1)
+
+    def at_points(self, x: Float[Array | np.ndarray, "point 2"]) -> Float[Array, "point member 3"]:
+        """Every member's prediction at many points."""
+        return _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
+
+
+@eqx.filter_jit
+def _members_at(ensemble: Ensemble, x: Float[Array, "point 2"]) -> Float[Array, "point member 3"]:
+    return jax.vmap(ensemble.members)(x)
+
+
+@dataclass(frozen=True)
+class Header:
+    """First line of an ensemble file: what the numbers behind it mean."""
+
+    format: str
+    members: int
+    hidden: list[int]
+    activation: str
+    dtype: str
+    inputs: list[str]
+    outputs: list[str]
+    input_units: list[str]
+    output_units: list[str]
+    virial_convention: str
+    box: dict[str, list[float]]
+    design_digest: str
+    n_parameters: int
+    versions: dict[str, str]
+    log10: list[str] = field(default_factory=list)  # columns whose logarithms are normalised
+
+
+def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, made_by: Mapping[str, str]) -> None:
+    """Write a JSON header line, then the leaves of members and normaliser (`eqx.tree_serialise_leaves`).
+
+    `made_by` says what trained it, for the record: versions, commit, digest of code and settings.
+    """
+    header = Header(
+        format=FORMAT,
+        members=ensemble.n_members,
+        hidden=list(HIDDEN),
+        activation=activation_name(ensemble.networks.activation),
+        dtype=DTYPE,
+        inputs=list(BIRTH),
+        outputs=list(SUMMARIES),
+        input_units=[BIRTH[name].unit for name in BIRTH],
+        output_units=[SUMMARIES[name].unit for name in SUMMARIES],
+        virial_convention="K/|W|",
+        box={name: list(limits) for name, limits in zip(BIRTH, ensemble.box, strict=True)},
+        design_digest=design_digest,
+        n_parameters=N_PARAMETERS,
+        versions=dict(made_by),
+        log10=list(ensemble.normaliser.log10),
+    )
+    write_leaves(path, header, ensemble)
+
+
+def read_header(path: str | Path) -> Header:
+    """Read an ensemble file's header. Raises `NatalError` if the file is not one."""
+    try:
+        with open(path, "rb") as file:
+            content: dict[str, Any] = json.loads(file.readline())
+        return Header(**content)
+    except (OSError, ValueError, TypeError) as error:
+        raise NatalError(f"{path} is not a natal ensemble: {error}") from error
+
+
+def load_ensemble(
+    path: str | Path,
+    *,
+    box: Box | None = None,
+    design_digest: str | None = None,
+) -> Ensemble:
+    """Load an ensemble; with `box` or `design_digest`, only if it was trained on exactly these.
+
+    `box` is {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|. Raises `NatalError` naming what does not fit:
+    format, inputs, outputs, dtype, architecture, box, training design, or damaged weights.
+    """
+    header = read_header(path)
+    expected = {
+        "format": FORMAT,
+        "inputs": list(BIRTH),
+        "outputs": list(SUMMARIES),
+        "dtype": DTYPE,
+        "hidden": list(HIDDEN),
+        "n_parameters": N_PARAMETERS,
+        "virial_convention": "K/|W|",
+    }
+    if box is not None:
+        expected["box"] = {name: list(box[name]) for name in BIRTH}
+    if design_digest is not None:
+        expected["design_digest"] = design_digest
+    for key, value in expected.items():
+        found = getattr(header, key)
+        if found != value:
+            raise NatalError(f"{path} has {key} = {found}, expected {value}: train the emulator again")
+
+    if header.activation not in ACTIVATIONS:
+        known = ", ".join(ACTIVATIONS)
+        raise NatalError(
+            f"{path} has activation = {header.activation}, expected one of {known}: train the emulator again"
+        )
+    columns, logs = [*BIRTH, *SUMMARIES], header.log10
+    if not (isinstance(logs, list) and all(column in columns for column in logs)):
+        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: train the emulator again")
+    try:
+        (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in BIRTH)
+    except (KeyError, ValueError, TypeError) as error:
+        raise NatalError(f"{path} has box = {header.box}, expected two ranges, q0 and a_au") from error
+    if not isinstance(header.members, int) or header.members < 1:
+        raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
+    limits = ((q0_low, q0_high), (a_low, a_high))
+    normaliser = _blank_normaliser(tuple(header.log10))
+    skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
+    return read_leaves(path, skeleton, "train the emulator again")
+
+
+def untrained_ensemble(
+    key: PRNGKeyArray,
+    members: int,
+    normaliser: Normaliser,
+    box: tuple[tuple[float, float], tuple[float, float]],
+    activation: str = "relu",
+    initialisation: str = "glorot",
+) -> Ensemble:
+    """`members` networks with weights of their own, stacked along a first axis."""
+    make = partial(make_network, activation=activation, initialisation=initialisation)
+    networks = eqx.filter_vmap(make)(jax.random.split(key, members))
+    return Ensemble(networks, normaliser, box)
+
+
+def _blank_normaliser(log10: tuple[str, ...]) -> Normaliser:
+    zeros = {"x": np.zeros(len(BIRTH)), "y": np.zeros(len(SUMMARIES))}
+    statistics = {f"{k}_{part}": jnp.asarray(v, DTYPE) for part in ("mean", "std") for k, v in zeros.items()}
+    return Normaliser(**statistics, log10=log10)

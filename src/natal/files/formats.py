@@ -1,0 +1,40 @@
+"""Small files in plain formats: JSON and CSV, written atomically."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from natal.files.atomic import atomic_path
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write JSON; numbers that are not finite become null, as the standard has no name for them."""
+    with atomic_path(path) as partial:
+        partial.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
+
+
+def read_json(path: str | Path) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _plain(value: Any) -> Any:
+    """Replace NumPy types, and what JSON cannot hold, by plain ones."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+def write_csv(path: str | Path, table: pd.DataFrame) -> None:
+    """Write a table as CSV; floats keep all their digits."""
+    with atomic_path(path) as partial:
+        table.to_csv(partial, index=False)

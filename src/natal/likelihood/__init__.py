@@ -1,0 +1,1 @@
+"""Laws of one cluster's summaries given its birth."""

@@ -1,0 +1,53 @@
+"""Normal laws of one cluster's summaries."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpyro.distributions as dist
+from jax.scipy.stats import norm
+from jaxtyping import Array, Float
+
+from natal.likelihood.cholesky import cholesky, solve_lower
+
+
+class DiagonalGaussian(eqx.Module):
+    """Independent normal outputs."""
+
+    mean: Float[Array, "3"]
+    sigma: Float[Array, "3"]
+
+    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
+        return dist.Normal(self.mean, self._width(error)).to_event(1)
+
+    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
+        return (((y - self.mean) / self._width(error)) ** 2).sum()
+
+    def _width(self, error: Float[Array, "3"] | None) -> Float[Array, "3"]:
+        return self.sigma if error is None else jnp.sqrt(self.sigma**2 + error**2)
+
+
+class _Normal(dist.MultivariateNormal):
+    """Without the batched LAPACK call of NumPyro's own (`natal.likelihood.cholesky`)."""
+
+    def log_prob(self, value: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
+        whitened = solve_lower(self.scale_tril, value - self.loc)
+        log_root = jnp.log(jnp.diagonal(self.scale_tril, axis1=-2, axis2=-1)).sum(-1)
+        return norm.logpdf(whitened).sum(-1) - log_root
+
+
+class FullGaussian(eqx.Module):
+    """Correlated normal outputs."""
+
+    mean: Float[Array, "3"]
+    covariance: Float[Array, "3 3"]
+
+    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
+        return _Normal(self.mean, scale_tril=self._triangle(error))
+
+    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
+        return (solve_lower(self._triangle(error), y - self.mean) ** 2).sum()
+
+    def _triangle(self, error: Float[Array, "3"] | None) -> Float[Array, "3 3"]:
+        covariance = self.covariance if error is None else self.covariance + jnp.diag(error**2)
+        # outputs differ by four orders of magnitude: the correlations are what single precision can factorise
+        width = jnp.sqrt(jnp.diag(covariance))
+        return width[:, None] * cholesky(covariance / jnp.outer(width, width))

@@ -1,0 +1,37 @@
+"""What the inference jobs share: the fitted likelihood and the sampler's settings, from files and configuration."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from natal.emulator.ensemble import load_ensemble
+from natal.files.formats import read_json
+from natal.likelihood.density import DENSITY_COMPONENTS, load_density
+from natal.likelihood.likelihoods import Likelihood, make_likelihood
+from natal.likelihood.widths import widths_from_json
+from natal.variables import Box
+
+
+def load_likelihood(ensemble: str | Path, fitted: str | Path, box: Box) -> Likelihood:
+    """Load an ensemble and the likelihood chosen for it.
+
+    Raises `NatalError` as `load_likelihoods` does.
+    """
+    kind = read_json(fitted)["kind"]
+    return load_likelihoods(ensemble, fitted, box, [kind])[kind]
+
+
+def load_likelihoods(ensemble: str | Path, fitted: str | Path, box: Box, kinds: Iterable[str]) -> dict[str, Likelihood]:
+    """Load an ensemble and likelihoods fitted to it, by name; density networks lie beside the fit.
+
+    Raises `NatalError` if a network was trained on another box or on other points than the fit.
+    """
+    parameters = read_json(fitted)
+    digest, widths = parameters["design_digest"], widths_from_json(parameters)
+    network = load_ensemble(ensemble, box=box, design_digest=digest)
+    found = {}
+    for kind in kinds:
+        densities = {}
+        if kind in DENSITY_COMPONENTS:
+            densities[kind] = load_density(Path(fitted).parent / f"{kind}.eqx", box=box, design_digest=digest)
+        found[kind] = make_likelihood(kind, network, widths, densities)
+    return found

@@ -1,0 +1,98 @@
+"""Widths of the Gaussian likelihoods: second moments of validation residuals."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble
+from natal.errors import NatalError
+from natal.variables import SUMMARIES
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Second moments of validation residuals, in physical units and in the order of `SUMMARIES`."""
+
+    sigma_total: np.ndarray  # (3,)
+    covariance: np.ndarray  # (3, 3)
+    remainder: np.ndarray  # (3, 3)
+
+
+def fit_sigma_total(ensemble: Ensemble, validation: Runs) -> np.ndarray:
+    """Root-mean-square residual of each output over single validation runs, in physical units, shape (3,).
+
+    Raises `NatalError` for runs of another split: training residuals are too small, and the test set is kept for
+    the final report.
+    """
+    return np.sqrt(np.diag(fit_covariance(ensemble, validation)))
+
+
+def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
+    """Mean outer product of the residuals of single validation runs, in physical units, shape (3, 3).
+
+    Raises `NatalError` as `fit_sigma_total` does.
+    """
+    if validation.split != "validation":
+        raise NatalError(f"sigma_total must come from validation runs, not from {validation.split} runs")
+    residuals = validation.y - np.asarray(ensemble(validation.x)[0], dtype=float)
+    return residuals.T @ residuals / len(residuals)
+
+
+def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
+    """What the residual covariance holds beyond the mean covariance of the members, shape (3, 3).
+
+    Negative directions (members that disagree more than they err) are set to a thousandth of the residual variance.
+    """
+    residual = fit_covariance(ensemble, validation)
+    members = np.asarray(ensemble.at_points(validation.x), dtype=float)
+    spread = members - members.mean(1, keepdims=True)
+    own = np.einsum("pmi,pmj->ij", spread, spread) / (len(members) * max(1, members.shape[1] - 1))
+    # in units of the residuals, where directions can be compared
+    root = np.linalg.cholesky(residual)
+    share, directions = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, residual - own).T))
+    half = root @ directions * np.sqrt(np.maximum(share, 1e-3))
+    return half @ half.T
+
+
+def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
+    """All that the Gaussian likelihoods take from validation runs."""
+    return Widths(
+        fit_sigma_total(ensemble, validation), fit_covariance(ensemble, validation), fit_remainder(ensemble, validation)
+    )
+
+
+def sigma_budget(widths: Widths, validation: Runs) -> dict[str, dict[str, float | None]]:
+    """Where the width comes from, by output in physical units: simulator (replicates' scatter), emulator (the rest).
+
+    The simulator's part is the pooled standard deviation of realizations about the mean of their point, None without
+    replicates; measured clusters add their own errors in quadrature.
+    """
+    _, point, size = np.unique(validation.point_id, return_inverse=True, return_counts=True)
+    freedom = len(validation) - len(size)
+    budget = {}
+    for k, name in enumerate(SUMMARIES):
+        means = np.bincount(point, validation.y[:, k]) / size
+        scatter2 = ((validation.y[:, k] - means[point]) ** 2).sum() / freedom if freedom else np.nan
+        total2 = widths.sigma_total[k] ** 2
+        budget[name] = {
+            "total": float(np.sqrt(total2)),
+            "simulator": float(np.sqrt(scatter2)) if freedom else None,
+            "emulator": float(np.sqrt(max(total2 - scatter2, 0.0))) if freedom else None,
+        }
+    return budget
+
+
+def widths_to_json(widths: Widths) -> dict:
+    """As `likelihood.json` holds them."""
+    return {
+        "sigma_total": dict(zip(SUMMARIES, widths.sigma_total, strict=True)),
+        "residual_covariance": widths.covariance,
+        "remainder_covariance": widths.remainder,
+    }
+
+
+def widths_from_json(content: dict) -> Widths:
+    """The inverse of `widths_to_json`."""
+    sigma_total = np.array([content["sigma_total"][name] for name in SUMMARIES])
+    return Widths(sigma_total, *(np.array(content[f"{name}_covariance"]) for name in ("residual", "remainder")))

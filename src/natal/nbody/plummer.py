@@ -1,0 +1,142 @@
+"""Initial conditions: Plummer spheres with a chosen virial ratio.
+
+The density is rho(r) = 3 M / (4 pi a^3) (1 + r^2/a^2)^(-5/2) (Plummer 1911); radii come from its inverse
+cumulative mass, speeds from its isotropic distribution function f ~ (-E)^(7/2), as in Aarseth, Henon & Wielen
+(1974, A&A 37, 183). With q = v / v_esc that function gives g(q) = q^2 (1 - q^2)^(7/2) at every radius. This is the
+distribution of three coordinates of a point drawn uniformly on the unit sphere in 12 dimensions (their squared
+length is Beta(3/2, 9/2)), so velocities need neither a table nor a rejection step.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PRNGKeyArray
+
+from natal.nbody.gravity import kinetic_energy, potential_energy
+from natal.nbody.kroupa import KROUPA_BREAK_MSUN, KROUPA_SLOPES
+from natal.units import G_AU3_PER_MSUN_YR2
+
+
+class InitialConditions(NamedTuple):
+    """One batch of clusters at t = 0, in the centre-of-mass frame."""
+
+    position_au: Float[Array, "3 batch star"]
+    velocity_au_yr: Float[Array, "3 batch star"]
+    mass_msun: Float[Array, "batch star"]
+
+
+def sample_kroupa_masses(
+    key: PRNGKeyArray, n_stars: int, mass_range_msun: tuple[float, float]
+) -> Float[Array, " star"]:
+    """Draw stellar masses from the two-part power law of Kroupa (2001) by inverse cumulative distribution.
+
+    `mass_range_msun` = (lowest, highest), in Msun, must straddle the break at 0.5 Msun.
+    """
+    low, high = mass_range_msun
+    s1, s2 = KROUPA_SLOPES
+    mid = KROUPA_BREAK_MSUN
+    # continuous at the break: the upper segment carries a factor mid^(s2 - s1)
+    below = (mid ** (1 - s1) - low ** (1 - s1)) / (1 - s1)
+    above = mid ** (s2 - s1) * (high ** (1 - s2) - mid ** (1 - s2)) / (1 - s2)
+    u = jax.random.uniform(key, (n_stars,)) * (below + above)
+    lower = (low ** (1 - s1) + (1 - s1) * u) ** (1 / (1 - s1))
+    # clipped where the lower segment applies, so that the unused branch stays finite
+    rest = jnp.maximum(u - below, 0.0) * mid ** (s1 - s2)
+    upper = (mid ** (1 - s2) + (1 - s2) * rest) ** (1 / (1 - s2))
+    return jnp.where(u < below, lower, upper)
+
+
+def sample_plummer(
+    key: PRNGKeyArray,
+    mass_msun: Float[Array, " star"],
+    a_au: Float[Array, ""] | float,
+    truncation_radius: float = 10.0,
+) -> tuple[Float[Array, "3 star"], Float[Array, "3 star"]]:
+    """Draw positions (AU) and velocities (AU/yr) of a Plummer sphere in virial equilibrium, untouched by any
+    later shift or scaling.
+
+    `a_au` is the Plummer scale radius; radii beyond `truncation_radius` * a_au are never drawn
+    (u <= (1 + 1/R^2)^(-3/2) in the inverse cumulative mass r = a (u^(-2/3) - 1)^(-1/2)).
+    """
+    n = mass_msun.shape[0]
+    key_radius, key_place, key_velocity = jax.random.split(key, 3)
+    u_max = (1.0 + truncation_radius**-2) ** -1.5
+    # the lower limit keeps u^(-2/3) finite; a star there sits at r = 1e-5 a
+    u = jax.random.uniform(key_radius, (n,), minval=1e-15, maxval=u_max)
+    radius = a_au / jnp.sqrt(u ** (-2.0 / 3.0) - 1.0)
+    position = radius * _isotropic(key_place, n)
+
+    on_sphere = _isotropic(key_velocity, n, dimensions=12)
+    escape = jnp.sqrt(2.0 * G_AU3_PER_MSUN_YR2 * mass_msun.sum()) * (radius**2 + a_au**2) ** -0.25
+    velocity = escape * on_sphere[:3]
+    return position, velocity
+
+
+def _isotropic(key: PRNGKeyArray, n: int, dimensions: int = 3) -> Float[Array, "dimension star"]:
+    """Unit vectors, uniform on the sphere."""
+    direction = jax.random.normal(key, (dimensions, n))
+    return direction / jnp.linalg.norm(direction, axis=0)
+
+
+def to_centre_of_mass(
+    coordinates: Float[Array, "3 batch star"], mass_msun: Float[Array, "batch star"]
+) -> Float[Array, "3 batch star"]:
+    """Subtract the mass-weighted mean over stars from positions or velocities."""
+    total = mass_msun.sum(-1)
+    centre = (coordinates * mass_msun).sum(-1) / total
+    return coordinates - centre[..., None]
+
+
+def scale_to_virial_ratio(
+    position_au: Float[Array, "3 batch star"],
+    velocity_au_yr: Float[Array, "3 batch star"],
+    mass_msun: Float[Array, "batch star"],
+    q0: Float[Array, " batch"],
+    softening_au: float,
+) -> Float[Array, "3 batch star"]:
+    """Scale each cluster's velocities by one factor so that K/|W| = `q0` exactly.
+
+    W is the softened potential energy of that very realization. Convention: Q0 = K/|W|, equilibrium at 0.5.
+    """
+    kinetic = kinetic_energy(velocity_au_yr, mass_msun)
+    potential = potential_energy(position_au, mass_msun, softening_au)
+    factor = jnp.sqrt(q0 * jnp.abs(potential) / kinetic)
+    return velocity_au_yr * factor[:, None]
+
+
+def initial_conditions(
+    keys: Key[Array, " batch"],
+    q0: Float[Array, " batch"],
+    a_au: Float[Array, " batch"],
+    *,
+    n_stars: int,
+    star_mass_msun: float = 1.0,
+    imf: str = "equal",
+    imf_mass_range_msun: tuple[float, float] = (0.08, 50.0),
+    softening_au: float = 2.0,
+    truncation_radius: float = 10.0,
+) -> InitialConditions:
+    """Draw one cluster per key: Plummer sphere, centre-of-mass frame, velocities scaled to K/|W| = q0.
+
+    `keys`, `q0` and `a_au` have shape (batch,). With ``imf="equal"`` every star has `star_mass_msun`; with
+    ``imf="kroupa"`` masses are drawn within `imf_mass_range_msun` and `star_mass_msun` is not used.
+    Raises `ValueError` for another `imf`.
+    """
+    if imf not in ("equal", "kroupa"):
+        raise ValueError(f"imf must be 'equal' or 'kroupa', got {imf!r}")
+
+    def one(key: PRNGKeyArray, a: Float[Array, ""]):
+        key_mass, key_stars = jax.random.split(key)
+        if imf == "kroupa":
+            mass = sample_kroupa_masses(key_mass, n_stars, imf_mass_range_msun)
+        else:
+            mass = jnp.full((n_stars,), star_mass_msun, dtype=a.dtype)
+        position, velocity = sample_plummer(key_stars, mass, a, truncation_radius)
+        return position, velocity, mass
+
+    position, velocity, mass = jax.vmap(one, out_axes=(1, 1, 0))(keys, a_au)
+    position = to_centre_of_mass(position, mass)
+    velocity = to_centre_of_mass(velocity, mass)
+    velocity = scale_to_virial_ratio(position, velocity, mass, q0, softening_au)
+    return InitialConditions(position, velocity, mass)

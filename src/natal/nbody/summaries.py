@@ -1,0 +1,114 @@
+"""What one observes of a cluster: its bound stars, their velocity dispersion and half-mass radius.
+
+All quantities are mass-weighted. Definitions are those of the campaign (docs/physics.md); in particular the
+bound set is found by removal only: stars that were dropped are not taken back.
+"""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from natal.nbody.gravity import specific_potential
+from natal.units import KMS_PER_AU_YR
+
+MIN_BOUND_STARS = 5
+"""A cluster with fewer bound stars counts as dissolved: it has no dispersion and no half-mass radius."""
+
+
+class Summaries(NamedTuple):
+    """Summaries of a batch of clusters at one time; sigma_v and r_h are nan where dissolved."""
+
+    f_bound: Float[Array, " batch"]
+    sigma_v_kms: Float[Array, " batch"]
+    r_h_au: Float[Array, " batch"]
+    n_bound: Int[Array, " batch"]
+    dissolved: Bool[Array, " batch"]
+
+
+def bound_stars(
+    position_au: Float[Array, "3 batch star"],
+    velocity_au_yr: Float[Array, "3 batch star"],
+    mass_msun: Float[Array, "batch star"],
+    softening_au: float,
+) -> Bool[Array, "batch star"]:
+    """Find each cluster's bound set by repeated removal.
+
+    Starting from all stars, each pass takes the centre-of-mass velocity v_b of the current set and drops every
+    member with E_i = |v_i - v_b|^2 / 2 - G sum_{j bound, j != i} m_j / sqrt(r_ij^2 + eps^2) >= 0; it ends when a
+    pass drops none.
+    """
+
+    def one_pass(carry: tuple) -> tuple:
+        bound, _ = carry
+        weight = jnp.where(bound, mass_msun, 0.0)
+        v_bound = _weighted_mean(velocity_au_yr, weight)
+        specific_kinetic = 0.5 * ((velocity_au_yr - v_bound[..., None]) ** 2).sum(0)
+        kept = bound & (specific_kinetic + specific_potential(position_au, weight, softening_au) < 0.0)
+        return kept, jnp.any(kept != bound)
+
+    everyone = jnp.ones(mass_msun.shape, dtype=bool)
+    bound, _ = lax.while_loop(lambda carry: carry[1], one_pass, (everyone, jnp.array(True)))
+    return bound
+
+
+def half_mass_radius(
+    position_au: Float[Array, "3 batch star"],
+    mass_msun: Float[Array, "batch star"],
+    members: Bool[Array, "batch star"],
+) -> Float[Array, " batch"]:
+    """Smallest radius about the members' centre of mass that holds at least half of their mass, in AU."""
+    weight = jnp.where(members, mass_msun, 0.0)
+    centre = _weighted_mean(position_au, weight)
+    radius = jnp.sqrt(((position_au - centre[..., None]) ** 2).sum(0))
+    radius = jnp.where(members, radius, jnp.inf)
+    order = jnp.argsort(radius, axis=-1)
+    enclosed = jnp.cumsum(jnp.take_along_axis(weight, order, -1), -1)
+    # a rounding error in the running sum must not move the radius by a whole star
+    half = 0.5 * enclosed[:, -1:] * (1.0 - 1e-6)
+    first = jnp.argmax(enclosed >= half, axis=-1)
+    return jnp.take_along_axis(jnp.take_along_axis(radius, order, -1), first[:, None], -1)[:, 0]
+
+
+def velocity_dispersion(
+    velocity_au_yr: Float[Array, "3 batch star"],
+    mass_msun: Float[Array, "batch star"],
+    members: Bool[Array, "batch star"],
+) -> Float[Array, " batch"]:
+    """One-dimensional dispersion sqrt(sum m |v - v_b|^2 / (3 sum m)) of the members, in AU/yr."""
+    weight = jnp.where(members, mass_msun, 0.0)
+    mean = _weighted_mean(velocity_au_yr, weight)
+    speed2 = ((velocity_au_yr - mean[..., None]) ** 2).sum(0)
+    return jnp.sqrt((weight * speed2).sum(-1) / (3.0 * weight.sum(-1)))
+
+
+def summarise(
+    position_au: Float[Array, "3 batch star"],
+    velocity_au_yr: Float[Array, "3 batch star"],
+    mass_msun: Float[Array, "batch star"],
+    softening_au: float,
+) -> Summaries:
+    """f_bound, sigma_v (km/s) and r_h (AU) of each cluster's bound stars."""
+    bound = bound_stars(position_au, velocity_au_yr, mass_msun, softening_au)
+    n_bound = bound.sum(-1)
+    dissolved = n_bound < MIN_BOUND_STARS
+    # an empty set would divide by zero: measure all stars there, then blank the result
+    members = bound | dissolved[:, None]
+    sigma = KMS_PER_AU_YR * velocity_dispersion(velocity_au_yr, mass_msun, members)
+    radius = half_mass_radius(position_au, mass_msun, members)
+    return Summaries(
+        f_bound=jnp.where(bound, mass_msun, 0.0).sum(-1) / mass_msun.sum(-1),
+        sigma_v_kms=jnp.where(dissolved, jnp.nan, sigma),
+        r_h_au=jnp.where(dissolved, jnp.nan, radius),
+        n_bound=n_bound,
+        dissolved=dissolved,
+    )
+
+
+def _weighted_mean(
+    coordinates: Float[Array, "3 batch star"], weight: Float[Array, "batch star"]
+) -> Float[Array, "3 batch"]:
+    """Mean over stars; zero where no star has weight."""
+    total = weight.sum(-1)
+    return (coordinates * weight).sum(-1) / jnp.where(total > 0, total, 1.0)

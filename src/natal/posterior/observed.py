@@ -1,0 +1,92 @@
+"""Recovers clusters that someone observed, and says in words when an answer should not be trusted."""
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.likelihoods import Likelihood
+from natal.posterior.grid import QUANTILES, Grid, log_posterior, make_grid, summarise_cases
+from natal.posterior.nuts import NutsSettings
+from natal.posterior.prior_predictive import mahalanobis_p
+from natal.posterior.recovery import Recovered, recover
+from natal.posterior.tables import fit_columns, observed_dataset, posterior_dataset, recovery_table
+from natal.random import stage_key
+from natal.variables import BIRTH, SUMMARIES, Box
+
+
+def measured(observed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The summaries of observed clusters and their standard errors, shape (case, 3) each."""
+    y, error = (observed[list(columns)].to_numpy(float) for columns in (SUMMARIES, SUMMARIES.errors))
+    return y, error
+
+
+def recover_observed(
+    seed: int,
+    likelihood: Likelihood,
+    prior_box: Box,
+    observed: pd.DataFrame,
+    settings: NutsSettings,
+    grid_shape: tuple[int, int],
+) -> tuple[pd.DataFrame, Recovered]:
+    """The rows of observed.csv and the posteriors for a table with the columns of `campaign.read_observations`.
+
+    `mahalanobis_p` says for each whether the campaign could have made such a cluster (`prior_predictive`).
+    """
+    y, error = measured(observed)
+    recovered = recover(stage_key(seed, "observe"), likelihood, prior_box, y, error, settings, grid_shape)
+    table = recovery_table(observed.rename(columns={"name": "case"}), recovered, truths=None)
+    p_values = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
+    table.insert(table.columns.tolist().index("chi2_best") + 1, "mahalanobis_p", p_values)
+    return table, recovered
+
+
+def answer_on_grid(
+    seed: int,
+    likelihood: Likelihood,
+    prior_box: Box,
+    observed: pd.DataFrame,
+    grid_shape: tuple[int, int],
+    n_draws: int,
+) -> tuple[pd.DataFrame, xr.DataTree]:
+    """The same answer in seconds, without NUTS: moments, quantiles and `n_draws` draws of the grid posterior.
+
+    The table lacks NUTS's diagnostics, the tree has one chain and no sample_stats.
+    """
+    y, error = measured(observed)
+    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
+    grid = make_grid(likelihood, prior_box, grid_shape)
+    summary = summarise_cases(grid, *data)
+    rng = np.random.default_rng(seed)
+    draws = np.stack([_draw(rng, grid, one, its_error, n_draws) for one, its_error in zip(y, error, strict=True)])
+    columns: dict[str, np.ndarray] = {}
+    for k, name in enumerate(BIRTH):
+        columns |= {f"{name}_{part}": np.asarray(getattr(summary, part), float)[:, k] for part in ("mean", "sd")}
+        columns |= dict(
+            zip([f"{name}_{label}" for label in QUANTILES], np.asarray(summary.quantiles, float)[:, k].T, strict=True)
+        )
+    columns |= fit_columns(summary)
+    columns["mahalanobis_p"] = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
+    table = pd.concat([observed.rename(columns={"name": "case"}), pd.DataFrame(columns)], axis=1)
+    names = table["case"].tolist()
+    groups = {
+        "posterior": posterior_dataset(draws[:, None], names),
+        "observed_data": observed_dataset(names, y, error),
+    }
+    return table, xr.DataTree.from_dict(groups)
+
+
+def _draw(rng: np.random.Generator, grid: Grid, y: np.ndarray, error: np.ndarray, n: int) -> np.ndarray:
+    """Draw `n` points of one grid posterior, uniform within their cells, shape (n, 2).
+
+    By inverse CDF: `grid.draw_cases` needs a random number for each draw and cell, which is for a few draws.
+    """
+    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
+    density = np.exp(np.asarray(eqx.filter_jit(log_posterior)(grid, *data), float))
+    cells = np.unravel_index(rng.choice(density.size, n, p=density.ravel() / density.sum()), density.shape)
+    centres = [np.asarray(axis, float) for axis in (grid.q0, grid.a_au)]
+    within = rng.uniform(-0.5, 0.5, (n, len(centres)))
+    places = zip(centres, cells, within.T, strict=True)
+    return np.column_stack([axis[cell] + (axis[1] - axis[0]) * inside for axis, cell, inside in places])

@@ -1,0 +1,66 @@
+"""Is an observation one that the prior could have made? If not, its posterior is the least bad of wrong answers."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.likelihoods import Likelihood
+from natal.posterior.grid import Grid, make_grid, nearest_distance
+from natal.variables import BIRTH, Box
+
+N_REPLICATES = 999
+"""Clusters drawn from the prior predictive, so that the smallest p-value is 0.001."""
+
+GRID_SHAPE = (64, 64)
+"""Cells among which the nearest law is sought, for an observation and its replicates alike."""
+
+
+def mahalanobis_p(
+    key: PRNGKeyArray,
+    likelihood: Likelihood,
+    prior_box: Box,
+    y: Float[np.ndarray, "case 3"],
+    error: Float[np.ndarray, "case 3"],
+) -> Float[np.ndarray, " case"]:
+    """Prior predictive p-value of each observation's distance from the nearest law, by case.
+
+    The share of clusters drawn from prior and likelihood, observed with the same errors, that lie at least as far
+    (Mahalanobis distance for normal laws, `grid.nearest_distance`) from the law of their own nearest (Q0, a). Uniform
+    for clusters of the prior if the likelihood is right (Box 1980, J. R. Stat. Soc. A 143, 383).
+    """
+    grid = make_grid(likelihood, prior_box, GRID_SHAPE)
+    low, high = jnp.asarray([prior_box[name] for name in BIRTH], DTYPE).T
+    found = []
+    for k, (one, its_error) in enumerate(zip(jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE), strict=True)):
+        replicates = _replicates(jax.random.fold_in(key, k), likelihood, low, high, its_error)
+        distance = np.asarray(_distances(grid, jnp.concatenate([one[None], replicates]), its_error), float)
+        # an observation so far off that its distance overflows is farther than any
+        found.append((1 + (distance[1:] >= np.nan_to_num(distance[0], nan=np.inf)).sum()) / (N_REPLICATES + 1))
+    return np.array(found)
+
+
+@eqx.filter_jit
+def _replicates(
+    key: PRNGKeyArray,
+    likelihood: Likelihood,
+    low: Float[Array, "2"],
+    high: Float[Array, "2"],
+    error: Float[Array, "3"],
+) -> Float[Array, "replicate 3"]:
+    """Clusters from the prior, as they would be observed with `error`."""
+
+    def one(key: PRNGKeyArray) -> Float[Array, "3"]:
+        key_x, key_y = jax.random.split(key)
+        x = jax.random.uniform(key_x, (len(BIRTH),), DTYPE, low, high)
+        return likelihood.conditional(x).observed(error).sample(key_y)
+
+    return jax.vmap(one)(jax.random.split(key, N_REPLICATES))
+
+
+@eqx.filter_jit
+def _distances(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "3"]) -> Float[Array, " case"]:
+    return lax.map(lambda one: nearest_distance(grid, one, error), y, batch_size=50)

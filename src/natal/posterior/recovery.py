@@ -1,0 +1,92 @@
+"""Recovers (Q0, a) of many clusters: the grid posterior, NUTS beside it, and their tables and files."""
+
+import logging
+import time
+import warnings
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import PRNGKeyArray
+
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.likelihoods import Likelihood
+from natal.posterior import grid as posterior_grid
+from natal.posterior.grid import Grid, GridSummary, TruthSummary
+from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
+from natal.variables import BIRTH, Box
+
+with warnings.catch_warnings():
+    # ArviZ 0.23 announces its next major version at every import
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz as az
+
+log = logging.getLogger("natal")
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """Posteriors of all cases. Parameters are ordered (q0, a_au)."""
+
+    nuts: NutsResult
+    rhat: np.ndarray  # (case, 2), rank-normalised split R-hat
+    ess_bulk: np.ndarray  # (case, 2)
+    grid: Grid
+    grid_summary: GridSummary  # leaves (case, ...)
+    tv_grid: np.ndarray  # (case,), total variation between draws and grid on 16 blocks of about equal mass
+    timing_s: dict[str, float]
+
+
+def recover(
+    key: PRNGKeyArray,
+    likelihood: Likelihood,
+    prior_box: Box,
+    y: np.ndarray,
+    error: np.ndarray,
+    settings: NutsSettings,
+    grid_shape: tuple[int, int],
+) -> Recovered:
+    """Posterior of (Q0, a) for each observation `y` (case, 3) with measurement errors `error` (case, 3).
+
+    Every case gets a grid posterior of `grid_shape` cells and NUTS chains that start from draws of it.
+    """
+    key_start, key_nuts = jax.random.split(key)
+    # without errors the laws are much cheaper
+    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
+    started = time.perf_counter()
+    log.info("posteriors of %d clusters on a grid of %d x %d cells", len(y), *grid_shape)
+    grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
+    summary = posterior_grid.summarise_cases(grid, *data)
+    starts = jax.block_until_ready(posterior_grid.draw_cases(key_start, grid, *data, settings.chains))
+    grid_seconds = time.perf_counter() - started
+
+    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, summary.unconstrained_cov, settings)
+    draws = posterior_dataset(nuts.draws, case_names=None)
+    rhat, ess = (np.column_stack([found[name].values for name in BIRTH]) for found in (az.rhat(draws), az.ess(draws)))
+    flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(BIRTH)))
+    tv = np.asarray(posterior_grid.total_variation(grid, *data, flat))
+    timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
+    return Recovered(nuts, rhat, ess, grid, jax.device_get(summary), tv, timing)
+
+
+def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
+    """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
+    found = posterior_grid.locate_truths(
+        likelihood, recovered.grid, jnp.asarray(truth, DTYPE), jnp.asarray(y, DTYPE), None
+    )
+    return jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), found)
+
+
+def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dataset:
+    """Draws (case, chain, draw, 2) as a dataset of q0 and a_au over (case, chain, draw)."""
+    dims = ("case", "chain", "draw")
+    n_case, n_chain, n_draw, _ = draws.shape
+    coordinates = {
+        "case": case_names if case_names is not None else np.arange(n_case),
+        "chain": np.arange(n_chain),
+        "draw": np.arange(n_draw),
+    }
+    variables = {name: (dims, draws[..., k], {"unit": BIRTH[name].unit}) for k, name in enumerate(BIRTH)}
+    return xr.Dataset(variables, coords=coordinates)

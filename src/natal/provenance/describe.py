@@ -1,0 +1,143 @@
+"""What made a file, in words: `python -m natal.provenance FILE` prints it."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from natal.errors import NatalError
+from natal.files.sealed import check_seal, read_seal
+from natal.provenance.digests import digest_parts
+from natal.provenance.lineage import Provenance, Step, history, read_provenance, shown, steps
+from natal.provenance.records import FileState
+
+__all__ = ["describe", "read_provenance"]
+
+LISTED = 4
+"""Files of one kind in one folder that are named one by one."""
+
+
+def describe(found: Provenance) -> str:
+    """What made a file, in words."""
+    known = history(found)
+    lines = [shown(found.path), *_own_lines(found)]
+    if found.inputs:
+        lines += ["  made from", *(f"    {line}" for line in _grouped(list(found.inputs), found.inputs))]
+        lines += ["  steps, first to last", *(f"    {line}" for line in _step_lines(steps(known)))]
+    return "\n".join([*lines, *(f"  ! {trouble}" for trouble in _troubles(known))])
+
+
+def _own_lines(found: Provenance) -> list[str]:
+    record = found.record
+    if record is None:
+        said = {key: found.inside[key] for key in ("digest", "commit", "created") if key in found.inside}
+        return [
+            "  no record of what made it" + (": the file itself says" if said else ""),
+            *(f"  {key:<10} {value}" for key, value in said.items()),
+            *([f"  versions   {_versions(found.inside)}"] if said else []),
+        ]
+    digests, environment = digest_parts(record.digest), record.environment
+    wildcards = "".join(f", {name} {value}" for name, value in record.wildcards.items())
+    settings = [f"{name} [{digest}] {_setting(record.config, name)}" for name, digest in digests.items()][1:]
+    return [
+        f"  made by    {record.rule}{wildcards}, {environment['created']}",
+        f"  sha256     {record.output.sha256}, {record.output.size_bytes} bytes",
+        f"  {'campaign' if 'campaign' in record.config else 'study':<10} {_name(record.config)}, seed {record.seed}",
+        f"  commit     {environment['commit']}",
+        f"  code       {digests.get('code', record.digest)}",
+        *(f"  {'settings' if k == 0 else '':<10} {text}".rstrip() for k, text in enumerate(settings)),
+        f"  versions   {_versions(environment)}",
+    ]
+
+
+def _name(config: dict[str, Any]) -> str:
+    return str(config["campaign"] if "campaign" in config else config["name"])
+
+
+def _versions(environment: dict[str, str]) -> str:
+    found = [f"{key.removeprefix('version_')} {value}" for key, value in environment.items() if key[:8] == "version_"]
+    return ", ".join([*found, f"python {environment.get('python')} on {environment.get('machine')}"])
+
+
+def _setting(config: dict[str, Any], name: str) -> str:
+    """A setting's value; empty for what a rule derives from several."""
+    value: Any = config
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return ""
+        value = value[part]
+    return json.dumps(value)
+
+
+def _grouped(paths: list[Path], states: dict[Path, FileState]) -> list[str]:
+    """One line a file, or one for many of a kind."""
+    groups: dict[tuple[Path, str], list[Path]] = {}
+    for path in paths:
+        groups.setdefault((path.parent, path.suffix), []).append(path)
+    lines = []
+    for (folder, suffix), files in groups.items():
+        if len(files) > LISTED:
+            lines.append(f"{shown(folder)}/*{suffix}, {len(files)} files")
+        else:
+            lines += [f"{shown(path)}" + (f" {states[path].sha256[:16]}" if path in states else "") for path in files]
+    return lines
+
+
+def _step_lines(found: list[Step]) -> list[str]:
+    width = max(len(step.rule) for step in found)
+    return [
+        f"{step.rule:<{width}}  {step.created}  code {step.code}  commit {_short(step.commit)}  "
+        + ", ".join(_grouped(step.files, {}))
+        for step in found
+    ]
+
+
+def _short(commit: str) -> str:
+    name, dash, dirty = commit.partition("-")
+    return name[:12] + dash + dirty
+
+
+def _troubles(known: list[Provenance]) -> list[str]:
+    """What does not fit together, a line each; the file asked for is the last."""
+    by_path, found, lines = {one.path: one for one in known}, known[-1], []
+    if found.record and not found.is_recorded:
+        lines.append("this file is no longer the one recorded: its checksum differs")
+    elif _is_damaged(found.path):
+        lines.append("this file is damaged: its checksum is not the one it was written with")
+    for one in known:
+        for path, read in one.inputs.items():
+            source, maker = by_path[path], one.record.rule if one.record else ""
+            if source.now is None:
+                lines.append(f"{shown(path)}, which {maker} read, is gone")
+            elif source.now.sha256 != read.sha256:
+                lines.append(f"{shown(path)} is no longer the file that {maker} read: its checksum differs")
+            # what a person wrote needs none
+            if source.record is None and Path(read.path).is_relative_to("results"):
+                lines.append(f"{shown(path)} has no record of what made it")
+    return list(dict.fromkeys(lines))
+
+
+def _is_damaged(path: Path) -> bool:
+    """For a sealed file, whose checksum was only looked up so far."""
+    if path.suffix != ".h5":
+        return False
+    try:
+        seal = read_seal(path)
+    except NatalError:
+        return False
+    try:
+        check_seal(path, seal["format"])
+    except NatalError:
+        return True
+    return False
+
+
+def main() -> None:
+    """Print what made the files named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m natal.provenance", description="Print what made a file.")
+    parser.add_argument("files", nargs="+", metavar="FILE", help="an output of a campaign")
+    try:
+        print("\n\n".join(describe(read_provenance(path)) for path in parser.parse_args().files))
+    except (NatalError, OSError) as mistake:
+        sys.exit(f"natal: {mistake}")

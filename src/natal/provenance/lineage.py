@@ -1,0 +1,131 @@
+"""Where a file comes from: its record, and those of all it was made from."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from natal.errors import NatalError
+from natal.files.formats import read_json
+from natal.provenance.digests import digest_parts
+from natal.provenance.records import FOLDER, FORMAT, FileState, Record, file_state
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """A file with what is known of it.
+
+    `now` is None if it is gone, `record` if none was written or can be read. `inside` is then what the file says of
+    itself: digest, commit, versions, in formats that hold them. `inputs` are paths with the state they were read in.
+    """
+
+    path: Path
+    now: FileState | None
+    record: Record | None
+    inside: dict[str, str]
+    inputs: dict[Path, FileState]
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the file is still the one that the record is of."""
+        return self.record is not None and self.now is not None and self.now.sha256 == self.record.output.sha256
+
+
+@dataclass(frozen=True)
+class Step:
+    """Files that one rule made, with the same code at the same commit."""
+
+    rule: str
+    code: str
+    commit: str
+    created: str
+    """Date of the last of them (UTC)."""
+    files: list[Path]
+
+
+def read_provenance(path: str | Path) -> Provenance:
+    """Read what is known of a file. Raises `NatalError` if there is no such file."""
+    path = Path(os.path.abspath(path))
+    if not path.is_file():
+        raise NatalError(f"{shown(path)} is a folder: name a file in it" if path.is_dir() else f"no file {shown(path)}")
+    return _look(path)
+
+
+def history(found: Provenance) -> list[Provenance]:
+    """All files behind one, each once, those made first first and itself last."""
+    seen: dict[Path, Provenance] = {}
+
+    def visit(one: Provenance) -> Iterator[Provenance]:
+        seen[one.path] = one
+        for path in one.inputs:
+            if path not in seen:
+                yield from visit(_look(path))
+        yield one
+
+    return list(visit(found))
+
+
+def steps(files: Iterable[Provenance]) -> list[Step]:
+    """The jobs that made files, in their order; those without a record left out."""
+    groups: dict[tuple[str, str, str], list[Provenance]] = {}
+    for one in files:
+        if one.record:
+            record = one.record
+            code = digest_parts(record.digest).get("code", record.digest)
+            groups.setdefault((record.rule, code, record.environment["commit"]), []).append(one)
+    return [
+        Step(*key, max(one.record.environment["created"] for one in made if one.record), [one.path for one in made])
+        for key, made in groups.items()
+    ]
+
+
+def shown(path: Path) -> str:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
+
+
+def _look(path: Path) -> Provenance:
+    now = file_state(path) if path.is_file() else None
+    for folder in path.parents:
+        name = path.relative_to(folder)
+        record = _read_record(folder / FOLDER / name.with_name(f"{name.name}.json"))
+        if record:
+            # a campaign may have been moved since
+            recorded = Path(record.output.path).parents[len(name.parts) - 1]
+            inputs = {
+                Path(os.path.normpath(folder / os.path.relpath(one.path, recorded))): one for one in record.inputs
+            }
+            return Provenance(path, now, record, {}, inputs)
+    return Provenance(path, now, None, _read_inside(path) if now else {}, {})
+
+
+def _read_record(path: Path) -> Record | None:
+    try:
+        content = read_json(path)
+        if content["format"] != FORMAT:
+            return None
+        content |= {"output": FileState(**content["output"]), "inputs": [FileState(**one) for one in content["inputs"]]}
+        return Record(**content)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _read_inside(path: Path) -> dict[str, str]:
+    try:
+        if path.suffix in (".h5", ".nc"):
+            with h5py.File(path) as file:
+                content: dict[str, Any] = dict(file.attrs)
+        elif path.suffix == ".eqx":
+            with open(path, "rb") as binary:
+                content = json.loads(binary.readline())["versions"]
+        else:
+            return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    wanted = ("digest", "commit", "created", "python", "machine")
+    return {key: str(value) for key, value in content.items() if key in wanted or key.startswith("version_")}

@@ -1,0 +1,100 @@
+"""A record beside every output of what made it: results/<campaign>/provenance/<output>.json (a study: studies/<name>).
+
+Jobs write them when they have ended well. Snakemake knows nothing of them, so they make nothing stale. Reading them is
+`natal.provenance.describe`'s, which no simulation imports.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from natal.errors import NatalError
+from natal.files.formats import write_json
+from natal.files.sealed import read_seal
+from natal.provenance.environment import environment
+
+FORMAT = "natal-provenance-1"
+FOLDER = "provenance"
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as it was. `sha256` is that of all bytes, or of those behind the seal if the file has one."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """What made one output."""
+
+    format: str
+    output: FileState
+    rule: str
+    wildcards: dict[str, str]
+    digest: str
+    """Of the rule's code and settings, by name: `natal.provenance.digests.stage_digest`."""
+    seed: int
+    config: dict[str, Any]
+    """All of the campaign's configuration; the digest names the parts that entered."""
+    environment: dict[str, str]
+    """Git commit, versions, machine and date: `natal.provenance.environment`."""
+    inputs: list[FileState]
+
+
+def record_path(output: str | Path, folder: str | Path) -> Path:
+    """Where the record of an output lies: in the campaign's `folder`, or beside an output that is not in there."""
+    output = Path(output)
+    folder = Path(folder) if output.is_relative_to(folder) else output.parent
+    name = output.relative_to(folder)
+    return folder / FOLDER / name.with_name(f"{name.name}.json")
+
+
+def results_folder(config: dict[str, Any]) -> Path:
+    """Where a campaign's or a study's outputs lie."""
+    results = Path("results")
+    return results / config["campaign"] if "campaign" in config else results / "studies" / config["name"]
+
+
+def write_records(task: Any, reads: Iterable[str] = ()) -> None:
+    """Write a record of each output of a job that is done.
+
+    `task` is what Snakemake gives to a script; `reads` names files that were read beside the rule's inputs.
+    """
+    shared = {
+        "format": FORMAT,
+        "rule": task.rule,
+        "wildcards": dict(task.wildcards.items()),
+        "digest": task.params.digest,
+        "seed": task.config["seed"],
+        "config": task.config,
+        "environment": environment(),
+        "inputs": [file_state(path) for path in dict.fromkeys([*task.input, *reads])],
+    }
+    folder = results_folder(task.config)
+    for output in task.output:
+        write_json(record_path(output, folder), asdict(Record(output=file_state(output), **shared)))
+
+
+def file_state(path: str | Path) -> FileState:
+    """Size and checksum of a file; that of a sealed one is read from its seal, for it may be large."""
+    path = Path(path)
+    sealed = seal_sha256(path)
+    if sealed is None:
+        with open(path, "rb") as file:
+            sealed = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileState(path.as_posix(), path.stat().st_size, sealed)
+
+
+def seal_sha256(path: Path) -> str | None:
+    """The checksum in a file's seal, None if it has none."""
+    if path.suffix != ".h5":
+        return None
+    try:
+        return str(read_seal(path)["sha256"])
+    except NatalError:
+        return None

@@ -1,0 +1,1 @@
+"""The page that tells a campaign, and campaigns side by side."""

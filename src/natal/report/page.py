@@ -1,0 +1,109 @@
+"""The report: one HTML file that tells the campaign in the order of the science, figures and all."""
+
+import base64
+import json
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jinja2
+import pandas as pd
+import yaml
+
+from natal.assessment.cases import shown_cases
+from natal.campaign.plan import box
+from natal.files.atomic import atomic_path
+from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE
+from natal.provenance.lineage import Step
+from natal.report.captions import CAPTIONS
+from natal.variables import SUMMARIES
+
+
+class Image(NamedTuple):
+    """A PNG file as a page embeds it."""
+
+    base64: str
+    width: int
+    height: int
+
+
+def write_report(
+    path: str | Path,
+    config: dict[str, Any],
+    metrics: dict[str, Any],
+    recovery: pd.DataFrame,
+    observed: pd.DataFrame | None,
+    figures: list[str],
+    costs: Sequence[dict[str, Any]] = (),
+    made: Sequence[Step] = (),
+) -> None:
+    """Render the report to `path`; every number comes from `metrics` and the tables.
+
+    `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
+    and observed.csv; `costs` are the rows of `natal.report.job_costs`,
+    `made` the steps of the campaign, those without a record left out.
+    """
+    pages = jinja2.Environment(
+        loader=jinja2.PackageLoader("natal.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    pages.filters["number"] = format_number
+    images = {Path(file).stem: _image(file) for file in figures}
+    corners = sorted((name for name in images if name.startswith("corner_")), key=_place)
+    cases = [recovery.case.iloc[row] for row in shown_cases(recovery.q0_true.to_numpy(), len(corners))]
+    html = pages.get_template("report.html.j2").render(
+        config=config,
+        configuration=yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),
+        metrics=metrics,
+        box=box(config),
+        outputs=SUMMARIES,
+        units=SUMMARIES,
+        captions=CAPTIONS,
+        images=images,
+        # a case may be shown twice where there are few
+        corner_of={case: name for name, case in reversed(list(zip(corners, cases, strict=True)))},
+        corners=dict(zip(corners, cases, strict=True)),
+        own_corners=sorted((name for name in images if name.startswith("observed_")), key=_place),
+        losses=[name for name in SUMMARIES if not metrics["emulator"]["beats_every_baseline"][name]],
+        n_at_edge=int(recovery.at_edge.sum()),
+        recovery=recovery.sort_values("q0_true").to_dict("records"),
+        observed=[] if observed is None else observed.to_dict("records"),
+        costs=costs,
+        max_rhat=MAX_RHAT,
+        chi2_unexplained=CHI2_UNEXPLAINED,
+        p_outside=P_OUTSIDE,
+        edge_width=EDGE_WIDTH,
+        edge_flag=EDGE_FLAG,
+        provenance=environment(),
+        made=made,
+    )
+    with atomic_path(path) as partial:
+        partial.write_text(html, encoding="utf-8")
+
+
+def _image(path: str) -> Image:
+    content = Path(path).read_bytes()
+    # a PNG file begins with its signature and the header chunk: 8 + 8 bytes, then width and height
+    return Image(base64.b64encode(content).decode(), *struct.unpack(">II", content[16:24]))
+
+
+def _place(name: str) -> int:
+    return int(name.rpartition("_")[2])
+
+
+def format_number(value: Any, digits: int = 3) -> str:
+    """A number to `digits` significant digits, without exponent where that stays readable."""
+    if value is None:
+        return "n/a"
+    if isinstance(value, bool | str):
+        return str(value)
+    if isinstance(value, int) or (float(value).is_integer() and abs(value) < 1e6):
+        return f"{int(value):,}".replace(",", " ")
+    if 1e-3 <= abs(value) < 1e6:
+        return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+    return f"{value:.{digits - 1}e}"

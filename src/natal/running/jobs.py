@@ -1,0 +1,106 @@
+"""What every workflow script does around its work: logging, and errors a person can read."""
+
+import errno
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from natal.errors import NatalError
+from natal.provenance.records import write_records
+
+log = logging.getLogger("natal")
+
+STORAGE_TROUBLE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.ESTALE,
+}
+
+LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
+DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
+
+
+class Terminated(BaseException):
+    """SIGTERM came: the scheduler is about to kill this job."""
+
+
+def _raise_terminated(signal_number: int, _: FrameType | None) -> None:
+    # a second one must not interrupt the cleaning up; for one that came already, SIG_IGN would print a traceback
+    signal.signal(signal_number, lambda *_: None)
+    raise Terminated
+
+
+@contextmanager
+def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) -> Iterator[logging.Logger]:
+    """Log to `log_path` and, briefly, to the terminal; end the process with one line on a user's mistake.
+
+    So do a full or read-only disk and SIGTERM, after what is being written was removed. Of `task`, what Snakemake gives
+    to a script, every output gets a record at the end (`provenance.records`); `reads` are files read beside its inputs.
+    """
+    # a log on a full disk is no reason to print tracebacks, or to stop
+    logging.raiseExceptions = False
+    try:
+        Path(log_path).parent.mkdir(parents=True, exist_ok=True)
+        to_file = logging.FileHandler(log_path, mode="w")
+    except OSError as error:
+        sys.exit(f"natal: {_cannot_write(error)}")
+    to_file.setFormatter(logging.Formatter(LOG_FORMAT, DATE_FORMAT))
+    to_terminal = logging.StreamHandler(sys.stderr)
+    to_terminal.setFormatter(logging.Formatter("natal: %(message)s"))
+    log.setLevel(logging.INFO)
+    log.handlers = [to_file, to_terminal]
+    log.propagate = False
+    try:
+        signal.signal(signal.SIGTERM, _raise_terminated)
+        yield log
+        if task is not None:
+            _record(task, reads)
+    except NatalError as error:
+        log.error("%s", error)
+        sys.exit(1)
+    except Terminated:
+        log.error("stopped by SIGTERM (a time limit, a cancelled job or a drained node); run again to go on")
+        logging.shutdown()
+        # without waiting for compiled programs, which nothing can interrupt
+        os._exit(128 + signal.SIGTERM)
+    except OSError as error:
+        if error.errno not in STORAGE_TROUBLE:
+            _log_traceback(to_file, log_path)
+            raise
+        log.error("%s", _cannot_write(error))
+        sys.exit(1)
+    except Exception:
+        _log_traceback(to_file, log_path)
+        raise
+
+
+def _record(task: Any, reads: Iterable[str]) -> None:
+    """The outputs are whole and worth more than their records: they must not be lost with them."""
+    try:
+        write_records(task, reads)
+    except OSError as error:
+        log.warning("the record of what made these files is missing: %s", " ".join(str(error).split()))
+
+
+def _log_traceback(to_file: logging.FileHandler, log_path: str | Path) -> None:
+    """For a defect of natal's, not a user's mistake: keep all of it."""
+    to_file.close()
+    with open(log_path, "a", encoding="utf-8") as file:
+        traceback.print_exc(file=file)
+
+
+def _cannot_write(error: OSError) -> str:
+    """What the system says, in one line."""
+    return f"cannot write: {' '.join(str(error).split())}; make room or mend it, then run again to go on"

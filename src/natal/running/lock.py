@@ -1,0 +1,50 @@
+"""What the process that submits a campaign's jobs does before the first one: one at a time, and no leftovers.
+
+Snakemake's own lock stays behind when Snakemake is killed and has to be removed by hand; the kernel frees this one.
+"""
+
+import errno
+import fcntl
+import os
+import platform
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+from natal.errors import NatalError
+
+# kept open as long as the process lives
+_locks: list[IO[str]] = []
+
+
+def lock_campaign(folder: Path) -> None:
+    """Make this process the only one that runs the campaign in `folder`.
+
+    Raises `NatalError` if another one does, or the folder cannot be written.
+    """
+    path = folder / ".lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = open(path, "a+")  # noqa: SIM115
+    except OSError as error:
+        raise NatalError(f"{path} cannot be written ({error.strerror}): mend that and run again") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with file:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+        raise NatalError(f"{folder} is being worked on by {holder}: wait for it, or stop it") from None
+    except OSError as error:
+        file.close()
+        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+            raise
+        # a file system without locks
+        return
+    _locks.append(file)
+    # who it is matters less than the lock: a full disk does not stop it here
+    with suppress(OSError):
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
+        file.flush()

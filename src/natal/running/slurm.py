@@ -1,0 +1,76 @@
+"""Slurm jobs of earlier runs, and what Slurm can tell."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from natal.errors import NatalError
+
+CANCEL_TIMEOUT_S = 120
+
+
+RUNS = ".slurm-runs"
+"""Names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
+
+
+def note_run(folder: Path, name: str) -> None:
+    """Write down the name that a run's Slurm jobs will have, before the first one is submitted."""
+    with open(folder / RUNS, "a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def cancel_orphans(folder: Path) -> None:
+    """Cancel what earlier runs of the campaign left in Slurm's queue, and wait until it is gone.
+
+    Jobs are found by the names that `note_run` wrote down: a job that Slurm accepted when nobody was left to note its
+    id is found, too. Running simulations have written their last snapshot, from which new jobs go on. Raises
+    `NatalError` naming jobs that do not end.
+    """
+    path = folder / RUNS
+    runs = path.read_text(encoding="utf-8").split() if path.exists() else []
+    if not runs or shutil.which("scancel") is None:
+        return
+    cancelled: set[str] = set()
+    deadline = time.monotonic() + CANCEL_TIMEOUT_S
+    while (left := _in_queue(runs)) is None or left:
+        new = [job_id for job_id in left or [] if job_id not in cancelled]
+        if new:
+            print(f"natal: cancelling {len(new)} jobs of an earlier run: {' '.join(new)}", file=sys.stderr)
+            subprocess.run(["scancel", *new], check=False)
+            cancelled.update(new)
+        if time.monotonic() > deadline:
+            if left is None:
+                raise NatalError("Slurm does not say whether jobs of an earlier run are left (squeue): run again later")
+            raise NatalError(f"Slurm jobs {' '.join(left)} of an earlier run do not end: cancel them and run again")
+        time.sleep(1)
+    path.unlink()
+
+
+def accounting_is_off() -> bool:
+    """Whether Slurm keeps no record of ended jobs, so that sacct has nothing to say.
+
+    By the configuration: a database that does not answer just now fails sacct as well.
+    """
+    answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=False)
+    kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", answer.stdout, re.M)
+    return kind is not None and kind[1] != "accounting_storage/slurmdbd"
+
+
+def _in_queue(runs: list[str]) -> list[str] | None:
+    """Ids of the runs' jobs that wait, run or are ending; None if Slurm does not answer."""
+    command = [
+        "squeue",
+        "--me",
+        "--noheader",
+        "--format=%A",
+        f"--name={','.join(runs)}",
+        "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING",
+    ]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    return None if answer.returncode else sorted(set(answer.stdout.split()))

@@ -1,0 +1,1 @@
+"""Many clusters through time: batches on a device, checkpoints, shard files."""

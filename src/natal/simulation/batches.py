@@ -1,0 +1,204 @@
+"""Takes many small clusters from snapshot to snapshot, in batches, with compiled programs.
+
+On a CPU the size of a batch depends on the number of stars only, so a realization's result does not depend on which
+others share its job, nor on the number of devices. On an accelerator it also depends on the size of the job, by
+powers of two.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import SingleDeviceSharding
+
+from natal.nbody.gravity import kinetic_energy, potential_energy
+from natal.nbody.leapfrog import start, take_steps
+from natal.nbody.plummer import initial_conditions
+from natal.nbody.summaries import summarise
+from natal.random import realization_key
+from natal.simulation.cost import batch_size
+from natal.simulation.models import ClusterModel, Integration
+
+# LLVM holds AVX-512 code to 256-bit vectors unless told otherwise; square roots and divisions gain most from 512
+COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
+
+
+class BatchEngine:
+    """Takes runs from one snapshot to the next, in batches, on one or more devices.
+
+    `inputs` are point_id, realization, q0 and a_au, shape (cluster,) each. Compiled when made; a batch that is not full
+    is filled up with copies of its last cluster, so that every call has one shape.
+    """
+
+    def __init__(
+        self,
+        inputs: tuple[np.ndarray, ...],
+        seed: int,
+        cluster: ClusterModel,
+        integration: Integration,
+        devices: list[jax.Device],
+    ) -> None:
+        self.inputs = inputs
+        self.n_runs = len(inputs[0])
+        on_cpu = devices[0].platform == "cpu"
+        self.batch_size = batch_size(cluster.n_stars, on_cpu=on_cpu, n_runs=self.n_runs)
+        # no program for a device that would have nothing to do
+        devices = devices[: -(-self.n_runs // self.batch_size)]
+        # precision is a setting of the thread
+        self._double = integration.precision == "float64"
+        self._pool = ThreadPoolExecutor(len(devices))
+        compile_for = partial(_compile, seed, inputs, cluster, integration, self.batch_size)
+        # threads share the programs on a CPU, where a device is but a name for a core
+        programs = list(self._pool.map(compile_for, devices[:1] if on_cpu else devices))
+        self._idle: SimpleQueue[_Programs] = SimpleQueue()
+        for k in range(len(devices)):
+            self._idle.put(programs[k % len(programs)])
+
+    def close(self) -> None:
+        """Drop what has not begun."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def next_snapshot(self, before: np.ndarray | None, now: np.ndarray, n_steps: int) -> Iterator[float]:
+        """Fill `now` with what follows `before` after `n_steps`, or with the birth if that is None.
+
+        Yields each batch's share of the runs.
+
+        Both are of shape () and `snapshot_type`.
+        """
+        starts = range(0, self.n_runs, self.batch_size)
+        # taken from the front, so that results do not pile up
+        futures = deque(self._pool.submit(self._advance, before, first, n_steps) for first in starts)
+        for first in starts:
+            future = futures.popleft()
+            # Python overlooks a signal that comes just before a wait, until that ends: no wait is long
+            while not wait([future], timeout=1.0).done:
+                pass
+            last = min(first + self.batch_size, self.n_runs)
+            for name, values in future.result().items():
+                now[name][first:last] = values[: last - first]
+            yield (last - first) / self.n_runs
+
+    def _advance(self, before: np.ndarray | None, first: int, n_steps: int) -> dict[str, np.ndarray]:
+        chosen = np.minimum(np.arange(first, first + self.batch_size), self.n_runs - 1)
+        programs = self._idle.get()
+        try:
+            with jax.enable_x64(self._double):
+                if before is None:
+                    stars = programs.birth(*(x[chosen] for x in self.inputs))
+                else:
+                    n = _step_count(self._double)(n_steps)
+                    stars = programs.advance(n, *(before[name][chosen] for name in _Stars._fields))
+                return jax.device_get(stars._asdict() | programs.measure(*stars))
+        finally:
+            self._idle.put(programs)
+
+
+def _step_count(double: bool) -> type[np.signedinteger]:
+    """The widest integer that JAX has in this precision: 32 bits end at two thousand million steps."""
+    return np.int64 if double else np.int32
+
+
+class _Stars(NamedTuple):
+    """The state of a batch in the layout of files, star before coordinate."""
+
+    position_au: jax.Array  # (batch, star, 3)
+    velocity_au_yr: jax.Array  # (batch, star, 3)
+    mass_msun: jax.Array  # (batch, star)
+
+
+class _Programs(NamedTuple):
+    """What is compiled for one device."""
+
+    birth: Callable[..., _Stars]
+    advance: Callable[..., _Stars]
+    measure: Callable[..., dict[str, jax.Array]]
+
+
+def _birth(
+    seed_key: jax.Array,
+    point_id: jax.Array,
+    realization: jax.Array,
+    q0: jax.Array,
+    a_au: jax.Array,
+    *,
+    cluster: ClusterModel,
+) -> _Stars:
+    keys = jax.vmap(realization_key, (None, 0, 0))(seed_key, point_id, realization)
+    stars = initial_conditions(
+        keys,
+        q0,
+        a_au,
+        n_stars=cluster.n_stars,
+        star_mass_msun=cluster.star_mass_msun,
+        imf=cluster.imf,
+        imf_mass_range_msun=cluster.imf_mass_range_msun,
+        softening_au=cluster.softening_au,
+        truncation_radius=cluster.truncation_radius,
+    )
+    return _Stars(_coordinate_last(stars.position_au), _coordinate_last(stars.velocity_au_yr), stars.mass_msun)
+
+
+def _advance(n_steps: jax.Array, *stars: jax.Array, cluster: ClusterModel, dt_yr: float) -> _Stars:
+    position, velocity, mass = stars
+    # from positions and velocities alone, so that a snapshot is all that a run needs to go on
+    state = start(_coordinate_first(position), _coordinate_first(velocity), mass, cluster.softening_au)
+    end = take_steps(state, mass, n_steps, dt_yr, cluster.softening_au)
+    return _Stars(_coordinate_last(end.position_au), _coordinate_last(end.velocity_au_yr), mass)
+
+
+def _measure(*stars: jax.Array, cluster: ClusterModel) -> dict[str, jax.Array]:
+    position, velocity, mass = _coordinate_first(stars[0]), _coordinate_first(stars[1]), stars[2]
+    return {
+        "kinetic_energy": kinetic_energy(velocity, mass),
+        "potential_energy": potential_energy(position, mass, cluster.softening_au),
+        **summarise(position, velocity, mass, cluster.softening_au)._asdict(),
+    }
+
+
+def _coordinate_first(vectors: jax.Array) -> jax.Array:
+    return jnp.moveaxis(vectors, -1, 0)
+
+
+def _coordinate_last(vectors: jax.Array) -> jax.Array:
+    return jnp.moveaxis(vectors, 0, -1)
+
+
+def _compile(
+    seed: int,
+    inputs: tuple[np.ndarray, ...],
+    cluster: ClusterModel,
+    integration: Integration,
+    size: int,
+    device: jax.Device,
+) -> _Programs:
+    """Compile the programs of one batch for one device.
+
+    They do not depend on how many devices there are; one cut over several would be compiled to other roundings.
+    """
+    with jax.enable_x64(integration.precision == "float64"):
+        place = SingleDeviceSharding(device)
+        options = COMPILER_OPTIONS if device.platform == "cpu" else None
+
+        def compiled(function: Callable, *arguments: Any) -> Callable:
+            jitted = jax.jit(function, in_shardings=place, compiler_options=options)
+            return jitted.lower(*arguments).compile()
+
+        key = jax.device_put(jax.random.key(seed), place)
+        born = [jax.ShapeDtypeStruct((size,), x.dtype) for x in inputs]
+        vectors = jax.ShapeDtypeStruct((size, cluster.n_stars, 3), integration.precision)
+        stars = (vectors, vectors, jax.ShapeDtypeStruct((size, cluster.n_stars), integration.precision))
+        return _Programs(
+            birth=partial(compiled(partial(_birth, cluster=cluster), key, *born), key),
+            advance=compiled(
+                partial(_advance, cluster=cluster, dt_yr=integration.dt_yr),
+                jax.ShapeDtypeStruct((), _step_count(integration.precision == "float64")),
+                *stars,
+            ),
+            measure=compiled(partial(_measure, cluster=cluster), *stars),
+        )

@@ -1,0 +1,157 @@
+"""Checkpoints of a simulate job: one file that grows by a record at every snapshot.
+
+A record holds the whole state at one time, so the last complete one is all that is needed to go on. The file is locked
+while a job works on it: a second job on the same shard (of a workflow that was killed and started again) waits, then
+goes on from what the first one wrote.
+"""
+
+import errno
+import fcntl
+import json
+import logging
+import os
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from natal.errors import NatalError
+
+log = logging.getLogger("natal")
+
+HEADER_BYTES = 4096
+"""The first line of the file: what is simulated, as JSON, padded with blanks; records follow."""
+
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+
+
+class Checkpoint:
+    """A checkpoint file, open and locked as long as the context lasts; it stays on disk afterwards.
+
+    >>> with Checkpoint(path) as checkpoint:
+    ...     runs = simulate_clusters(q0, a_au, checkpoint=checkpoint)
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._file: IO[bytes]
+        self._record: np.dtype
+        self._next: int
+
+    def __enter__(self) -> "Checkpoint":
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        while True:
+            self._file = open(self.path, "a+b")
+            self._lock()
+            # it may have been removed while this job waited for the lock
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(self._file.fileno()), self.path.stat()):
+                    return self
+            self._file.close()
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def begin(self, identity: dict[str, Any], record: np.dtype) -> int:
+        """Say what is simulated; return how many snapshots of it the file holds already.
+
+        Records that are cut short or damaged are dropped, with all after them. A file of another `identity` (other
+        settings, code, versions or processor) is emptied: what it holds would not be continued bit for bit.
+        """
+        self._record = np.dtype([("snapshot", record), ("number", np.uint64), ("crc32", np.uint64)], align=True)
+        header = json.dumps(identity, sort_keys=True).encode().ljust(HEADER_BYTES - 1) + b"\n"
+        self._file.seek(0)
+        found = self._file.read(HEADER_BYTES)
+        if found != header:
+            if found:
+                log.info("%s: a checkpoint of %s; starting anew", self.path, _difference(found, identity))
+            self._file.truncate(0)
+            self._write(header)
+            self._next = 0
+            return 0
+        self._next = self._count_good()
+        self._file.truncate(self._end_of(self._next))
+        return self._next
+
+    def append(self, snapshot: np.ndarray) -> None:
+        """Add the next snapshot, a scalar of the record type, and see it on disk.
+
+        Raises `NatalError` if the file is not as this job left it: another one writes to it.
+        """
+        if self._n_bytes() != self._end_of(self._next):
+            raise self._another_writer()
+        entry = np.zeros(1, self._record)
+        entry["snapshot"] = snapshot
+        entry["number"] = self._next
+        entry["crc32"] = _checksum(entry)
+        self._write(entry.view(np.uint8).data)
+        self._next += 1
+
+    def records(self) -> np.ndarray:
+        """All snapshots, shape (time,), read from the file only where they are used."""
+        if self._n_records() == 0:
+            return np.empty(0, self._record)["snapshot"]
+        return np.memmap(self.path, self._record, "r", HEADER_BYTES, (self._n_records(),))["snapshot"]
+
+    def check_complete(self, n_snapshots: int) -> None:
+        """Read the file once more; raise `NatalError` unless it holds `n_snapshots` good records and nothing else."""
+        if self._n_bytes() != self._end_of(n_snapshots) or self._count_good() != n_snapshots:
+            raise self._another_writer()
+
+    def _another_writer(self) -> NatalError:
+        return NatalError(f"{self.path}: another job writes to this file, too: see that one runs at a time")
+
+    def _n_bytes(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def _end_of(self, n_records: int) -> int:
+        return HEADER_BYTES + n_records * self._record.itemsize
+
+    def _n_records(self) -> int:
+        return (self._n_bytes() - HEADER_BYTES) // self._record.itemsize
+
+    def _count_good(self) -> int:
+        n_found = self._n_records()
+        for k in range(n_found):
+            entry = np.fromfile(self.path, self._record, 1, offset=HEADER_BYTES + k * self._record.itemsize)
+            # out of turn: two jobs wrote at once, on a file system without locks
+            if entry["crc32"][0] != _checksum(entry) or entry["number"][0] != k:
+                log.info("%s: snapshot %d is damaged; going on from the one before", self.path, k)
+                return k
+        return n_found
+
+    def _write(self, content: bytes | memoryview) -> None:
+        self._file.write(content)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _lock(self) -> None:
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            log.info("%s: another job is at work on this shard; waiting for it to end", self.path)
+            fcntl.flock(self._file, fcntl.LOCK_EX)
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            log.info("%s: this file system has no locks; make sure that one workflow runs at a time", self.path)
+
+
+def _checksum(entry: np.ndarray) -> int:
+    """CRC-32 of a record's bytes, those of the checksum itself left out."""
+    n_bytes = entry.dtype.itemsize - entry.dtype["crc32"].itemsize
+    return zlib.crc32(entry.view(np.uint8)[:n_bytes].data)
+
+
+def _difference(header: bytes, identity: dict[str, Any]) -> str:
+    """What a foreign checkpoint differs in, in words."""
+    try:
+        found = json.loads(header)
+    except (ValueError, RecursionError):
+        found = None
+    wanted = json.loads(json.dumps(identity))
+    if not isinstance(found, dict) or found == wanted:
+        return "an unknown kind"
+    return f"other {', '.join(key for key in wanted | found if found.get(key) != wanted.get(key))}"

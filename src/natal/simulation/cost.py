@@ -1,0 +1,74 @@
+"""What a simulate job takes, from its configuration alone: interactions, batch size, memory.
+
+Plain arithmetic without JAX, so that the workflow can ask for resources before anything runs.
+"""
+
+import math
+
+from natal.errors import NatalError
+
+CPU_PAIRS_PER_BATCH = 40_000
+"""Pair weights of a batch on a CPU: 320 kB in float64, to stay well inside a core's second-level cache."""
+
+ACCELERATOR_STARS_PER_BATCH = 2**19
+"""Stars of a batch on an accelerator, one thread each: enough to fill it."""
+
+BASELINE_BYTES = 300e6
+"""Python, its libraries and the compiler at work, before any array (measured on Linux, jax 0.10, CPU)."""
+
+WORKFLOW_BYTES = 700e6
+"""What else counts towards a job's limit: the Snakemake processes above it, shared libraries, file buffers."""
+
+GPU_HOST_BYTES = 4e9
+"""What a job on a GPU takes besides on the host: CUDA's libraries, its context and compiler. Generous; not measured."""
+
+SNAPSHOTS_HELD = 3
+"""Snapshots that a job with a checkpoint file holds: the last one, the one in the making, and its copy for the file."""
+
+
+def batch_size(n_stars: int, *, on_cpu: bool, n_runs: int) -> int:
+    """Clusters that one device integrates together.
+
+    On an accelerator a job smaller than a full batch gets a smaller one, of 2^k clusters so that jobs of about the
+    same size share a compiled program.
+    """
+    if on_cpu:
+        return max(1, CPU_PAIRS_PER_BATCH // n_stars**2)
+    return min(max(1, ACCELERATOR_STARS_PER_BATCH // n_stars), 2 ** math.ceil(math.log2(n_runs)))
+
+
+def interactions(n_runs: int, n_stars: int, n_steps: int) -> float:
+    """Pair interactions of `n_runs` runs, all N^2 of a step counted."""
+    return float(n_runs) * n_stars**2 * n_steps
+
+
+def memory_bytes(n_runs: int, n_stars: int, n_snapshots_held: int = SNAPSHOTS_HELD, item_bytes: int = 8) -> float:
+    """Peak memory of simulating `n_runs` runs on the host, in bytes.
+
+    A snapshot takes seven numbers a star. What a batch integrates comes to a few MB besides, since pairs are handled in
+    blocks.
+    """
+    return BASELINE_BYTES + 7.0 * item_bytes * n_snapshots_held * n_runs * n_stars
+
+
+def check_memory(n_runs: int, n_stars: int, n_snapshots_held: int, item_bytes: int, max_memory_gb: float) -> None:
+    """Raise `NatalError` naming what to change if a job needs more than `max_memory_gb` (1e9 bytes each)."""
+    needed = memory_bytes(n_runs, n_stars, n_snapshots_held, item_bytes)
+    if needed > max_memory_gb * 1e9:
+        raise NatalError(
+            f"a job of {n_runs} runs of {n_stars} stars needs {needed / 1e9:.2f} GB, more than "
+            f"resources.max_memory_gb = {max_memory_gb:g}: raise it, or lower design.points_per_job or "
+            "design.realizations"
+        )
+
+
+def runtime_minutes(n_runs: int, n_stars: int, n_steps: int, gint_per_s: float) -> int:
+    """Wall time to ask for: twice what the interactions take at `gint_per_s` (1e9 a second), and ten minutes.
+
+    The ten minutes are for a busy file system, start-up and compilation.
+    """
+    return math.ceil(10 + 2 * interactions(n_runs, n_stars, n_steps) / (gint_per_s * 1e9) / 60)
+
+
+DEFAULT_GINT_PER_S = 0.5
+"""1e9 pair interactions a second: less than one core of an old processor does."""

@@ -1,0 +1,76 @@
+"""Finished simulations that are gone on from: to a later time, or with snapshots at other times."""
+
+import bisect
+import logging
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from natal.errors import NatalError
+from natal.files.sealed import check_seal
+from natal.simulation.shard_format import FORMAT
+
+log = logging.getLogger("natal")
+
+DATASETS = {
+    "position_au": "position_au",
+    "velocity_au_yr": "velocity_au_yr",
+    "kinetic_energy": "energy/kinetic",
+    "potential_energy": "energy/potential",
+    **{name: f"summaries/{name}" for name in ("f_bound", "sigma_v_kms", "r_h_au", "n_bound", "dissolved")},
+}
+"""Field of a snapshot -> dataset (point, realization, time, ...) of a shard."""
+
+BLOCK = 16
+"""Snapshots read at once: a run's are compressed together."""
+
+
+class EarlierRuns:
+    """The stored snapshots of a shard, by the number of leapfrog steps of `dt_yr` after birth.
+
+    Raises `NatalError` if the file is no whole shard, or a time in it no multiple of the step.
+    """
+
+    def __init__(self, path: str | Path, dt_yr: float) -> None:
+        check_seal(path, FORMAT)
+        self.path = Path(path)
+        with h5py.File(path) as file:
+            steps = file["time_yr"][:] / dt_yr
+            self._seconds = float(file.attrs["integrate_time_s"])
+        self.steps: list[int] = np.rint(steps).astype(int).tolist()
+        if not np.allclose(steps, self.steps, rtol=1e-9, atol=1e-6):
+            raise NatalError(f"{path} has snapshots between steps of {dt_yr} yr")
+        self._block: dict[str, np.ndarray] = {}
+        self._block_start = -BLOCK
+
+    @classmethod
+    def find(cls, path: str | Path, stem: str, dt_yr: float) -> "EarlierRuns | None":
+        """The shard at `path`, if there is a whole one of this stem (`inventory.keep_earlier`); None if not."""
+        try:
+            if check_seal(path, FORMAT).get("stem") == stem:
+                return cls(path, dt_yr)
+        except FileNotFoundError:
+            pass
+        except (NatalError, OSError, KeyError) as error:
+            log.info("%s; starting anew", error)
+        return None
+
+    def copy_to(self, snapshot: np.ndarray, step: int) -> None:
+        """Fill `snapshot` (of `natal.simulation.run.snapshot_type`) with the stored state after `step` steps."""
+        number = bisect.bisect_left(self.steps, step)
+        if not self._block_start <= number < self._block_start + BLOCK:
+            self._read(number)
+        for name, values in self._block.items():
+            snapshot[name] = values if name == "mass_msun" else values[:, number - self._block_start]
+        # what the whole took, by the share of its steps
+        snapshot["elapsed_s"] = self._seconds * step / max(1, self.steps[-1])
+
+    def _read(self, start: int) -> None:
+        with h5py.File(self.path) as file:
+            mass = file["mass_msun"][:]
+            self._block = {"mass_msun": mass.reshape(-1, mass.shape[-1])}
+            for name, dataset in DATASETS.items():
+                values = file[dataset][:, :, start : start + BLOCK]
+                self._block[name] = values.reshape(-1, *values.shape[2:])
+        self._block_start = start

@@ -1,0 +1,72 @@
+"""Single clusters through time, read from simulation shards, with the stars that are bound at each snapshot."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Bool, Float
+
+from natal.errors import NatalError
+from natal.nbody.summaries import bound_stars
+
+
+class Cluster(NamedTuple):
+    """One realization; the summaries are nan at times when fewer than five stars are bound, but for f_bound."""
+
+    point_id: int
+    realization: int
+    q0: float
+    a_au: float
+    time_yr: Float[np.ndarray, " time"]
+    mass_msun: Float[np.ndarray, " star"]
+    position_au: Float[np.ndarray, "time star 3"]
+    bound: Bool[np.ndarray, "time star"]
+    f_bound: Float[np.ndarray, " time"]
+    sigma_v_kms: Float[np.ndarray, " time"]
+    r_h_au: Float[np.ndarray, " time"]
+
+
+def nearest_points(points: pd.DataFrame, wanted_q0: Sequence[float]) -> list[int]:
+    """Ids of the points nearest to each wanted Q0, none twice; fewer where there are not as many points.
+
+    `points` has columns point_id and q0, one row or more a point.
+    """
+    left = points.groupby("point_id").q0.first()
+    found = []
+    for q0 in wanted_q0[: len(left)]:
+        nearest = left.index[int((left - q0).abs().argmin())]
+        found.append(int(nearest))
+        left = left.drop(nearest)
+    return found
+
+
+def read_cluster(shards: Iterable[str | Path], point_id: int, realization: int = 0) -> Cluster:
+    """Read one realization of a point from whichever of the `shards` holds it.
+
+    Bound stars are those of `nbody.summaries.bound_stars`, with the softening that the shard was made with. Raises
+    `NatalError` if no shard holds the point or the point has no such realization.
+    """
+    for path in shards:
+        with h5py.File(path) as file:
+            place = np.flatnonzero(file["point_id"][:] == point_id)
+            if not place.size:
+                continue
+            if realization not in file["realization"][:]:
+                raise NatalError(f"{path}: point {point_id} has no realization {realization}")
+            one = (int(place[0]), realization)
+            position, velocity = (file[name][one].astype(float) for name in ("position_au", "velocity_au_yr"))
+            mass = file["mass_msun"][one].astype(float)
+            softening_au = json.loads(file.attrs["config"])["cluster"]["softening_au"]
+            summaries = {name: file[f"summaries/{name}"][one] for name in ("f_bound", "sigma_v_kms", "r_h_au")}
+            q0, a_au, time_yr = float(file["q0"][one[0]]), float(file["a_au"][one[0]]), file["time_yr"][:]
+        # snapshots stand in for a batch of clusters: (time, star, 3) to (3, time, star)
+        coordinates, velocities = (jnp.asarray(np.moveaxis(values, -1, 0)) for values in (position, velocity))
+        at_each_time = jnp.broadcast_to(jnp.asarray(mass), position.shape[:2])
+        bound = np.asarray(bound_stars(coordinates, velocities, at_each_time, softening_au))
+        return Cluster(point_id, realization, q0, a_au, time_yr, mass, position, bound, **summaries)
+    raise NatalError(f"none of the shards holds point {point_id}: run the campaign again")

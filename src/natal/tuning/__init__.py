@@ -1,0 +1,1 @@
+"""Is training healthy, and would other settings train better?"""

@@ -1,0 +1,175 @@
+"""The checks of a training, each a row of one table: what was found, what is usual, and what to do."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+
+from natal.data.normaliser import Normaliser
+from natal.data.runs import Runs
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import History, normalised, train_ensemble
+from natal.tuning.diagnostics.curves import Verdict, judge, scatter_floor
+from natal.variables import BIRTH, SUMMARIES
+
+N_EXAMPLES = 10
+EXAMPLES_LOSS = 0.01
+"""Loss to which ten examples must be learned: a hundredth of their variance."""
+
+SMALL_GRADIENT = 1e-3
+"""Share of the whole gradient below which that of a layer counts as vanished."""
+
+LARGE_GRADIENT = 100.0
+"""Largest gradient, in units of the first epoch's, above which it counts as exploded."""
+
+MANY_IDLE = 0.25
+RATES = (1e-4, 1e-2)
+DECADES = 1.5
+OFF = 1e-3
+"""How far mean and standard deviation of normalised training runs may be from 0 and 1."""
+
+
+def check(name: str, subject: str, value: float, limit: str, healthy: bool | np.bool, advice: str) -> dict[str, Any]:
+    """A row of the table."""
+    verdict, advice = ("fine", "") if healthy else ("look", advice)
+    return {"check": name, "subject": subject, "value": value, "usual": limit, "verdict": verdict, "advice": advice}
+
+
+def ten_examples(key: PRNGKeyArray, train: Runs, box: dict, settings: TrainingSettings) -> dict[str, Any]:
+    """Can the network learn ten training runs, of as many points, by heart? If not, something is broken.
+
+    With the campaign's activation, initial weights, optimiser and rate, but nothing that keeps a network from it:
+    full batch, constant rate, no weight decay, no dropout.
+    """
+    points = np.unique(train.point_id)
+    chosen = points[np.linspace(0, len(points) - 1, min(N_EXAMPLES, len(points))).astype(int)]
+    ten = train.at(np.array([np.flatnonzero(train.point_id == point)[0] for point in chosen]))
+    n_epochs = max(settings.max_epochs, 2000)
+    free = replace(
+        settings,
+        members=2,
+        max_epochs=n_epochs,
+        patience=n_epochs,
+        batch_size=None,
+        schedule="constant",
+        weight_decay=0.0,
+        dropout_rate=0.0,
+    )
+    _, history = train_ensemble(key, ten, replace(ten, split="validation"), box, free, must_train=False)
+    loss = float(np.nanmin(history.validation_loss, axis=1).max())
+    advice = "a defect, a learning_rate too low or high, or dead units: nothing larger will work before this does"
+    return check("can learn ten examples", "loss", loss, f"below {EXAMPLES_LOSS:g}", loss < EXAMPLES_LOSS, advice)
+
+
+def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
+    """Do gradients flow through all layers? Medians over epochs and members; the largest of all."""
+    norms = history.recorded["layer_gradient_norm"]
+    total = np.sqrt((norms**2).sum(-1))
+    for k in range(norms.shape[2]):
+        with np.errstate(invalid="ignore"):
+            share = float(np.nanmedian(norms[..., k] / total))
+        yield check(
+            "gradients flow",
+            f"layer {k + 1}: share of the gradient",
+            share,
+            f"above {SMALL_GRADIENT:g}",
+            share > SMALL_GRADIENT,
+            "vanishing: relu or gelu instead of sigmoid or tanh, initialisation he or glorot, batch_norm",
+        )
+    growth = float(np.nanmax(total / total[:, :1]))
+    yield check(
+        "gradients flow",
+        "largest gradient over the first",
+        growth,
+        f"below {LARGE_GRADIENT:g}",
+        growth < LARGE_GRADIENT,
+        "exploding: a learning_rate ten times lower, initialisation glorot",
+    )
+
+
+def idle_checks(history: History) -> Iterator[dict[str, Any]]:
+    """Units that no longer learn, at the weights that are kept: mean over members."""
+    members = np.arange(len(history.best_epoch))
+    for k, share in enumerate(history.recorded["idle_share"][members, history.best_epoch].mean(0)):
+        yield check(
+            "units learn",
+            f"layer {k + 1}: share of idle units",
+            float(share),
+            f"below {MANY_IDLE:g}",
+            share < MANY_IDLE,
+            "activation leaky_relu or gelu, initialisation he, a lower learning_rate",
+        )
+
+
+def normalisation_checks(train: Runs, normaliser: Normaliser) -> Iterator[dict[str, Any]]:
+    """Are inputs and outputs, as networks see them, of mean 0 and standard deviation 1? Which span decades?"""
+    seen = (np.asarray(values, float) for values in normalised(train, normaliser))
+    for columns, raw, values in zip((BIRTH, SUMMARIES), (train.x, train.y), seen, strict=True):
+        for name, measured, z in zip(columns, raw.T, values.T, strict=True):
+            for moment, value, expected in (("mean", z.mean(), 0.0), ("standard deviation", z.std(), 1.0)):
+                advice = "a defect, unless numbers are too large for float32"
+                healthy = abs(value - expected) < OFF
+                limit = f"{expected:g} within {OFF:g}"
+                yield check("normalised", f"{name}: {moment}", float(value), limit, healthy, advice)
+            if np.all(measured > 0):
+                decades = float(np.log10(measured.max() / measured.min()))
+                healthy = decades < DECADES or name in normaliser.log10
+                advice = f"try log10: [{name}]"
+                yield check("normalised", f"{name}: decades", decades, f"below {DECADES:g}", healthy, advice)
+
+
+def rate_check(settings: TrainingSettings) -> dict[str, Any]:
+    """Is the learning rate where Adam's usually are?"""
+    low, high = RATES
+    rate, adaptive = settings.learning_rate, settings.optimiser in ("adam", "adamw")
+    advice = "unusual for adam: see what the loss curve says"
+    limit = f"{low:g} to {high:g}" if adaptive else "any: it scales with the loss"
+    return check("learning rate", settings.optimiser, rate, limit, not adaptive or low <= rate <= high, advice)
+
+
+def curve_verdicts(
+    history: History, validation: Runs, normaliser: Normaliser, settings: TrainingSettings
+) -> list[Verdict]:
+    """Every member's loss curve, judged."""
+    floor = scatter_floor(validation, normaliser)
+    # normalised training outputs have mean zero: a constant at it has this loss
+    ignorant = float((np.asarray(normalised(validation, normaliser)[1], float) ** 2).mean())
+    n_epochs = np.isfinite(history.train_loss).sum(1)
+    return [
+        judge(train, held_out, bool(n < settings.max_epochs), floor, ignorant)
+        for train, held_out, n in zip(history.train_loss, history.validation_loss, n_epochs, strict=True)
+    ]
+
+
+def checks_table(
+    history: History,
+    verdicts: list[Verdict],
+    ten: dict[str, Any],
+    train: Runs,
+    normaliser: Normaliser,
+    settings: TrainingSettings,
+) -> pd.DataFrame:
+    """All checks: columns check, subject, value, usual, verdict (fine or look), advice."""
+    curves = [
+        {
+            "check": "loss curve",
+            "subject": f"member {k}: validation loss",
+            "value": float(np.nanmin(loss)),
+            "usual": "fine",
+            "verdict": verdict.name,
+            "advice": "" if verdict.name == "fine" else verdict.advice,
+        }
+        for k, (verdict, loss) in enumerate(zip(verdicts, history.validation_loss, strict=True))
+    ]
+    rows = [
+        ten,
+        *gradient_checks(history),
+        *normalisation_checks(train, normaliser),
+        rate_check(settings),
+        *idle_checks(history),
+        *curves,
+    ]
+    return pd.DataFrame(rows)

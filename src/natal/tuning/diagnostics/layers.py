@@ -1,0 +1,63 @@
+"""What goes on inside a network while it trains: gradients of its layers, and units that no longer learn."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import Array, Float
+
+from natal.emulator.layers import TrainingNetwork, training_loss
+from natal.emulator.training import History, mean_squared_error
+
+NO_SLOPE = 1e-6
+"""Derivative of an activation below which a unit passes no gradient on."""
+
+Network = eqx.nn.MLP | TrainingNetwork
+
+
+def record_layers(
+    network: Network, x: Float[Array, "run 2"], y: Float[Array, "run 3"]
+) -> dict[str, Float[Array, " layer"]]:
+    """`layer_gradient_norm` of every layer and `idle_share` of every hidden one, over the training runs."""
+    return {
+        "layer_gradient_norm": layer_gradient_norms(network, x, y),
+        "idle_share": idle_shares(network.plain() if isinstance(network, TrainingNetwork) else network, x),
+    }
+
+
+def layer_gradient_norms(
+    network: Network, x: Float[Array, "run 2"], y: Float[Array, "run 3"]
+) -> Float[Array, " layer"]:
+    """Norm of the loss's gradient along the weights and biases of each layer; dropout with the same neurons always."""
+    if isinstance(network, TrainingNetwork):
+        layers = eqx.filter_grad(training_loss)(network, x, y, jax.random.key(0)).network.layers
+    else:
+        layers = eqx.filter_grad(mean_squared_error)(network, x, y).layers
+    return jnp.stack([jnp.sqrt((layer.weight**2).sum() + (layer.bias**2).sum()) for layer in layers])
+
+
+def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run 2"]) -> Float[Array, " hidden"]:
+    """Share of each hidden layer's units whose activation is flat at every run: dead ReLUs, saturated others.
+
+    One run at which a ReLU is off says nothing: such a unit learns from the others.
+    """
+    slope: Callable = jax.vmap(jax.vmap(jax.grad(network.activation)))
+    shares = []
+    for layer in network.layers[:-1]:
+        z = jax.vmap(layer)(x)
+        shares.append(jnp.all(jnp.abs(slope(z)) < NO_SLOPE, axis=0).mean())
+        x = network.activation(z)
+    return jnp.stack(shares)
+
+
+def layer_table(history: History, every: int) -> pd.DataFrame:
+    """Columns epoch, member, layer (from 1), gradient_norm, idle_share (nan for the output), a row every few epochs."""
+    norms, idle = (history.recorded[name] for name in ("layer_gradient_norm", "idle_share"))
+    idle = np.concatenate([idle, np.full((*norms.shape[:2], 1), np.nan)], axis=2)
+    member, epoch, layer = (np.asarray(index) for index in np.indices(norms.shape))
+    columns = {"epoch": epoch, "member": member, "layer": layer + 1, "gradient_norm": norms, "idle_share": idle}
+    table = pd.DataFrame({name: values.ravel() for name, values in columns.items()})
+    return table[(table.epoch % every == 0) & table.gradient_norm.notna()]

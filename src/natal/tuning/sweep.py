@@ -1,0 +1,178 @@
+"""Training settings side by side, ranked by their loss on runs that did not train them.
+
+The loss is in the same units for all of them, whatever they normalise: squared errors of physical outputs over the
+variance of the training runs. Test runs take no part.
+"""
+
+import itertools
+import logging
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, PRNGKeyArray
+
+from natal.data.runs import Runs
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.errors import NatalError
+from natal.progress import track
+from natal.variables import Box
+
+log = logging.getLogger("natal")
+
+
+@dataclass(frozen=True)
+class SweepSettings:
+    """Config section `sweep`: folds (0: the campaign's own split), and mappings of settings to values."""
+
+    folds: int
+    grid: list[dict[str, list[Any]]]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Runs that train, runs that stop the training, and runs that score it."""
+
+    train: Runs
+    stop: Runs
+    score: Runs
+
+
+def combinations(base: TrainingSettings, grid: list[dict[str, list[Any]]]) -> list[dict[str, Any]]:
+    """Every combination of each entry's values, after the empty one, the campaign's own settings; none trains twice."""
+    found: list[dict[str, Any]] = [{}]
+    known = [base]
+    for entry in grid:
+        for values in itertools.product(*entry.values()):
+            changes = dict(zip(entry, values, strict=True))
+            if replace(base, **changes) not in known:
+                found.append(changes)
+                known.append(replace(base, **changes))
+    return found
+
+
+def splits(train: Runs, validation: Runs, folds: int, rng: np.random.Generator) -> Iterator[Split]:
+    """The campaign's own split, or `folds` of its training and validation points together.
+
+    Points are dealt out at random, each with all its realizations; each fold scores once what the next stopped and the
+    others trained, so that no run scores its own early stop. Raises `NatalError` if there are fewer points than folds.
+    """
+    if not folds:
+        yield Split(train, validation, validation)
+        return
+    pool = joined(train, validation)
+    points = rng.permutation(np.unique(pool.point_id))
+    if len(points) < folds:
+        raise NatalError(f"sweep.folds = {folds} is not allowed: there are {len(points)} points")
+    parts = [np.isin(pool.point_id, part) for part in np.array_split(points, folds)]
+    for k, score in enumerate(parts):
+        stop = parts[(k + 1) % folds]
+        yield Split(
+            replace(pool.at(~(score | stop)), split="train"),
+            replace(pool.at(stop), split="validation"),
+            replace(pool.at(score), split="validation"),
+        )
+
+
+def joined(train: Runs, validation: Runs) -> Runs:
+    """Training and validation runs as one. Raises `NatalError` if a split is neither or they share points."""
+    if (train.split, validation.split) != ("train", "validation"):
+        raise NatalError(f"a sweep needs train and validation runs, not {train.split} and {validation.split}")
+    if np.isin(train.point_id, validation.point_id).any():
+        raise NatalError("training and validation runs share points: they cannot be dealt out")
+    arrays = ("x", "y", "point_id", "realization")
+    return Runs(
+        "train",
+        **{name: np.concatenate([getattr(train, name), getattr(validation, name)]) for name in arrays},
+        n_dissolved=train.n_dissolved + validation.n_dissolved,
+    )
+
+
+def losses(ensemble: Ensemble, runs: Runs, unit: Float[np.ndarray, "3"]) -> Float[np.ndarray, " member"]:
+    """Every member's mean over runs and outputs of ((prediction - run) / unit)^2."""
+    predicted = np.asarray(ensemble.at_points(runs.x), float)
+    return (((predicted - runs.y[:, None]) / unit) ** 2).mean((0, 2))
+
+
+def sweep(
+    key: PRNGKeyArray,
+    train: Runs,
+    validation: Runs,
+    box: Box,
+    base: TrainingSettings,
+    settings: SweepSettings,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """Train with every combination on the same splits, from the same keys; the best first.
+
+    Columns: rank, what is varied, `loss` and its standard error `loss_se` over folds (without folds: over members, the
+    runs being the same), `above_best` and `above_best_se`, the difference to the best and its error, fold by fold (or
+    member by member), `epochs` until the best one, `seconds`, and `error`, why a combination did not train.
+    """
+    chosen = combinations(base, settings.grid)
+    parts = list(splits(train, validation, settings.folds, rng))
+    unit = joined(train, validation).y.std(0) if settings.folds else train.y.std(0)
+    trials: list[dict[str, Any]] = [{"losses": [], "epochs": [], "seconds": 0.0, "error": ""} for _ in chosen]
+    jobs = list(itertools.product(enumerate(chosen), enumerate(parts)))
+    for (row, changes), (fold, part) in track(jobs, total=len(jobs), label="sweep", unit="trainings"):
+        trial = trials[row]
+        if trial["error"]:
+            continue
+        try:
+            fold_key = jax.random.fold_in(key, fold)
+            ensemble, history = train_ensemble(fold_key, part.train, part.stop, box, replace(base, **changes))
+        except NatalError as error:
+            trial["error"] = str(error)
+            log.warning("%s: %s", changes, error)
+            continue
+        found = losses(ensemble, part.score, unit)
+        trial["losses"] += [found.mean()] if settings.folds else list(found)
+        trial["epochs"].append(history.best_epoch.mean())
+        trial["seconds"] += sum(history.timing_s.values())
+    return ranked(chosen, trials, base)
+
+
+def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: TrainingSettings) -> pd.DataFrame:
+    """The table of `sweep`, from each combination's losses, epochs, seconds and error."""
+    order = sorted(range(len(chosen)), key=lambda k: np.inf if trials[k]["error"] else np.mean(trials[k]["losses"]))
+    varied = list(dict.fromkeys(name for changes in chosen for name in changes))
+    best = np.array(trials[order[0]]["losses"])
+    rows = []
+    for rank, k in enumerate(order, start=1):
+        trial, whole = trials[k], asdict(base) | chosen[k]
+        row: dict[str, Any] = {
+            "rank": rank,
+            **{name: as_written(whole[name]) for name in varied},
+            "campaign": not chosen[k],
+        }
+        found = np.array(trial["losses"])
+        if trial["error"]:
+            values = dict.fromkeys(("loss", "loss_se", "above_best", "above_best_se", "epochs"), np.nan)
+        else:
+            # members of two settings are pairs only if there are as many
+            paired = found - best if len(found) == len(best) else np.full(2, np.nan)
+            values = {
+                "loss": found.mean(),
+                "loss_se": standard_error(found),
+                "above_best": found.mean() - best.mean(),
+                "above_best_se": standard_error(paired),
+                "epochs": float(np.mean(trial["epochs"])),
+            }
+        rows.append(row | values | {"seconds": trial["seconds"], "error": trial["error"]})
+    return pd.DataFrame(rows)
+
+
+def as_written(value: Any) -> Any:
+    """A setting as the configuration writes it, where a table has no value of its own for it."""
+    if value is None:
+        return "null"
+    return f"[{', '.join(value)}]" if isinstance(value, list | tuple) else value
+
+
+def standard_error(values: Float[np.ndarray, " value"]) -> float:
+    """Of their mean."""
+    return float(values.std(ddof=1) / np.sqrt(len(values)))
