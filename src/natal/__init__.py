@@ -15,7 +15,7 @@ looked up when they are first used (PEP 562).
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # name -> module. Type checkers read `__init__.pyi`: an import here, even for them only, would make every stage that
 # imports anything of natal depend on all of it (`natal.provenance.digests`).
