@@ -29,4 +29,4 @@ def _version(package: str) -> str | None:
 
 def made_by(digest: str) -> dict[str, str]:
     """The environment, and a stage's digest of code and settings: what files say of their making."""
-    return made_by(digest)
+    return {**environment(), "digest": digest}
