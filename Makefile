@@ -66,6 +66,7 @@ lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
 
 # needs uv (https://docs.astral.sh/uv); the lock files hold hashes and no index address
