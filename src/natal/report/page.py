@@ -62,7 +62,7 @@ def write_report(
         metrics=metrics,
         box=box(config),
         outputs=SUMMARIES,
-        units=SUMMARIES,
+        units={name: variable.unit for name, variable in SUMMARIES.items()},
         captions=CAPTIONS,
         images=images,
         # a case may be shown twice where there are few
