@@ -178,7 +178,7 @@ def test_the_reason_names_settings_and_code(editable):
 
 def test_a_touched_script_reruns_nothing(editable):
     """A fresh checkout changes modification times only."""
-    for script in (editable.folder / "workflow" / "scripts").glob("*.py"):
+    for script in (editable.folder / "workflow" / "scripts").rglob("*.py"):
         os.utime(script)
     assert editable.stale() == {}
 

@@ -16,7 +16,7 @@ rule propose:
         LOGS / "propose.log",
     params:
         digest=digest(
-            "propose.py",
+            "adaptive/propose.py",
             "seed",
             "adaptive.criterion",
             "adaptive.points",
@@ -32,7 +32,7 @@ rule propose:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/propose.py"
+        "../scripts/adaptive/propose.py"
 
 
 rule adaptive_gain:
@@ -50,7 +50,7 @@ rule adaptive_gain:
         LOGS / "adaptive_gain.benchmark.tsv"
     params:
         digest=digest(
-            "adaptive_gain.py",
+            "adaptive/adaptive_gain.py",
             "seed",
             "adaptive.criterion",
             "adaptive.gain",
@@ -69,4 +69,4 @@ rule adaptive_gain:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/adaptive_gain.py"
+        "../scripts/adaptive/adaptive_gain.py"

@@ -22,7 +22,7 @@ if "brute_force" in CHECK_METRICS:
             LOGS / "brute_force_runs.benchmark.tsv"
         params:
             digest=digest(
-                "brute_force_runs.py",
+                "checks/brute_force_runs.py",
                 "seed",
                 "cluster",
                 "integration",
@@ -40,7 +40,7 @@ if "brute_force" in CHECK_METRICS:
         conda:
             "../envs/natal.yaml"
         script:
-            "../scripts/brute_force_runs.py"
+            "../scripts/checks/brute_force_runs.py"
 
     rule brute_force:
         input:
@@ -58,7 +58,7 @@ if "brute_force" in CHECK_METRICS:
             LOGS / "brute_force.benchmark.tsv"
         params:
             digest=digest(
-                "brute_force.py",
+                "checks/brute_force.py",
                 "likelihood",
                 "cluster.n_stars",
                 "checks.brute_force.cases",
@@ -75,7 +75,7 @@ if "brute_force" in CHECK_METRICS:
         conda:
             "../envs/natal.yaml"
         script:
-            "../scripts/brute_force.py"
+            "../scripts/checks/brute_force.py"
 
 
 if "posterior_predictive" in CHECK_METRICS:
@@ -99,7 +99,7 @@ if "posterior_predictive" in CHECK_METRICS:
             LOGS / "posterior_predictive.benchmark.tsv"
         params:
             digest=digest(
-                "posterior_predictive.py", "seed", "cluster", "integration", "checks.posterior_predictive"
+                "checks/posterior_predictive.py", "seed", "cluster", "integration", "checks.posterior_predictive"
             ),
             cache=str(COMPILE_CACHE),
         threads: lambda wildcards: workflow.cores
@@ -111,4 +111,4 @@ if "posterior_predictive" in CHECK_METRICS:
         conda:
             "../envs/natal.yaml"
         script:
-            "../scripts/posterior_predictive.py"
+            "../scripts/checks/posterior_predictive.py"

@@ -61,7 +61,7 @@ def shown(path, caption, category, **labels):
 def shard_digest(name):
     # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
     # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
-    return digest("simulate.py", "seed", "cluster", "integration", **shard_runs(name))
+    return digest("simulate/simulate.py", "seed", "cluster", "integration", **shard_runs(name))
 
 
 @cache
@@ -69,7 +69,7 @@ def shard_stem(name):
     """What the clusters are, and how they are followed, but not until when: shards of one stem share their beginning."""
     keys = "seed", "cluster", "integration.dt_yr", "integration.precision"
     # short: a seal has room for few bytes
-    return sha256(digest("simulate.py", *keys, **shard_runs(name)).encode()).hexdigest()[:16]
+    return sha256(digest("simulate/simulate.py", *keys, **shard_runs(name)).encode()).hexdigest()[:16]
 
 
 def shard_runs(name):

@@ -9,7 +9,7 @@ rule design:
         LOGS / "design.log",
     params:
         digest=digest(
-            "design.py",
+            "design/design.py",
             "seed",
             "design",
             table=plan.read_table(config) if config["design"]["table"] else None,
@@ -20,4 +20,4 @@ rule design:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/design.py"
+        "../scripts/design/design.py"

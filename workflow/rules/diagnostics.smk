@@ -18,7 +18,7 @@ rule diagnostics:
     benchmark:
         LOGS / "diagnostics.benchmark.tsv"
     params:
-        digest=digest("diagnostics.py", "seed", "emulator", box=plan.box(config)),
+        digest=digest("diagnostics/diagnostics.py", "seed", "emulator", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -29,7 +29,7 @@ rule diagnostics:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/diagnostics.py"
+        "../scripts/diagnostics/diagnostics.py"
 
 
 rule sweep:
@@ -44,7 +44,7 @@ rule sweep:
     benchmark:
         LOGS / "sweep.benchmark.tsv"
     params:
-        digest=digest("sweep.py", "seed", "emulator", "sweep", box=plan.box(config)),
+        digest=digest("diagnostics/sweep.py", "seed", "emulator", "sweep", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -55,4 +55,4 @@ rule sweep:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/sweep.py"
+        "../scripts/diagnostics/sweep.py"

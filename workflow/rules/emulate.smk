@@ -13,13 +13,13 @@ rule dataset:
     log:
         LOGS / "dataset.log",
     params:
-        digest=digest("dataset.py"),
+        digest=digest("emulate/dataset.py"),
     message:
         "Cut the runs into training, validation and test"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/dataset.py"
+        "../scripts/emulate/dataset.py"
 
 
 rule train:
@@ -35,7 +35,7 @@ rule train:
     benchmark:
         LOGS / "train.benchmark.tsv"
     params:
-        digest=digest("train.py", "seed", "emulator", box=plan.box(config)),
+        digest=digest("emulate/train.py", "seed", "emulator", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -46,7 +46,7 @@ rule train:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/train.py"
+        "../scripts/emulate/train.py"
 
 
 rule density:
@@ -64,7 +64,7 @@ rule density:
         LOGS / "density.benchmark.tsv"
     params:
         digest=digest(
-            "density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=plan.box(config)
+            "emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=plan.box(config)
         ),
         cache=str(COMPILE_CACHE),
     threads: 2
@@ -76,7 +76,7 @@ rule density:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/density.py"
+        "../scripts/emulate/density.py"
 
 
 rule likelihood:
@@ -93,7 +93,7 @@ rule likelihood:
     benchmark:
         LOGS / "likelihood.benchmark.tsv"
     params:
-        digest=digest("likelihood.py", "likelihood", box=plan.box(config)),
+        digest=digest("emulate/likelihood.py", "likelihood", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     resources:
         mem_mb=growing(4000),
@@ -103,4 +103,4 @@ rule likelihood:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/likelihood.py"
+        "../scripts/emulate/likelihood.py"

@@ -22,7 +22,7 @@ rule recover:
     benchmark:
         LOGS / "recover.benchmark.tsv"
     params:
-        digest=digest("recover.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
+        digest=digest("infer/recover.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -33,7 +33,7 @@ rule recover:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/recover.py"
+        "../scripts/infer/recover.py"
 
 
 if CALIBRATION_RUNS:
@@ -52,7 +52,7 @@ if CALIBRATION_RUNS:
             LOGS / "calibrate.benchmark.tsv"
         params:
             digest=digest(
-                "calibrate.py",
+                "infer/calibrate.py",
                 *CALIBRATE_KEYS,
                 "inference.calibration_draws",
                 box=plan.box(config),
@@ -68,7 +68,7 @@ if CALIBRATION_RUNS:
         conda:
             "../envs/natal.yaml"
         script:
-            "../scripts/calibrate.py"
+            "../scripts/infer/calibrate.py"
 
 
 rule observe:
@@ -84,7 +84,7 @@ rule observe:
     benchmark:
         LOGS / "observe.benchmark.tsv"
     params:
-        digest=digest("observe.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
+        digest=digest("infer/observe.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
         cache=str(COMPILE_CACHE),
     threads: 2
     resources:
@@ -95,7 +95,7 @@ rule observe:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/observe.py"
+        "../scripts/infer/observe.py"
 
 
 rule evaluate:
@@ -110,7 +110,7 @@ rule evaluate:
     benchmark:
         LOGS / "evaluate.benchmark.tsv"
     params:
-        digest=digest("evaluate.py", box=plan.box(config)),
+        digest=digest("infer/evaluate.py", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     resources:
         mem_mb=growing(4000),
@@ -120,7 +120,7 @@ rule evaluate:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/evaluate.py"
+        "../scripts/infer/evaluate.py"
 
 
 rule speed:
@@ -134,7 +134,7 @@ rule speed:
     benchmark:
         LOGS / "speed.benchmark.tsv"
     params:
-        digest=digest("speed.py", "cluster", "integration", "likelihood", box=plan.box(config)),
+        digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=plan.box(config)),
         cache=str(COMPILE_CACHE),
     # all cores, so that nothing else runs beside a measurement (a cluster's profile sets it)
     threads: lambda wildcards: workflow.cores
@@ -146,7 +146,7 @@ rule speed:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/speed.py"
+        "../scripts/infer/speed.py"
 
 
 rule metrics:
@@ -167,10 +167,10 @@ rule metrics:
     log:
         LOGS / "metrics.log",
     params:
-        digest=digest("metrics.py"),
+        digest=digest("infer/metrics.py"),
     message:
         "Gather every number of the campaign"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/metrics.py"
+        "../scripts/infer/metrics.py"

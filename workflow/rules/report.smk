@@ -74,7 +74,7 @@ rule figures:
         LOGS / "figures.benchmark.tsv"
     params:
         digest=digest(
-            "figures.py",
+            "report/figures.py",
             "report",
             "integration.max_energy_error",
             "inference.grid",
@@ -91,7 +91,7 @@ rule figures:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/figures.py"
+        "../scripts/report/figures.py"
 
 
 rule report:
@@ -107,11 +107,11 @@ rule report:
     log:
         LOGS / "report.log",
     params:
-        digest=digest("report.py", *config, templates=REPORT_TEMPLATES),
+        digest=digest("report/report.py", *config, templates=REPORT_TEMPLATES),
         benchmarks=BENCHMARKS,
     message:
         "Write the report"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/report.py"
+        "../scripts/report/report.py"

@@ -23,7 +23,7 @@ rule simulate:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/simulate.py"
+        "../scripts/simulate/simulate.py"
 
 
 rule summaries:
@@ -38,11 +38,11 @@ rule summaries:
     log:
         LOGS / "summaries.log",
     params:
-        digest=digest("summaries.py"),
+        digest=digest("simulate/summaries.py"),
         shard_digests=lambda wildcards: [shard_digest(name) for name in SHARDS],
     message:
         "Gather the summaries of all runs"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/summaries.py"
+        "../scripts/simulate/summaries.py"

@@ -18,11 +18,11 @@ rule compare:
     log:
         LOGS.parent / "compare.log",
     params:
-        digest=digest("compare.py"),
+        digest=digest("targets/compare.py"),
         results=lambda wildcards, output: str(Path(output.table).parent),
     message:
         "Tabulate the metrics of all finished campaigns"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/compare.py"
+        "../scripts/targets/compare.py"

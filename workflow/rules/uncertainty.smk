@@ -27,7 +27,7 @@ rule uncertainty:
         LOGS / "uncertainty.benchmark.tsv"
     params:
         digest=digest(
-            "uncertainty.py",
+            "uncertainty/uncertainty.py",
             *INFERENCE_KEYS,
             "emulator",
             "uncertainty",
@@ -44,4 +44,4 @@ rule uncertainty:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/uncertainty.py"
+        "../scripts/uncertainty/uncertainty.py"

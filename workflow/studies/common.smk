@@ -7,7 +7,7 @@ from natal.provenance.digests import stage_digest
 from natal.errors import NatalError
 
 FOLDER = Path(workflow.basedir).parents[1]
-SCRIPTS = FOLDER / "workflow" / "scripts" / "studies"
+SCRIPTS = FOLDER / "workflow" / "scripts" / "studies" / STUDY
 
 try:
     refuse_repeated_keys(workflow.configfiles)

@@ -49,14 +49,14 @@ rule train:
     benchmark:
         LOGS / "train.benchmark.tsv"
     params:
-        digest=digest("evolution_train.py", "seed", "n_stars", "box", "network", "gaps"),
+        digest=digest("train.py", "seed", "n_stars", "box", "network", "gaps"),
         cache=str(COMPILE_CACHE),
         sets=SETS,
     threads: 2
     message:
         "Train the laws in time, in each set of coordinates, with and without gaps"
     script:
-        "../scripts/studies/evolution_train.py"
+        "../scripts/studies/evolution/train.py"
 
 
 rule evaluate:
@@ -73,14 +73,14 @@ rule evaluate:
     benchmark:
         LOGS / "evaluate.benchmark.tsv"
     params:
-        digest=digest("evolution_evaluate.py", "seed", "n_stars", "box", "coordinates", "gaps", "bands"),
+        digest=digest("evaluate.py", "seed", "n_stars", "box", "coordinates", "gaps", "bands"),
         cache=str(COMPILE_CACHE),
         sets=SETS,
     threads: 2
     message:
         "Compare the laws with clusters that they have not seen"
     script:
-        "../scripts/studies/evolution_evaluate.py"
+        "../scripts/studies/evolution/evaluate.py"
 
 
 rule recover:
@@ -97,13 +97,13 @@ rule recover:
     benchmark:
         LOGS / "recover_{prior}.benchmark.tsv"
     params:
-        digest=digest("evolution_recover.py", "seed", "n_stars", "box", "age_priors", "recovery"),
+        digest=digest("recover.py", "seed", "n_stars", "box", "age_priors", "recovery"),
         cache=str(COMPILE_CACHE),
     threads: 2
     message:
         "Recover births under the age prior {wildcards.prior}"
     script:
-        "../scripts/studies/evolution_recover.py"
+        "../scripts/studies/evolution/recover.py"
 
 
 rule figures:
@@ -122,7 +122,7 @@ rule figures:
         LOGS / "figures.benchmark.tsv"
     params:
         digest=digest(
-            "evolution_figures.py",
+            "figures.py",
             "seed",
             "n_stars",
             "star_mass_msun",
@@ -136,7 +136,7 @@ rule figures:
     message:
         "Draw the figures of the study"
     script:
-        "../scripts/studies/evolution_figures.py"
+        "../scripts/studies/evolution/figures.py"
 
 
 rule metrics:
@@ -150,9 +150,9 @@ rule metrics:
     log:
         LOGS / "metrics.log",
     params:
-        digest=digest("evolution_metrics.py"),
+        digest=digest("metrics.py"),
         priors=PRIORS,
     message:
         "Gather every number of the study"
     script:
-        "../scripts/studies/evolution_metrics.py"
+        "../scripts/studies/evolution/metrics.py"

@@ -14,7 +14,7 @@ FIELDS = field_names(config["softenings_au"])
 TERMS = config["training"]["terms"]
 # which other combinations of terms there are is nothing to a network
 TRAINING = {key: value for key, value in config["training"].items() if key != "terms"}
-TRAINING_DIGEST = stage_digest(str(SCRIPTS / "potential_train.py"), {"seed": config["seed"], "training": TRAINING})
+TRAINING_DIGEST = stage_digest(str(SCRIPTS / "train.py"), {"seed": config["seed"], "training": TRAINING})
 
 
 wildcard_constraints:
@@ -39,7 +39,7 @@ rule cluster:
     benchmark:
         LOGS / "cluster.benchmark.tsv"
     params:
-        digest=digest("potential_cluster.py", "seed", "cluster"),
+        digest=digest("cluster.py", "seed", "cluster"),
         cache=str(COMPILE_CACHE),
     threads: 2
     message:
@@ -47,7 +47,7 @@ rule cluster:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/potential_cluster.py"
+        "../scripts/studies/potential/cluster.py"
 
 
 rule fields:
@@ -58,7 +58,7 @@ rule fields:
     log:
         LOGS / "fields.log",
     params:
-        digest=digest("potential_fields.py", "seed", "softenings_au", "points"),
+        digest=digest("fields.py", "seed", "softenings_au", "points"),
         cache=str(COMPILE_CACHE),
     threads: 2
     message:
@@ -66,7 +66,7 @@ rule fields:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/potential_fields.py"
+        "../scripts/studies/potential/fields.py"
 
 
 rule train:
@@ -88,7 +88,7 @@ rule train:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/potential_train.py"
+        "../scripts/studies/potential/train.py"
 
 
 rule evaluate:
@@ -104,7 +104,7 @@ rule evaluate:
     benchmark:
         LOGS / "evaluate_{field}.benchmark.tsv"
     params:
-        digest=digest("potential_evaluate.py", "points", "orbits"),
+        digest=digest("evaluate.py", "points", "orbits"),
         cache=str(COMPILE_CACHE),
     threads: 1
     message:
@@ -112,7 +112,7 @@ rule evaluate:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/potential_evaluate.py"
+        "../scripts/studies/potential/evaluate.py"
 
 
 rule metrics:
@@ -127,13 +127,13 @@ rule metrics:
     log:
         LOGS / "metrics.log",
     params:
-        digest=digest("potential_metrics.py", "softenings_au", "training", "orbits"),
+        digest=digest("metrics.py", "softenings_au", "training", "orbits"),
     message:
         "Gather the numbers"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/potential_metrics.py"
+        "../scripts/studies/potential/metrics.py"
 
 
 rule figures:
@@ -146,11 +146,11 @@ rule figures:
     log:
         LOGS / "figures.log",
     params:
-        digest=digest("potential_figures.py", "softenings_au", "training", "points"),
+        digest=digest("figures.py", "softenings_au", "training", "points"),
         folder=lambda wildcards, output: str(Path(output[0]).parent),
     message:
         "Draw the figures"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/potential_figures.py"
+        "../scripts/studies/potential/figures.py"

@@ -36,13 +36,13 @@ rule systems:
     log:
         LOGS / "systems.log",
     params:
-        digest=digest("triples_systems.py", "seed", "prior", "triples"),
+        digest=digest("systems.py", "seed", "prior", "triples"),
     message:
         "Draw triples from the prior"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_systems.py"
+        "../scripts/studies/triples/systems.py"
 
 
 rule follow:
@@ -55,7 +55,7 @@ rule follow:
     benchmark:
         LOGS / "follow" / "{shard}.benchmark.tsv"
     params:
-        digest=digest("triples_follow.py", "integration", "unstable_change"),
+        digest=digest("follow.py", "integration", "unstable_change"),
         cache=str(COMPILE_CACHE),
     threads: 1
     message:
@@ -63,7 +63,7 @@ rule follow:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_follow.py"
+        "../scripts/studies/triples/follow.py"
 
 
 rule check:
@@ -76,7 +76,7 @@ rule check:
     benchmark:
         LOGS / "checks" / "{check}.benchmark.tsv"
     params:
-        digest=digest("triples_check.py", "integration", "unstable_change", "checks"),
+        digest=digest("check.py", "integration", "unstable_change", "checks"),
         cache=str(COMPILE_CACHE),
     threads: 1
     message:
@@ -84,7 +84,7 @@ rule check:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_check.py"
+        "../scripts/studies/triples/check.py"
 
 
 rule dataset:
@@ -97,13 +97,13 @@ rule dataset:
     log:
         LOGS / "dataset.log",
     params:
-        digest=digest("triples_dataset.py"),
+        digest=digest("dataset.py"),
     message:
         "Cut the triples into training, validation and test"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_dataset.py"
+        "../scripts/studies/triples/dataset.py"
 
 
 # nothing before `evaluate` reads test rows
@@ -120,7 +120,7 @@ rule classify:
     benchmark:
         LOGS / "classify.benchmark.tsv"
     params:
-        digest=digest("triples_classify.py", "seed", "classifier"),
+        digest=digest("classify.py", "seed", "classifier"),
         cache=str(COMPILE_CACHE),
     threads: 2
     message:
@@ -128,7 +128,7 @@ rule classify:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_classify.py"
+        "../scripts/studies/triples/classify.py"
 
 
 rule evaluate:
@@ -144,7 +144,7 @@ rule evaluate:
     log:
         LOGS / "evaluate.log",
     params:
-        digest=digest("triples_evaluate.py", "seed", "evaluation", "checks", "unstable_change"),
+        digest=digest("evaluate.py", "seed", "evaluation", "checks", "unstable_change"),
         cache=str(COMPILE_CACHE),
     threads: 1
     message:
@@ -152,7 +152,7 @@ rule evaluate:
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_evaluate.py"
+        "../scripts/studies/triples/evaluate.py"
 
 
 rule figures:
@@ -167,10 +167,10 @@ rule figures:
     log:
         LOGS / "figures.log",
     params:
-        digest=digest("triples_figures.py", "evaluation", "checks", "unstable_change"),
+        digest=digest("figures.py", "evaluation", "checks", "unstable_change"),
     message:
         "Draw the figures"
     conda:
         "../envs/natal.yaml"
     script:
-        "../scripts/studies/triples_figures.py"
+        "../scripts/studies/triples/figures.py"
