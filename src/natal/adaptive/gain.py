@@ -19,7 +19,8 @@ from natal.adaptive.proposals import choose_batch, disagreement, fill_space, inf
 from natal.data.outcomes import Outcomes, rescaled_outcomes
 from natal.data.runs import Runs, replicate_means
 from natal.emulator.network_files import DTYPE
-from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import train_ensemble
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble
 from natal.likelihood.density_training import DensitySettings, train_density
@@ -98,7 +99,10 @@ def savings(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
 
     def saved(rows: np.ndarray) -> np.ndarray:
         target = _falling(filling[rows].mean(0))
-        return _points_needed(sizes, target, target) - _points_needed(sizes, _falling(adaptive[rows].mean(0)), target)
+        saved_points: np.ndarray = _points_needed(sizes, target, target) - _points_needed(
+            sizes, _falling(adaptive[rows].mean(0)), target
+        )
+        return saved_points
 
     everything = np.arange(len(table))
     resampled = [saved(rng.integers(0, len(table), len(table))) for _ in range(N_RESAMPLES)]

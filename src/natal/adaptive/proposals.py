@@ -83,7 +83,8 @@ def _information(key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[Array, "
         share = jnp.exp(log_dissolved)
         return jnp.maximum(((1 - share) * alive.mean(-1) + share * dissolved).mean(), 0.0)
 
-    return lax.map(at, x, batch_size=64)
+    nats: Array = lax.map(at, x, batch_size=64)
+    return nats
 
 
 def _log_mean(values: Float[Array, "member ..."]) -> Float[Array, "..."]:

@@ -81,13 +81,15 @@ class LocalLaws:
         apart = np.einsum("pij,pj->pi", self._root, z - self.mean)
         scale = self.log_survival + np.log(np.diagonal(self._root, axis1=1, axis2=2)).sum(1)
         if kernel == "synthetic":
-            return scale - 0.5 * (apart**2).sum(1)
+            normal: np.ndarray = scale - 0.5 * (apart**2).sum(1)
+            return normal
         centres, width = self._kernels
         distance2 = ((apart[:, None] - centres) ** 2).sum(2) / width[:, None] ** 2
         # at places far from all runs nothing but the nearest counts
         nearest = distance2.min(1)
         near = (self.weight * np.exp(-0.5 * (distance2 - nearest[:, None]))).sum(1)
-        return scale - 3 * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
+        smooth: np.ndarray = scale - 3 * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
+        return smooth
 
 
 def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
@@ -233,18 +235,21 @@ def _cell_of(x: Float[np.ndarray, "case 2"], box: Box) -> np.ndarray:
     for k, name in enumerate(BIRTH):
         low, high = box[name]
         cell.append(np.clip(((x[:, k] - low) / (high - low) * PLACES[k]).astype(int), 0, PLACES[k] - 1))
-    return np.ravel_multi_index(cell, PLACES)
+    index: np.ndarray = np.ravel_multi_index(cell, PLACES)
+    return index
 
 
 def log_posteriors(laws: LocalLaws, z: Float[np.ndarray, "case 3"], kernel: str) -> Float[np.ndarray, "case place"]:
     """Natural log of each place's share of the posterior of each case, for a uniform prior over equal cells."""
     values = np.array([laws.log_likelihood(one, kernel) for one in z])
-    return values - logsumexp(values, axis=1, keepdims=True)
+    log_shares: np.ndarray = values - logsumexp(values, axis=1, keepdims=True)
+    return log_shares
 
 
 def total_variation(log_p: Float[np.ndarray, "case place"], log_q: Float[np.ndarray, "case place"]) -> np.ndarray:
     """Half the absolute difference of two posteriors on the same cells, by case."""
-    return 0.5 * np.abs(np.exp(log_p) - np.exp(log_q)).sum(1)
+    distance: np.ndarray = 0.5 * np.abs(np.exp(log_p) - np.exp(log_q)).sum(1)
+    return distance
 
 
 def moments(
@@ -264,7 +269,8 @@ def _unit(x: Float[np.ndarray, "n 2"], box: Box) -> Float[np.ndarray, "n 2"]:
 
 def _kernel(targets: np.ndarray, x: np.ndarray, reach: Sequence[float]) -> Float[np.ndarray, "target point"]:
     """Normal in the distance."""
-    return np.exp(-0.5 * (((targets[:, None] - x) / np.asarray(reach)) ** 2).sum(2))
+    weights: np.ndarray = np.exp(-0.5 * (((targets[:, None] - x) / np.asarray(reach)) ** 2).sum(2))
+    return weights
 
 
 def _smoother(
@@ -276,7 +282,8 @@ def _smoother(
     products = (terms[:, :, None] * terms[:, None, :]).reshape(len(x), -1)
     moment = ((kernel * n_alive) @ products).reshape(len(targets), _N_TERMS, _N_TERMS)
     coefficient = np.linalg.solve(moment, at_target[..., None])[..., 0]
-    return kernel * (coefficient @ terms.T)
+    contributions: np.ndarray = kernel * (coefficient @ terms.T)
+    return contributions
 
 
 def _terms(x: np.ndarray) -> Float[np.ndarray, "n 6"]:

@@ -38,10 +38,13 @@ def response(
 
 
 @eqx.filter_jit
-def _moments(key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "nq na 2"], n_draws: int) -> tuple:
+def _moments(
+    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "nq na 2"], n_draws: int
+) -> tuple[Array, Array]:
     def one(x: Float[Array, "2"]) -> tuple[Array, Array]:
         draws = likelihood.conditional(x).observed().sample(key, (n_draws,))
         return likelihood.ensemble.mean(x), draws.std(0)
 
     # row by row, so that the draws of all points need not fit into memory
-    return lax.map(jax.vmap(one), x)
+    mean_and_scatter: tuple[Array, Array] = lax.map(jax.vmap(one), x)
+    return mean_and_scatter

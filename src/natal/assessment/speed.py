@@ -20,7 +20,7 @@ from natal.variables import BIRTH, Box
 BATCH = 1024
 
 
-def seconds_per_call(function: Callable, *arguments: Any, at_least_s: float = 0.3) -> float:
+def seconds_per_call(function: Callable[..., Any], *arguments: Any, at_least_s: float = 0.3) -> float:
     """Median wall time of a compiled function's call, over repeats that fill `at_least_s` (five at least)."""
     jax.block_until_ready(function(*arguments))
     times: list[float] = []
@@ -65,7 +65,8 @@ def time_emulator(likelihood: Likelihood, box: Box) -> dict[str, float]:
     y = likelihood.ensemble.mean(points[0])
 
     def log_likelihood(x: jax.Array) -> jax.Array:
-        return likelihood.conditional(x).observed().log_prob(y)
+        log_density: jax.Array = likelihood.conditional(x).observed().log_prob(y)
+        return log_density
 
     def value(x: jax.Array) -> jax.Array:
         return likelihood.ensemble.mean(x)

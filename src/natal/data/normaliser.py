@@ -34,7 +34,7 @@ class Normaliser(eqx.Module):
     def denormalise_y(self, y: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
         return self._changed(lambda exponent: 10.0**exponent, y * self.y_std + self.y_mean, SUMMARIES)
 
-    def _changed(self, function: Callable, values: Array, columns: Iterable[str]) -> Array:
+    def _changed(self, function: Callable[[Array], Array], values: Array, columns: Iterable[str]) -> Array:
         """`values` with `function` applied to the columns of `log10`."""
         for k, column in enumerate(columns):
             if column in self.log10:

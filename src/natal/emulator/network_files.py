@@ -34,7 +34,7 @@ def read_leaves(path: str | Path, skeleton: Module, remedy: str) -> Module:
     with open(path, "rb") as file:
         file.readline()
         try:
-            model = eqx.tree_deserialise_leaves(file, skeleton, filter_spec=_read_leaf)
+            model: Module = eqx.tree_deserialise_leaves(file, skeleton, filter_spec=_read_leaf)
         except (RuntimeError, ValueError, EOFError, OSError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else "file too short"
             raise NatalError(f"{path} has damaged or foreign weights ({reason}): {remedy}") from error

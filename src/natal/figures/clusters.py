@@ -50,8 +50,8 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
 def _half_width(cluster: Cluster, shown: Sequence[int]) -> float:
     """Half a panel's side in AU: most stars at the start, most of those bound later, and half of all at the end."""
     reach = np.abs(cluster.position_au[..., :2]).max(-1)
-    start = np.quantile(reach[0], 0.95)
-    later = [np.quantile(reach[time][cluster.bound[time]], 0.9) for time in shown if cluster.bound[time].any()]
+    start = float(np.quantile(reach[0], 0.95))
+    later = [float(np.quantile(reach[time][cluster.bound[time]], 0.9)) for time in shown if cluster.bound[time].any()]
     return 1.15 * max(start, float(np.median(reach[shown[-1]])), *later)
 
 

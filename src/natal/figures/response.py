@@ -47,7 +47,12 @@ def summary_map(response: Response, points: Mapping[str, ReplicateMeans]) -> Fig
 
 
 def _contours(
-    ax: Axes, response: Response, values: np.ndarray, points: Mapping[str, tuple], label: str, colours: str
+    ax: Axes,
+    response: Response,
+    values: np.ndarray,
+    points: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    label: str,
+    colours: str,
 ) -> None:
     shown = np.concatenate([values.ravel(), *(found for _, found in points.values())])
     # single outliers would leave all others one colour

@@ -25,7 +25,7 @@ class DiagonalGaussian(eqx.Module):
         return self.sigma if error is None else jnp.sqrt(self.sigma**2 + error**2)
 
 
-class _Normal(dist.MultivariateNormal):
+class _Normal(dist.MultivariateNormal):  # type: ignore[misc]  # NumPyro has no types
     """Without the batched LAPACK call of NumPyro's own (`natal.likelihood.cholesky`)."""
 
     def log_prob(self, value: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:

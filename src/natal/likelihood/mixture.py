@@ -75,7 +75,7 @@ class Mixture(eqx.Module):
         return whitened @ whitened + ((z - jnp.clip(z, low, high)) / root[2, 2]) ** 2
 
 
-class Observed(dist.Distribution):
+class Observed(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
     """The sub-probability of surviving with measured (f_bound, sigma_v_kms, r_h_au), per unit of each.
 
     Its integral is the probability to survive. Errors in sigma_v and r_h are integrated over by Gauss-Hermite

@@ -1,6 +1,7 @@
 """Widths of the Gaussian likelihoods: second moments of validation residuals."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,8 @@ def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
     if validation.split != "validation":
         raise NatalError(f"sigma_total must come from validation runs, not from {validation.split} runs")
     residuals = validation.y - np.asarray(ensemble(validation.x)[0], dtype=float)
-    return residuals.T @ residuals / len(residuals)
+    covariance: np.ndarray = residuals.T @ residuals / len(residuals)
+    return covariance
 
 
 def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
@@ -52,7 +54,8 @@ def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
     root = np.linalg.cholesky(residual)
     share, directions = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, residual - own).T))
     half = root @ directions * np.sqrt(np.maximum(share, 1e-3))
-    return half @ half.T
+    remainder: np.ndarray = half @ half.T
+    return remainder
 
 
 def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
@@ -83,7 +86,7 @@ def sigma_budget(widths: Widths, validation: Runs) -> dict[str, dict[str, float 
     return budget
 
 
-def widths_to_json(widths: Widths) -> dict:
+def widths_to_json(widths: Widths) -> dict[str, Any]:
     """As `likelihood.json` holds them."""
     return {
         "sigma_total": dict(zip(SUMMARIES, widths.sigma_total, strict=True)),
@@ -92,7 +95,7 @@ def widths_to_json(widths: Widths) -> dict:
     }
 
 
-def widths_from_json(content: dict) -> Widths:
+def widths_from_json(content: dict[str, Any]) -> Widths:
     """The inverse of `widths_to_json`."""
     sigma_total = np.array([content["sigma_total"][name] for name in SUMMARIES])
     return Widths(sigma_total, *(np.array(content[f"{name}_covariance"]) for name in ("residual", "remainder")))

@@ -35,12 +35,13 @@ def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: flo
     """Softened accelerations in AU/yr^2, in the form that suits the number of stars and the processor."""
     if mass_msun.shape[-1] <= FEW_STARS:
         return accelerations_by_pairs(position_au, mass_msun, softening_au)
-    return lax.platform_dependent(
+    acceleration: Coordinates = lax.platform_dependent(
         position_au,
         mass_msun,
         cpu=partial(accelerations_by_product, softening_au=softening_au),
         default=partial(accelerations_by_differences, softening_au=softening_au),
     )
+    return acceleration
 
 
 def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
@@ -59,7 +60,9 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
     targets = jnp.pad(position_au, ((0, 0), (0, 0), (0, n_columns - n_stars)))
     column = jnp.arange(n_columns)
 
-    def add_block(sums: Float[Array, "batch 4 column"], block: tuple) -> tuple[Float[Array, "batch 4 column"], None]:
+    def add_block(
+        sums: Float[Array, "batch 4 column"], block: tuple[Array, ...]
+    ) -> tuple[Float[Array, "batch 4 column"], None]:
         first, *places, mass = block
         x, y, z = (place[:, :, None] - target[:, None, :] for place, target in zip(places, targets, strict=True))
         r2 = x * x + y * y + z * z + softening_au**2
@@ -128,7 +131,7 @@ def _sum_over_tiles(
     """
     star = jnp.arange(source_mass_msun.shape[-1])
 
-    def add_tile(sums: tuple, tile: tuple) -> tuple[tuple, None]:
+    def add_tile(sums: tuple[Masses, ...], tile: tuple[Array, ...]) -> tuple[tuple[Masses, ...], None]:
         first, *places, mass = tile
         for k in range(TILE):
             differences = [place[:, k, None] - c for place, c in zip(places, position_au, strict=True)]
@@ -147,7 +150,7 @@ def _block_size(n_stars: int, at_most: int) -> int:
     return -(-n_stars // n_blocks)
 
 
-def _blocks_of_sources(size: int, position_au: Coordinates, mass_msun: Masses) -> tuple:
+def _blocks_of_sources(size: int, position_au: Coordinates, mass_msun: Masses) -> tuple[Array, ...]:
     """Cut sources into blocks of `size` stars: the number of each block's first star, x, y, z, and masses."""
     n_batch, n_stars = mass_msun.shape
     n_blocks = -(-n_stars // size)

@@ -55,7 +55,8 @@ def take_steps(
     softening_au: float,
 ) -> State:
     """Advance by `n_steps` steps of `dt_yr`, a number known when compiling or not. To be called under `jax.jit`."""
-    return lax.fori_loop(0, n_steps, lambda _, s: step(s, mass_msun, dt_yr, softening_au), state)
+    moved: State = lax.fori_loop(0, n_steps, lambda _, s: step(s, mass_msun, dt_yr, softening_au), state)
+    return moved
 
 
 def integrate(
@@ -78,8 +79,9 @@ def integrate(
 
     first = start(position_au, velocity_au_yr, mass_msun, softening_au)
     _, later = lax.scan(to_next_snapshot, first, None, length=n_snapshots - 1)
-    return jax.tree.map(
+    trajectory: Trajectory = jax.tree.map(
         lambda initial, rest: jax.numpy.concatenate([initial[None], rest]),
         Trajectory(position_au, velocity_au_yr),
         later,
     )
+    return trajectory

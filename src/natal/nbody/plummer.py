@@ -76,7 +76,8 @@ def sample_plummer(
 def _isotropic(key: PRNGKeyArray, n: int, dimensions: int = 3) -> Float[Array, "dimension star"]:
     """Unit vectors, uniform on the sphere."""
     direction = jax.random.normal(key, (dimensions, n))
-    return direction / jnp.linalg.norm(direction, axis=0)
+    unit_vectors: Array = direction / jnp.linalg.norm(direction, axis=0)
+    return unit_vectors
 
 
 def to_centre_of_mass(
@@ -126,7 +127,7 @@ def initial_conditions(
     if imf not in ("equal", "kroupa"):
         raise ValueError(f"imf must be 'equal' or 'kroupa', got {imf!r}")
 
-    def one(key: PRNGKeyArray, a: Float[Array, ""]):
+    def one(key: PRNGKeyArray, a: Float[Array, ""]) -> tuple[Array, Array, Array]:
         key_mass, key_stars = jax.random.split(key)
         if imf == "kroupa":
             mass = sample_kroupa_masses(key_mass, n_stars, imf_mass_range_msun)

@@ -40,7 +40,7 @@ def bound_stars(
     pass drops none.
     """
 
-    def one_pass(carry: tuple) -> tuple:
+    def one_pass(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         bound, _ = carry
         weight = jnp.where(bound, mass_msun, 0.0)
         v_bound = _weighted_mean(velocity_au_yr, weight)

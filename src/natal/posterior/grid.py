@@ -72,12 +72,14 @@ def make_grid(likelihood: Likelihood, prior_box: Box, shape: tuple[int, int]) ->
 @eqx.filter_jit
 def _laws_on(likelihood: Likelihood, q0: Float[Array, " nq"], a_au: Float[Array, " na"]) -> Conditional:
     # row by row, so that a large ensemble's activations stay small
-    return lax.map(lambda q: jax.vmap(lambda a: likelihood.conditional(jnp.stack([q, a])))(a_au), q0)
+    laws: Conditional = lax.map(lambda q: jax.vmap(lambda a: likelihood.conditional(jnp.stack([q, a])))(a_au), q0)
+    return laws
 
 
 def log_likelihood(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, "nq na"]:
     """Natural log of the likelihood of one observation in every cell."""
-    return jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
+    log_densities: Array = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
+    return log_densities
 
 
 def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, "nq na"]:
@@ -95,7 +97,8 @@ def _log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
 @eqx.filter_jit
 def summarise_cases(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
-    return lax.map(lambda case: _summarise(grid, *case), (y, error))
+    summaries: GridSummary = lax.map(lambda case: _summarise(grid, *case), (y, error))
+    return summaries
 
 
 def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> GridSummary:
@@ -131,7 +134,8 @@ def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None
 
 def nearest_distance(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, ""]:
     """Squared Mahalanobis distance of an observation from the nearest law of the grid."""
-    return jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
+    nearest: Array = jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
+    return nearest
 
 
 def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "2 2"]:
@@ -172,7 +176,7 @@ def locate_truths(
     A truth outside the grid's box has a density of zero and lies outside every region.
     """
 
-    def one(case: tuple) -> TruthSummary:
+    def one(case: tuple[Array, Array, Array | None]) -> TruthSummary:
         truth, y, error = case
         values = log_likelihood(grid, y, error)
         mass = jnp.exp(_log_mass(values))
@@ -194,7 +198,8 @@ def locate_truths(
             inside &= jnp.abs(place - (centres[0] + centres[-1]) / 2) <= half + rounding
         return TruthSummary(pit, jnp.where(inside, denser, 1.0), jnp.where(inside, log_density, -jnp.inf))
 
-    return lax.map(one, (truth, y, error))
+    located: TruthSummary = lax.map(one, (truth, y, error))
+    return located
 
 
 @eqx.filter_jit
@@ -203,7 +208,7 @@ def draw_cases(
 ) -> Float[Array, "case n 2"]:
     """Draw `n` points from every case's grid posterior, uniform within their cells."""
 
-    def one(case: tuple) -> Float[Array, "n 2"]:
+    def one(case: tuple[PRNGKeyArray, Array, Array | None]) -> Float[Array, "n 2"]:
         key, y, error = case
         key_cell, key_place = jax.random.split(key)
         values = log_likelihood(grid, y, error)
@@ -213,7 +218,8 @@ def draw_cases(
         widths = jnp.stack([grid.q0[1] - grid.q0[0], grid.a_au[1] - grid.a_au[0]])
         return jnp.stack([grid.q0[i], grid.a_au[j]], axis=-1) + within * widths
 
-    return lax.map(one, (jax.random.split(key, len(y)), y, error))
+    drawn: Array = lax.map(one, (jax.random.split(key, len(y)), y, error))
+    return drawn
 
 
 @eqx.filter_jit
@@ -236,7 +242,7 @@ def total_variation(
         first_cells = jnp.searchsorted(cumulative, quarters, side="right") - 1
         return edges[first_cells], jnp.searchsorted(first_cells, jnp.arange(len(centres)), side="right")
 
-    def one(case: tuple) -> Float[Array, ""]:
+    def one(case: tuple[Array, Array | None, Array]) -> Float[Array, ""]:
         y, error, draws = case
         mass = jnp.exp(log_posterior(grid, y, error)) * grid.cell_area
         # cut along edges, so that draws and cells are counted alike
@@ -252,4 +258,5 @@ def total_variation(
                 shares.append(((draw_row == row) & (draw_column == column)).mean())
         return 0.5 * jnp.abs(jnp.stack(shares) - jnp.stack(expected)).sum()
 
-    return lax.map(one, (y, error, draws))
+    distances: Array = lax.map(one, (y, error, draws))
+    return distances

@@ -56,11 +56,13 @@ def _replicates(
     def one(key: PRNGKeyArray) -> Float[Array, "3"]:
         key_x, key_y = jax.random.split(key)
         x = jax.random.uniform(key_x, (len(BIRTH),), DTYPE, low, high)
-        return likelihood.conditional(x).observed(error).sample(key_y)
+        replicate: Array = likelihood.conditional(x).observed(error).sample(key_y)
+        return replicate
 
     return jax.vmap(one)(jax.random.split(key, N_REPLICATES))
 
 
 @eqx.filter_jit
 def _distances(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "3"]) -> Float[Array, " case"]:
-    return lax.map(lambda one: nearest_distance(grid, one, error), y, batch_size=50)
+    distances: Array = lax.map(lambda one: nearest_distance(grid, one, error), y, batch_size=50)
+    return distances

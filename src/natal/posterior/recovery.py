@@ -2,7 +2,6 @@
 
 import logging
 import time
-import warnings
 from dataclasses import dataclass
 
 import jax
@@ -16,12 +15,8 @@ from natal.likelihood.likelihoods import Likelihood
 from natal.posterior import grid as posterior_grid
 from natal.posterior.grid import Grid, GridSummary, TruthSummary
 from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
+from natal.posterior.quiet_arviz import az
 from natal.variables import BIRTH, Box
-
-with warnings.catch_warnings():
-    # ArviZ 0.23 announces its next major version at every import
-    warnings.simplefilter("ignore", FutureWarning)
-    import arviz as az
 
 log = logging.getLogger("natal")
 
@@ -73,10 +68,11 @@ def recover(
 
 def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
     """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
-    found = posterior_grid.locate_truths(
+    located = posterior_grid.locate_truths(
         likelihood, recovered.grid, jnp.asarray(truth, DTYPE), jnp.asarray(y, DTYPE), None
     )
-    return jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), found)
+    in_double: TruthSummary = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
+    return in_double
 
 
 def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dataset:

@@ -11,6 +11,7 @@ from natal.files.atomic import atomic_path
 from natal.posterior import grid as posterior_grid
 from natal.posterior.flags import EDGE_FLAG
 from natal.posterior.grid import GridSummary, TruthSummary
+from natal.posterior.quiet_arviz import az
 from natal.posterior.recovery import Recovered, posterior_dataset
 from natal.variables import BIRTH, SUMMARIES
 
@@ -95,7 +96,7 @@ def nuts_report(recovered: Recovered) -> dict[str, float]:
 
 def observed_dataset(names: list[str], y: np.ndarray, error: np.ndarray) -> xr.Dataset:
     """What was observed, `y` and `error` of shape (case, 3), with units."""
-    columns: dict[str, tuple] = {}
+    columns: dict[str, tuple[str, np.ndarray, dict[str, str]]] = {}
     for k, name in enumerate(SUMMARIES):
         unit = {"unit": SUMMARIES[name].unit}
         columns |= {name: ("case", y[:, k], unit), f"{name}_err": ("case", error[:, k], unit)}

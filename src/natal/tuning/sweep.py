@@ -17,7 +17,8 @@ from jaxtyping import Float, PRNGKeyArray
 
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
-from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import train_ensemble
 from natal.errors import NatalError
 from natal.progress import track
 from natal.variables import Box
@@ -95,7 +96,8 @@ def joined(train: Runs, validation: Runs) -> Runs:
 def losses(ensemble: Ensemble, runs: Runs, unit: Float[np.ndarray, "3"]) -> Float[np.ndarray, " member"]:
     """Every member's mean over runs and outputs of ((prediction - run) / unit)^2."""
     predicted = np.asarray(ensemble.at_points(runs.x), float)
-    return (((predicted - runs.y[:, None]) / unit) ** 2).mean((0, 2))
+    errors: np.ndarray = (((predicted - runs.y[:, None]) / unit) ** 2).mean((0, 2))
+    return errors
 
 
 def sweep(

@@ -11,7 +11,6 @@ so R-hat is taken of predictions.
 """
 
 import logging
-import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,13 +30,9 @@ from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs, replicate_means
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
+from natal.posterior.quiet_arviz import az
 from natal.progress import track
 from natal.variables import BIRTH, Box
-
-with warnings.catch_warnings():
-    # ArviZ 0.23 announces its next major version at every import
-    warnings.simplefilter("ignore", FutureWarning)
-    import arviz as az
 
 log = logging.getLogger("natal")
 
@@ -96,7 +91,10 @@ def draw_network(network: eqx.nn.MLP) -> eqx.nn.MLP:
 
 def with_parameters(network: eqx.nn.MLP, parameters: list[Array]) -> eqx.nn.MLP:
     """The network with these weights and biases, in the order of its layers."""
-    return eqx.tree_at(lambda n: [p for layer in n.layers for p in (layer.weight, layer.bias)], network, parameters)
+    filled: eqx.nn.MLP = eqx.tree_at(
+        lambda n: [p for layer in n.layers for p in (layer.weight, layer.bias)], network, parameters
+    )
+    return filled
 
 
 def model(network: eqx.nn.MLP, points: PointStatistics) -> None:

@@ -150,7 +150,8 @@ def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
     x, y = jnp.asarray(test.x[chosen], DTYPE), jnp.asarray(test.y[chosen], DTYPE)
 
     def log_likelihood(x: Array, y: Array) -> Array:
-        return likelihood.conditional(x).observed().log_prob(y)
+        log_density: Array = likelihood.conditional(x).observed().log_prob(y)
+        return log_density
 
     return seconds_per_call(jax.jit(jax.vmap(jax.value_and_grad(log_likelihood))), x, y) / BATCH
 
@@ -224,7 +225,8 @@ def _half_width(likelihood: Likelihood, x: Float[Array, "run 2"], level: float) 
         ends = jnp.quantile(law.sample(jax.random.key(0), (N_SAMPLES,)), jnp.array([1 - level, 1 + level]) / 2, axis=0)
         return 0.5 * (ends[1] - ends[0])
 
-    return lax.map(one, x)
+    half_widths: Array = lax.map(one, x)
+    return half_widths
 
 
 @eqx.filter_jit
@@ -233,7 +235,7 @@ def _predict(
 ) -> tuple[Float[Array, "run 3"], Float[Array, "run 3"], Float[Array, " run"]]:
     """Each run's mean, share of draws below the truth, and log density at the truth."""
 
-    def one(run: tuple) -> tuple[Array, Array, Array]:
+    def one(run: tuple[PRNGKeyArray, Array, Array]) -> tuple[Array, Array, Array]:
         key, x, y = run
         key_draws, key_ties = jax.random.split(key)
         law = likelihood.conditional(x).observed()
@@ -250,7 +252,10 @@ def _predict(
         below = ((draws < y) & ~equal).mean(0) + share * equal.mean(0)
         return mean, below, law.log_prob(y)
 
-    return lax.map(one, (jax.random.split(key, len(x)), x, y))
+    predicted: tuple[Float[Array, "run 3"], Float[Array, "run 3"], Float[Array, " run"]] = lax.map(
+        one, (jax.random.split(key, len(x)), x, y)
+    )
+    return predicted
 
 
 @eqx.filter_jit
@@ -278,7 +283,8 @@ def _sizes(grid: Grid, y: Float[Array, "case 3"]) -> tuple[Float[Array, "case le
         sd = jnp.stack([deviation(mass.sum(1), grid.q0), deviation(mass.sum(0), grid.a_au)])
         return jax.vmap(lambda bound: (density >= bound).mean())(lowest), sd
 
-    return lax.map(one, y)
+    sizes: tuple[Float[Array, "case level"], Float[Array, "case 2"]] = lax.map(one, y)
+    return sizes
 
 
 def _percent(level: float) -> str:

@@ -17,7 +17,8 @@ from natal.assessment.uncertainty.moments import SpreadLikelihood, with_noise
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, make_network
-from natal.emulator.training import TrainingSettings, fit_networks, mean_squared_error, normalised
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import fit_networks, mean_squared_error, normalised
 from natal.variables import Box
 
 
@@ -54,7 +55,8 @@ def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
         layer.weight * jax.random.bernoulli(k, keep, layer.weight.shape[1:]) / keep
         for k, layer in zip(keys, following, strict=True)
     ]
-    return eqx.tree_at(lambda n: [layer.weight for layer in n.layers[1:]], network.network, weights)
+    thinned: eqx.nn.MLP = eqx.tree_at(lambda n: [layer.weight for layer in n.layers[1:]], network.network, weights)
+    return thinned
 
 
 def fit_mc_dropout(

@@ -14,7 +14,8 @@ from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, make_network
 from natal.emulator.network_files import DTYPE
-from natal.emulator.training import TrainingSettings, fit_networks, normalised
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import fit_networks, normalised
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.variables import SUMMARIES, Box
 
@@ -27,7 +28,8 @@ def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
     weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
     last = eqx.tree_at(lambda layer: (layer.weight, layer.bias), last, (weight, jnp.zeros(2 * N_OUTPUTS, DTYPE)))
-    return eqx.tree_at(lambda n: n.layers[-1], network, last)
+    two_headed: eqx.nn.MLP = eqx.tree_at(lambda n: n.layers[-1], network, last)
+    return two_headed
 
 
 def negative_log_likelihood(

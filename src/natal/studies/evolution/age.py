@@ -1,6 +1,7 @@
 """What is known about a cluster's age before it is observed: a range, and in it perhaps a normal law."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpyro.distributions as dist
@@ -33,7 +34,7 @@ class AgePrior:
         """Its standard deviation."""
         return float(self._law().std())
 
-    def _law(self):  # type: ignore[no-untyped-def]
+    def _law(self) -> Any:
         low, high = self.range_yr
         if self.mean_yr is None or self.sigma_yr is None:
             return uniform(low, high - low)
@@ -41,7 +42,7 @@ class AgePrior:
         return truncnorm(*ends, loc=self.mean_yr, scale=self.sigma_yr)
 
 
-def read_age_prior(name: str, section: dict, stored: Range) -> AgePrior:
+def read_age_prior(name: str, section: dict[str, Any], stored: Range) -> AgePrior:
     """One entry of the config's `age_priors`.
 
     Raises `NatalError` if the range leaves the stored times, is reversed, or mean and sigma do not come together.

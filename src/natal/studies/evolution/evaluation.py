@@ -34,7 +34,8 @@ def _log_scores(ensemble: DensityEnsemble, rows: tuple[Array, Array, Array]) -> 
         survive = jnp.minimum(jax.nn.logsumexp(law.log_weight), -1e-6)
         return jnp.where(survived, law.observed().log_prob(y), jnp.log(-jnp.expm1(survive)))
 
-    return lax.map(one, rows, batch_size=BATCH)
+    scores: Array = lax.map(one, rows, batch_size=BATCH)
+    return scores
 
 
 def log_scores(ensemble: DensityEnsemble, found: Outcomes) -> np.ndarray:
@@ -54,7 +55,8 @@ def _draws(
     def one(row: tuple[PRNGKeyArray, Array]) -> Array:
         return ensemble(row[1]).observed().sample(row[0], (n,))
 
-    return lax.map(one, (keys, x))
+    drawn: Array = lax.map(one, (keys, x))
+    return drawn
 
 
 def predictive_draws(

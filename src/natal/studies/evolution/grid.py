@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.density import DensityEnsemble
 from natal.likelihood.mixture import Mixture
+from natal.studies.evolution.tracks import Range
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 BLOCKS = 3
@@ -38,7 +39,7 @@ class Summary(NamedTuple):
     log_density: Float[Array, ""]  # ln of the density of (q0, a_au) at the truth, per unit Q0 and AU
 
 
-def cell_edges(ranges: tuple, shape: tuple[int, ...]) -> tuple[Float[Array, " edge"], ...]:
+def cell_edges(ranges: tuple[Range, ...], shape: tuple[int, ...]) -> tuple[Float[Array, " edge"], ...]:
     """Edges of `shape` equal cells in each range."""
     return tuple(jnp.linspace(low, high, n + 1, dtype=DTYPE) for (low, high), n in zip(ranges, shape, strict=True))
 
@@ -57,13 +58,15 @@ def laws_at(
     def row(q: Array) -> Mixture:
         return jax.vmap(lambda a: jax.vmap(lambda t: ensemble(jnp.stack([q, a, t])))(t_yr))(a_au)
 
-    return lax.map(row, q0)
+    laws: Mixture = lax.map(row, q0)
+    return laws
 
 
 @eqx.filter_jit
 def log_mass(laws: Mixture, log_prior_t: Float[Array, " t"], y: Float[Array, "3"]) -> Float[Array, "q a t"]:
     """ln of each cell's likelihood times the prior mass of its age; the prior in (q0, a_au) is uniform."""
-    return jax.vmap(jax.vmap(jax.vmap(lambda law: law.observed().log_prob(y))))(laws) + log_prior_t
+    values: Array = jax.vmap(jax.vmap(jax.vmap(lambda law: law.observed().log_prob(y))))(laws) + log_prior_t
+    return values
 
 
 def summarise(
@@ -132,7 +135,8 @@ def unknown_age(
         values = log_mass(laws, log_prior_t, case[0])
         return summarise(ensemble, edges, values, log_prior_t, *case)
 
-    return lax.map(one, (y, truth))
+    summaries: Summary = lax.map(one, (y, truth))
+    return summaries
 
 
 @eqx.filter_jit
@@ -148,7 +152,8 @@ def known_age(
         certain = jnp.zeros(1)
         return summarise(ensemble, (*edges[:2], age), log_mass(laws, certain, y), certain, y, truth)
 
-    return lax.map(one, (y, truth))
+    summaries: Summary = lax.map(one, (y, truth))
+    return summaries
 
 
 @eqx.filter_jit
@@ -171,7 +176,8 @@ def draw(
             [e[k] + (e[1] - e[0]) * place[:, i] for i, (e, k) in enumerate(zip(edges, cell, strict=True))], -1
         )
 
-    return lax.map(one, (jax.random.split(key, len(y)), y))
+    drawn: Array = lax.map(one, (jax.random.split(key, len(y)), y))
+    return drawn
 
 
 def total_variation(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
@@ -203,7 +209,8 @@ def total_variation(edges: Edges, values: np.ndarray, draws: np.ndarray) -> floa
 def _parts(marginal: np.ndarray) -> np.ndarray:
     """Which of `BLOCKS` parts of about equal mass each cell falls into."""
     before = np.cumsum(marginal) - marginal / 2
-    return np.minimum((BLOCKS * before / max(marginal.sum(), 1e-300)).astype(int), BLOCKS - 1)
+    part: np.ndarray = np.minimum((BLOCKS * before / max(marginal.sum(), 1e-300)).astype(int), BLOCKS - 1)
+    return part
 
 
 def expected_total_variation(n: float) -> float:

@@ -13,7 +13,7 @@ from natal.assessment.coverage import coverage
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.density import DensityEnsemble
 from natal.posterior.nuts import NutsResult, NutsSettings, Priors, sample_posteriors
-from natal.posterior.recovery import az
+from natal.posterior.quiet_arviz import az
 from natal.studies.evolution import grid
 from natal.studies.evolution.age import AgePrior
 from natal.studies.evolution.recovery import Recovered, data

@@ -69,7 +69,8 @@ def uniform_in_radius(key: PRNGKeyArray, n: int, low: float, high: float) -> Flo
     key_direction, key_radius = jax.random.split(key)
     direction = jax.random.normal(key_direction, (n, 3))
     radius = jax.random.uniform(key_radius, (n, 1), minval=low, maxval=high)
-    return radius * direction / jnp.linalg.norm(direction, axis=1, keepdims=True)
+    points: Array = radius * direction / jnp.linalg.norm(direction, axis=1, keepdims=True)
+    return points
 
 
 def near_particles(

@@ -25,7 +25,8 @@ def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     weights = [glorot(k, layer.weight.shape, DTYPE) for k, layer in zip(keys, network.layers, strict=True)]
     biases = [jnp.zeros(layer.weight.shape[0], DTYPE) for layer in network.layers]
     network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
-    return eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
+    initialised: eqx.nn.MLP = eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
+    return initialised
 
 
 def potential_at(network: eqx.nn.MLP, position: Float[Array, "point 3"]) -> Float[Array, " point"]:
@@ -88,16 +89,21 @@ class LearnedField(eqx.Module):
 
     def acceleration(self, x: Float[Array, "3"]) -> Float[Array, "3"]:
         """-grad Phi at one point, by reverse-mode differentiation."""
-        return -jax.grad(self.network)(x)
+        acceleration: Array = -jax.grad(self.network)(x)
+        return acceleration
 
 
 def in_double_precision(network: eqx.nn.MLP) -> eqx.nn.MLP:
     """The same weights in float64. To be called where JAX has double precision enabled."""
-    return jax.tree.map(lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, network)
+    doubled: eqx.nn.MLP = jax.tree.map(
+        lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, network
+    )
+    return doubled
 
 
 def fix_gauge(network: eqx.nn.MLP, position: Float[Array, "3"], potential: Float[Array, ""] | float) -> eqx.nn.MLP:
     """Shift the output so that Phi takes the value `potential` at one point: forces alone leave the constant open."""
     shift = potential - network(position.astype(network.layers[0].weight.dtype))
     last: Any = network.layers[-1]
-    return eqx.tree_at(lambda n: n.layers[-1].bias, network, (last.bias + shift).astype(DTYPE))
+    shifted: eqx.nn.MLP = eqx.tree_at(lambda n: n.layers[-1].bias, network, (last.bias + shift).astype(DTYPE))
+    return shifted

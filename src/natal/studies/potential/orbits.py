@@ -11,6 +11,8 @@ from jax import lax
 from jaxtyping import Array, Float
 
 Field = Callable[[Float[Array, "3"]], Float[Array, "3"]]
+State = tuple[Array, Array, Array]
+"""Positions, velocities and accelerations."""
 
 
 class Tracks(NamedTuple):
@@ -55,39 +57,43 @@ def follow(
 
 
 @eqx.filter_jit
-def _follow(acceleration: Any, position: Array, velocity: Array, dt: float, n_steps: int, snapshots: int) -> tuple:
+def _follow(
+    acceleration: Any, position: Array, velocity: Array, dt: float, n_steps: int, snapshots: int
+) -> tuple[Array, Array]:
     accelerations = jax.vmap(acceleration)
 
-    def step(_: Any, state: tuple) -> tuple:
+    def step(_: Any, state: State) -> State:
         x, v, a = state
         half = v + 0.5 * dt * a
         x = x + dt * half
         a = accelerations(x)
         return x, half + 0.5 * dt * a, a
 
-    def to_next_snapshot(state: tuple, _: None) -> tuple:
+    def to_next_snapshot(state: State, _: None) -> tuple[State, tuple[Array, Array]]:
         state = lax.fori_loop(0, n_steps, step, state)
         return state, state[:2]
 
-    followed: tuple = lax.scan(
-        to_next_snapshot, (position, velocity, accelerations(position)), None, length=snapshots - 1
-    )
-    return followed[1]
+    first = (position, velocity, accelerations(position))
+    _, later = lax.scan(to_next_snapshot, first, None, length=snapshots - 1)
+    return later
 
 
 def distance(tracks: Tracks, reference: Tracks) -> Float[np.ndarray, "time orbit"]:
     """How far apart the same orbits are in two fields, in a."""
-    return np.linalg.norm(tracks.position - reference.position, axis=-1)
+    apart: np.ndarray = np.linalg.norm(tracks.position - reference.position, axis=-1)
+    return apart
 
 
 def energy_change(tracks: Tracks, potential: Float[np.ndarray, "time orbit"]) -> Float[np.ndarray, "time orbit"]:
     """|E - E_0| / |E_0| with the given potential along the tracks."""
     energy = 0.5 * (tracks.velocity**2).sum(-1) + potential
-    return np.abs(energy - energy[0]) / np.abs(energy[0])
+    change: np.ndarray = np.abs(energy - energy[0]) / np.abs(energy[0])
+    return change
 
 
 def momentum_change(tracks: Tracks) -> Float[np.ndarray, "time orbit"]:
     """|L - L_0| over the largest |x| times the largest |v| of the orbit: it may start with L = 0."""
     momentum = np.cross(tracks.position, tracks.velocity)
     scale = np.linalg.norm(tracks.position, axis=-1).max(0) * np.linalg.norm(tracks.velocity, axis=-1).max(0)
-    return np.linalg.norm(momentum - momentum[0], axis=-1) / scale
+    change: np.ndarray = np.linalg.norm(momentum - momentum[0], axis=-1) / scale
+    return change

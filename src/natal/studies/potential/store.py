@@ -72,7 +72,10 @@ def load_networks(path: str | Path) -> list[eqx.nn.MLP]:
 
 
 def _stacked(networks: Sequence[eqx.nn.MLP]) -> eqx.nn.MLP:
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *networks)
+    stacked: eqx.nn.MLP = jax.tree.map(
+        lambda *leaves: jnp.stack(leaves) if eqx.is_array(leaves[0]) else leaves[0], *networks
+    )
+    return stacked
 
 
 def write_tracks(path: str | Path, tracks: dict[str, Tracks], orbits: Sequence[str], digest: str) -> None:

@@ -124,7 +124,8 @@ def orbit_tables(
 
 @eqx.filter_jit
 def _potential_along(field: Any, position: jax.Array) -> jax.Array:
-    return jax.vmap(jax.vmap(field.potential))(position)
+    potential: jax.Array = jax.vmap(jax.vmap(field.potential))(position)
+    return potential
 
 
 def _orbit_rows(

@@ -122,7 +122,7 @@ def train_potential(
         each = jnp.stack([found.get(name, jnp.asarray(jnp.nan, DTYPE)) for name in QUANTITIES])
         return sum(found.values(), jnp.zeros((), DTYPE)), each
 
-    def step(carry: tuple, key: PRNGKeyArray) -> tuple:
+    def step(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], Array]:
         parameters, state = carry
         chosen = jax.random.randint(key, (settings.batch_size,), 0, len(data.position))
         rows = Sample(*(values[chosen] for values in data))
@@ -131,9 +131,9 @@ def train_potential(
         return (optax.apply_updates(parameters, updates), state), each
 
     @jax.jit
-    def advance(carry: tuple, key: PRNGKeyArray) -> tuple:
-        learned: tuple = lax.scan(step, carry, jax.random.split(key, STEPS_PER_CALL))
-        return learned[0], learned[1].mean(0)
+    def advance(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], Array]:
+        carry, losses = lax.scan(step, carry, jax.random.split(key, STEPS_PER_CALL))
+        return carry, losses.mean(0)
 
     carry = (parameters, optimiser.init(parameters))
     keys = jax.random.split(key_run, n_calls)

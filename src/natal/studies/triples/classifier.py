@@ -21,7 +21,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from natal.emulator.network_files import DTYPE, read_leaves
-from natal.emulator.training import History, TrainingSettings, fit_networks
+from natal.emulator.options import TrainingSettings
+from natal.emulator.training import History, fit_networks
 from natal.errors import NatalError
 from natal.files.atomic import atomic_path
 from natal.studies.triples.systems import FEATURES
@@ -68,7 +69,8 @@ def _probabilities(classifier: Classifier, x: Float[Array, "triple 6"]) -> Float
 
 def tempered(probability: Float[np.ndarray, " triple"], temperature: float) -> Float[np.ndarray, " triple"]:
     """Probabilities with their logits divided by `temperature`."""
-    return expit(logit(np.clip(probability, TINY, 1 - TINY)) / temperature)
+    adjusted: np.ndarray = expit(logit(np.clip(probability, TINY, 1 - TINY)) / temperature)
+    return adjusted
 
 
 def best_temperature(probability: Float[np.ndarray, " triple"], unstable: Bool[np.ndarray, " triple"]) -> float:
@@ -76,7 +78,8 @@ def best_temperature(probability: Float[np.ndarray, " triple"], unstable: Bool[n
     margin = np.where(unstable, 1.0, -1.0) * logit(np.clip(probability, TINY, 1 - TINY))
 
     def loss(log_temperature: float) -> float:
-        return np.logaddexp(0, -margin / np.exp(log_temperature)).mean()
+        cost: float = np.logaddexp(0, -margin / np.exp(log_temperature)).mean()
+        return cost
 
     return float(np.exp(minimize_scalar(loss, bounds=(-np.log(10), np.log(10)), method="bounded").x))
 
@@ -104,7 +107,8 @@ def train_classifier(
         return jnp.asarray((x - mean) / std, DTYPE), jnp.asarray(unstable[:, None], DTYPE)
 
     def cross_entropy(network: Any, x: Array, y: Array, _: PRNGKeyArray | None) -> Array:
-        return optax.sigmoid_binary_cross_entropy(jax.vmap(network)(x), y).mean()
+        loss: Array = optax.sigmoid_binary_cross_entropy(jax.vmap(network)(x), y).mean()
+        return loss
 
     fitting = TrainingSettings(
         members=settings.members,

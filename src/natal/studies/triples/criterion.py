@@ -18,7 +18,8 @@ def critical_pericentre(mass_ratio_outer: PerTriple, e_outer: PerTriple, inclina
     229, 77). R_p = a_out (1 - e_out), q_out = m3 / (m1 + m2).
     """
     coplanar = 2.8 * ((1 + mass_ratio_outer) * (1 + e_outer) / np.sqrt(1 - e_outer)) ** 0.4
-    return coplanar * (1 - 0.3 * inclination_rad / np.pi)
+    critical: PerTriple = coplanar * (1 - 0.3 * inclination_rad / np.pi)
+    return critical
 
 
 def criterion_ratio(table: pd.DataFrame) -> PerTriple:
@@ -26,7 +27,8 @@ def criterion_ratio(table: pd.DataFrame) -> PerTriple:
     critical = critical_pericentre(
         table.mass_ratio_outer.to_numpy(), table.e_outer.to_numpy(), table.inclination_rad.to_numpy()
     )
-    return pericentre_ratio(table) / critical
+    ratio: PerTriple = pericentre_ratio(table) / critical
+    return ratio
 
 
 def fit_logistic(x: PerTriple, unstable: Bool[np.ndarray, " triple"]) -> Float[np.ndarray, "2"]:
@@ -43,4 +45,5 @@ def fit_logistic(x: PerTriple, unstable: Bool[np.ndarray, " triple"]) -> Float[n
 
 def logistic(x: PerTriple, coefficients: Float[np.ndarray, "2"]) -> PerTriple:
     """P(unstable | x) of `fit_logistic`."""
-    return expit(coefficients[0] + coefficients[1] * x)
+    probability: PerTriple = expit(coefficients[0] + coefficients[1] * x)
+    return probability

@@ -187,8 +187,8 @@ def _order(table: pd.DataFrame) -> np.ndarray:
 def _run_slots(
     births: tuple[np.ndarray, np.ndarray, np.ndarray],
     order: np.ndarray,
-    birth: Callable,
-    go: Callable,
+    birth: Callable[[np.ndarray, np.ndarray, np.ndarray], Run],
+    go: Callable[[Run], tuple[Run, Array]],
     slots: int,
     label: str,
 ) -> Run:
@@ -196,7 +196,7 @@ def _run_slots(
     position, velocity, mass = births
     # as a whole, so that slots can be filled with any of them
     fresh = jax.tree.map(np.array, birth(position, velocity, mass))
-    stored = jax.tree.map(np.array, fresh)
+    stored: Run = jax.tree.map(np.array, fresh)
     in_slot = order[np.minimum(np.arange(slots), len(order) - 1)]
     waiting, busy = order[slots:], np.arange(slots) < len(order)
     run = _take(fresh, in_slot)
@@ -217,7 +217,8 @@ def _run_slots(
 
 def _take(run: Run, chosen: np.ndarray) -> Run:
     """The systems of these indices; vectors are (3, batch, star), everything else begins with the batch."""
-    return jax.tree.map(lambda leaf: leaf[:, chosen] if leaf.ndim == 3 else leaf[chosen], run)
+    taken: Run = jax.tree.map(lambda leaf: leaf[:, chosen] if leaf.ndim == 3 else leaf[chosen], run)
+    return taken
 
 
 def _put(run: Run, chosen: np.ndarray, values: Run) -> None:

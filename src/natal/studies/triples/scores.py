@@ -106,4 +106,5 @@ def bootstrap(
     """95 % percentile intervals of the means over cases, all quantities resampled together (Efron 1979)."""
     n = per_case.shape[1]
     weights = rng.multinomial(n, np.full(n, 1 / n), n_resamples) / n
-    return np.quantile(weights @ per_case.T, [0.025, 0.975], axis=0).T
+    intervals: np.ndarray = np.quantile(weights @ per_case.T, [0.025, 0.975], axis=0).T
+    return intervals

@@ -88,12 +88,14 @@ def masses_msun(table: pd.DataFrame) -> Vectors:
 
 def inner_axis_au(table: pd.DataFrame) -> PerTriple:
     """Inner semi-major axis in AU, a_out being 1: Kepler's third law, a_in^3 = (m1 + m2) (P_in / P_out)^2."""
-    return np.cbrt(masses_msun(table)[:, :2].sum(1) / table.period_ratio.to_numpy() ** 2)
+    axis_au: PerTriple = np.cbrt(masses_msun(table)[:, :2].sum(1) / table.period_ratio.to_numpy() ** 2)
+    return axis_au
 
 
 def pericentre_ratio(table: pd.DataFrame) -> PerTriple:
     """R_p / a_in: outer pericentre distance a_out (1 - e_out) in units of the inner semi-major axis."""
-    return (1 - table.e_outer.to_numpy()) / inner_axis_au(table)
+    ratio: PerTriple = (1 - table.e_outer.to_numpy()) / inner_axis_au(table)
+    return ratio
 
 
 def features(table: pd.DataFrame) -> Float[np.ndarray, "triple 6"]:
@@ -137,7 +139,11 @@ def place(table: pd.DataFrame) -> tuple[Float[np.ndarray, "3 triple 3"], Float[n
 
 
 def _orbit(
-    axis_au: PerTriple, e: PerTriple, mass_msun: PerTriple, mean_anomaly_rad: PerTriple, angles_rad: tuple
+    axis_au: PerTriple,
+    e: PerTriple,
+    mass_msun: PerTriple,
+    mean_anomaly_rad: PerTriple,
+    angles_rad: tuple[PerTriple, PerTriple, PerTriple],
 ) -> tuple[Vectors, Vectors]:
     """Relative position and velocity on Kepler orbits (Murray & Dermott 1999, section 2.8); angles are (node,
     inclination, argument of pericentre).
@@ -164,7 +170,8 @@ def kepler(mean_anomaly_rad: PerTriple, e: PerTriple) -> PerTriple:
         middle = 0.5 * (low + high)
         below = middle - e * np.sin(middle) < mean
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    found = 0.5 * (low + high)
+    eccentric: np.ndarray = 0.5 * (low + high)
     for _ in range(3):
-        found = found - (found - e * np.sin(found) - mean) / (1 - e * np.cos(found))
-    return found + turns
+        eccentric = eccentric - (eccentric - e * np.sin(eccentric) - mean) / (1 - e * np.cos(eccentric))
+    whole: np.ndarray = eccentric + turns
+    return whole

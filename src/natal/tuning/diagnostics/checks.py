@@ -13,7 +13,7 @@ from natal.data.runs import Runs
 from natal.emulator.options import TrainingSettings
 from natal.emulator.training import History, normalised, train_ensemble
 from natal.tuning.diagnostics.curves import Verdict, judge, scatter_floor
-from natal.variables import BIRTH, SUMMARIES
+from natal.variables import BIRTH, SUMMARIES, Box
 
 N_EXAMPLES = 10
 EXAMPLES_LOSS = 0.01
@@ -38,7 +38,7 @@ def check(name: str, subject: str, value: float, limit: str, healthy: bool | np.
     return {"check": name, "subject": subject, "value": value, "usual": limit, "verdict": verdict, "advice": advice}
 
 
-def ten_examples(key: PRNGKeyArray, train: Runs, box: dict, settings: TrainingSettings) -> dict[str, Any]:
+def ten_examples(key: PRNGKeyArray, train: Runs, box: Box, settings: TrainingSettings) -> dict[str, Any]:
     """Can the network learn ten training runs, of as many points, by heart? If not, something is broken.
 
     With the campaign's activation, initial weights, optimiser and rate, but nothing that keeps a network from it:

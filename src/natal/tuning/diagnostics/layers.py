@@ -44,7 +44,7 @@ def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run 2"]) -> Float[Array, "
 
     One run at which a ReLU is off says nothing: such a unit learns from the others.
     """
-    slope: Callable = jax.vmap(jax.vmap(jax.grad(network.activation)))
+    slope: Callable[[Array], Array] = jax.vmap(jax.vmap(jax.grad(network.activation)))
     shares = []
     for layer in network.layers[:-1]:
         z = jax.vmap(layer)(x)

@@ -1,0 +1,9 @@
+"""ArviZ, without the notice of its next major version that 0.23 gives at every import."""
+
+import warnings
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", FutureWarning)
+    import arviz as az
+
+__all__ = ["az"]
