@@ -108,7 +108,7 @@ def savings(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     resampled = [saved(rng.integers(0, len(table), len(table))) for _ in range(N_RESAMPLES)]
     low, high = np.quantile(resampled, RANGE, axis=0)
     estimate = saved(everything)
-    found = {
+    columns = {
         "n_points": sizes.astype(int),
         "target_error": _falling(filling.mean(0)),
         "n_adaptive": sizes - estimate,
@@ -116,7 +116,7 @@ def savings(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         "saved_low": low,
         "saved_high": high,
     }
-    return pd.DataFrame(found)[1:].reset_index(drop=True)
+    return pd.DataFrame(columns)[1:].reset_index(drop=True)
 
 
 def _falling(error: np.ndarray) -> np.ndarray:

@@ -144,9 +144,9 @@ def propose_points(
 
 def fill_space(place: Float[np.ndarray, "point 2"], chosen: list[int], n: int) -> list[int]:
     """Go on with `n` more of the points, each as far from the chosen ones as can be (Kennard & Stone 1969)."""
-    found = list(chosen)
-    nearest = ((place[:, None] - place[found]) ** 2).sum(-1).min(1)
+    filled = list(chosen)
+    nearest = ((place[:, None] - place[filled]) ** 2).sum(-1).min(1)
     for _ in range(n):
-        found.append(int(np.argmax(nearest)))
-        nearest = np.minimum(nearest, ((place - place[found[-1]]) ** 2).sum(-1))
-    return found
+        filled.append(int(np.argmax(nearest)))
+        nearest = np.minimum(nearest, ((place - place[filled[-1]]) ** 2).sum(-1))
+    return filled

@@ -41,20 +41,23 @@ def evaluate(predict: Predictor, baselines: dict[str, Predictor], test: Runs) ->
         }
 
     emulator: dict[str, Any] = errors(predict)
-    found = {name: errors(predictor) for name, predictor in baselines.items()}
+    by_baseline = {name: errors(predictor) for name, predictor in baselines.items()}
     emulator |= {
         "bias": dict(zip(SUMMARIES, (predict(points.x) - points.mean).mean(0).tolist(), strict=True)),
         "scatter": root_mean_square(points.scatter),
         "noise_of_means": root_mean_square(points.scatter / np.sqrt(points.n)[:, None]),
         "skill_vs_linear": {
-            name: 1.0 - (emulator["rmse_mean"][name] / found["linear"]["rmse_mean"][name]) ** 2 for name in SUMMARIES
+            name: 1.0 - (emulator["rmse_mean"][name] / by_baseline["linear"]["rmse_mean"][name]) ** 2
+            for name in SUMMARIES
         },
         "n_test_points": len(points.n),
         "n_test_runs": len(test),
     }
-    best = {name: min((errors["rmse_mean"][name], kind) for kind, errors in found.items())[1] for name in SUMMARIES}
+    best = {
+        name: min((errors["rmse_mean"][name], kind) for kind, errors in by_baseline.items())[1] for name in SUMMARIES
+    }
     emulator["best_baseline"] = best
     emulator["beats_every_baseline"] = {
-        name: emulator["rmse_mean"][name] < found[best[name]]["rmse_mean"][name] for name in SUMMARIES
+        name: emulator["rmse_mean"][name] < by_baseline[best[name]]["rmse_mean"][name] for name in SUMMARIES
     }
-    return {"emulator": emulator, "baselines": found}
+    return {"emulator": emulator, "baselines": by_baseline}

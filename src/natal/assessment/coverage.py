@@ -24,12 +24,12 @@ def coverage(pit: np.ndarray, hpd_level: np.ndarray) -> dict[str, dict[str, floa
     `pit` (case, 2) is the marginal cumulative probability at the truth, `hpd_level` (case,) the posterior mass
     denser than the truth. An honest posterior covers as many as its level says. Keys: '50', '68', '90', '95'.
     """
-    found = {}
+    by_level = {}
     for level in LEVELS:
         inside = np.abs(pit - 0.5) <= level / 2
         shares = [*inside.mean(0), (hpd_level <= level).mean()]
-        found[f"{100 * level:.0f}"] = dict(zip((*BIRTH, "joint"), map(float, shares), strict=True))
-    return found
+        by_level[f"{100 * level:.0f}"] = dict(zip((*BIRTH, "joint"), map(float, shares), strict=True))
+    return by_level
 
 
 def clustered_errors(pit: np.ndarray, hpd_level: np.ndarray, point_id: np.ndarray) -> dict[str, dict[str, float]]:
@@ -38,12 +38,12 @@ def clustered_errors(pit: np.ndarray, hpd_level: np.ndarray, point_id: np.ndarra
     Realizations of a point share their truth, so that binomial errors in the number of cases are too small
     (Liang & Zeger 1986, Biometrika 73, 13).
     """
-    found = {}
+    by_level = {}
     for level in LEVELS:
         inside = np.column_stack([np.abs(pit - 0.5) <= level / 2, hpd_level <= level]).astype(float)
         errors = [clustered_error(column, point_id) for column in inside.T]
-        found[f"{100 * level:.0f}"] = dict(zip((*BIRTH, "joint"), errors, strict=True))
-    return found
+        by_level[f"{100 * level:.0f}"] = dict(zip((*BIRTH, "joint"), errors, strict=True))
+    return by_level
 
 
 def clustered_error(values: np.ndarray, point_id: np.ndarray) -> float:
@@ -88,10 +88,10 @@ def calibration_report(
             "contraction": dict(zip(BIRTH, shrunk[cases].mean(0).tolist(), strict=True)),
         }
 
-    found = report(np.arange(len(truth)))
+    numbers = report(np.arange(len(truth)))
     for k, name in enumerate(BIRTH):
-        found[f"by_{name}_tercile"] = [
+        numbers[f"by_{name}_tercile"] = [
             {f"{name}_min": float(truth[cases, k].min()), f"{name}_max": float(truth[cases, k].max())} | report(cases)
             for cases in terciles(truth[:, k], point_id)
         ]
-    return found
+    return numbers

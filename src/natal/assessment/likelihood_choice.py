@@ -22,12 +22,12 @@ def validation_scores(likelihoods: dict[str, Likelihood], validation: Runs, box:
     and early stopping have seen the same runs, which favours them a little; the calibration draws are unseen.
     """
     x, y = (jnp.asarray(values, DTYPE) for values in (validation.x, validation.y))
-    found = {}
+    scores = {}
     for kind, likelihood in likelihoods.items():
         truths = locate_truths(likelihood, make_grid(likelihood, box, GRID_SHAPE), x, y, None)
         levels = np.asarray(truths.hpd_level, float)
-        found[kind] = {
+        scores[kind] = {
             "log_score": float(np.asarray(truths.log_density, float).mean()),
             "coverage": {f"{100 * level:.0f}": float((levels <= level).mean()) for level in LEVELS},
         }
-    return found
+    return scores

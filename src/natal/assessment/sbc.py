@@ -161,9 +161,9 @@ def verdicts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     uniform |= {f"sbc_{name}": table[f"{name}_sbc"] for name in BIRTH}
     uniform["tarp"] = table.tarp
     each = FALSE_ALARM / (len(uniform) + 1)
-    found = {name: check_uniform(values.to_numpy(float), each) for name, values in uniform.items()}
-    found["log_score"] = check_log_score(table.log_density.to_numpy(), table.entropy.to_numpy(), each)
-    return found
+    judged = {name: check_uniform(values.to_numpy(float), each) for name, values in uniform.items()}
+    judged["log_score"] = check_log_score(table.log_density.to_numpy(), table.entropy.to_numpy(), each)
+    return judged
 
 
 def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
@@ -175,14 +175,14 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
     truth, sd = ((table[[f"{name}_{what}" for name in BIRTH]].to_numpy()) for what in ("true", "contraction"))
     pit = table[[f"{name}_pit" for name in BIRTH]].to_numpy()
     arrays = truth, table.point_id.to_numpy(), pit, table.hpd_level.to_numpy(), table.log_density.to_numpy(), sd
-    found = calibration_report(*arrays)
+    numbers = calibration_report(*arrays)
     by_recovered = calibration_report(table[["q0_mean", "a_au_mean"]].to_numpy(), *arrays[1:])["by_q0_tercile"]
-    found["by_recovered_q0_tercile"] = by_recovered
-    for part in (found, *found["by_q0_tercile"], *found["by_a_au_tercile"], *by_recovered):
+    numbers["by_recovered_q0_tercile"] = by_recovered
+    for part in (numbers, *numbers["by_q0_tercile"], *numbers["by_a_au_tercile"], *by_recovered):
         part["coverage_band"] = binomial_bands(part["n_cases"])
     level, band = np.arange(0.05, 1, 0.05), simultaneous_band(len(table))
     checks = verdicts(table)
-    return found | {
+    return numbers | {
         "n_posterior_draws": n_draws,
         "log_score_promised": float(-table.entropy.mean()),
         "tarp": {

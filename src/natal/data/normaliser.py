@@ -67,10 +67,10 @@ def fit_normaliser(runs: Runs, dtype: str = "float32", log10: Sequence[str] = ()
 def refuse_non_positive(runs: Runs, log10: Sequence[str]) -> None:
     """Raise `NatalError` naming the column of `log10`, and the run, whose value has no logarithm."""
     for columns, values in ((BIRTH, runs.x), (SUMMARIES, runs.y)):
-        for column, found in zip(columns, values.T, strict=True):
-            if column in log10 and not np.all(found > 0):
-                row = int(np.argmin(found > 0))
+        for column, numbers in zip(columns, values.T, strict=True):
+            if column in log10 and not np.all(numbers > 0):
+                row = int(np.argmin(numbers > 0))
                 raise NatalError(
                     f"emulator.log10: {column} of {runs.split} point {runs.point_id[row]}, realization "
-                    f"{runs.realization[row]}, is {found[row]:g}, which has no logarithm; take {column} off the list"
+                    f"{runs.realization[row]}, is {numbers[row]:g}, which has no logarithm; take {column} off the list"
                 )

@@ -38,9 +38,9 @@ def rescaled_outcomes(tracks: pd.DataFrame, t_end_yr: float, a_max_au: float) ->
     """
     later = tracks[tracks.t_yr > 0]
     scale = (t_end_yr / later.t_yr.to_numpy()) ** (2 / 3)
-    found = final_outcomes(later)
-    kept = found.x[:, 1] * scale <= EDGE * a_max_au
+    seen = final_outcomes(later)
+    kept = seen.x[:, 1] * scale <= EDGE * a_max_au
     ones = np.ones_like(scale)
-    x = found.x * np.column_stack([ones, scale])
-    y = found.y * np.column_stack([ones, scale**-0.5, scale])
-    return Outcomes(x[kept], y[kept], found.survived[kept])
+    x = seen.x * np.column_stack([ones, scale])
+    y = seen.y * np.column_stack([ones, scale**-0.5, scale])
+    return Outcomes(x[kept], y[kept], seen.survived[kept])

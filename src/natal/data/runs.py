@@ -53,9 +53,9 @@ class ReplicateMeans:
 def read_runs(path: str | Path, split: str) -> Runs:
     """Read one split's table of runs. Raises `NatalError` if the file holds rows of another split or no rows."""
     table = pd.read_csv(path)
-    found = sorted(table.split.unique())
-    if found != [split]:
-        raise NatalError(f"{path} should hold {split} rows only, but holds: {', '.join(found) or 'none'}")
+    splits = sorted(table.split.unique())
+    if splits != [split]:
+        raise NatalError(f"{path} should hold {split} rows only, but holds: {', '.join(splits) or 'none'}")
     alive = table[~table.dissolved.astype(bool)]
     if alive.empty:
         raise NatalError(f"{path}: every {split} run is dissolved; a lower q0 leaves bound stars")

@@ -176,9 +176,9 @@ def load_ensemble(
     if design_digest is not None:
         expected["design_digest"] = design_digest
     for key, value in expected.items():
-        found = getattr(header, key)
-        if found != value:
-            raise NatalError(f"{path} has {key} = {found}, expected {value}: train the emulator again")
+        stored = getattr(header, key)
+        if stored != value:
+            raise NatalError(f"{path} has {key} = {stored}, expected {value}: train the emulator again")
 
     if header.activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)

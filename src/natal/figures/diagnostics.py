@@ -54,8 +54,8 @@ def judged_curves(
             ax.axhline(floor, color=BLACK, linestyle=":", linewidth=1)
         text = "scatter of\nrealizations"
         right.annotate(text, (0.01, floor), xycoords=("axes fraction", "data"), va="bottom", fontsize=9)
-    found = [f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts)]
-    figure.suptitle(f"members: {', '.join(found)}")
+    counts = [f"{verdicts.count(name)} {name}" for name in dict.fromkeys(verdicts)]
+    figure.suptitle(f"members: {', '.join(counts)}")
     return figure
 
 

@@ -54,16 +54,16 @@ def _contours(
     label: str,
     colours: str,
 ) -> None:
-    shown = np.concatenate([values.ravel(), *(found for _, found in points.values())])
+    shown = np.concatenate([values.ravel(), *(at_points for _, at_points in points.values())])
     # single outliers would leave all others one colour
     low, high = np.nanquantile(shown, [0.005, 0.995])
     levels = MaxNLocator(N_LEVELS).tick_values(low, high)
     scale = Normalize(levels[0], levels[-1])
     ground = ax.contourf(response.q0, response.a_au, values.T, levels=levels, norm=scale, cmap=colours, extend="both")
     ax.contour(response.q0, response.a_au, values.T, levels=levels, colors="white", linewidths=0.4)
-    for marker, (name, (x, found)) in zip(MARKERS, points.items(), strict=False):
+    for marker, (name, (x, at_points)) in zip(MARKERS, points.items(), strict=False):
         number = f"{name}: {len(x)} points"
         edge: dict[str, Any] = {"marker": marker, "s": 22, "edgecolor": BLACK, "linewidth": 0.5}
-        ax.scatter(x[:, 0], x[:, 1], c=found, norm=scale, cmap=colours, **edge)
+        ax.scatter(x[:, 0], x[:, 1], c=at_points, norm=scale, cmap=colours, **edge)
         ax.scatter([], [], color="white", label=number, **edge)
     ax.figure.colorbar(ground, ax=ax, label=label)

@@ -35,8 +35,8 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
         label = f"calibration: n = {len(drawn)} independent draws"
         main.scatter(drawn.q0, drawn.a_au, s=6, color=PURPLE, label=label, zorder=0, **MANY_POINTS)
     hypercubes = design[design.split != CALIBRATION]
-    for row, (found, points) in enumerate(hypercubes.groupby("split", sort=False, dropna=False)):
-        split = str(found) if found in SPLITS else "no split"
+    for row, (group, points) in enumerate(hypercubes.groupby("split", sort=False, dropna=False)):
+        split = str(group) if group in SPLITS else "no split"
         colour = SPLIT_COLOURS.get(split, GREY)
         in_q0, in_a = (sum(_filled_strata(b[name], box[name]) for _, b in points.groupby("block")) for name in BIRTH)
         label = f"{split}: n = {len(points)}; strata filled: {in_q0} in {SYMBOLS['q0']}, {in_a} in {SYMBOLS['a_au']}"

@@ -29,11 +29,11 @@ def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
 
 def solve_lower(factor: Float[Array, "*#batch n n"], vector: Float[Array, "*#batch n"]) -> Float[Array, "*#batch n"]:
     """The x of L x = `vector`, L being the lower triangle of `factor`."""
-    found: list[Array] = []
+    solved: list[Array] = []
     for i in range(vector.shape[-1]):
-        known = sum((factor[..., i, j] * x for j, x in enumerate(found)), start=jnp.zeros_like(vector[..., i]))
-        found.append((vector[..., i] - known) / factor[..., i, i])
-    return jnp.stack(found, axis=-1)
+        known = sum((factor[..., i, j] * x for j, x in enumerate(solved)), start=jnp.zeros_like(vector[..., i]))
+        solved.append((vector[..., i] - known) / factor[..., i, i])
+    return jnp.stack(solved, axis=-1)
 
 
 def _dot(one: list[Array], other: list[Array], n: int) -> Array | float:

@@ -28,10 +28,10 @@ def load_likelihoods(ensemble: str | Path, fitted: str | Path, box: Box, kinds: 
     parameters = read_json(fitted)
     digest, widths = parameters["design_digest"], widths_from_json(parameters)
     network = load_ensemble(ensemble, box=box, design_digest=digest)
-    found = {}
+    likelihoods = {}
     for kind in kinds:
         densities = {}
         if kind in DENSITY_COMPONENTS:
             densities[kind] = load_density(Path(fitted).parent / f"{kind}.eqx", box=box, design_digest=digest)
-        found[kind] = make_likelihood(kind, network, widths, densities)
-    return found
+        likelihoods[kind] = make_likelihood(kind, network, widths, densities)
+    return likelihoods

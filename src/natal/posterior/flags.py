@@ -25,19 +25,19 @@ def doubts(row: Any) -> list[str]:
             f"{row.case}: nothing in the prior's box comes near this observation (chi2_best = {row.chi2_best:.3g}, 3 "
             "numbers): its posterior means nothing; check the units, f_bound, sigma_v_kms and r_h_au"
         ]
-    found = []
+    reasons = []
     if row.mahalanobis_p < P_OUTSIDE:
-        found.append(
+        reasons.append(
             f"{row.case}: outside the prior predictive (Mahalanobis p = {row.mahalanobis_p:.3f}): of clusters drawn "
             "from the prior this share is as far from its nearest (Q0, a); do not trust its posterior without a reason "
             "for that"
         )
     if row.at_edge:
-        found.append(
+        reasons.append(
             f"{row.case}: the posterior is cut by the prior's box ({100 * row.edge_mass_q0:.1f} % of it within "
             f"{100 * EDGE_WIDTH:g} % of an edge in Q0, {100 * row.edge_mass_a_au:.1f} % in a): the answer is a limit"
         )
-    return found
+    return reasons
 
 
 MAX_RHAT = 1.02

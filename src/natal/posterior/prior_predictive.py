@@ -34,13 +34,13 @@ def mahalanobis_p(
     """
     grid = make_grid(likelihood, prior_box, GRID_SHAPE)
     low, high = jnp.asarray([prior_box[name] for name in BIRTH], DTYPE).T
-    found = []
+    p_values = []
     for k, (one, its_error) in enumerate(zip(jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE), strict=True)):
         replicates = _replicates(jax.random.fold_in(key, k), likelihood, low, high, its_error)
         distance = np.asarray(_distances(grid, jnp.concatenate([one[None], replicates]), its_error), float)
         # an observation so far off that its distance overflows is farther than any
-        found.append((1 + (distance[1:] >= np.nan_to_num(distance[0], nan=np.inf)).sum()) / (N_REPLICATES + 1))
-    return np.array(found)
+        p_values.append((1 + (distance[1:] >= np.nan_to_num(distance[0], nan=np.inf)).sum()) / (N_REPLICATES + 1))
+    return np.array(p_values)
 
 
 @eqx.filter_jit

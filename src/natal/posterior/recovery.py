@@ -59,7 +59,9 @@ def recover(
 
     nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, summary.unconstrained_cov, settings)
     draws = posterior_dataset(nuts.draws, case_names=None)
-    rhat, ess = (np.column_stack([found[name].values for name in BIRTH]) for found in (az.rhat(draws), az.ess(draws)))
+    rhat, ess = (
+        np.column_stack([diagnostic[name].values for name in BIRTH]) for diagnostic in (az.rhat(draws), az.ess(draws))
+    )
     flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(BIRTH)))
     tv = np.asarray(posterior_grid.total_variation(grid, *data, flat))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}

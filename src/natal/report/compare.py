@@ -43,7 +43,7 @@ def _numbers(content: Any, prefix: str = "") -> dict[str, float]:
         return {prefix: float(content)}
     else:
         return {}
-    found: dict[str, float] = {}
+    numbers: dict[str, float] = {}
     for key, value in items:
-        found |= _numbers(value, f"{prefix}.{key}" if prefix else str(key))
-    return found
+        numbers |= _numbers(value, f"{prefix}.{key}" if prefix else str(key))
+    return numbers

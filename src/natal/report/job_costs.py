@@ -17,10 +17,10 @@ def stage_costs(benchmarks: Mapping[str, Sequence[str | Path]]) -> list[dict[str
     """
     rows: list[dict[str, Any]] = []
     for stage, files in benchmarks.items():
-        found = [table for table in map(_read, files) if table is not None]
-        if not found:
+        tables = [table for table in map(_read, files) if table is not None]
+        if not tables:
             continue
-        table = pd.concat(found)
+        table = pd.concat(tables)
         numbers = {
             "wall_s": table.s.sum(min_count=1),
             "longest_s": table.s.max(),
@@ -28,7 +28,7 @@ def stage_costs(benchmarks: Mapping[str, Sequence[str | Path]]) -> list[dict[str
             "memory_gb": table.max_rss.max() * 2**20 / 1e9,
         }
         known = {name: float(value) if np.isfinite(value) else None for name, value in numbers.items()}
-        rows.append({"stage": stage, "jobs": len(found)} | known)
+        rows.append({"stage": stage, "jobs": len(tables)} | known)
     return rows
 
 

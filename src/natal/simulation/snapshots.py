@@ -37,12 +37,12 @@ def nearest_points(points: pd.DataFrame, wanted_q0: Sequence[float]) -> list[int
     `points` has columns point_id and q0, one row or more a point.
     """
     left = points.groupby("point_id").q0.first()
-    found = []
+    ids = []
     for q0 in wanted_q0[: len(left)]:
         nearest = left.index[int((left - q0).abs().argmin())]
-        found.append(int(nearest))
+        ids.append(int(nearest))
         left = left.drop(nearest)
-    return found
+    return ids
 
 
 def read_cluster(shards: Iterable[str | Path], point_id: int, realization: int = 0) -> Cluster:

@@ -45,15 +45,15 @@ class Split:
 
 def combinations(base: TrainingSettings, grid: list[dict[str, list[Any]]]) -> list[dict[str, Any]]:
     """Every combination of each entry's values, after the empty one, the campaign's own settings; none trains twice."""
-    found: list[dict[str, Any]] = [{}]
+    combined: list[dict[str, Any]] = [{}]
     known = [base]
     for entry in grid:
         for values in itertools.product(*entry.values()):
             changes = dict(zip(entry, values, strict=True))
             if replace(base, **changes) not in known:
-                found.append(changes)
+                combined.append(changes)
                 known.append(replace(base, **changes))
-    return found
+    return combined
 
 
 def splits(train: Runs, validation: Runs, folds: int, rng: np.random.Generator) -> Iterator[Split]:
@@ -131,8 +131,8 @@ def sweep(
             trial["error"] = str(error)
             log.warning("%s: %s", changes, error)
             continue
-        found = losses(ensemble, part.score, unit)
-        trial["losses"] += [found.mean()] if settings.folds else list(found)
+        member_losses = losses(ensemble, part.score, unit)
+        trial["losses"] += [member_losses.mean()] if settings.folds else list(member_losses)
         trial["epochs"].append(history.best_epoch.mean())
         trial["seconds"] += sum(history.timing_s.values())
     return ranked(chosen, trials, base)
@@ -151,16 +151,16 @@ def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: Tra
             **{name: as_written(whole[name]) for name in varied},
             "campaign": not chosen[k],
         }
-        found = np.array(trial["losses"])
+        trial_losses = np.array(trial["losses"])
         if trial["error"]:
             values = dict.fromkeys(("loss", "loss_se", "above_best", "above_best_se", "epochs"), np.nan)
         else:
             # members of two settings are pairs only if there are as many
-            paired = found - best if len(found) == len(best) else np.full(2, np.nan)
+            paired = trial_losses - best if len(trial_losses) == len(best) else np.full(2, np.nan)
             values = {
-                "loss": found.mean(),
-                "loss_se": standard_error(found),
-                "above_best": found.mean() - best.mean(),
+                "loss": trial_losses.mean(),
+                "loss_se": standard_error(trial_losses),
+                "above_best": trial_losses.mean() - best.mean(),
                 "above_best_se": standard_error(paired),
                 "epochs": float(np.mean(trial["epochs"])),
             }

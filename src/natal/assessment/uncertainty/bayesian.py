@@ -182,4 +182,4 @@ def _sample(
 def _largest_rhat(draws: np.ndarray) -> float:
     """Rank-normalised split R-hat (Vehtari et al. 2021), the largest of all numbers in `draws` (chain, draw, ...)."""
     flat = xr.DataArray(draws.reshape(*draws.shape[:2], -1), dims=("chain", "draw", "quantity"))
-    return float(az.rhat(flat.to_dataset(name="found")).found.max())
+    return float(az.rhat(flat.to_dataset(name="draws")).draws.max())

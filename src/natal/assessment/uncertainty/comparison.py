@@ -48,14 +48,14 @@ def compare(
     to `LARGEST_GRID`.
     """
     grid_shape = coarse(grid_shape)
-    found = {}
+    reports = {}
     for name, method in track(methods.items(), total=len(methods), label="compare", unit="methods"):
-        found[name] = (
+        reports[name] = (
             conformal_report(method, test, prior_box, grid_shape)
             if isinstance(method, Calibrated)
             else likelihood_report(key, method, test, prior_box, grid_shape)
         )
-    return found
+    return reports
 
 
 def coarse(grid_shape: tuple[int, int]) -> tuple[int, int]:
@@ -77,8 +77,8 @@ def likelihood_report(
     x, y = jnp.asarray(test.x, DTYPE), jnp.asarray(test.y, DTYPE)
     mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
     grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
-    found = posterior_grid.locate_truths(likelihood, grid, x, y, None)
-    truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), found)
+    located = posterior_grid.locate_truths(likelihood, grid, x, y, None)
+    truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
     inside = np.isfinite(truths.log_density)
     area, sd = (np.asarray(v, dtype=float)[inside] for v in _sizes(grid, y))
     return {

@@ -70,14 +70,14 @@ def fit_methods(
     if they are not asked for.
     """
     data = train, validation, box
-    found: dict[str, Fitted] = {}
+    ready: dict[str, Fitted] = {}
 
     def bayesian(key: PRNGKeyArray, predict_noise: bool) -> Fitted:
         likelihood, health = fit_bayesian(key, train, box, settings.bayesian, predict_noise)
         return Fitted(likelihood, health={"weights": health})
 
     def scaled(by_point: bool) -> Fitted:
-        heads = found["variance_head"]
+        heads = ready["variance_head"]
         assert not isinstance(heads.predictor, Calibrated)
         return Fitted(calibrate(heads.predictor, validation, by_point), heads.seconds)
 
@@ -98,5 +98,5 @@ def fit_methods(
             started = time.perf_counter()
             # a method's numbers do not depend on which others are asked for
             fitted = fit(jax.random.fold_in(key, k))
-            found[name] = replace(fitted, seconds=fitted.seconds + time.perf_counter() - started)
-    return {name: fitted for name, fitted in found.items() if name in settings.methods}
+            ready[name] = replace(fitted, seconds=fitted.seconds + time.perf_counter() - started)
+    return {name: fitted for name, fitted in ready.items() if name in settings.methods}

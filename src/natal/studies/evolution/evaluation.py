@@ -38,13 +38,13 @@ def _log_scores(ensemble: DensityEnsemble, rows: tuple[Array, Array, Array]) -> 
     return scores
 
 
-def log_scores(ensemble: DensityEnsemble, found: Outcomes) -> np.ndarray:
+def log_scores(ensemble: DensityEnsemble, clusters: Outcomes) -> np.ndarray:
     """ln of the predicted density of each snapshot, shape (row,).
 
     Per unit f_bound, km/s and AU; of dissolved clusters ln of the probability to be dissolved.
     """
-    y = np.where(found.survived[:, None], found.y, [0.5, 1.0, 100.0])
-    rows = jnp.asarray(found.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(found.survived)
+    y = np.where(clusters.survived[:, None], clusters.y, [0.5, 1.0, 100.0])
+    rows = jnp.asarray(clusters.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(clusters.survived)
     return np.asarray(_log_scores(ensemble, rows), dtype=float)
 
 
@@ -84,18 +84,18 @@ def predicted_pit(
     From draws, which surviving clusters that share (Q0, a, t) share; f_bound, a count, gets a uniform share of the
     probability of its own value, so that all three are uniform on (0, 1) for the right law (Smith 1985).
     """
-    found = table[~table.dissolved].reset_index(drop=True)
-    places, row = np.unique(found[list(BIRTH_AND_AGE)].to_numpy(), axis=0, return_inverse=True)
+    alive = table[~table.dissolved].reset_index(drop=True)
+    places, row = np.unique(alive[list(BIRTH_AND_AGE)].to_numpy(), axis=0, return_inverse=True)
     draws = predictive_draws(key, ensemble, places, n_draws)
     for k, name in enumerate(SUMMARIES):
-        value = found[name].to_numpy()[:, None]
+        value = alive[name].to_numpy()[:, None]
         # counts of stars are compared as such
         drawn = draws[row, :, k].astype(float)
         tie = np.isclose(drawn, value, rtol=0, atol=1e-6) if name == "f_bound" else np.zeros(drawn.shape, bool)
         below = ((drawn < value) & ~tie).sum(1)
         # with the observed one as one more draw, so that no value is at 0 or 1
-        found[f"pit_{name}"] = (below + rng.random(len(found)) * (tie.sum(1) + 1)) / (n_draws + 1)
-    return found
+        alive[f"pit_{name}"] = (below + rng.random(len(alive)) * (tie.sum(1) + 1)) / (n_draws + 1)
+    return alive
 
 
 def coverage_table(pit: pd.DataFrame) -> pd.DataFrame:
@@ -119,19 +119,19 @@ def whole_tracks(pit: pd.DataFrame) -> dict[str, Any]:
     the share of whole tracks inside the 95 % band at every time beside that of independent snapshots.
     """
     n_times = pit.t_yr.nunique()
-    found: dict[str, Any] = {"independent": LEVELS[-1] ** n_times}
+    numbers: dict[str, Any] = {"independent": LEVELS[-1] ** n_times}
     for name in SUMMARIES:
         wide = pit.pivot(index=["point_id", "realization"], columns="t_yr", values=f"pit_{name}").dropna()
         correlation = np.corrcoef(norm.ppf(wide.to_numpy()).T)
         inside = (np.abs(wide.to_numpy() - 0.5) <= LEVELS[-1] / 2).all(1).astype(float)
         points = wide.index.get_level_values("point_id").to_numpy()
-        found[name] = {
+        numbers[name] = {
             "correlation_of_neighbours": float(np.diag(correlation, 1).mean()),
             "correlation_of_first_and_last": float(correlation[0, -1]),
             "tracks_inside_95": float(inside.mean()),
             "tracks_inside_95_se": clustered_error(inside, points),
         }
-    return found
+    return numbers
 
 
 def score_rows(
@@ -151,19 +151,19 @@ def score_rows(
     for (coordinates, gap), ensemble in ensembles.items():
         at = np.ones(len(table), bool) if gap == "none" else table.t_yr.isin(gaps[gap]).to_numpy()
         known = whole[coordinates][at]
-        found = known if gap == "none" else log_scores(ensemble, outcomes(table[at]))
+        scores = known if gap == "none" else log_scores(ensemble, outcomes(table[at]))
         rows.append(
             {
                 "coordinates": coordinates,
                 "left_out": gap,
                 "split": split,
                 "n_snapshots": int(at.sum()),
-                "log_likelihood": found.mean(),
-                "se": clustered_error(found, points[at]),
-                "loss": (known - found).mean(),
-                "loss_se": clustered_error(known - found, points[at]),
-                "behind": (first[at] - found).mean(),
-                "behind_se": clustered_error(first[at] - found, points[at]),
+                "log_likelihood": scores.mean(),
+                "se": clustered_error(scores, points[at]),
+                "loss": (known - scores).mean(),
+                "loss_se": clustered_error(known - scores, points[at]),
+                "behind": (first[at] - scores).mean(),
+                "behind_se": clustered_error(first[at] - scores, points[at]),
             }
         )
     return pd.DataFrame(rows)

@@ -84,16 +84,16 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
     """One row a case: truth, observation, and both posteriors; columns of the known age begin with known_."""
     columns: dict[str, Any] = {f"{name}_true": cases[name].to_numpy() for name in BIRTH_AND_AGE}
     columns |= {name: cases[name].to_numpy() for name in SUMMARIES}
-    for prefix, found, names in (
+    for prefix, summary, names in (
         ("", recovered.unknown, BIRTH_AND_AGE),
         ("known_", recovered.known, BIRTH_AND_AGE[:2]),
     ):
         for k, name in enumerate(names):
-            columns[f"{prefix}{name}_mean"], columns[f"{prefix}{name}_sd"] = found.mean[:, k], found.sd[:, k]
-            for level, values in zip(grid.QUANTILES, found.quantiles[:, k].T, strict=True):
+            columns[f"{prefix}{name}_mean"], columns[f"{prefix}{name}_sd"] = summary.mean[:, k], summary.sd[:, k]
+            for level, values in zip(grid.QUANTILES, summary.quantiles[:, k].T, strict=True):
                 columns[f"{prefix}{name}_q{100 * level:g}"] = values
-            columns[f"{prefix}{name}_pit"] = found.pit[:, k]
-        columns[f"{prefix}hpd_level"], columns[f"{prefix}log_density"] = found.hpd_level, found.log_density
+            columns[f"{prefix}{name}_pit"] = summary.pit[:, k]
+        columns[f"{prefix}hpd_level"], columns[f"{prefix}log_density"] = summary.hpd_level, summary.log_density
     return pd.concat([cases[["point_id", "realization"]].reset_index(drop=True), pd.DataFrame(columns)], axis=1)
 
 
@@ -108,14 +108,14 @@ def age_report(
     unknown, known = recovered.unknown, recovered.known
     truth, points = cases[list(BIRTH_AND_AGE[:2])].to_numpy(), cases.point_id.to_numpy()
     box = dict(zip(BIRTH_AND_AGE[:2], ranges, strict=True))
-    found: dict[str, Any] = {"n_cases": len(cases)}
+    numbers: dict[str, Any] = {"n_cases": len(cases)}
     for name, summary in (("unknown", unknown), ("known", known)):
         shrunk = contraction(summary.sd[:, :2], box)
-        found[name] = calibration_report(
+        numbers[name] = calibration_report(
             truth, points, summary.pit[:, :2], summary.hpd_level, summary.log_density, shrunk
         )
     age_only = coverage(unknown.pit[:, [2, 2]], unknown.hpd_level)
-    found["unknown"]["age"] = {
+    numbers["unknown"]["age"] = {
         "coverage": {level: shares["q0"] for level, shares in age_only.items()},
         "contraction": float(1 - (unknown.sd[:, 2] ** 2).mean() / prior.sd_yr() ** 2),
         "sd_yr": float(unknown.sd[:, 2].mean()),
@@ -123,7 +123,7 @@ def age_report(
     }
     fall = known.log_density - unknown.log_density
     wider = unknown.sd[:, :2] / known.sd[:, :2]
-    found["loss"] = [
+    numbers["loss"] = [
         {
             "q0_min": float(truth[part, 0].min()),
             "q0_max": float(truth[part, 0].max()),
@@ -137,5 +137,5 @@ def age_report(
     # not the age: stored times leave gaps that a draw from its prior would not
     checked = {name: unknown.pit[:, k] for k, name in enumerate(BIRTH_AND_AGE[:2])} | {"joint": unknown.hpd_level}
     checked["known_q0"] = known.pit[:, 0]
-    found["checks"] = {name: check_uniform(values, FALSE_ALARM / len(checked)) for name, values in checked.items()}
-    return found
+    numbers["checks"] = {name: check_uniform(values, FALSE_ALARM / len(checked)) for name, values in checked.items()}
+    return numbers

@@ -101,7 +101,9 @@ def nuts_report(table: pd.DataFrame, recovered: Recovered, result: NutsResult) -
         "tv_grid_max": table.tv_grid.max(),
         "tv_noise": grid.expected_total_variation(float(table.ess_bulk.median())),
         "mean_z_rms": float(np.sqrt(np.mean(np.square(z)))),
-        "coverage": {level: {name: found[name] for name in BIRTH_AND_AGE[:2]} for level, found in shares.items()},
+        "coverage": {
+            level: {name: by_region[name] for name in BIRTH_AND_AGE[:2]} for level, by_region in shares.items()
+        },
         "seconds": result.timing_s["sample"],
         "compile_seconds": result.timing_s["compile"],
     }

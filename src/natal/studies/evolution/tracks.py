@@ -51,8 +51,8 @@ def snapshots(table: pd.DataFrame, split: str) -> pd.DataFrame:
 
 def outcomes(table: pd.DataFrame) -> Outcomes:
     """Snapshots as outcomes, with x = (q0, a_au, t_yr), shape (row, 3)."""
-    found = final_outcomes(table)
-    return found._replace(x=np.column_stack([found.x, table.t_yr]))
+    seen = final_outcomes(table)
+    return seen._replace(x=np.column_stack([seen.x, table.t_yr]))
 
 
 def time_range(table: pd.DataFrame) -> Range:

@@ -17,12 +17,12 @@ def as_numpy(sample: Sample) -> Sample:
     return Sample(*(np.asarray(values, float) for values in sample))
 
 
-def squared_errors(found: Sample, true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
+def squared_errors(predicted: Sample, true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
     """(error^2) of Phi, of the force vector and of the density (as 4 pi G rho) at every point."""
     return {
-        "potential": np.square(np.subtract(found.potential, true.potential)),
-        "force": np.square(np.subtract(found.acceleration, true.acceleration)).sum(1),
-        "density": np.square(np.subtract(found.laplacian, true.laplacian)),
+        "potential": np.square(np.subtract(predicted.potential, true.potential)),
+        "force": np.square(np.subtract(predicted.acceleration, true.acceleration)).sum(1),
+        "density": np.square(np.subtract(predicted.laplacian, true.laplacian)),
     }
 
 
@@ -32,16 +32,17 @@ def squared_values(true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
     return squared_errors(nothing, true)
 
 
-def relative_errors(found: Sample, true: Sample) -> dict[str, float]:
+def relative_errors(predicted: Sample, true: Sample) -> dict[str, float]:
     """rms error over rms value of each measure, over all points."""
     values = squared_values(true)
     return {
-        name: float(np.sqrt(error.mean() / values[name].mean())) for name, error in squared_errors(found, true).items()
+        name: float(np.sqrt(error.mean() / values[name].mean()))
+        for name, error in squared_errors(predicted, true).items()
     }
 
 
 def relative_errors_by_radius(
-    found: Sample, true: Sample, edges: Float[np.ndarray, " edge"]
+    predicted: Sample, true: Sample, edges: Float[np.ndarray, " edge"]
 ) -> dict[str, Float[np.ndarray, " bin"]]:
     """rms error over rms value of each measure within shells of radius; nan in a shell without points."""
     shell = np.digitize(np.linalg.norm(true.position, axis=1), edges) - 1
@@ -52,13 +53,13 @@ def relative_errors_by_radius(
 
     values = squared_values(true)
     with np.errstate(invalid="ignore"):
-        return {name: np.sqrt(sums(e) / sums(values[name])) for name, e in squared_errors(found, true).items()}
+        return {name: np.sqrt(sums(e) / sums(values[name])) for name, e in squared_errors(predicted, true).items()}
 
 
-def torque(found: Sample) -> float:
+def torque(sample: Sample) -> float:
     """rms |x × F| over rms |x| |F|: zero for a spherical field, which a network of x, y, z has to learn to be."""
-    moment = np.cross(found.position, found.acceleration)
-    lever = np.linalg.norm(found.position, axis=1) * np.linalg.norm(found.acceleration, axis=1)
+    moment = np.cross(sample.position, sample.acceleration)
+    lever = np.linalg.norm(sample.position, axis=1) * np.linalg.norm(sample.acceleration, axis=1)
     return float(np.sqrt(np.mean((moment**2).sum(1)) / np.mean(lever**2)))
 
 

@@ -59,10 +59,10 @@ def fit_plummer(position_au: Float[np.ndarray, "particle 3"]) -> PlummerFit:
         r2 = (((position_au - start) / scale - p[:3]) ** 2).sum(1)
         return float(np.mean(3.0 * p[3] + 2.5 * np.log1p(r2 * np.exp(-2.0 * p[3]))))
 
-    found = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-4})
-    if not found.success:
-        raise NatalError(f"no Plummer sphere fits the cluster: {found.message}")
-    return PlummerFit(start + scale * found.x[:3], scale * float(np.exp(found.x[3])))
+    fit = minimize(loss, np.zeros(4), method="BFGS", options={"gtol": 1e-4})
+    if not fit.success:
+        raise NatalError(f"no Plummer sphere fits the cluster: {fit.message}")
+    return PlummerFit(start + scale * fit.x[:3], scale * float(np.exp(fit.x[3])))
 
 
 def as_field(stars: pd.DataFrame, fit: PlummerFit, softening_au: float) -> SoftenedParticles:

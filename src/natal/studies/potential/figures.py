@@ -185,23 +185,23 @@ def curves(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
 
 
 @styled
-def tracks(found: Mapping[str, Tracks], orbits: list[str], field: str) -> Figure:
+def tracks(by_field: Mapping[str, Tracks], orbits: list[str], field: str) -> Figure:
     """Orbits in the x, y plane: in the true field (grey) and in that of the network of the last combination of terms.
 
     The circle marks the end in each. For particles the Plummer fit's orbits are the dotted ones.
     """
     figure, axes = panels(1, len(orbits), 3.4)
-    learned = [name for name in found if name not in (EXACT, SPHERE)]
+    learned = [name for name in by_field if name not in (EXACT, SPHERE)]
     network = "all" if "all" in learned else learned[-1]
     for number, (ax, orbit) in enumerate(zip(axes[0], orbits, strict=True)):
         for name in (EXACT, network, SPHERE):
-            if name not in found:
+            if name not in by_field:
                 continue
-            x, y, _ = found[name].position[:, number].T
+            x, y, _ = by_field[name].position[:, number].T
             colour, width = (GREY, 2.2) if name == EXACT else (COLOURS[name], 0.9)
             ax.plot(x, y, ":" if name == SPHERE else "-", color=colour, linewidth=width, label=NAMES[name])
             ax.plot(x[-1], y[-1], "o", color=colour, markersize=6, markeredgecolor=BLACK)
-        reach = 1.1 * max(np.abs(track.position[:, number, :2]).max() for track in found.values())
+        reach = 1.1 * max(np.abs(track.position[:, number, :2]).max() for track in by_field.values())
         ax.set(
             title=orbit.replace("_", " "), xlabel="x [a]", aspect="equal", xlim=(-reach, reach), ylim=(-reach, reach)
         )

@@ -24,8 +24,8 @@ def accuracy_numbers(table: pd.DataFrame) -> Numbers:
     """Relative errors by predictor, reference, region and measure, and each network's torque and rounding."""
     numbers: Numbers = {}
     for (terms, reference, region), rows in table.groupby(["terms", "reference", "region"], sort=False):
-        found = {name: mean_and_sd(rows[name]) for name in MEASURES}
-        numbers.setdefault(str(terms), {}).setdefault(f"against_{reference}", {})[str(region)] = found
+        summary = {name: mean_and_sd(rows[name]) for name in MEASURES}
+        numbers.setdefault(str(terms), {}).setdefault(f"against_{reference}", {})[str(region)] = summary
         if region == "within" and (rows.seed != NO_SEED).all():
             numbers[str(terms)] |= {name: mean_and_sd(rows[name]) for name in OWN}
     return numbers
@@ -39,11 +39,11 @@ def orbit_numbers(table: pd.DataFrame, times: Sequence[float]) -> Numbers:
     nearest = [known[np.argmin(abs(known - time))] for time in times]
     for (terms, orbit), rows in table.groupby(["terms", "orbit"], sort=False):
         by_seed = rows.groupby("seed")
-        found: Numbers = {
+        summary: Numbers = {
             f"distance_a_at_{time:g}": mean_and_sd(rows[rows.time == time].distance_a) for time in nearest
         }
-        found |= {f"largest_{name}": mean_and_sd(by_seed[name].max()) for name in ORBIT_COLUMNS}
-        numbers.setdefault(str(terms), {})[str(orbit)] = found
+        summary |= {f"largest_{name}": mean_and_sd(by_seed[name].max()) for name in ORBIT_COLUMNS}
+        numbers.setdefault(str(terms), {})[str(orbit)] = summary
     return numbers
 
 

@@ -67,21 +67,21 @@ def accuracy_tables(
     edges = np.linspace(0.0, radius.max(), N_SHELLS + 1)
     within = radius <= trained_radius
     for predictor in chosen:
-        found = predicted(predictor, any_reference)
+        sample = predicted(predictor, any_reference)
         row: dict[str, Any] = {"terms": predictor.terms, "seed": predictor.seed}
         own: dict[str, float] = {}
         if isinstance(predictor.field, LearnedField):
-            own["torque"] = torque(_part(found, within))
+            own["torque"] = torque(_part(sample, within))
             for name, value in rounding(predictor.field.network, np.asarray(any_reference.position)[within]).items():
                 own[f"rounding_{name}"] = value
         for reference, true in references.items():
             if reference == predictor.terms:
                 continue
             for region, part in (("within", within), ("beyond", ~within)):
-                errors = relative_errors(_part(found, part), _part(true, part))
+                errors = relative_errors(_part(sample, part), _part(true, part))
                 extra = own if region == "within" else {}
                 whole.append(row | {"reference": reference, "region": region} | errors | extra)
-            by_radius = relative_errors_by_radius(found, true, edges)
+            by_radius = relative_errors_by_radius(sample, true, edges)
             shells.append(
                 pd.DataFrame(row | {"reference": reference, "r_low_a": edges[:-1], "r_high_a": edges[1:]} | by_radius)
             )
@@ -116,9 +116,9 @@ def orbit_tables(
         if isinstance(field, LearnedField):
             with jax.enable_x64(True):
                 field = LearnedField(in_double_precision(field.network))
-        found = follow(field.acceleration, position, velocity, dt=section["dt"], **options)
-        tracks.setdefault(predictor.terms, found)
-        rows.append(_orbit_rows(predictor._replace(field=field), found, reference, true, section))
+        followed = follow(field.acceleration, position, velocity, dt=section["dt"], **options)
+        tracks.setdefault(predictor.terms, followed)
+        rows.append(_orbit_rows(predictor._replace(field=field), followed, reference, true, section))
     return pd.concat(rows, ignore_index=True), tracks
 
 
@@ -129,26 +129,26 @@ def _potential_along(field: Any, position: jax.Array) -> jax.Array:
 
 
 def _orbit_rows(
-    predictor: Predictor, found: Tracks, reference: Tracks, true: SoftenedParticles, section: dict[str, Any]
+    predictor: Predictor, followed: Tracks, reference: Tracks, true: SoftenedParticles, section: dict[str, Any]
 ) -> pd.DataFrame:
     with jax.enable_x64(True):
         own, exact = (
-            np.asarray(_potential_along(field, jnp.asarray(found.position))) for field in (predictor.field, true)
+            np.asarray(_potential_along(field, jnp.asarray(followed.position))) for field in (predictor.field, true)
         )
     columns = {
-        "distance_a": distance(found, reference),
-        "energy_change_own": energy_change(found, own),
-        "energy_change_true": energy_change(found, exact),
-        "momentum_change": momentum_change(found),
+        "distance_a": distance(followed, reference),
+        "energy_change_own": energy_change(followed, own),
+        "energy_change_true": energy_change(followed, exact),
+        "momentum_change": momentum_change(followed),
     }
     names = list(section["starts"])
-    n_times = len(found.time)
+    n_times = len(followed.time)
     return pd.DataFrame(
         {
             "terms": predictor.terms,
             "seed": predictor.seed,
             "orbit": np.tile(names, n_times),
-            "time": np.repeat(found.time, len(names)),
+            "time": np.repeat(followed.time, len(names)),
             **{name: values.ravel() for name, values in columns.items()},
         }
     )
@@ -160,7 +160,7 @@ def line_table(chosen: list[Predictor], line: Sample) -> pd.DataFrame:
     for predictor in chosen:
         if predictor.seed > 0:
             continue
-        found = predicted(predictor, line)
-        columns = dict(zip(MEASURES, (found.potential, found.acceleration[:, 0], found.laplacian), strict=True))
+        sample = predicted(predictor, line)
+        columns = dict(zip(MEASURES, (sample.potential, sample.acceleration[:, 0], sample.laplacian), strict=True))
         rows.append(pd.DataFrame({"terms": predictor.terms, "x_a": line.position[:, 0]} | columns))
     return pd.concat(rows, ignore_index=True)

@@ -85,12 +85,12 @@ def loss_terms(
         potential, gradient = potential_and_gradient(network, position)
     else:
         potential = potential_at(network, position)
-    found = {"potential": jnp.mean((potential - rows.potential) ** 2) / scales.potential**2}
+    losses = {"potential": jnp.mean((potential - rows.potential) ** 2) / scales.potential**2}
     if gradient is not None:
-        found["force"] = jnp.mean(((gradient + rows.acceleration) ** 2).sum(1)) / scales.force**2
+        losses["force"] = jnp.mean(((gradient + rows.acceleration) ** 2).sum(1)) / scales.force**2
     if laplacian is not None:
-        found["poisson"] = jnp.mean((laplacian - rows.laplacian) ** 2) / scales.poisson**2
-    return {name: found[name] for name in terms}
+        losses["poisson"] = jnp.mean((laplacian - rows.laplacian) ** 2) / scales.poisson**2
+    return {name: losses[name] for name in terms}
 
 
 def train_potential(
@@ -118,9 +118,9 @@ def train_potential(
     parameters, static = eqx.partition(make_network(key_start), eqx.is_inexact_array)
 
     def loss(parameters: Any, rows: Sample) -> tuple[Array, Array]:
-        found = loss_terms(eqx.combine(parameters, static), rows, scales, terms)
-        each = jnp.stack([found.get(name, jnp.asarray(jnp.nan, DTYPE)) for name in QUANTITIES])
-        return sum(found.values(), jnp.zeros((), DTYPE)), each
+        by_term = loss_terms(eqx.combine(parameters, static), rows, scales, terms)
+        each = jnp.stack([by_term.get(name, jnp.asarray(jnp.nan, DTYPE)) for name in QUANTITIES])
+        return sum(by_term.values(), jnp.zeros((), DTYPE)), each
 
     def step(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], Array]:
         parameters, state = carry

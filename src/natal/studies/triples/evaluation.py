@@ -60,12 +60,12 @@ def importance(
     before = scores.brier(predict(x), unstable)
     rises = {}
     for k, name in enumerate(FEATURES):
-        found = []
+        shuffled_scores = []
         for _ in range(10):
             shuffled = x.copy()
             shuffled[:, k] = rng.permutation(x[:, k])
-            found.append(scores.brier(predict(shuffled), unstable))
-        rises[name] = float(np.mean(found) - before)
+            shuffled_scores.append(scores.brier(predict(shuffled), unstable))
+        rises[name] = float(np.mean(shuffled_scores) - before)
     return rises
 
 
@@ -77,7 +77,7 @@ def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd
     first = table.set_index("triple_id")
     ids = next(iter(again.values())).triple_id
     first = first.loc[ids]
-    found = {
+    columns = {
         "triple_id": ids.to_numpy(),
         "unstable": first.unstable.to_numpy(),
         "max_change": first.max_change.to_numpy(),
@@ -85,13 +85,13 @@ def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd
     }
     for check, other in again.items():
         gap = np.linalg.norm(other[inner].to_numpy() - first[inner].to_numpy(), axis=1)
-        found |= {
+        columns |= {
             f"{check}_unstable": other.t_change_orbits.notna().to_numpy(),
             f"{check}_max_change": other.max_change.to_numpy(),
             f"{check}_energy_error": other.energy_error.to_numpy(),
             f"{check}_distance": gap / np.linalg.norm(first[inner].to_numpy(), axis=1),
         }
-    return pd.DataFrame(found)
+    return pd.DataFrame(columns)
 
 
 def check_report(checked: pd.DataFrame, parted: float) -> dict[str, Any]:

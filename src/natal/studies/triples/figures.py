@@ -102,8 +102,8 @@ def _shares(
     """Share of unstable ones in bins of x that hold five or more, with exact 95 % intervals."""
     which = np.digitize(x, edges) - 1
     middle = np.sqrt(edges[:-1] * edges[1:]) if logarithmic else 0.5 * (edges[:-1] + edges[1:])
-    found = [share(int(unstable[which == k].sum()), int((which == k).sum())) for k in range(len(middle))]
-    rows = np.array([[m, s["share"], s["low"], s["high"]] for m, s in zip(middle, found, strict=True) if s["n"] >= 5])
+    in_bins = [share(int(unstable[which == k].sum()), int((which == k).sum())) for k in range(len(middle))]
+    rows = np.array([[m, s["share"], s["low"], s["high"]] for m, s in zip(middle, in_bins, strict=True) if s["n"] >= 5])
     if rows.size:
         errors = np.abs(rows[:, 2:].T - rows[:, 1])
         ax.errorbar(rows[:, 0], rows[:, 1], errors, fmt="o-", color=colour, markersize=4, linewidth=1, label=label)
@@ -118,10 +118,10 @@ def reliability_diagrams(predictions: pd.DataFrame, n_bins: int) -> Figure:
     names = (METHODS[0], ("network_untempered", GREY, "network before its temperature"), METHODS[1])
     figure, axes = panels(2, 3, 5.0, sharex=True, sharey="row", height_ratios=(3, 1))
     for (ax, counts), (name, colour, title) in zip(axes.T, names, strict=True):
-        found = scores.reliability(predictions[name].to_numpy(), predictions.unstable.to_numpy(), n_bins)
+        bins = scores.reliability(predictions[name].to_numpy(), predictions.unstable.to_numpy(), n_bins)
         ax.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
-        ax.vlines(found.predicted, found.low, found.high, colors=GREY, alpha=0.4, linewidth=6, label="95 % binomial")
-        ax.plot(found.predicted, found.observed, "o", color=colour, markersize=5, label=f"n = {found.n.sum():.0f}")
+        ax.vlines(bins.predicted, bins.low, bins.high, colors=GREY, alpha=0.4, linewidth=6, label="95 % binomial")
+        ax.plot(bins.predicted, bins.observed, "o", color=colour, markersize=5, label=f"n = {bins.n.sum():.0f}")
         ax.set(title=title, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         ax.legend(loc="upper left")
         counts.hist(predictions[name], np.linspace(0, 1, n_bins + 1), color=colour, alpha=0.7)
