@@ -26,8 +26,8 @@ from natal.simulation.run import simulate_clusters, snapshot_type
 SLEEPING_JOB = """
 import sys, time
 from pathlib import Path
-from natal.files import atomic_path
-from natal.jobs import job
+from natal.files.atomic import atomic_path
+from natal.running.jobs import job
 with job(sys.argv[1]) as log, atomic_path(sys.argv[2]) as partial:
     partial.write_text("half of it")
     try:
@@ -42,12 +42,12 @@ with job(sys.argv[1]) as log, atomic_path(sys.argv[2]) as partial:
 SIMULATING_JOB = """
 import sys
 import numpy as np
-from natal import device
-from natal.checkpoint import Checkpoint
-from natal.files import atomic_path
-from natal.jobs import job
-from natal.models import Integration
-from natal.simulator import simulate_clusters
+from natal.running import device
+from natal.simulation.checkpoint import Checkpoint
+from natal.files.atomic import atomic_path
+from natal.running.jobs import job
+from natal.simulation.models import Integration
+from natal.simulation.run import simulate_clusters
 with job(sys.argv[1]) as log, Checkpoint(sys.argv[2]) as checkpoint, atomic_path(sys.argv[2] + ".h5") as partial:
     partial.write_text("half of it")
     device.set_up(threads=2, cpu_devices=2)
@@ -57,7 +57,7 @@ with job(sys.argv[1]) as log, Checkpoint(sys.argv[2]) as checkpoint, atomic_path
 
 LOGGING_JOB = """
 import sys
-from natal.jobs import job
+from natal.running.jobs import job
 with job(sys.argv[1]) as log:
     log.info("at work")
 print("done")

@@ -12,10 +12,11 @@ from natal.simulation.run import ClusterModel, simulate_clusters
 JOB = """
 import os, sys, threading, time
 import numpy as np, pandas as pd
-from natal import device
-from natal.checkpoint import Checkpoint
-from natal.simulator import ClusterModel, Integration, simulate_clusters
-from natal.store import check_runs, write_shard
+from natal.running import device
+from natal.simulation.checkpoint import Checkpoint
+from natal.simulation.models import ClusterModel, Integration
+from natal.simulation.run import simulate_clusters
+from natal.simulation.shard_files import check_runs, write_shard
 
 n_stars, n_runs, snapshots, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 peak_kb = 0

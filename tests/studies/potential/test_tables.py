@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from matplotlib.figure import Figure
-from project import Project, job_counts, merged
+from project import ROOT, Project, job_counts, merged
 
 from natal.campaign.config import check_schema, load_schema
 from natal.errors import NatalError
@@ -24,7 +23,6 @@ from natal.studies.potential.network import make_network
 from natal.studies.potential.store import read_sample, read_tracks, write_samples, write_tracks
 from natal.studies.potential.tables import accuracy_tables, line_table, orbit_tables, predictors
 
-ROOT = Path(__file__).parents[2]
 ORBITS = {
     "time": 2.0,
     "dt": 0.05,

@@ -65,7 +65,7 @@ def test_whole_shards_stay(folder, monkeypatch):
     """And are read once only: a campaign may have terabytes of them."""
     read = []
     sha256 = sealed._sha256
-    monkeypatch.setattr(seal, "_sha256", lambda path: read.append(path.name) or sha256(path))
+    monkeypatch.setattr(sealed, "_sha256", lambda path: read.append(path.name) or sha256(path))
     assert find_damaged(folder, SHARDS) == {}
     assert files(folder) == NAMES
     assert read == NAMES

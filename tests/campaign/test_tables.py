@@ -2,7 +2,7 @@
 
 import pytest
 
-from natal.campaign import plan
+from natal.campaign import plan, tables
 from natal.campaign.design import make_design
 from natal.errors import NatalError
 
@@ -178,7 +178,7 @@ def test_a_missing_file_is_named(config):
     with pytest.raises(NatalError, match=r"design\.table: .*nowhere/points\.csv"):
         plan.read_table(config)
     with pytest.raises(NatalError, match=r"observations: .*nowhere/clusters\.csv"):
-        plan.read_observations("nowhere/clusters.csv")
+        tables.read_observations("nowhere/clusters.csv")
 
 
 @pytest.fixture
@@ -274,7 +274,7 @@ def test_every_mistake_in_proposed_points_is_named(proposed, text, said):
 
 def test_missing_and_too_many_proposed_points(proposed, config, monkeypatch):
     """The key, and the file or what is allowed."""
-    monkeypatch.setattr(campaign, "MAX_POINTS_PER_SPLIT", 3)
+    monkeypatch.setattr(plan, "MAX_POINTS_PER_SPLIT", 3)
     with pytest.raises(NatalError, match=r"design\.proposed: more than 3 rows in all"):
         plan.proposed_blocks(proposed(PROPOSED, PROPOSED))
     config["design"]["proposed"] = ["nowhere/proposed0.csv"]
@@ -288,7 +288,7 @@ HEADER = "name,f_bound,sigma_v_kms,r_h_au"
 def test_observations_are_read(observations):
     """Names and numbers; errors that are not given are zero."""
     path = observations(f"{HEADER},f_bound_err,r_h_au_err\nA,0.8,4.5,450,0.03,\nB,1,7,200,0.1,20\n")
-    assert plan.read_observations(path) == [
+    assert tables.read_observations(path) == [
         {"name": "A", "f_bound": 0.8, "sigma_v_kms": 4.5, "r_h_au": 450.0}
         | {"f_bound_err": 0.03, "sigma_v_kms_err": 0.0, "r_h_au_err": 0.0},
         {"name": "B", "f_bound": 1.0, "sigma_v_kms": 7.0, "r_h_au": 200.0}
@@ -320,7 +320,7 @@ def test_every_mistake_in_the_observations_is_named(observations, text, said):
     """File, row, column, the offending text and what is allowed, in one line."""
     path = observations(text)
     with pytest.raises(NatalError) as caught:
-        plan.read_observations(path)
+        tables.read_observations(path)
     message = str(caught.value)
     assert "\n" not in message
     for part in ["clusters.csv", *said]:
@@ -330,4 +330,4 @@ def test_every_mistake_in_the_observations_is_named(observations, text, said):
 def test_a_table_in_another_encoding_is_refused_by_name(observations):
     """A spreadsheet's Latin-1 export with an accent is no UTF-8: one line, not a traceback."""
     with pytest.raises(NatalError, match=r"clusters\.csv.*UTF-8"):
-        plan.read_observations(observations(f"{HEADER}\nPléiades,0.8,4.5,450\n", encoding="latin-1"))
+        tables.read_observations(observations(f"{HEADER}\nPléiades,0.8,4.5,450\n", encoding="latin-1"))

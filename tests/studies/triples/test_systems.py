@@ -1,10 +1,9 @@
 """The prior, the study's configuration and what it says of mistakes."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import yaml
+from project import ROOT
 from scipy import stats
 from snakemake.utils import update_config
 
@@ -13,7 +12,6 @@ from natal.errors import NatalError
 from natal.studies.triples import systems
 from natal.studies.triples.names import mistakes
 
-ROOT = Path(__file__).parents[2]
 PRIOR = systems.Prior((3, 100), (0, 0.9), (0, 0.8), (0.1, 1), (0.1, 10), (-1, 1))
 
 

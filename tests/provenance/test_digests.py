@@ -30,7 +30,7 @@ def project(tmp_path, monkeypatch):
         (folder / f"{name}.py").write_text(text)
     script = tmp_path / "simulate.py"
     script.write_text(SCRIPT)
-    monkeypatch.setattr(digest, "PACKAGE_FOLDER", folder)
+    monkeypatch.setattr(digests, "PACKAGE_FOLDER", folder)
 
     def digest_now(settings=None):
         for function in (digests.code_digest, digests._imported_modules, digests._normalised):
@@ -164,5 +164,5 @@ def test_a_checkout_elsewhere_has_the_same_digest(project, tmp_path_factory, mon
     before = digest_now()
     other = tmp_path_factory.mktemp("elsewhere")
     (folder / "natal").rename(other / "natal")
-    monkeypatch.setattr(digest, "PACKAGE_FOLDER", other / "natal")
+    monkeypatch.setattr(digests, "PACKAGE_FOLDER", other / "natal")
     assert digest_now() == before

@@ -70,7 +70,7 @@ def test_no_room_is_known_before_writing(tmp_path):
     """A file larger than the process may write is refused at once, and nothing is left of it."""
     script = """
 import resource, sys
-from natal.files import atomic_path
+from natal.files.atomic import atomic_path
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 with atomic_path(sys.argv[1], n_bytes=90_000) as partial:
     partial.write_text("fits")

@@ -13,13 +13,14 @@ import pytest
 
 from natal.errors import NatalError
 from natal.running import lock
+from natal.running import slurm as slurm_module
 from natal.running.lock import lock_campaign
 from natal.running.slurm import RUNS, accounting_is_off, cancel_orphans, note_run
 
 HOLDER = """
 import sys
 from pathlib import Path
-from natal.driver import lock_campaign
+from natal.running.lock import lock_campaign
 from natal.errors import NatalError
 try:
     lock_campaign(Path(sys.argv[1]))
@@ -39,7 +40,7 @@ def folder(tmp_path):
 @pytest.fixture(autouse=True)
 def own_locks(monkeypatch):
     """Locks of this process end with the test."""
-    monkeypatch.setattr(driver, "_locks", [])
+    monkeypatch.setattr(lock, "_locks", [])
     yield
     for file in lock._locks:
         file.close()
@@ -172,7 +173,7 @@ class FakeSlurm:
 @pytest.fixture
 def slurm(tmp_path, monkeypatch):
     """A cluster whose queue is a file; nobody waits in earnest."""
-    monkeypatch.setattr(lock.time, "sleep", lambda _: None)
+    monkeypatch.setattr(slurm_module.time, "sleep", lambda _: None)
     return FakeSlurm(tmp_path, monkeypatch)
 
 
@@ -236,7 +237,7 @@ def test_jobs_that_are_ending_are_waited_for(slurm, noted):
 
 def test_jobs_that_do_not_end_are_named(slurm, noted, monkeypatch):
     """After a while, in one line that says what to do; the next call looks for them again."""
-    monkeypatch.setattr(driver, "CANCEL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(slurm_module, "CANCEL_TIMEOUT_S", 0.05)
     slurm.holds("100", "102")
     with pytest.raises(NatalError) as caught:
         cancel_orphans(noted)
@@ -267,7 +268,7 @@ def test_a_controller_that_does_not_answer_is_asked_again(slurm, noted, failure)
 
 def test_a_controller_that_never_answers_is_named(slurm, noted, monkeypatch):
     """Jobs may or may not be there: somebody has to look."""
-    monkeypatch.setattr(driver, "CANCEL_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(slurm_module, "CANCEL_TIMEOUT_S", 0.05)
     slurm.command("squeue", "echo 'squeue: error: Unable to contact slurm controller' >&2; exit 1")
     with pytest.raises(NatalError, match="Slurm does not say whether jobs of an earlier run are left"):
         cancel_orphans(noted)

@@ -10,7 +10,7 @@ from natal.running import device
 PROGRAM = """
 import os, sys
 import jax, jax.numpy as jnp
-from natal import device
+from natal.running import device
 device.set_up(threads=2, cpu_devices=int(sys.argv[1]), cache_folder=sys.argv[2] if len(sys.argv) > 2 else None)
 jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((8, 8))).block_until_ready()
 print(len(jax.local_devices()), os.environ["NPROC"], device.describe(), sep="|")

@@ -23,6 +23,7 @@ from natal.errors import NatalError
 from natal.files.locks import is_locked
 from natal.running import device
 from natal.simulation import checkpoint as checkpoint_module
+from natal.simulation import run
 from natal.simulation.batches import BatchEngine
 from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
 from natal.simulation.models import ClusterModel, Integration
@@ -43,8 +44,8 @@ RECORD_BYTES = snapshot_type(N_RUNS, 100, "float64").itemsize + 16
 # starts a simulation; after some snapshots kills itself, or waits to be told whether to go on
 OTHER_PROCESS = """
 import os, signal, sys
-from natal import device
-from natal.checkpoint import Checkpoint
+from natal.running import device
+from natal.simulation.checkpoint import Checkpoint
 from test_checkpoint import simulate
 
 path, cache, stop_after, then = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
@@ -160,7 +161,7 @@ def no_engine(monkeypatch):
         def close(self):
             pass
 
-    monkeypatch.setattr(simulator, "BatchEngine", Engine)
+    monkeypatch.setattr(run, "BatchEngine", Engine)
     return made
 
 
@@ -238,7 +239,7 @@ def test_a_complete_checkpoint_computes_and_compiles_nothing(uninterrupted, comp
     def refuse(*_):
         raise AssertionError("nothing is left to compute")
 
-    monkeypatch.setattr(simulator, "BatchEngine", refuse)
+    monkeypatch.setattr(run, "BatchEngine", refuse)
     assert_identical(simulate(path), uninterrupted)
 
 
@@ -313,7 +314,7 @@ def test_other_code_or_processor_starts_anew(no_engine, logged, monkeypatch, pat
     """Other programs may round differently: what they wrote is not continued, and the log says why."""
     simulate(path)
     no_engine.clear()
-    monkeypatch.setattr(simulator, function, lambda *_: answer)
+    monkeypatch.setattr(run, function, lambda *_: answer)
     simulate(path)
     assert no_engine == list(range(N_SNAPSHOTS))
     assert f"{path}: a checkpoint of other {named}; starting anew" in logged()
@@ -339,7 +340,7 @@ def test_time_spent_adds_up_over_interruptions(no_engine, monkeypatch, path):
     """By a clock that advances a second at every look: five snapshots in two calls are five seconds of integration."""
     seconds = iter(range(100))
     clock = SimpleNamespace(perf_counter=lambda: float(next(seconds)))
-    monkeypatch.setattr(simulator, "time", clock)
+    monkeypatch.setattr(run, "time", clock)
     with interruption(2):
         simulate(path)
     with Checkpoint(path) as checkpoint:

@@ -1,13 +1,12 @@
 """What a user uncomments in the Slurm profile takes effect."""
 
 import re
-from pathlib import Path
 
 import yaml
+from project import ROOT
 
 from natal.campaign.config import refuse_repeated_keys
 
-ROOT = Path(__file__).parents[2]
 PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"
 
 
