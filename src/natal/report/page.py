@@ -16,6 +16,7 @@ from natal.assessment.cases import shown_cases
 from natal.campaign.plan import box
 from natal.files.atomic import atomic_path
 from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE
+from natal.provenance.environment import environment
 from natal.provenance.lineage import Step
 from natal.report.captions import CAPTIONS
 from natal.variables import SUMMARIES
