@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from natal.posterior import grid as posterior_grid
 from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
-from natal.posterior.recovery import az
+from natal.posterior.quiet_arviz import az
 from natal.posterior.tables import posterior_dataset
 from natal.variables import BIRTH
 

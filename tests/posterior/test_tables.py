@@ -8,7 +8,7 @@ import xarray as xr
 from closed_form import BOX
 from scipy.stats import chi2
 
-from natal.posterior.recovery import az
+from natal.posterior.quiet_arviz import az
 from natal.posterior.tables import nuts_report, posterior_dataset, recovery_table, write_posteriors
 from natal.variables import BIRTH
 
