@@ -31,7 +31,7 @@ from natal.posterior.grid import QUANTILES
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.observed import answer_on_grid, measured, recover_observed
 from natal.posterior.tables import posterior_tree
-from natal.variables import BIRTH, SUMMARIES, Box, refuse_measured
+from natal.variables import BIRTH, SUMMARIES, Box, check_measured
 
 ENSEMBLE = Path("emulator") / "ensemble.eqx"
 LIKELIHOOD = Path("emulator") / "likelihood.json"
@@ -130,8 +130,10 @@ class TrainedCampaign:
         values = (f_bound, sigma_v_kms, r_h_au, f_bound_err, sigma_v_kms_err, r_h_au_err)
         numbers = dict(zip((*SUMMARIES, *SUMMARIES.errors), map(float, values), strict=True))
         for column, value in numbers.items():
-            if allowed := refuse_measured(column, value):
-                raise NatalError(f"{column} = {value:g} must {allowed}")
+            try:
+                check_measured(column, value)
+            except ValueError as error:
+                raise NatalError(f"{column} = {value:g} {error}") from error
         observed = pd.DataFrame([{"name": name} | numbers])
         prior = prior_box or self.box
         if nuts is None:

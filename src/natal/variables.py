@@ -6,7 +6,7 @@ function that computes it. Standard library only: every Snakemake call reads thi
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
 Box = dict[str, tuple[float, float]]
@@ -34,11 +34,13 @@ class Variable:
 
     name: str
     unit: str
-    symbol: str
-    meaning: str
     transform: Literal["none", "log", "count"] = "none"
     support: Literal["positive", "fraction"] = "positive"
     observable: bool = False
+    _: KW_ONLY
+    # by name: for stages that draw nothing they are words (`natal.provenance.source`)
+    symbol: str
+    meaning: str
 
     @property
     def shown_unit(self) -> str:
@@ -63,13 +65,12 @@ class Variable:
             return logit((n_stars * values + 0.5) / (n_stars + 1))
         return values
 
-    def refusal(self, value: float) -> str:
-        """What a measured value must be and is not, as 'be above 0'; empty if all is well."""
+    def check_measured(self, value: float) -> None:
+        """Raise `ValueError` saying what a measured value must be, if this one is not."""
         if not math.isfinite(value):
-            return "be a finite number"
-        if self.support == "fraction":
-            return "" if 0 < value <= 1 else "be above 0 and at most 1"
-        return "" if value > 0 else "be above 0"
+            raise ValueError("must be a finite number")
+        if value <= 0 or (self.support == "fraction" and value > 1):
+            raise ValueError("must be above 0 and at most 1" if self.support == "fraction" else "must be above 0")
 
 
 class Variables(Mapping[str, Variable]):
@@ -95,23 +96,30 @@ class Variables(Mapping[str, Variable]):
 
 
 BIRTH = Variables(
-    Variable("q0", "K/|W|", r"$Q_0$", "virial ratio at birth"),
-    Variable("a_au", "AU", r"$a$", "Plummer scale radius at birth"),
+    Variable("q0", "K/|W|", symbol=r"$Q_0$", meaning="virial ratio at birth"),
+    Variable("a_au", "AU", symbol=r"$a$", meaning="Plummer scale radius at birth"),
 )
 """Birth conditions: the inputs of the networks, the parameters of the posteriors."""
 
 SUMMARIES = Variables(
-    Variable("f_bound", "1", r"$f_{\rm bound}$", "bound mass over total mass", "count", "fraction"),
-    Variable("sigma_v_kms", "km/s", r"$\sigma_v$", "one-dimensional velocity dispersion of the bound stars", "log"),
-    Variable("r_h_au", "AU", r"$r_h$", "half-mass radius of the bound stars", "log"),
+    Variable("f_bound", "1", "count", "fraction", symbol=r"$f_{\rm bound}$", meaning="bound mass over total mass"),
+    Variable(
+        "sigma_v_kms",
+        "km/s",
+        "log",
+        symbol=r"$\sigma_v$",
+        meaning="one-dimensional velocity dispersion of the bound stars",
+    ),
+    Variable("r_h_au", "AU", "log", symbol=r"$r_h$", meaning="half-mass radius of the bound stars"),
 )
 """What a simulated cluster is reduced to: the outputs of the networks, the data of the posteriors."""
 
 
-def refuse_measured(column: str, value: float) -> str:
-    """What a measured summary, or a standard error (`<name>_err`), must be and is not; empty if all is well."""
-    if column in SUMMARIES.errors:
-        if not math.isfinite(value):
-            return "be a finite number"
-        return "not be negative" if value < 0 else ""
-    return SUMMARIES[column].refusal(value)
+def check_measured(column: str, value: float) -> None:
+    """Raise `ValueError` saying what a measured summary, or a standard error (`<name>_err`), must be and is not."""
+    if column not in SUMMARIES.errors:
+        SUMMARIES[column].check_measured(value)
+    elif not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    elif value < 0:
+        raise ValueError("must not be negative")

@@ -25,6 +25,7 @@ from natal.campaign.plan import Shard
 from natal.errors import NatalError
 from natal.files import sealed
 from natal.files.sealed import SEAL_BYTES, write_seal
+from natal.provenance.digests import is_of_older_code
 from natal.simulation.shard_format import EARLIER, FORMAT
 
 SHARDS = [Shard("train0_000", 0, 4, 2), Shard("train0_001", 4, 4, 2), Shard("validation0_000", 100_000, 2, 2)]
@@ -228,10 +229,29 @@ def test_shards_of_other_settings_are_stale(folder):
     assert list(found) == [folder / NAMES[1], folder / NAMES[2]]
     line = f"{folder / NAMES[1]} was simulated with other settings or code"
     assert found[folder / NAMES[1]] == f"{line}; its points are simulated again"
+    assert find_stale(folder, dict.fromkeys(names, "new"), is_explained=lambda path: path.name == NAMES[1]) == {
+        folder / NAMES[2]: found[folder / NAMES[2]]
+    }
     check_digest(folder / NAMES[0], "new")
     with pytest.raises(NatalError) as caught:
         check_digest(folder / NAMES[1], "new")
     assert str(caught.value) == line
+
+
+def test_simulations_of_older_code_are_named_in_one_line(folder):
+    """Version 0.1.0 had digests of another kind: a campaign of its is recognised, and nothing of it is kept as good."""
+    now = "code:2-0123456789abcdef cluster:01234567 seed:89abcdef"
+    older = now.replace("code:2-", "code:")
+    assert is_of_older_code(older)
+    assert not is_of_older_code(now)
+    for shard, digest in zip(SHARDS, (older, older.replace("89abcdef", "76543210"), now), strict=True):
+        make_shard(folder, shard, digest=digest)
+    line = f"{folder} holds 2 shards made by an older version of natal's code; they are simulated again"
+    # even if Snakemake sees that they differ
+    found = find_stale(folder, dict.fromkeys([shard.name for shard in SHARDS], now), is_explained=lambda path: True)
+    assert found == dict.fromkeys([folder / name for name in NAMES[:2]], line)
+    with pytest.raises(NatalError, match="other settings or code"):
+        check_digest(folder / NAMES[0], now)
 
 
 def test_a_copy_with_a_new_date_stays(folder):

@@ -13,10 +13,10 @@ import pytest
 from natal.errors import NatalError
 from natal.files.sealed import SEAL_BYTES, write_seal
 from natal.provenance import git
-from natal.provenance.describe import describe, main, read_provenance
+from natal.provenance.describe import describe, main
 from natal.provenance.environment import environment
 from natal.provenance.git import git_commit
-from natal.provenance.lineage import history, steps
+from natal.provenance.lineage import history, read_origin, steps
 from natal.provenance.records import file_state, record_path, write_records
 
 CONFIG = {"campaign": "tiny", "seed": 7, "likelihood": "mixture", "inference": {"draws": 50, "warmup": 20}}
@@ -70,18 +70,18 @@ def project(tmp_path, monkeypatch):
 
 
 def text_of(path):
-    return describe(read_provenance(path))
+    return describe(read_origin(path))
 
 
 def test_a_record_says_what_made_a_file(project):
     """Rule, digest, configuration, seed, environment, and inputs with their checksums."""
-    found = read_provenance("results/tiny/recovery.csv")
+    found = read_origin("results/tiny/recovery.csv")
     assert found.is_recorded
     record = found.record
     assert (record.rule, record.seed, record.config) == ("recover", 7, CONFIG)
     assert {"commit", "created", "python", "machine", "version_natal", "version_jax"} <= set(record.environment)
     assert [asdict(one) for one in record.inputs] == [asdict(file_state("results/tiny/summaries.csv"))]
-    assert read_provenance("results/tiny/simulations/train0_001.h5").record.wildcards == {"shard": "train0_001"}
+    assert read_origin("results/tiny/simulations/train0_001.h5").record.wildcards == {"shard": "train0_001"}
 
 
 def test_the_record_lies_in_the_campaigns_folder(tmp_path):
@@ -122,7 +122,7 @@ def test_the_text_goes_back_to_the_design(project):
 def test_files_behind_a_file_come_once(project):
     """Also those that several others were made from; what a person wrote is a file like any."""
     make("report", ["results/tiny/report.html"], ["results/tiny/recovery.csv", "results/tiny/design.csv"])
-    names = [one.path.name for one in history(read_provenance("results/tiny/report.html"))]
+    names = [one.path.name for one in history(read_origin("results/tiny/report.html"))]
     shards = [f"train0_{k:03d}.h5" for k in range(6)]
     assert names == ["points.csv", "design.csv", *shards, "summaries.csv", "recovery.csv", "report.html"]
 
@@ -131,7 +131,7 @@ def test_steps_part_by_code(project):
     """Shards that different code made are told apart."""
     shard = "results/tiny/simulations/train0_005.h5"
     make("simulate", [shard], digest="code:aaaaaaaaaaaaaaaa")
-    made = steps(history(read_provenance("results/tiny/summaries.csv")))
+    made = steps(history(read_origin("results/tiny/summaries.csv")))
     found = [(step.rule, step.code[:4], len(step.files)) for step in made]
     assert found == [("design", "0123", 1), ("simulate", "0123", 5), ("simulate", "aaaa", 1), ("summaries", "0123", 1)]
 
@@ -187,7 +187,7 @@ def test_a_file_without_record(project):
 def test_a_damaged_record_is_none(project, content):
     """Cut short, or another file's."""
     (project / "results/tiny/provenance/recovery.csv.json").write_text(content)
-    assert read_provenance("results/tiny/recovery.csv").record is None
+    assert read_origin("results/tiny/recovery.csv").record is None
 
 
 def test_a_campaign_that_was_moved_knows_its_files(project, monkeypatch):
@@ -203,7 +203,7 @@ def test_files_that_are_none_are_refused(project, monkeypatch, capsys):
     """One line, and an exit status."""
     for path, line in (("no.csv", "no file no.csv"), ("results", "results is a folder: name a file in it")):
         with pytest.raises(NatalError, match=line):
-            read_provenance(path)
+            read_origin(path)
         monkeypatch.setattr(sys, "argv", ["provenance", path])
         with pytest.raises(SystemExit) as caught:
             main()

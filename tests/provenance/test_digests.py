@@ -33,7 +33,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(digests, "PACKAGE_FOLDER", folder)
 
     def digest_now(settings=None):
-        for function in (digests.code_digest, digests._imported_modules, digests._normalised):
+        for function in (digests.code_digest, digests._imported_modules, digests._text):
             function.cache_clear()
         return digests.stage_digest(script, settings or {})
 
@@ -68,6 +68,20 @@ def test_what_only_people_read_does_not_count(project, file, old, new):
     before = digest_now()
     edit(folder / file, old, new)
     assert digest_now() == before
+
+
+def test_a_module_that_moves_counts(project):
+    """Its path is part of what is digested, not its name alone; the script's own is not."""
+    folder, digest_now = project
+    before = digest_now()
+    (folder / "natal" / "nbody").mkdir()
+    (folder / "natal" / "plummer.py").rename(folder / "natal" / "nbody" / "plummer.py")
+    edit(folder / "simulate.py", "from natal import plummer", "from natal.nbody import plummer")
+    moved = digest_now()
+    assert moved != before
+    (folder / "natal" / "nbody").rename(folder / "natal" / "stars")
+    edit(folder / "simulate.py", "from natal.nbody import plummer", "from natal.stars import plummer")
+    assert digest_now() != moved
 
 
 @pytest.mark.parametrize(
@@ -109,14 +123,59 @@ def test_a_module_that_is_not_imported_does_not_count(project):
 
 
 @pytest.mark.parametrize(
-    "line", ["import natal.figures", "from natal import figures", "from natal.figures import COLOUR"]
+    ("line", "name"),
+    [
+        ("import natal.figures", "natal.figures.COLOUR"),
+        ("from natal import figures", "figures.COLOUR"),
+        ("from natal.figures import COLOUR", "COLOUR"),
+    ],
 )
-def test_every_way_to_import_is_followed(project, line):
+def test_every_way_to_import_is_followed(project, line, name):
     """At the top or inside a function."""
     folder, digest_now = project
-    edit(folder / "natal" / "units.py", "G = 39.5", f"G = 39.5\n\n\ndef later():\n    {line}")
+    edit(folder / "natal" / "units.py", "G = 39.5", f"G = 39.5\n\n\ndef later():\n    {line}\n    return {name}")
     before = digest_now()
     edit(folder / "natal" / "figures.py", "blue", "red")
+    assert digest_now() != before
+
+
+def test_what_is_imported_for_words_only_does_not_count(project):
+    """A name in an error's text, or in an annotation."""
+    folder, digest_now = project
+    for line in ("raise ValueError(COLOUR)", "x: COLOUR = 1"):
+        edit(
+            folder / "natal" / "units.py",
+            "G = 39.5",
+            f"from natal.figures import COLOUR\n\nG = 39.5\n\n\ndef later():\n    {line}",
+        )
+        before = digest_now()
+        edit(folder / "natal" / "figures.py", 'COLOUR = "blue"', 'COLOUR = "red"')
+        assert digest_now() == before
+        (folder / "natal" / "figures.py").write_text(MODULES["figures"])
+        (folder / "natal" / "units.py").write_text(MODULES["units"])
+
+
+@pytest.mark.parametrize("module", ["running/jobs", "provenance/records", "campaign/tables"])
+def test_what_decides_nothing_does_not_count(project, module):
+    """Nor what it alone imports."""
+    folder, digest_now = project
+    path = folder / "natal" / f"{module}.py"
+    path.parent.mkdir()
+    path.write_text("from natal.figures import COLOUR\n\nprint(COLOUR)\n")
+    (folder / "natal" / "campaign").mkdir(exist_ok=True)
+    (folder / "natal" / "campaign" / "plan.py").write_text("SIZE = 1\n")
+    imported = module.replace("/", ".")
+    edit(
+        folder / "simulate.py",
+        "from natal import plummer",
+        f"from natal import plummer\nfrom natal.campaign import plan\nfrom natal.{imported} import x",
+    )
+    edit(folder / "simulate.py", "sample(3)", "sample(plan.SIZE, x)")
+    before = digest_now()
+    path.write_text("x = 2\n")
+    edit(folder / "natal" / "figures.py", "blue", "red")
+    assert digest_now() == before
+    edit(folder / "natal" / "campaign" / "plan.py", "1", "2")
     assert digest_now() != before
 
 

@@ -12,10 +12,9 @@ DAMAGED = {}
 def plan_again():
     """Have Snakemake make the shards again that are not what they should be: it looks at dates and its own records."""
     DAMAGED.update(find_damaged(SIMULATIONS, SHARDS.values()))
-    stale = find_stale(SIMULATIONS, {name: shard_digest(name) for name in SHARDS})
-    # what Snakemake sees by itself, it gives its reasons for
-    lines = {path: line for path, line in stale.items() if not seen_by_snakemake(path)} | DAMAGED
-    for line in lines.values():
+    digests = {name: shard_digest(name) for name in SHARDS}
+    lines = find_stale(SIMULATIONS, digests, is_explained=seen_by_snakemake) | DAMAGED
+    for line in dict.fromkeys(lines.values()):
         print(f"natal: {line}", file=sys.stderr, flush=True)
     # forced, since what was made from them may be there and as new as ever
     workflow.dag.forcefiles.update(map(str, lines))

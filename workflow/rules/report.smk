@@ -1,4 +1,5 @@
 # What a person looks at: figures/ and report.html.
+from natal.campaign.tables import read_observations
 
 # category on the page of `snakemake --report` -> figures
 FIGURES = {
@@ -13,7 +14,7 @@ CAPTIONED = [name for names in FIGURES.values() for name in names]
 CORNERS = [f"corner_{k}" for k in range(config["report"]["corner_cases"])]
 N_OBSERVED_CORNERS = 0
 if config["observations"]:
-    N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(plan.read_observations(config["observations"])))
+    N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(read_observations(config["observations"])))
 OBSERVED_CORNERS = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
 FIGURE_FILES = expand(RESULTS / "figures" / "{name}.png", name=[*CAPTIONED, *CORNERS, *OBSERVED_CORNERS])
 # the report writes a caption beside each figure but the corner plots

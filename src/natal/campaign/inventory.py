@@ -3,7 +3,7 @@
 import itertools
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from natal.campaign.plan import Layout, Shard
 from natal.errors import NatalError
 from natal.files.sealed import check_seal, read_seal
-from natal.provenance.digests import changed_parts
+from natal.provenance.digests import changed_parts, is_of_older_code
 from natal.simulation.shard_format import EARLIER, FORMAT
 
 CHECKED = ".checked.json"
@@ -56,30 +56,55 @@ def _read_checked(folder: Path) -> dict[str, Any]:
     return checked if isinstance(checked, dict) else {}
 
 
-def find_stale(folder: Path, digests: Mapping[str, str]) -> dict[Path, str]:
+def find_stale(
+    folder: Path, digests: Mapping[str, str], is_explained: Callable[[Path], bool] = lambda path: False
+) -> dict[Path, str]:
     """Find shards that are whole but were made with other settings or code, with a line on each.
 
-    `digests` are those of shards made now, by name. Snakemake compares them as well, but keeps its records of a job
-    only if it lived to see its end, and in a folder that may be left behind.
+    Snakemake compares digests as well, but keeps its records of a job only if it lived to see its end, and in a folder
+    that may be left behind.
+
+    Args:
+        folder: Where the campaign's shards are.
+        digests: Digests of shards made now, by name of the shard.
+        is_explained: Whether Snakemake says itself why it makes a shard again: then it needs no line.
+
+    Returns:
+        A line for each shard; one and the same for all that an older version of natal's code made.
     """
-    found = {}
+    found, older = {}, []
     for name, digest in digests.items():
         path = folder / f"{name}.h5"
         try:
-            check_digest(path, digest)
+            made_with = _digest_in(path)
         except FileNotFoundError:
             continue
         except NatalError as error:
             found[path] = f"{error}; its points are simulated again"
-    return found
+            continue
+        if is_of_older_code(made_with):
+            older.append(path)
+        elif made_with != digest and not is_explained(path):
+            found[path] = f"{_difference(path, made_with, digest)}; its points are simulated again"
+    line = f"{folder} holds {len(older)} shards made by an older version of natal's code; they are simulated again"
+    return found | dict.fromkeys(older, line)
 
 
 def check_digest(path: Path, digest: str) -> None:
     """Raise `NatalError` if a shard was not made with the settings and code that `digest` stands for."""
-    made_with = read_seal(path).get("digest")
+    made_with = _digest_in(path)
     if made_with != digest:
-        changed = ", ".join(changed_parts(str(made_with), digest))
-        raise NatalError(f"{path} was simulated with other settings or code{changed and f' ({changed})'}")
+        raise NatalError(_difference(path, made_with, digest))
+
+
+def _digest_in(path: Path) -> str:
+    """The digest that a shard was made with."""
+    return str(read_seal(path).get("digest"))
+
+
+def _difference(path: Path, made_with: str, digest: str) -> str:
+    changed = ", ".join(changed_parts(made_with, digest))
+    return f"{path} was simulated with other settings or code{changed and f' ({changed})'}"
 
 
 def read_layout(folder: Path) -> Layout | None:

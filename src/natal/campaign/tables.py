@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from natal.errors import NatalError
-from natal.variables import SUMMARIES, refuse_measured
+from natal.variables import SUMMARIES, check_measured
 
 
 def read_observations(path: str) -> list[dict[str, Any]]:
@@ -25,9 +25,10 @@ def read_observations(path: str) -> list[dict[str, Any]]:
         for column in (*SUMMARIES, *error_columns):
             text = row[column] if column in SUMMARIES else row.get(column) or "0"
             values[column] = number(path, row_number, column, text)
-            allowed = refuse_measured(column, values[column])
-            if allowed:
-                raise NatalError(f"{path}, row {row_number}, column {column}: {text} must {allowed}")
+            try:
+                check_measured(column, values[column])
+            except ValueError as error:
+                raise NatalError(f"{path}, row {row_number}, column {column}: {text} {error}") from error
         rows.append(values)
     return rows
 

@@ -197,7 +197,7 @@ def load_ensemble(
     limits = ((q0_low, q0_high), (a_low, a_high))
     normaliser = _blank_normaliser(tuple(header.log10))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
-    return read_leaves(path, skeleton, "train the emulator again")
+    return read_leaves(path, skeleton, remedy="train the emulator again")
 
 
 def untrained_ensemble(

@@ -26,7 +26,7 @@ def write_leaves(path: str | Path, header: Any, module: eqx.Module) -> None:
         eqx.tree_serialise_leaves(file, module)
 
 
-def read_leaves(path: str | Path, skeleton: Module, remedy: str) -> Module:
+def read_leaves(path: str | Path, skeleton: Module, *, remedy: str) -> Module:
     """Fill a model's arrays from a file with a header line, every one of exactly the skeleton's type and shape.
 
     Raises `NatalError`, which ends in `remedy`, if the file holds less, more or something else.

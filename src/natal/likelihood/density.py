@@ -202,4 +202,4 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
             lambda key: make_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
         )(keys)
     )
-    return read_leaves(path, skeleton, "fit the likelihood again")
+    return read_leaves(path, skeleton, remedy="fit the likelihood again")

@@ -9,16 +9,14 @@ from typing import Any
 from natal.errors import NatalError
 from natal.files.sealed import check_seal, read_seal
 from natal.provenance.digests import digest_parts
-from natal.provenance.lineage import Provenance, Step, history, read_provenance, shown, steps
+from natal.provenance.lineage import FileOrigin, Step, history, read_origin, shown, steps
 from natal.provenance.records import FileState
-
-__all__ = ["describe", "read_provenance"]
 
 LISTED = 4
 """Files of one kind in one folder that are named one by one."""
 
 
-def describe(found: Provenance) -> str:
+def describe(found: FileOrigin) -> str:
     """What made a file, in words."""
     known = history(found)
     lines = [shown(found.path), *_own_lines(found)]
@@ -28,7 +26,7 @@ def describe(found: Provenance) -> str:
     return "\n".join([*lines, *(f"  ! {trouble}" for trouble in _troubles(known))])
 
 
-def _own_lines(found: Provenance) -> list[str]:
+def _own_lines(found: FileOrigin) -> list[str]:
     record = found.record
     if record is None:
         said = {key: found.inside[key] for key in ("digest", "commit", "created") if key in found.inside}
@@ -98,7 +96,7 @@ def _short(commit: str) -> str:
     return name[:12] + dash + dirty
 
 
-def _troubles(known: list[Provenance]) -> list[str]:
+def _troubles(known: list[FileOrigin]) -> list[str]:
     """What does not fit together, a line each; the file asked for is the last."""
     by_path, found, lines = {one.path: one for one in known}, known[-1], []
     if found.record and not found.is_recorded:
@@ -138,6 +136,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m natal.provenance", description="Print what made a file.")
     parser.add_argument("files", nargs="+", metavar="FILE", help="an output of a campaign")
     try:
-        print("\n\n".join(describe(read_provenance(path)) for path in parser.parse_args().files))
+        print("\n\n".join(describe(read_origin(path)) for path in parser.parse_args().files))
     except (NatalError, OSError) as mistake:
         sys.exit(f"natal: {mistake}")

@@ -1,8 +1,4 @@
-"""Digests that say whether a stage is stale: of its settings and of the code it really uses.
-
-Code is compared as parsed source: comments, docstrings and formatting do not count. A script's code is its own
-and that of every natal module it imports, directly or through others.
-"""
+"""Digests that say whether a stage is stale: of its settings, and of the code that its result can depend on."""
 
 import ast
 import hashlib
@@ -11,6 +7,20 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from natal.provenance.source import LABELS, without_words
+
+SCHEME = "2"
+"""What counts as code, and how: it stands before every digest of code, and changes with the rules for it.
+
+Those of version 0.1.0 have no such mark.
+"""
+
+APART = {
+    *("cli", "errors", "progress", "provenance", "running"),
+    *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables"),
+}
+"""Packages and modules that decide where, when and whether something runs and what is said of it, not its result."""
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 PACKAGE = PACKAGE_FOLDER.name
@@ -37,22 +47,36 @@ def changed_parts(before: str, now: str) -> list[str]:
     return [name for name in old | new if old.get(name) != new.get(name)] if old and new else []
 
 
+def is_of_older_code(digest: str) -> bool:
+    """Whether a stage's digest was made by a version of natal whose digests of code are not comparable with today's."""
+    code = digest_parts(digest).get("code")
+    return code is not None and not code.startswith(f"{SCHEME}-")
+
+
 def _digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=list).encode()).hexdigest()
 
 
 @cache
 def code_digest(script: str | Path) -> str:
-    """Digest of a script's parsed source and of the natal modules in its transitive imports."""
+    """Digest of a script's source and of the natal modules that it imports, directly or through others.
+
+    Words do not count (`natal.provenance.source`), nor do modules that no result depends on (`APART`) and what only
+    these import.
+    """
+    modules = sorted(_import_closure(Path(script)))
+    labels = any("figures" in _name(path) for path in modules)
     digest = hashlib.sha256()
-    for path in [Path(script), *sorted(_import_closure(Path(script)))]:
-        digest.update(f"{_name(path)}\n{_normalised(path)}\n".encode())
-    return digest.hexdigest()[:16]
+    for path in modules:
+        digest.update(f"{_name(path)}\n".encode())
+    for path in [Path(script), *modules]:
+        digest.update(f"{_parsed(path, labels)[0]}\n".encode())
+    return f"{SCHEME}-{digest.hexdigest()[:16]}"
 
 
 def _name(path: Path) -> str:
     """Relative to the package, so that a module that moves counts, and a checkout elsewhere does not."""
-    return path.relative_to(PACKAGE_FOLDER).as_posix() if path.is_relative_to(PACKAGE_FOLDER) else path.name
+    return path.relative_to(PACKAGE_FOLDER).as_posix()
 
 
 def _import_closure(path: Path) -> set[Path]:
@@ -67,29 +91,37 @@ def _import_closure(path: Path) -> set[Path]:
 
 @cache
 def _imported_modules(path: Path) -> set[Path]:
-    """Files of the natal modules that a file imports, anywhere in it."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            # `from natal import plummer` names a module, `from natal.plummer import x` may name anything
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    """Files of the natal modules that a file imports, anywhere in it, for anything but words."""
     modules = set()
-    for name in names:
+    for name in _parsed(path, labels=True)[1]:
         parts = name.split(".")
-        if parts[0] == PACKAGE:
+        if parts[0] == PACKAGE and not APART & {".".join(parts[1:2]), ".".join(parts[1:3])}:
             base = PACKAGE_FOLDER.joinpath(*parts[1:])
             modules |= {file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}
     return modules
 
 
+def _parsed(path: Path, labels: bool) -> tuple[str, set[str]]:
+    text = _text(path)
+    # most files declare none, and are then parsed once
+    labels = labels or not any(f"{name}(" in text for name in LABELS)
+    return _parse(text, labels, script=not path.is_relative_to(PACKAGE_FOLDER))
+
+
 @cache
-def _normalised(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def _parse(text: str, labels: bool, script: bool) -> tuple[str, set[str]]:
+    """What of a file counts, and what it imports."""
+    tree = without_words(text, labels=labels, script=script)
+    names: set[str] = set()
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            # text that stands alone documents and does nothing
-            node.body = [s for s in body if not (isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant))]
-    return ast.dump(tree)
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            # `from natal import plummer` names a module, `from natal.plummer import x` may name anything
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return ast.dump(tree), names

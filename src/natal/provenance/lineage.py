@@ -16,8 +16,8 @@ from natal.provenance.records import FOLDER, FORMAT, FileState, Record, file_sta
 
 
 @dataclass(frozen=True)
-class Provenance:
-    """A file with what is known of it.
+class FileOrigin:
+    """A file with what is known of its making.
 
     `now` is None if it is gone, `record` if none was written or can be read. `inside` is then what the file says of
     itself: digest, commit, versions, in formats that hold them. `inputs` are paths with the state they were read in.
@@ -47,19 +47,19 @@ class Step:
     files: list[Path]
 
 
-def read_provenance(path: str | Path) -> Provenance:
-    """Read what is known of a file. Raises `NatalError` if there is no such file."""
+def read_origin(path: str | Path) -> FileOrigin:
+    """Read what is known of a file's making. Raises `NatalError` if there is no such file."""
     path = Path(os.path.abspath(path))
     if not path.is_file():
         raise NatalError(f"{shown(path)} is a folder: name a file in it" if path.is_dir() else f"no file {shown(path)}")
     return _look(path)
 
 
-def history(found: Provenance) -> list[Provenance]:
+def history(found: FileOrigin) -> list[FileOrigin]:
     """All files behind one, each once, those made first first and itself last."""
-    seen: dict[Path, Provenance] = {}
+    seen: dict[Path, FileOrigin] = {}
 
-    def visit(one: Provenance) -> Iterator[Provenance]:
+    def visit(one: FileOrigin) -> Iterator[FileOrigin]:
         seen[one.path] = one
         for path in one.inputs:
             if path not in seen:
@@ -69,9 +69,9 @@ def history(found: Provenance) -> list[Provenance]:
     return list(visit(found))
 
 
-def steps(files: Iterable[Provenance]) -> list[Step]:
+def steps(files: Iterable[FileOrigin]) -> list[Step]:
     """The jobs that made files, in their order; those without a record left out."""
-    groups: dict[tuple[str, str, str], list[Provenance]] = {}
+    groups: dict[tuple[str, str, str], list[FileOrigin]] = {}
     for one in files:
         if one.record:
             record = one.record
@@ -89,7 +89,7 @@ def shown(path: Path) -> str:
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 
 
-def _look(path: Path) -> Provenance:
+def _look(path: Path) -> FileOrigin:
     now = file_state(path) if path.is_file() else None
     for folder in path.parents:
         name = path.relative_to(folder)
@@ -100,8 +100,8 @@ def _look(path: Path) -> Provenance:
             inputs = {
                 Path(os.path.normpath(folder / os.path.relpath(one.path, recorded))): one for one in record.inputs
             }
-            return Provenance(path, now, record, {}, inputs)
-    return Provenance(path, now, None, _read_inside(path) if now else {}, {})
+            return FileOrigin(path, now, record, {}, inputs)
+    return FileOrigin(path, now, None, _read_inside(path) if now else {}, {})
 
 
 def _read_record(path: Path) -> Record | None:

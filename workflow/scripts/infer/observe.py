@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from natal.campaign import plan
+from natal.campaign.tables import read_observations
 from natal.files.formats import write_csv
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.flags import doubts
@@ -22,7 +23,7 @@ with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
-    observed = pd.DataFrame(plan.read_observations(snakemake.input.observations))
+    observed = pd.DataFrame(read_observations(snakemake.input.observations))
     table, recovered = recover_observed(
         config["seed"],
         likelihood,

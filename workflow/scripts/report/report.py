@@ -7,7 +7,7 @@ import pandas as pd
 
 from natal.files.atomic import atomic_path
 from natal.files.formats import read_json
-from natal.provenance.lineage import history, read_provenance, steps
+from natal.provenance.lineage import history, read_origin, steps
 from natal.report.job_costs import stage_costs
 from natal.report.page import CAPTIONS, write_report
 from natal.running.jobs import job
@@ -26,7 +26,7 @@ with job(snakemake.log[0], snakemake) as log:
         snakemake.input.figures,
         stage_costs(snakemake.params.benchmarks),
         # figures are made from all the rest
-        steps(history(read_provenance(snakemake.input.figures[0]))),
+        steps(history(read_origin(snakemake.input.figures[0]))),
     )
     for path in snakemake.output.captions:
         with atomic_path(path) as partial:

@@ -175,4 +175,4 @@ def load(path: str | Path) -> DensityEnsemble:
         coordinates=header.coordinates,
     )
     networks = eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), header.members))
-    return read_leaves(path, DensityEnsemble(networks), "run the study again")
+    return read_leaves(path, DensityEnsemble(networks), remedy="run the study again")

@@ -156,4 +156,6 @@ def load_classifier(path: str | Path) -> Classifier:
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NatalError(f"{path} is not a classifier of triples: {error}") from error
     blank = jnp.zeros(len(FEATURES), DTYPE)
-    return read_leaves(path, Classifier(networks, blank, blank, jnp.zeros((), DTYPE)), "train the classifier again")
+    return read_leaves(
+        path, Classifier(networks, blank, blank, jnp.zeros((), DTYPE)), remedy="train the classifier again"
+    )
