@@ -56,9 +56,9 @@ def without_words(source: str, *, labels: bool, script: bool = False) -> ast.Mod
     words.visit(tree)
     for function in [*words.spoken_in, *([tree] if script else [])]:
         while gone := _leave_out(_blocks(function, fields=False), partial(_does_nothing, read=_read(function))):
-            words.read.subtract(_read(ast.Module(gone, [])))
+            words.read.subtract(_read(*gone))
     while gone := _leave_out([next(_blocks(tree))], partial(_is_unused, read=words.read)):
-        words.read.subtract(_read(ast.Module(gone, [])))
+        words.read.subtract(_read(*gone))
     for block in _blocks(tree):
         for node in block:
             if isinstance(node, ast.Import | ast.ImportFrom):
@@ -117,10 +117,11 @@ def _is_read(alias: ast.alias, read: Counter[str]) -> bool:
     return alias.name == "*" or alias.name == alias.asname or read[alias.asname or alias.name.partition(".")[0]] > 0
 
 
-def _read(tree: ast.AST) -> Counter[str]:
-    """Names that a piece of code reads, and how often; words in strings are among them (`__all__`, annotations)."""
+def _read(*code: ast.AST) -> Counter[str]:
+    """Names that pieces of code read, and how often; words in strings are among them (`__all__`, annotations)."""
     reader = _Reader()
-    reader.visit(tree)
+    for node in code:
+        reader.visit(node)
     return reader.read
 
 
