@@ -3,10 +3,8 @@
 In a notebook: `natal.simulate_clusters` simulates, `natal.load_campaign` opens a finished campaign for predictions and
 posteriors, `natal.load_emulator` its networks alone.
 
-The modules follow the data: `campaign`, `units`, `plummer`, `gravity`, `leapfrog`, `summaries`, `simulator`, `design`,
-`store`, `dataset`, `emulator`, `training`, `baselines`, `evaluation`, `likelihood`, `grid`, `nuts`, `recovery`,
-`calibration`, `observation`, `trained`, `figures`, `report`.
-Import what else you need from them, e.g. ``from natal.plummer import sample_plummer``.
+Every package is named after what it is about, and its first line says what it holds; docs/architecture.md has the map.
+Import what else you need from there, e.g. ``from natal.nbody.plummer import sample_plummer``.
 
 Importing `natal` itself loads nothing heavy, so that a workflow may be parsed without starting JAX: the names above are
 looked up when they are first used (PEP 562).

@@ -26,10 +26,10 @@ from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.likelihoods import Likelihood
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.flags import doubts
+from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
 from natal.posterior.nuts import NutsSettings
-from natal.posterior.observed import answer_on_grid, measured, recover_observed
+from natal.posterior.observed import answer_on_grid, measurements, recover_observed
 from natal.posterior.tables import posterior_tree
 from natal.variables import BIRTH, SUMMARIES, Box, check_measured
 
@@ -140,9 +140,9 @@ class TrainedCampaign:
             table, tree = answer_on_grid(seed, self.likelihood, prior, observed, grid_shape, N_DRAWS)
         else:
             table, recovered = recover_observed(seed, self.likelihood, prior, observed, nuts, grid_shape)
-            tree = posterior_tree([name], recovered, *measured(observed), None, {"virial_convention": "K/|W|"})
+            tree = posterior_tree([name], recovered, *measurements(observed), None, {"virial_convention": "K/|W|"})
         row = table.iloc[0]
-        return Answer(row, tree, doubts(row), prior)
+        return Answer(row, tree, reasons_for_doubt(row), prior)
 
 
 def load_campaign(folder: str | Path) -> TrainedCampaign:

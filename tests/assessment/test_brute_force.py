@@ -14,7 +14,7 @@ from scipy.stats import multivariate_normal
 
 from natal.assessment import brute_force
 from natal.assessment.brute_force import KERNELS, PLACES, SimulatedRuns, compare_with_emulator, local_laws
-from natal.assessment.cases import spread_cases, transformed
+from natal.assessment.cases import cases_for_simulation, transformed
 from natal.campaign.design import grid_points
 from natal.data.runs import Runs
 from natal.errors import NatalError
@@ -233,12 +233,12 @@ def test_cases_spread_over_q0():
     """One of each point, ends included."""
     test = observed(30, 7)
     twice = test.at(np.repeat(np.arange(30), 2))
-    chosen = twice.at(spread_cases(twice, 8))
+    chosen = twice.at(cases_for_simulation(twice, 8))
     assert len(set(chosen.point_id)) == 8
     assert (np.diff(chosen.x[:, 0]) > 0).all()
     assert chosen.x[0, 0] == test.x[:, 0].min()
     assert chosen.x[-1, 0] == test.x[:, 0].max()
-    assert len(spread_cases(test, 50)) == 30
+    assert len(cases_for_simulation(test, 50)) == 30
 
 
 def test_runs_within_a_box():

@@ -7,7 +7,7 @@ from matplotlib.colors import to_hex
 
 from natal.assessment.posterior_predictive import check_cases
 from natal.data.runs import Runs
-from natal.figures import checks
+from natal.figures import against_simulator
 from natal.figures.style import ORANGE
 
 N = 6
@@ -23,12 +23,12 @@ def posteriors():
     apart = apart + ((a_au - table.a_au_true.to_numpy()[:, None]) ** 2)[:, None] / 400
     share = np.exp(-0.5 * apart)
     share /= share.sum((1, 2), keepdims=True)
-    return q0, a_au, dict.fromkeys(checks.SOURCES, share), table
+    return q0, a_au, dict.fromkeys(against_simulator.SOURCES, share), table
 
 
 def test_brute_force(posteriors):
     """A panel a case with its truth, distance and noise; unused panels stay empty."""
-    figure = checks.brute_force(*posteriors)
+    figure = against_simulator.brute_force(*posteriors)
     table = posteriors[-1]
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert len(shown) == N
@@ -40,7 +40,7 @@ def test_brute_force(posteriors):
         assert low < case.q0_true < high
         # 68 and 95 % of each source
         assert sum(len(contours.levels) for contours in ax.collections if hasattr(contours, "levels")) == 6
-    assert {text.get_text() for text in figure.legends[0].get_texts()} == {*checks.SOURCES, "truth"}
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == {*against_simulator.SOURCES, "truth"}
 
 
 def test_posterior_predictive():
@@ -50,7 +50,7 @@ def test_posterior_predictive():
     x = np.column_stack([np.linspace(0.6, 1.4, N), np.full(N, 100.0)])
     runs = y[:, None] * rng.lognormal(0, 0.1, (N, 40, 3)).clip(0, 1.6)
     table = check_cases(Runs("test", x, y, np.arange(N), np.zeros(N, int), 0), runs, 100)
-    figure = checks.posterior_predictive(table)
+    figure = against_simulator.posterior_predictive(table)
     assert len(figure.axes) == 3
     for ax, name in zip(figure.axes, ("f_bound", "sigma_v_kms", "r_h_au"), strict=True):
         observed = next(line for line in ax.lines if line.get_marker() == "o")

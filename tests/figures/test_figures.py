@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 
 import natal.figures
 from natal import figures
-from natal.assessment.cases import shown_cases
-from natal.assessment.emulator_map import Response, response
+from natal.assessment.cases import cases_along_q0
+from natal.assessment.emulator_map import EmulatorMap, map_over_box
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import ReplicateMeans, replicate_means
 from natal.emulator.ensemble import untrained_ensemble
@@ -90,7 +90,7 @@ def likelihood():
 
 def test_the_response_is_the_ensembles_mean_and_the_laws_width(likelihood):
     """On a grid from edge to edge of the box."""
-    found = response(jax.random.key(1), likelihood, (4, 3), n_draws=4000)
+    found = map_over_box(jax.random.key(1), likelihood, (4, 3), n_draws=4000)
     np.testing.assert_allclose(found.q0, [0.5, 5 / 6, 7 / 6, 1.5])
     np.testing.assert_allclose(found.a_au, [50, 125, 200])
     corner = likelihood.ensemble.mean(jnp.array([1.5, 50.0]))
@@ -106,7 +106,7 @@ def test_the_map_shows_means_and_scatters():
     x = np.array([[0.6, 60.0], [1.0, 100.0], [1.4, 180.0]])
     n = np.array([16, 3, 16])
     points = ReplicateMeans(x, np.full((3, 3), 150.0), np.full((3, 3), 12.0), n)
-    figure = figures.summary_map(Response(q0, a_au, mean, mean / 10), {"test": points})
+    figure = figures.summary_map(EmulatorMap(q0, a_au, mean, mean / 10), {"test": points})
     panels = [ax for ax in figure.axes if ax.get_xlabel() or "AU" in ax.get_ylabel() or ax.get_title()]
     drawn = [ax.collections for ax in figure.axes if len(ax.collections) >= 4]
     assert len(drawn) == 6
@@ -181,12 +181,11 @@ def test_energy_errors_are_on_a_logarithmic_axis():
 
 
 @pytest.mark.parametrize(("n_cases", "n", "found"), [(9, 3, [2, 4, 6]), (9, 1, [4]), (2, 3, [0, 0, 1]), (5, 0, [])])
-def test_shown_cases_are_at_even_steps(n_cases, n, found):
+def test_cases_are_at_even_steps(n_cases, n, found):
     """Through Q0, whatever the order of the table."""
-    order = np.random.default_rng(0).permutation(n_cases)
-    assert np.linspace(0.5, 1.5, n_cases)[order][shown_cases(np.linspace(0.5, 1.5, n_cases)[order], n)].tolist() == (
-        np.linspace(0.5, 1.5, n_cases)[found].tolist()
-    )
+    q0 = np.linspace(0.5, 1.5, n_cases)
+    shuffled = np.random.default_rng(0).permutation(q0)
+    assert shuffled[cases_along_q0(shuffled, n)].tolist() == q0[found].tolist()
 
 
 def test_replicates_keep_the_palette():

@@ -19,7 +19,7 @@ from natal.likelihood.density import load_density, save_density
 from natal.likelihood.density_training import DensitySettings, train_density
 from natal.likelihood.likelihoods import KINDS, Likelihood, make_likelihood
 from natal.likelihood.mixture import Mixture
-from natal.posterior.grid import locate_truths, log_posterior, make_grid, summarise_cases
+from natal.posterior.grid import log_posterior, make_grid, summarise_cases, summarise_truths
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover
 
@@ -70,7 +70,7 @@ def test_the_law_is_learned(trained):
     """
     x = np.stack(np.meshgrid(np.linspace(0.6, 1.3, 8), np.linspace(60, 190, 6)), axis=-1).reshape(-1, 2)
     mean, factor, _ = true_law(x)
-    moments = jax.vmap(lambda law: law.moments())(laws(trained[0], x))
+    moments = jax.vmap(lambda law: law.mean_and_covariance())(laws(trained[0], x))
     found_mean, found_covariance = (np.asarray(leaf, float) for leaf in moments)
     scaled = factor * np.array([1.0, 1.0, np.pi / np.sqrt(3)])
     covariance = np.einsum("nij,nkj->nik", scaled, scaled)
@@ -159,7 +159,7 @@ def test_posteriors_are_nearly_the_true_ones(trained, seen):
     x, y = (jnp.asarray(values, "float32") for values in seen)
     found = {}
     for name, likelihood in {"exact": TrueLikelihood(), "learned": learned(trained)}.items():
-        found[name] = locate_truths(likelihood, make_grid(likelihood, BOX, (128, 96)), x, y, None)
+        found[name] = summarise_truths(likelihood, make_grid(likelihood, BOX, (128, 96)), x, y, None)
     lost = np.asarray(found["exact"].log_density, float) - np.asarray(found["learned"].log_density, float)
     # a law with p = 20 effective parameters from n = 3000 clusters loses p / 2n; with early stopping a few times that
     assert -4 * lost.std() / np.sqrt(len(x)) < lost.mean() < 4 * lost.std() / np.sqrt(len(x)) + 0.03

@@ -72,7 +72,7 @@ def summary(cases):
 def located(cases):
     """Where the truths lie."""
     arrays = jnp.asarray(cases.x, "float32"), *cases.data
-    found = posterior_grid.locate_truths(LIKELIHOOD, cases.grid, *arrays)
+    found = posterior_grid.summarise_truths(LIKELIHOOD, cases.grid, *arrays)
     return jax.tree.map(lambda leaf: np.asarray(leaf, float), found)
 
 
@@ -158,7 +158,7 @@ def test_truths_outside_the_prior():
     truth = jnp.array([[1.0, 130.0], [1.3, 130.0], [1.0, 180.0]])
     y = jnp.asarray(linear_mean(np.asarray(truth)), "float32")
     grid = posterior_grid.make_grid(LIKELIHOOD, SMALL_BOX, SHAPE)
-    found = posterior_grid.locate_truths(LIKELIHOOD, grid, truth, y, jnp.zeros_like(y))
+    found = posterior_grid.summarise_truths(LIKELIHOOD, grid, truth, y, jnp.zeros_like(y))
     assert np.isfinite(found.log_density).tolist() == [True, False, False]
     assert found.hpd_level[0] < 0.1
     assert found.hpd_level[1:].tolist() == [1.0, 1.0]
@@ -173,7 +173,7 @@ def test_truths_on_the_priors_edge(box, shape):
     truth = jnp.array([[q, a] for q in box["q0"] for a in box["a_au"]])
     y = jnp.asarray(linear_mean(np.asarray(truth)), "float32")
     grid = posterior_grid.make_grid(LIKELIHOOD, box, shape)
-    assert np.isfinite(posterior_grid.locate_truths(LIKELIHOOD, grid, truth, y, jnp.zeros_like(y)).log_density).all()
+    assert np.isfinite(posterior_grid.summarise_truths(LIKELIHOOD, grid, truth, y, jnp.zeros_like(y)).log_density).all()
 
 
 def test_pit(cases, located):
@@ -288,7 +288,9 @@ def drawn_by_numpy(cases, n, rng):
 
 def total_variation(cases, draws):
     """Distance of draws from the grid posterior, by case."""
-    return np.asarray(posterior_grid.total_variation(cases.grid, *cases.data, jnp.asarray(draws, "float32")), float)
+    return np.asarray(
+        posterior_grid.total_variation_of_draws(cases.grid, *cases.data, jnp.asarray(draws, "float32")), float
+    )
 
 
 @pytest.mark.parametrize("n", [500, 8000, 128_000])

@@ -90,7 +90,7 @@ def located(fitted_likelihood):
     y = linear_mean(x) + SIGMA * rng.standard_normal((N_COVERAGE, 3))
     grid = posterior_grid.make_grid(fitted_likelihood, BOX, (96, 64))
     arrays = (jnp.asarray(v, "float32") for v in (x, y, np.zeros_like(y)))
-    found = posterior_grid.locate_truths(fitted_likelihood, grid, *arrays)
+    found = posterior_grid.summarise_truths(fitted_likelihood, grid, *arrays)
     return jax.tree.map(lambda leaf: np.asarray(leaf, float), found), x, y
 
 

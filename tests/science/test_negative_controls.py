@@ -60,7 +60,7 @@ def check(likelihood, x, y, seed=0, shape=(128, 96)):
     sampled = NutsResult(draws[:, None], np.zeros(each, bool), np.ones(each, int), np.ones(each), {})
     summary = posterior_grid.summarise_cases(grid, *data)
     recovered = Recovered(sampled, np.ones((n, 2)), np.full((n, 2), float(N_DRAWS)), grid, summary, np.zeros(n), {})
-    truths = posterior_grid.locate_truths(likelihood, grid, jnp.asarray(x, "float32"), *data)
+    truths = posterior_grid.summarise_truths(likelihood, grid, jnp.asarray(x, "float32"), *data)
     truths = jax.tree.map(lambda leaf: np.asarray(leaf, float), truths)
     return sbc_report(calibration_table(key_check, np.arange(n), x, recovered, truths, draws, BOX), N_DRAWS)
 

@@ -201,12 +201,12 @@ def compare_with_emulator(
     columns |= {f"{name}_true": values for name, values in zip(BIRTH, test.x.T, strict=True)}
     for kernel in KERNELS:
         posteriors[kernel] = log_posteriors(whole, z, kernel)
-        columns[f"tv_{kernel}"] = total_variation(posteriors["emulator"], posteriors[kernel])
+        columns[f"tv_{kernel}"] = total_variation_of_posteriors(posteriors["emulator"], posteriors[kernel])
         first, second = (log_posteriors(half, z, kernel) for half in halves)
-        columns[f"noise_{kernel}"] = total_variation(first, second) / 2
+        columns[f"noise_{kernel}"] = total_variation_of_posteriors(first, second) / 2
     at_truth = _cell_of(test.x, box)
     for source, log_p in posteriors.items():
-        mean, sd = moments(log_p, places)
+        mean, sd = mean_and_sd(log_p, places)
         for k, name in enumerate(BIRTH):
             columns |= {f"{name}_mean_{source}": mean[:, k], f"{name}_sd_{source}": sd[:, k]}
         columns[f"log_density_{source}"] = log_p[np.arange(len(z)), at_truth] - np.log(cells.cell_area)
@@ -246,13 +246,15 @@ def log_posteriors(laws: LocalLaws, z: Float[np.ndarray, "case 3"], kernel: str)
     return log_shares
 
 
-def total_variation(log_p: Float[np.ndarray, "case place"], log_q: Float[np.ndarray, "case place"]) -> np.ndarray:
+def total_variation_of_posteriors(
+    log_p: Float[np.ndarray, "case place"], log_q: Float[np.ndarray, "case place"]
+) -> np.ndarray:
     """Half the absolute difference of two posteriors on the same cells, by case."""
     distance: np.ndarray = 0.5 * np.abs(np.exp(log_p) - np.exp(log_q)).sum(1)
     return distance
 
 
-def moments(
+def mean_and_sd(
     log_p: Float[np.ndarray, "case place"], places: Float[np.ndarray, "place 2"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of (q0, a_au), each of shape (case, 2)."""

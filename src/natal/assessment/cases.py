@@ -1,4 +1,4 @@
-"""What the checks against the simulator share."""
+"""Which clusters are looked at one by one, and the form in which their summaries are compared."""
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,7 @@ def transformed(y: Float[np.ndarray, "*run 3"], n_stars: int) -> Float[np.ndarra
     return np.stack(columns, axis=-1)
 
 
-def spread_cases(runs: Runs, n: int) -> np.ndarray:
+def cases_for_simulation(runs: Runs, n: int) -> np.ndarray:
     """Indices of `n` test runs at even steps through Q0, all of different points where there are enough."""
     _, first = np.unique(runs.point_id, return_index=True)
     candidates = first if len(first) >= n else np.arange(len(runs))
@@ -26,7 +26,7 @@ def spread_cases(runs: Runs, n: int) -> np.ndarray:
     return chosen
 
 
-def shown_cases(q0_true: np.ndarray, n: int) -> np.ndarray:
+def cases_along_q0(q0_true: np.ndarray, n: int) -> np.ndarray:
     """Indices of `n` cases at even steps through the true Q0, the extremes left out; some twice if there are fewer."""
     by_q0 = np.argsort(q0_true, kind="stable")
     chosen: np.ndarray = by_q0[np.linspace(0, len(by_q0) - 1, n + 2)[1:-1].round().astype(int)]

@@ -13,7 +13,7 @@ from natal.emulator.network_files import DTYPE
 from natal.likelihood.likelihoods import Likelihood
 
 
-class Response(NamedTuple):
+class EmulatorMap(NamedTuple):
     """Outputs (f_bound, sigma_v_kms, r_h_au) on a grid over the box, in physical units."""
 
     q0: Float[np.ndarray, " nq"]
@@ -22,9 +22,9 @@ class Response(NamedTuple):
     scatter: Float[np.ndarray, "nq na 3"]
 
 
-def response(
+def map_over_box(
     key: PRNGKeyArray, likelihood: Likelihood, shape: tuple[int, int] = (41, 41), n_draws: int = 2000
-) -> Response:
+) -> EmulatorMap:
     """The ensemble's mean, and the standard deviation of single surviving clusters that the likelihood promises.
 
     The grid of `shape` = (nq, na) points fills the box that the emulator learned, edges included. Not every law has
@@ -33,12 +33,12 @@ def response(
     """
     q0, a_au = (np.linspace(*limits, n) for limits, n in zip(likelihood.ensemble.box, shape, strict=True))
     x = jnp.asarray(np.stack(np.meshgrid(q0, a_au, indexing="ij"), axis=-1), DTYPE)
-    mean, scatter = _moments(key, likelihood, x, n_draws)
-    return Response(q0, a_au, np.asarray(mean, float), np.asarray(scatter, float))
+    mean, scatter = _mean_and_scatter(key, likelihood, x, n_draws)
+    return EmulatorMap(q0, a_au, np.asarray(mean, float), np.asarray(scatter, float))
 
 
 @eqx.filter_jit
-def _moments(
+def _mean_and_scatter(
     key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "nq na 2"], n_draws: int
 ) -> tuple[Array, Array]:
     def one(x: Float[Array, "2"]) -> tuple[Array, Array]:

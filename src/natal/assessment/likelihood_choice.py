@@ -9,7 +9,7 @@ from natal.assessment.coverage import LEVELS
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.likelihoods import Likelihood
-from natal.posterior.grid import locate_truths, make_grid
+from natal.posterior.grid import make_grid, summarise_truths
 from natal.variables import Box
 
 GRID_SHAPE = (96, 96)
@@ -24,7 +24,7 @@ def validation_scores(likelihoods: dict[str, Likelihood], validation: Runs, box:
     x, y = (jnp.asarray(values, DTYPE) for values in (validation.x, validation.y))
     scores = {}
     for kind, likelihood in likelihoods.items():
-        truths = locate_truths(likelihood, make_grid(likelihood, box, GRID_SHAPE), x, y, None)
+        truths = summarise_truths(likelihood, make_grid(likelihood, box, GRID_SHAPE), x, y, None)
         levels = np.asarray(truths.hpd_level, float)
         scores[kind] = {
             "log_score": float(np.asarray(truths.log_density, float).mean()),

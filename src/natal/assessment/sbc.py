@@ -181,7 +181,7 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
     for part in (numbers, *numbers["by_q0_tercile"], *numbers["by_a_au_tercile"], *by_recovered):
         part["coverage_band"] = binomial_bands(part["n_cases"])
     level, band = np.arange(0.05, 1, 0.05), simultaneous_band(len(table))
-    checks = verdicts(table)
+    judged = verdicts(table)
     return numbers | {
         "n_posterior_draws": n_draws,
         "log_score_promised": float(-table.entropy.mean()),
@@ -191,8 +191,8 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
             "band": np.column_stack([np.interp(level, band.place, edge) for edge in (band.low, band.high)]),
             "max_deviation": float(np.abs(ecdf(table.tarp.to_numpy(), band.place) - band.place).max()),
         },
-        "verdicts": checks,
-        "failed": [name for name, check in checks.items() if not check["passed"]],
+        "verdicts": judged,
+        "failed": [name for name, check in judged.items() if not check["passed"]],
         "false_alarm": FALSE_ALARM,
     }
 

@@ -27,9 +27,9 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
     n_times = min([n_times, *(len(cluster.time_yr) for cluster in clusters)])
     figure, axes = panels(len(clusters), n_times, (WIDTH_IN / n_times + 0.45) * len(clusters) + 0.7)
     for row, cluster in zip(axes, clusters, strict=True):
-        shown = np.linspace(0, len(cluster.time_yr) - 1, n_times).round().astype(int).tolist()
-        half_width_au = _half_width(cluster, shown)
-        for ax, time in zip(row, shown, strict=True):
+        times = np.linspace(0, len(cluster.time_yr) - 1, n_times).round().astype(int).tolist()
+        half_width_au = _half_width(cluster, times)
+        for ax, time in zip(row, times, strict=True):
             _snapshot(ax, cluster, time, half_width_au)
         born = f"{SYMBOLS['q0']} = {cluster.q0:.2f}, {SYMBOLS['a_au']} = {cluster.a_au:.0f} AU"
         row[0].set_ylabel(f"{born}\ny [AU]", fontsize=10)
@@ -47,12 +47,12 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
     return figure
 
 
-def _half_width(cluster: Cluster, shown: Sequence[int]) -> float:
+def _half_width(cluster: Cluster, times: Sequence[int]) -> float:
     """Half a panel's side in AU: most stars at the start, most of those bound later, and half of all at the end."""
     reach = np.abs(cluster.position_au[..., :2]).max(-1)
     start = float(np.quantile(reach[0], 0.95))
-    later = [float(np.quantile(reach[time][cluster.bound[time]], 0.9)) for time in shown if cluster.bound[time].any()]
-    return 1.15 * max(start, float(np.median(reach[shown[-1]])), *later)
+    later = [float(np.quantile(reach[time][cluster.bound[time]], 0.9)) for time in times if cluster.bound[time].any()]
+    return 1.15 * max(start, float(np.median(reach[times[-1]])), *later)
 
 
 def _snapshot(ax: Axes, cluster: Cluster, time: int, half_width_au: float) -> None:

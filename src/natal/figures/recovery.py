@@ -43,9 +43,9 @@ def recovered_vs_true(recovery: pd.DataFrame) -> Figure:
     offset = realizations.cumcount() / realizations.transform("size") - 0.5
     for ax, name in zip(axes[0], BIRTH, strict=True):
         true, mean, low, high = (recovery[f"{name}_{column}"] for column in ("true", "mean", "q16", "q84"))
-        shown = true + 0.016 * np.ptp(true) * offset
-        ax.vlines(shown, low, high, color=PARAMETER_COLOURS[name], linewidth=0.6, alpha=0.45, rasterized=True)
-        ax.scatter(shown, mean, s=dot_area(len(mean)), color=PARAMETER_COLOURS[name], **MANY_POINTS)
+        beside_true = true + 0.016 * np.ptp(true) * offset
+        ax.vlines(beside_true, low, high, color=PARAMETER_COLOURS[name], linewidth=0.6, alpha=0.45, rasterized=True)
+        ax.scatter(beside_true, mean, s=dot_area(len(mean)), color=PARAMETER_COLOURS[name], **MANY_POINTS)
         ax.axline((true.mean(), true.mean()), slope=1, color=BLACK, linewidth=1)
         inside = 100 * ((low <= true) & (true <= high)).mean()
         ax.set(xlabel=f"true {LABELS[name]}", ylabel=f"recovered {LABELS[name]}")
@@ -68,7 +68,7 @@ def coverage(
     over `n` cases; `by_group` maps a title to the same for a subset, one more panel each, and `errors` holds standard
     errors of the shares, panel by panel. Look for: points inside the grey band, where 95 % of honest results of n
     independent cases fall; below the line is overconfident. Realizations of one design point share their truth and are
-    not independent, which the band ignores and the errors (bars of 1 sd, `calibration.clustered_errors`) do not.
+    not independent, which the band ignores and the errors (bars of 1 sd, `coverage.clustered_errors`) do not.
     """
     parts = {"all cases": (observed, n), **(by_group or {})}
     columns = min(len(parts), 2)
@@ -137,12 +137,12 @@ def sampler_health(
     """
     figure, axes = panels(2, 2, 7.0)
     n, ess, tv = len(recovery), recovery.ess_bulk, recovery.tv_grid
-    checks = (
+    diagnostics = (
         (recovery.rhat, r"$\hat R$ (worst parameter)", max_rhat, f"above {max_rhat:g}", recovery.rhat > max_rhat),
         (ess, "bulk ESS (worst parameter)", min_ess, f"below {min_ess:g}", ess < min_ess),
         (tv, "total variation to the grid posterior", max_tv, f"above {max_tv:g}", tv > max_tv),
     )
-    for ax, (values, label, threshold, where, bad) in zip(axes.flat, checks, strict=False):
+    for ax, (values, label, threshold, where, bad) in zip(axes.flat, diagnostics, strict=False):
         ax.hist(values, bins=40, color=SKY, log=True)
         ax.xaxis.set_major_locator(MaxNLocator(5))
         ax.axvline(threshold, color=VERMILLION, linestyle="--")

@@ -48,7 +48,7 @@ class Mixture(eqx.Module):
         """The summaries of a surviving cluster as measured with independent Gaussian errors (`None`: without)."""
         return Observed(self, error)
 
-    def moments(self) -> tuple[Float[Array, "3"], Float[Array, "3 3"]]:
+    def mean_and_covariance(self) -> tuple[Float[Array, "3"], Float[Array, "3 3"]]:
         """Mean and covariance of (ln sigma_v, ln r_h, z) given survival."""
         weight = jax.nn.softmax(self.log_weight)
         mean = weight @ self.location
@@ -62,7 +62,7 @@ class Mixture(eqx.Module):
 
         Measurement errors enter to first order.
         """
-        mean, covariance = self.moments()
+        mean, covariance = self.mean_and_covariance()
         low, high = _cell(self.n_stars * y[0], self.n_stars * y[0] + 1.0, self.n_stars)
         if error is not None:
             f = jnp.clip(y[0], 0.5 / self.n_stars, 1 - 0.5 / self.n_stars)

@@ -19,7 +19,7 @@ EDGE_FLAG = 5 * EDGE_WIDTH
 """Posterior mass at one edge above which a case is flagged: five times that of a posterior which is the prior."""
 
 
-def doubts(row: Any) -> list[str]:
+def reasons_for_doubt(row: Any) -> list[str]:
     """Why the posterior in a row of observed.csv may mean less than it seems, one sentence each."""
     return [str(doubt) for doubt in _doubts(row)]
 

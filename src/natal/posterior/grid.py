@@ -164,7 +164,7 @@ def _cumulative(
 
 
 @eqx.filter_jit
-def locate_truths(
+def summarise_truths(
     likelihood: Likelihood,
     grid: Grid,
     truth: Float[Array, "case 2"],
@@ -223,7 +223,7 @@ def draw_cases(
 
 
 @eqx.filter_jit
-def total_variation(
+def total_variation_of_draws(
     grid: Grid,
     y: Float[Array, "case 3"],
     error: Float[Array, "case 3"] | None,

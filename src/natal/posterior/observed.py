@@ -17,7 +17,7 @@ from natal.random import stage_key
 from natal.variables import BIRTH, SUMMARIES, Box
 
 
-def measured(observed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+def measurements(observed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The summaries of observed clusters and their standard errors, shape (case, 3) each."""
     y, error = (observed[list(columns)].to_numpy(float) for columns in (SUMMARIES, SUMMARIES.errors))
     return y, error
@@ -35,7 +35,7 @@ def recover_observed(
 
     `mahalanobis_p` says for each whether the campaign could have made such a cluster (`prior_predictive`).
     """
-    y, error = measured(observed)
+    y, error = measurements(observed)
     recovered = recover(stage_key(seed, "observe"), likelihood, prior_box, y, error, settings, grid_shape)
     table = recovery_table(observed.rename(columns={"name": "case"}), recovered, truths=None)
     p_values = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
@@ -55,7 +55,7 @@ def answer_on_grid(
 
     The table lacks NUTS's diagnostics, the tree has one chain and no sample_stats.
     """
-    y, error = measured(observed)
+    y, error = measurements(observed)
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     grid = make_grid(likelihood, prior_box, grid_shape)
     summary = summarise_cases(grid, *data)

@@ -12,8 +12,16 @@ from jaxtyping import PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.likelihoods import Likelihood
-from natal.posterior import grid as posterior_grid
-from natal.posterior.grid import Grid, GridSummary, TruthSummary
+from natal.posterior.grid import (
+    Grid,
+    GridSummary,
+    TruthSummary,
+    draw_cases,
+    make_grid,
+    summarise_cases,
+    summarise_truths,
+    total_variation_of_draws,
+)
 from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
 from natal.posterior.quiet_arviz import az
 from natal.variables import BIRTH, Box
@@ -52,9 +60,9 @@ def recover(
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     started = time.perf_counter()
     log.info("posteriors of %d clusters on a grid of %d x %d cells", len(y), *grid_shape)
-    grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
-    summary = posterior_grid.summarise_cases(grid, *data)
-    starts = jax.block_until_ready(posterior_grid.draw_cases(key_start, grid, *data, settings.chains))
+    grid = make_grid(likelihood, prior_box, grid_shape)
+    summary = summarise_cases(grid, *data)
+    starts = jax.block_until_ready(draw_cases(key_start, grid, *data, settings.chains))
     grid_seconds = time.perf_counter() - started
 
     nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, summary.unconstrained_cov, settings)
@@ -63,16 +71,14 @@ def recover(
         np.column_stack([diagnostic[name].values for name in BIRTH]) for diagnostic in (az.rhat(draws), az.ess(draws))
     )
     flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(BIRTH)))
-    tv = np.asarray(posterior_grid.total_variation(grid, *data, flat))
+    tv = np.asarray(total_variation_of_draws(grid, *data, flat))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
     return Recovered(nuts, rhat, ess, grid, jax.device_get(summary), tv, timing)
 
 
 def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
     """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
-    located = posterior_grid.locate_truths(
-        likelihood, recovered.grid, jnp.asarray(truth, DTYPE), jnp.asarray(y, DTYPE), None
-    )
+    located = summarise_truths(likelihood, recovered.grid, jnp.asarray(truth, DTYPE), jnp.asarray(y, DTYPE), None)
     in_double: TruthSummary = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
     return in_double
 

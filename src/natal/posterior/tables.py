@@ -8,9 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from natal.files.atomic import atomic_path
-from natal.posterior import grid as posterior_grid
 from natal.posterior.flags import EDGE_FLAG
-from natal.posterior.grid import GridSummary, TruthSummary
+from natal.posterior.grid import QUANTILES, GridSummary, TruthSummary
 from natal.posterior.quiet_arviz import az
 from natal.posterior.recovery import Recovered, posterior_dataset
 from natal.variables import BIRTH, SUMMARIES
@@ -28,7 +27,7 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
     for k, name in enumerate(BIRTH):
         columns[f"{name}_mean"] = draws[..., k].mean(1)
         columns[f"{name}_sd"] = draws[..., k].std(1, ddof=1)
-        for label, level in posterior_grid.QUANTILES.items():
+        for label, level in QUANTILES.items():
             columns[f"{name}_{label}"] = np.quantile(draws[..., k], level, axis=1)
         if truths is not None:
             columns[f"{name}_pit"] = truths.pit[:, k]

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 import yaml
 
-from natal.assessment.cases import shown_cases
+from natal.assessment.cases import cases_along_q0
 from natal.campaign.plan import box
 from natal.files.atomic import atomic_path
 from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE
@@ -56,7 +56,7 @@ def write_report(
     pages.filters["number"] = format_number
     images = {Path(file).stem: _image(file) for file in figures}
     corners = sorted((name for name in images if name.startswith("corner_")), key=_place)
-    cases = [recovery.case.iloc[row] for row in shown_cases(recovery.q0_true.to_numpy(), len(corners))]
+    cases = [recovery.case.iloc[row] for row in cases_along_q0(recovery.q0_true.to_numpy(), len(corners))]
     html = pages.get_template("report.html.j2").render(
         config=config,
         configuration=yaml.safe_dump(json.loads(json.dumps(config)), sort_keys=False, allow_unicode=True),

@@ -22,11 +22,11 @@ from natal.assessment.uncertainty.comparison import (
     widths_along_q0,
 )
 from natal.assessment.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
-from natal.assessment.uncertainty.methods import UncertaintySettings
+from natal.assessment.uncertainty.fitting import UncertaintySettings
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError
-from natal.figures import methods as figures
+from natal.figures import uncertainty_methods as figures
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.likelihood.mixture import Mixture
 from natal.likelihood.widths import fit_sigma_total

@@ -10,7 +10,7 @@ from scipy.stats import chi2, norm
 
 from natal.assessment.uncertainty.bayesian import BayesianSettings, fit_bayesian, point_statistics
 from natal.assessment.uncertainty.dropout import DropoutNetwork, dropout_loss, fit_mc_dropout, freeze_mask
-from natal.assessment.uncertainty.moments import SpreadLikelihood, fit_noise, with_noise
+from natal.assessment.uncertainty.spread import SpreadLikelihood, fit_noise, with_noise
 from natal.assessment.uncertainty.variance_head import (
     fit_variance_head,
     make_two_headed_network,
@@ -23,7 +23,7 @@ from natal.emulator.network_files import DTYPE
 from natal.emulator.training import TrainingSettings, fit_networks, normalised
 from natal.errors import NatalError
 from natal.likelihood.likelihoods import Likelihood
-from natal.posterior.grid import locate_truths, make_grid
+from natal.posterior.grid import make_grid, summarise_truths
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover
 
@@ -369,7 +369,7 @@ def test_every_method_answers_as_a_likelihood(dropout, linear, heads):
         truth = jnp.asarray([[1.0, 120.0]], DTYPE)
         y = jnp.asarray(OFFSET + np.array([1.0, 120.0]) @ SLOPE.T, DTYPE)[None]
         grid = make_grid(likelihood, BOX, (64, 64))
-        found = locate_truths(likelihood, grid, truth, y, None)
+        found = summarise_truths(likelihood, grid, truth, y, None)
         assert found.hpd_level[0] < 0.68
 
 

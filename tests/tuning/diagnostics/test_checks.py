@@ -14,16 +14,16 @@ from natal.emulator.layers import TrainingNetwork
 from natal.emulator.options import TrainingSettings
 from natal.emulator.training import History, mean_squared_error, normalised, train_ensemble
 from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
-from natal.tuning.diagnostics.checks import (
-    checks_table,
+from natal.tuning.diagnostics.curves import ADVICE, judge, scatter_floor
+from natal.tuning.diagnostics.health import (
     curve_verdicts,
     gradient_checks,
+    health_table,
     idle_checks,
     normalisation_checks,
     rate_check,
     ten_examples,
 )
-from natal.tuning.diagnostics.curves import ADVICE, judge, scatter_floor
 from natal.tuning.diagnostics.layers import idle_shares, layer_gradient_norms, layer_table, record_layers
 
 KEY = jax.random.key(41)
@@ -209,7 +209,7 @@ def test_the_whole_table_and_its_figures():
 
     verdicts = curve_verdicts(history, validation, ensemble.normaliser, settings)
     ten = {"check": "can learn ten examples", "subject": "loss", "value": 0.0, "usual": "", "verdict": "fine"}
-    table = checks_table(history, verdicts, ten, train, ensemble.normaliser, settings)
+    table = health_table(history, verdicts, ten, train, ensemble.normaliser, settings)
     assert isinstance(table, pd.DataFrame)
     assert list(table.check.unique()) == [
         "can learn ten examples",

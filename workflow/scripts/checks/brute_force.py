@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from natal.assessment.brute_force import KERNELS, compare_with_emulator, simulated_runs
-from natal.assessment.cases import spread_cases
+from natal.assessment.cases import cases_for_simulation
 from natal.campaign import plan
 from natal.data.runs import read_runs
 from natal.files.atomic import atomic_path
@@ -26,7 +26,7 @@ with job(snakemake.log[0], snakemake) as log:
     prior, n_stars = plan.prior_box(config), config["cluster"]["n_stars"]
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))
     test = read_runs(files.test, "test").within(prior)
-    chosen = test.at(spread_cases(test, config["checks"]["brute_force"]["cases"]))
+    chosen = test.at(cases_for_simulation(test, config["checks"]["brute_force"]["cases"]))
     runs = simulated_runs(pd.read_csv(files.runs), n_stars)
     found = compare_with_emulator(runs, likelihood, prior, chosen, n_stars)
     write_csv(snakemake.output.table, found.table)

@@ -15,8 +15,8 @@ from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
-from natal.tuning.diagnostics.checks import checks_table, curve_verdicts, ten_examples
 from natal.tuning.diagnostics.curves import scatter_floor
+from natal.tuning.diagnostics.health import curve_verdicts, health_table, ten_examples
 from natal.tuning.diagnostics.layers import layer_table, record_layers
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ with job(snakemake.log[0], snakemake) as log:
     normaliser = ensemble.normaliser
     ten = ten_examples(key, train, box, settings)
     verdicts = curve_verdicts(history, validation, normaliser, settings)
-    table = checks_table(history, verdicts, ten, train, normaliser, settings)
+    table = health_table(history, verdicts, ten, train, normaliser, settings)
     layers = layer_table(history, EPOCHS_APART)
     floor = scatter_floor(validation, normaliser)
     write_csv(snakemake.output.checks, table)

@@ -8,9 +8,9 @@ from natal.campaign import plan
 from natal.campaign.tables import read_observations
 from natal.files.formats import write_csv
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.flags import doubts
+from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.nuts import nuts_settings
-from natal.posterior.observed import measured, recover_observed
+from natal.posterior.observed import measurements, recover_observed
 from natal.posterior.tables import write_posteriors
 from natal.provenance.environment import made_by
 from natal.running import device
@@ -37,7 +37,9 @@ with job(snakemake.log[0], snakemake) as log:
         "likelihood": config["likelihood"],
         "virial_convention": "K/|W|",
     }
-    write_posteriors(snakemake.output.posteriors, table.case.tolist(), recovered, *measured(observed), None, attributes)
+    write_posteriors(
+        snakemake.output.posteriors, table.case.tolist(), recovered, *measurements(observed), None, attributes
+    )
     for row in table.itertuples():
         log.info(
             "%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU",
@@ -47,5 +49,5 @@ with job(snakemake.log[0], snakemake) as log:
             row.a_au_mean,
             row.a_au_sd,
         )
-        for doubt in doubts(row):
+        for doubt in reasons_for_doubt(row):
             log.warning("%s", doubt)

@@ -13,9 +13,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from natal import figures
-from natal.assessment.cases import shown_cases
+from natal.assessment.cases import cases_along_q0
 from natal.assessment.coverage import LEVELS
-from natal.assessment.emulator_map import response
+from natal.assessment.emulator_map import map_over_box
 from natal.campaign import plan
 from natal.data.runs import read_runs, replicate_means
 from natal.emulator.network_files import DTYPE
@@ -79,8 +79,11 @@ def calibration_figures(table: pd.DataFrame, report: dict) -> None:
 def brute_force_figure(table: str, posteriors: str) -> None:
     """Posteriors with and without the emulator."""
     with h5py.File(posteriors) as file:
-        shares = {source: file[source][:] for source in figures.checks.SOURCES}
-        save(figures.checks.brute_force(file["q0"][:], file["a_au"][:], shares, pd.read_csv(table)), "brute_force")
+        shares = {source: file[source][:] for source in figures.against_simulator.SOURCES}
+        save(
+            figures.against_simulator.brute_force(file["q0"][:], file["a_au"][:], shares, pd.read_csv(table)),
+            "brute_force",
+        )
 
 
 def corner_figures(folder: str, table: pd.DataFrame, posteriors: str, chosen: np.ndarray, grid: Grid) -> None:
@@ -138,7 +141,7 @@ with (
         save(loss, "loss_curves")
 
     points, learned = replicate_means(test), replicate_means(train)
-    save(figures.summary_map(response(jax.random.key(0), likelihood), {"training": learned, "test": points}), "map")
+    save(figures.summary_map(map_over_box(jax.random.key(0), likelihood), {"training": learned, "test": points}), "map")
     predicted, predicted_points = (np.asarray(ensemble(x)[0], dtype=float) for x in (test.x, points.x))
     error = points.scatter / np.sqrt(points.n)[:, None]
     save(figures.predicted_vs_true(predicted, test.y, predicted_points, points.mean, error), "predicted_vs_true")
@@ -151,17 +154,22 @@ with (
     save(figures.sampler_health(recovery), "sampler_health")
     if files.calibration:
         calibration_figures(pd.read_csv(files.calibration[0]), metrics["calibration"])
-    save(figures.methods.comparison(pd.read_csv(files.uncertainty)), "uncertainty")
-    save(figures.methods.widths(pd.read_csv(files.widths), test.x, test.y - predicted), "uncertainty_widths")
+    save(figures.uncertainty_methods.comparison(pd.read_csv(files.uncertainty)), "uncertainty")
+    save(
+        figures.uncertainty_methods.widths(pd.read_csv(files.widths), test.x, test.y - predicted), "uncertainty_widths"
+    )
     if files.brute_force:
         brute_force_figure(*files.brute_force)
     if files.posterior_predictive:
-        save(figures.checks.posterior_predictive(pd.read_csv(files.posterior_predictive[0])), "posterior_predictive")
+        save(
+            figures.against_simulator.posterior_predictive(pd.read_csv(files.posterior_predictive[0])),
+            "posterior_predictive",
+        )
     speed = metrics["timing"]["speed"]
     save(figures.speed_bars({label: speed[key] for label, key in SPEED_LABELS.items()}), "speed")
 
     grid, n_corners = make_grid(likelihood, prior, tuple(config["inference"]["grid"])), config["report"]["corner_cases"]
-    corner_figures("corner", recovery, files.posteriors, shown_cases(recovery.q0_true.to_numpy(), n_corners), grid)
+    corner_figures("corner", recovery, files.posteriors, cases_along_q0(recovery.q0_true.to_numpy(), n_corners), grid)
     if files.observed:
         table, posteriors = files.observed
         observed = pd.read_csv(table)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from natal.assessment.uncertainty.comparison import compare, comparison_table, nuts_check, widths_along_q0
 from natal.assessment.uncertainty.conformal import Calibrated
-from natal.assessment.uncertainty.methods import UncertaintySettings, fit_methods
+from natal.assessment.uncertainty.fitting import UncertaintySettings, fit_methods
 from natal.campaign import plan
 from natal.data.runs import read_runs
 from natal.emulator.training import TrainingSettings

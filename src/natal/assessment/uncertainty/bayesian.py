@@ -24,7 +24,7 @@ import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.infer import MCMC, NUTS, init_to_uniform
 
-from natal.assessment.uncertainty.moments import SpreadLikelihood
+from natal.assessment.uncertainty.spread import SpreadLikelihood
 from natal.assessment.uncertainty.variance_head import N_OUTPUTS, VarianceHeadLikelihood, with_variance_heads
 from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs, replicate_means

@@ -12,14 +12,14 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.assessment.accuracy import root_mean_square
+from natal.assessment.cases import cases_along_q0
 from natal.assessment.coverage import LEVELS, calibration_report, contraction, terciles
 from natal.assessment.speed import BATCH, seconds_per_call
 from natal.assessment.uncertainty.conformal import Calibrated, laws_at, region_shares, run_scores
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.likelihoods import Likelihood
-from natal.posterior import grid as posterior_grid
-from natal.posterior.grid import Grid
+from natal.posterior.grid import Grid, log_posterior, make_grid, summarise_truths
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover
 from natal.posterior.tables import nuts_report
@@ -76,8 +76,8 @@ def likelihood_report(
     """
     x, y = jnp.asarray(test.x, DTYPE), jnp.asarray(test.y, DTYPE)
     mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
-    grid = posterior_grid.make_grid(likelihood, prior_box, grid_shape)
-    located = posterior_grid.locate_truths(likelihood, grid, x, y, None)
+    grid = make_grid(likelihood, prior_box, grid_shape)
+    located = summarise_truths(likelihood, grid, x, y, None)
     truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
     inside = np.isfinite(truths.log_density)
     area, sd = (np.asarray(v, dtype=float)[inside] for v in _sizes(grid, y))
@@ -111,7 +111,7 @@ def conformal_report(method: Calibrated, test: Runs, prior_box: Box, grid_shape:
     sigma = np.asarray(laws.sigma, dtype=float)
     bounds = {_percent(level): method.bounds(level) for level in LEVELS}
     joint = np.array([method.joint_bound(level) for level in LEVELS])
-    grid = posterior_grid.make_grid(method.predictor, prior_box, grid_shape)
+    grid = make_grid(method.predictor, prior_box, grid_shape)
     shares = np.asarray(region_shares(grid, jnp.asarray(test.y, DTYPE), jnp.asarray(joint, DTYPE)), dtype=float)
     held = scores.max(1)[:, None] <= joint
 
@@ -165,9 +165,8 @@ def nuts_check(
     settings: NutsSettings,
     grid_shape: tuple[int, int],
 ) -> dict[str, float]:
-    """NUTS on `n_cases` test runs at even steps through Q0, against the grid (numbers of `recovery.nuts_report`)."""
-    by_q0 = np.argsort(test.x[:, 0], kind="stable")
-    chosen = by_q0[np.linspace(0, len(by_q0) - 1, n_cases + 2)[1:-1].round().astype(int)]
+    """NUTS on `n_cases` test runs at even steps through Q0, against the grid (numbers of `tables.nuts_report`)."""
+    chosen = cases_along_q0(test.x[:, 0], n_cases)
     y = test.y[chosen]
     report = nuts_report(recover(key, likelihood, prior_box, y, np.zeros_like(y), settings, coarse(grid_shape)))
     return {"n_cases": len(chosen)} | {name: report[name] for name in NUTS_NUMBERS}
@@ -268,7 +267,7 @@ def _sizes(grid: Grid, y: Float[Array, "case 3"]) -> tuple[Float[Array, "case le
         return jnp.sqrt(mass @ (centres - mass @ centres) ** 2 + (centres[1] - centres[0]) ** 2 / 12)
 
     def one(y: Array) -> tuple[Array, Array]:
-        density = posterior_grid.log_posterior(grid, y, None)
+        density = log_posterior(grid, y, None)
         density -= density.max()
         mass = jnp.exp(density) / jnp.exp(density).sum()
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from natal.assessment.uncertainty.moments import SpreadLikelihood, with_noise
+from natal.assessment.uncertainty.spread import SpreadLikelihood, with_noise
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, make_network

@@ -35,15 +35,15 @@ NEAR_Q0 = 0.03
 
 @styled
 def tracks(
-    shown: Sequence[pd.DataFrame], times_yr: Float[np.ndarray, " time"], bands: Sequence[Float[np.ndarray, "time 5 3"]]
+    points: Sequence[pd.DataFrame], times_yr: Float[np.ndarray, " time"], bands: Sequence[Float[np.ndarray, "time 5 3"]]
 ) -> Figure:
     """Summaries through time of all realizations of test points, one point a column, with predicted bands.
 
     `bands` are the quantiles of each point's law at `times_yr`, from 2.5 to 97.5 %. Look for: thin lines, single
     clusters, mostly inside the inner band and hardly ever outside of the outer one.
     """
-    figure, axes = panels(len(SUMMARIES), len(shown), 8.0, sharex=True, sharey="row")
-    for column, (one, band) in enumerate(zip(shown, bands, strict=True)):
+    figure, axes = panels(len(SUMMARIES), len(points), 8.0, sharex=True, sharey="row")
+    for column, (one, band) in enumerate(zip(points, bands, strict=True)):
         for k, name in enumerate(SUMMARIES):
             ax = axes[k, column]
             for low, high, alpha, label in ((0, 4, 0.22, "95 % of clusters"), (1, 3, 0.35, "68 % of clusters")):

@@ -180,7 +180,7 @@ def draw(
     return drawn
 
 
-def total_variation(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
+def total_variation_of_draws(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
     """Total variation between draws (draw, 3) and a case's grid posterior on 27 blocks of about equal mass.
 
     Thirds in q0, each cut into thirds in a_au and those in t_yr, along cell edges. Of n exact, independent draws it

@@ -151,10 +151,10 @@ def line(tables: Mapping[str, pd.DataFrame]) -> Figure:
     Look for: structure of the particles that networks follow, and what they smooth away.
     """
     figure, axes = panels(3, len(tables), 8.6, sharex=True, sharey="row")
-    shown = (EXACT, SPHERE, "potential_force", "all")
+    compared = (EXACT, SPHERE, "potential_force", "all")
     for column, (field, table) in zip(axes.T, tables.items(), strict=True):
         for ax, measure in zip(column, MEASURES, strict=True):
-            for terms in (name for name in shown if name in set(table.terms)):
+            for terms in (name for name in compared if name in set(table.terms)):
                 rows = table[table.terms == terms]
                 style = (
                     {"color": GREY, "linewidth": 2.5} if terms == EXACT else {"color": COLOURS[terms], "linewidth": 1.2}

@@ -1,4 +1,4 @@
-"""The figure of the map from birth conditions to summaries."""
+"""The figure of the map from birth conditions to summaries: the emulator all over the box."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from natal.assessment.emulator_map import Response
+from natal.assessment.emulator_map import EmulatorMap
 from natal.data.runs import ReplicateMeans
 from natal.figures.style import BLACK, LABELS, panels, shared_legend, styled
 from natal.variables import SUMMARIES
@@ -21,7 +21,7 @@ MARKERS = ("o", "s")
 
 
 @styled
-def summary_map(response: Response, points: Mapping[str, ReplicateMeans]) -> Figure:
+def summary_map(emulated: EmulatorMap, points: Mapping[str, ReplicateMeans]) -> Figure:
     """Emulated outputs over (Q0, a) and, beside them, the scatter of single clusters: filled contours.
 
     `points` maps up to two labels (training, test) to replicate means, drawn in the same colours: their means on the
@@ -35,8 +35,8 @@ def summary_map(response: Response, points: Mapping[str, ReplicateMeans]) -> Fig
         means = {label: (part.x, part.mean[:, k]) for label, part in points.items()}
         known = {label: part.n >= MIN_REALIZATIONS for label, part in points.items()}
         scatters = {label: (part.x[known[label]], part.scatter[known[label], k]) for label, part in points.items()}
-        _contours(row[0], response, response.mean[..., k], means, LABELS[name], "viridis")
-        _contours(row[1], response, response.scatter[..., k], scatters, f"scatter of {LABELS[name]}", "cividis")
+        _contours(row[0], emulated, emulated.mean[..., k], means, LABELS[name], "viridis")
+        _contours(row[1], emulated, emulated.scatter[..., k], scatters, f"scatter of {LABELS[name]}", "cividis")
         row[0].set_ylabel(LABELS["a_au"])
     for ax in axes[-1]:
         ax.set_xlabel(LABELS["q0"])
@@ -48,19 +48,19 @@ def summary_map(response: Response, points: Mapping[str, ReplicateMeans]) -> Fig
 
 def _contours(
     ax: Axes,
-    response: Response,
+    emulated: EmulatorMap,
     values: np.ndarray,
     points: Mapping[str, tuple[np.ndarray, np.ndarray]],
     label: str,
     colours: str,
 ) -> None:
-    shown = np.concatenate([values.ravel(), *(at_points for _, at_points in points.values())])
+    all_values = np.concatenate([values.ravel(), *(at_points for _, at_points in points.values())])
     # single outliers would leave all others one colour
-    low, high = np.nanquantile(shown, [0.005, 0.995])
+    low, high = np.nanquantile(all_values, [0.005, 0.995])
     levels = MaxNLocator(N_LEVELS).tick_values(low, high)
     scale = Normalize(levels[0], levels[-1])
-    ground = ax.contourf(response.q0, response.a_au, values.T, levels=levels, norm=scale, cmap=colours, extend="both")
-    ax.contour(response.q0, response.a_au, values.T, levels=levels, colors="white", linewidths=0.4)
+    ground = ax.contourf(emulated.q0, emulated.a_au, values.T, levels=levels, norm=scale, cmap=colours, extend="both")
+    ax.contour(emulated.q0, emulated.a_au, values.T, levels=levels, colors="white", linewidths=0.4)
     for marker, (name, (x, at_points)) in zip(MARKERS, points.items(), strict=False):
         number = f"{name}: {len(x)} points"
         edge: dict[str, Any] = {"marker": marker, "s": 22, "edgecolor": BLACK, "linewidth": 0.5}

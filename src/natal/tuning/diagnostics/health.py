@@ -1,4 +1,4 @@
-"""The checks of a training, each a row of one table: what was found, what is usual, and what to do."""
+"""Is a training healthy? One table: a number in each row, what is usual, and what to do if it is not."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -32,7 +32,9 @@ OFF = 1e-3
 """How far mean and standard deviation of normalised training runs may be from 0 and 1."""
 
 
-def check(name: str, subject: str, value: float, limit: str, healthy: bool | np.bool, advice: str) -> dict[str, Any]:
+def health_row(
+    name: str, subject: str, value: float, limit: str, healthy: bool | np.bool, advice: str
+) -> dict[str, Any]:
     """A row of the table."""
     verdict, advice = ("fine", "") if healthy else ("look", advice)
     return {"check": name, "subject": subject, "value": value, "usual": limit, "verdict": verdict, "advice": advice}
@@ -61,7 +63,7 @@ def ten_examples(key: PRNGKeyArray, train: Runs, box: Box, settings: TrainingSet
     _, history = train_ensemble(key, ten, replace(ten, split="validation"), box, free, must_train=False)
     loss = float(np.nanmin(history.validation_loss, axis=1).max())
     advice = "a defect, a learning_rate too low or high, or dead units: nothing larger will work before this does"
-    return check("can learn ten examples", "loss", loss, f"below {EXAMPLES_LOSS:g}", loss < EXAMPLES_LOSS, advice)
+    return health_row("can learn ten examples", "loss", loss, f"below {EXAMPLES_LOSS:g}", loss < EXAMPLES_LOSS, advice)
 
 
 def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
@@ -71,7 +73,7 @@ def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
     for k in range(norms.shape[2]):
         with np.errstate(invalid="ignore"):
             share = float(np.nanmedian(norms[..., k] / total))
-        yield check(
+        yield health_row(
             "gradients flow",
             f"layer {k + 1}: share of the gradient",
             share,
@@ -80,7 +82,7 @@ def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
             "vanishing: relu or gelu instead of sigmoid or tanh, initialisation he or glorot, batch_norm",
         )
     growth = float(np.nanmax(total / total[:, :1]))
-    yield check(
+    yield health_row(
         "gradients flow",
         "largest gradient over the first",
         growth,
@@ -94,7 +96,7 @@ def idle_checks(history: History) -> Iterator[dict[str, Any]]:
     """Units that no longer learn, at the weights that are kept: mean over members."""
     members = np.arange(len(history.best_epoch))
     for k, share in enumerate(history.recorded["idle_share"][members, history.best_epoch].mean(0)):
-        yield check(
+        yield health_row(
             "units learn",
             f"layer {k + 1}: share of idle units",
             float(share),
@@ -108,17 +110,17 @@ def normalisation_checks(train: Runs, normaliser: Normaliser) -> Iterator[dict[s
     """Are inputs and outputs, as networks see them, of mean 0 and standard deviation 1? Which span decades?"""
     seen = (np.asarray(values, float) for values in normalised(train, normaliser))
     for columns, raw, values in zip((BIRTH, SUMMARIES), (train.x, train.y), seen, strict=True):
-        for name, measured, z in zip(columns, raw.T, values.T, strict=True):
+        for name, physical, z in zip(columns, raw.T, values.T, strict=True):
             for moment, value, expected in (("mean", z.mean(), 0.0), ("standard deviation", z.std(), 1.0)):
                 advice = "a defect, unless numbers are too large for float32"
                 healthy = abs(value - expected) < OFF
                 limit = f"{expected:g} within {OFF:g}"
-                yield check("normalised", f"{name}: {moment}", float(value), limit, healthy, advice)
-            if np.all(measured > 0):
-                decades = float(np.log10(measured.max() / measured.min()))
+                yield health_row("normalised", f"{name}: {moment}", float(value), limit, healthy, advice)
+            if np.all(physical > 0):
+                decades = float(np.log10(physical.max() / physical.min()))
                 healthy = decades < DECADES or name in normaliser.log10
                 advice = f"try log10: [{name}]"
-                yield check("normalised", f"{name}: decades", decades, f"below {DECADES:g}", healthy, advice)
+                yield health_row("normalised", f"{name}: decades", decades, f"below {DECADES:g}", healthy, advice)
 
 
 def rate_check(settings: TrainingSettings) -> dict[str, Any]:
@@ -127,7 +129,7 @@ def rate_check(settings: TrainingSettings) -> dict[str, Any]:
     rate, adaptive = settings.learning_rate, settings.optimiser in ("adam", "adamw")
     advice = "unusual for adam: see what the loss curve says"
     limit = f"{low:g} to {high:g}" if adaptive else "any: it scales with the loss"
-    return check("learning rate", settings.optimiser, rate, limit, not adaptive or low <= rate <= high, advice)
+    return health_row("learning rate", settings.optimiser, rate, limit, not adaptive or low <= rate <= high, advice)
 
 
 def curve_verdicts(
@@ -144,7 +146,7 @@ def curve_verdicts(
     ]
 
 
-def checks_table(
+def health_table(
     history: History,
     verdicts: list[Verdict],
     ten: dict[str, Any],

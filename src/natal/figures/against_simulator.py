@@ -27,8 +27,9 @@ def brute_force(
 ) -> Figure:
     """Posteriors of a few cases with and without the emulator: 68 % and 95 % HPD contours, the truth as a cross.
 
-    `posteriors` maps emulator, synthetic and kernel to cell shares; `table` is `natal.brute_force.BruteForce.table`.
-    Look for: contours that agree to about the noise of the runs, which the panel's title states beside the distance.
+    `posteriors` maps emulator, synthetic and kernel to cell shares; `table` is that of
+    `natal.assessment.brute_force.BruteForce`. Look for: contours that agree to about the noise of the runs, which the
+    panel's title states beside the distance.
     """
     rows = -(-len(table) // PANELS_A_ROW)
     figure, axes = panels(rows, min(len(table), PANELS_A_ROW), 2.9 * rows + 0.5)
