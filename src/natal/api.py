@@ -24,8 +24,8 @@ from natal.emulator.box import refuse_outside
 from natal.emulator.ensemble import Ensemble, load_ensemble
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.likelihoods import Likelihood
 from natal.likelihood.loading import load_likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
 from natal.posterior.nuts import NutsSettings

@@ -13,8 +13,9 @@ from scipy.special import expit, logsumexp
 from scipy.stats import multivariate_normal
 
 from natal.assessment import brute_force
-from natal.assessment.brute_force import KERNELS, PLACES, SimulatedRuns, compare_with_emulator, local_laws
+from natal.assessment.brute_force import PLACES, compare_with_emulator
 from natal.assessment.cases import cases_for_simulation, transformed
+from natal.assessment.local_laws import KERNELS, SimulatedRuns, local_laws
 from natal.campaign.design import grid_points
 from natal.data.runs import Runs
 from natal.errors import NatalError

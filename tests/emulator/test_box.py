@@ -8,7 +8,7 @@ from closed_form import BOX, LIMITS, LinearLikelihood, blank_ensemble, diagonal_
 
 from natal.emulator.box import refuse_outside, refuse_prior_outside
 from natal.errors import NatalError
-from natal.likelihood.likelihoods import make_likelihood
+from natal.likelihood.kinds import make_likelihood
 from natal.posterior.grid import make_grid
 from natal.posterior.nuts import NutsSettings, sample_cases
 from natal.posterior.recovery import recover

@@ -19,7 +19,7 @@ from natal.data.normaliser import fit_normaliser
 from natal.data.runs import ReplicateMeans, replicate_means
 from natal.emulator.ensemble import untrained_ensemble
 from natal.figures.style import BLUE, dot_area, hpd_thresholds
-from natal.likelihood.likelihoods import ConstantLikelihood
+from natal.likelihood.kinds import ConstantLikelihood
 from natal.simulation.snapshots import Cluster
 
 BOX = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}

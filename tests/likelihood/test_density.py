@@ -17,8 +17,9 @@ from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError
 from natal.likelihood.density import load_density, save_density
 from natal.likelihood.density_training import DensitySettings, train_density
-from natal.likelihood.likelihoods import KINDS, Likelihood, make_likelihood
+from natal.likelihood.kinds import KINDS, make_likelihood
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import log_posterior, make_grid, summarise_cases, summarise_truths
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover

@@ -13,7 +13,8 @@ from scipy.stats import chi2, multivariate_normal, norm
 
 from natal.data.runs import Runs
 from natal.errors import NatalError
-from natal.likelihood.likelihoods import KINDS, Conditional, ConstantLikelihood, Likelihood, make_likelihood
+from natal.likelihood.kinds import KINDS, ConstantLikelihood, make_likelihood
+from natal.likelihood.protocols import Conditional, Likelihood
 from natal.likelihood.widths import (
     Widths,
     fit_covariance,

@@ -9,8 +9,8 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import kstest, logistic, norm
 
-from natal.likelihood.likelihoods import Conditional
 from natal.likelihood.mixture import Mixture, log_interval
+from natal.likelihood.protocols import Conditional
 
 N_STARS = 100
 SURVIVE = 0.8

@@ -8,7 +8,7 @@ from closed_form import BOX, SIGMA, ExactPosterior, linear_mean, uniform_points
 from scipy.stats import binom, norm
 
 from natal.assessment.coverage import coverage
-from natal.likelihood.likelihoods import make_likelihood
+from natal.likelihood.kinds import make_likelihood
 from natal.likelihood.widths import fit_widths
 from natal.posterior import grid as posterior_grid
 

@@ -1,15 +1,10 @@
 """The posterior from simulations alone, without an emulator: a check on what the networks learned.
 
-Runs on a regular grid of (Q0, a) points serve every observation. At each point a polynomial of second order, fitted to
-the runs around it (Cleveland & Devlin 1988), gives the mean of (logit f_bound, ln sigma_v, ln r_h), and its residuals
-give the law about the mean, in two ways: a normal law with their covariance (synthetic likelihood, Wood 2010,
-doi:10.1038/nature09319), and a kernel estimate with one kernel at every residual. How far runs count as around a point
-is chosen by predicting each half of the runs from the other half.
+Runs on a regular grid of (Q0, a) points serve every observation: the law of the summaries at each place comes from the
+runs around it (`natal.assessment.local_laws`).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any
 
@@ -20,150 +15,14 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 
 from natal.assessment.cases import transformed
+from natal.assessment.local_laws import KERNELS, LocalLaws, SimulatedRuns, choose_reach, local_laws
 from natal.data.runs import Runs
-from natal.errors import NatalError
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import log_likelihood, make_grid
-from natal.variables import BIRTH, SUMMARIES, Box
-
-REACHES = tuple(product((0.06, 0.09, 0.13, 0.19, 0.27), (0.15, 0.27, 0.45, 0.8)))
-"""Kernel widths in (Q0, a) to choose from, in units of the box's extent (of ln a)."""
-
-KERNELS = ("synthetic", "kernel")
-MIN_EFFECTIVE_RUNS = 20.0
-"""Of a reach: fewer runs around a point give no covariance."""
+from natal.variables import BIRTH, Box
 
 PLACES = (48, 48)
 """Cells in q0 and a_au of the compared posteriors."""
-
-_N_TERMS = 6
-
-
-@dataclass(frozen=True)
-class SimulatedRuns:
-    """Runs at the points of a regular grid, the same number at each."""
-
-    x: np.ndarray  # (run, 2), as q0 and a_au
-    z: np.ndarray  # (run, 3), `transformed` summaries, nan where dissolved
-    replicate: np.ndarray  # (run,), counting the runs of a point
-
-    def half(self, which: int) -> "SimulatedRuns":
-        """Every other run of each point."""
-        kept = self.replicate % 2 == which
-        return SimulatedRuns(self.x[kept], self.z[kept], self.replicate[kept])
-
-
-@dataclass(frozen=True)
-class LocalLaws:
-    """The law of one run's summaries at each of some places, with the weight of every run there."""
-
-    log_survival: Float[np.ndarray, " place"]
-    mean: Float[np.ndarray, "place 3"]
-    covariance: Float[np.ndarray, "place 3 3"]
-    weight: Float[np.ndarray, "place survivor"]  # sums to 1
-    residual: Float[np.ndarray, "survivor 3"]
-
-    @cached_property
-    def _root(self) -> np.ndarray:
-        """Inverse Cholesky factors of the covariances."""
-        return np.linalg.inv(np.linalg.cholesky(self.covariance))
-
-    @cached_property
-    def _kernels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Whitened centres (place, survivor, 3) of the kernels, and their width at each place."""
-        # Silverman's width for three dimensions; residuals shrink to leave the covariance as it is (West 1993)
-        width = (4.0 / 5.0 * (self.weight**2).sum(1)) ** (1 / 7)
-        centred = self.residual - (self.weight @ self.residual)[:, None]
-        return centred @ (np.sqrt(1 - width**2)[:, None, None] * np.swapaxes(self._root, 1, 2)), width
-
-    def log_likelihood(self, z: Float[np.ndarray, "3"], kernel: str) -> Float[np.ndarray, " place"]:
-        """Natural log of the likelihood of one observation, up to a constant; `kernel` is one of `KERNELS`."""
-        apart = np.einsum("pij,pj->pi", self._root, z - self.mean)
-        scale = self.log_survival + np.log(np.diagonal(self._root, axis1=1, axis2=2)).sum(1)
-        if kernel == "synthetic":
-            normal: np.ndarray = scale - 0.5 * (apart**2).sum(1)
-            return normal
-        centres, width = self._kernels
-        distance2 = ((apart[:, None] - centres) ** 2).sum(2) / width[:, None] ** 2
-        # at places far from all runs nothing but the nearest counts
-        nearest = distance2.min(1)
-        near = (self.weight * np.exp(-0.5 * (distance2 - nearest[:, None]))).sum(1)
-        smooth: np.ndarray = scale - 3 * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
-        return smooth
-
-
-def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
-    """Arrange a table of runs: q0, a_au, realization, f_bound, sigma_v_kms, r_h_au (nan where dissolved)."""
-    z = transformed(table[list(SUMMARIES)].to_numpy(float), n_stars)
-    return SimulatedRuns(table[list(BIRTH)].to_numpy(float), z, table.realization.to_numpy())
-
-
-def local_laws(
-    runs: SimulatedRuns,
-    places: Float[np.ndarray, "place 2"],
-    box: Box,
-    reach: tuple[float, float],
-) -> LocalLaws:
-    """The law of a run at `places` (q0, a_au), from runs within about `reach` of each.
-
-    Raises `NatalError` where too few runs are that close.
-    """
-    points, point_of = np.unique(runs.x, axis=0, return_inverse=True)
-    x, targets = _unit(points, box), _unit(places, box)
-    alive = np.isfinite(runs.z).all(1)
-    n_runs = np.bincount(point_of, minlength=len(x))
-    # from here on of the surviving runs only
-    point_of, z = point_of[alive], runs.z[alive]
-    n_alive = np.bincount(point_of, minlength=len(x))
-    # runs of a point weigh alike
-    kernel = _kernel(targets, x, reach)
-    # half a run on either side: a probability of exactly 0 or 1 is more than so many runs can say
-    effective = (kernel @ n_runs) ** 2 / (kernel**2 @ n_runs)
-    share = (kernel @ n_alive) / (kernel @ n_runs)
-    log_survival = np.log((share * effective + 0.5) / (effective + 1))
-
-    counted = (kernel @ n_alive) ** 2 / np.maximum(kernel**2 @ n_alive, 1e-300)
-    if counted.min() < MIN_EFFECTIVE_RUNS:
-        q0, a_au = places[counted.argmin()]
-        raise NatalError(
-            f"checks.brute_force: about {counted.min():.0f} surviving runs near q0 = {q0:.2f}, a = {a_au:.0f} AU, "
-            f"{MIN_EFFECTIVE_RUNS:.0f} are needed: raise q0, a_au or realizations"
-        )
-    total = np.stack([np.bincount(point_of, column, len(x)) for column in z.T], axis=-1)
-    at_points = _smoother(x, x, n_alive, reach)
-    # a fit is closer to its own runs than to others: by its leverage
-    leverage = np.minimum(np.diag(at_points), 0.9)[point_of]
-    residual = (z - (at_points @ total)[point_of]) / np.sqrt(1 - leverage)[:, None]
-    weight = (kernel / (kernel @ n_alive)[:, None])[:, point_of]
-    products = (residual[:, :, None] * residual[:, None, :]).reshape(-1, 9)
-    covariance = (weight @ products).reshape(-1, 3, 3)
-    return LocalLaws(log_survival, _smoother(targets, x, n_alive, reach) @ total, covariance, weight, residual)
-
-
-def choose_reach(runs: SimulatedRuns, box: Box) -> tuple[float, float]:
-    """The reach with which one half of the runs predicts the other best, by the synthetic likelihood."""
-    scores = {}
-    for reach in REACHES:
-        try:
-            scores[reach] = np.mean([_score(runs.half(k), runs.half(1 - k), box, reach) for k in (0, 1)])
-        except NatalError:
-            continue
-    if not scores:
-        raise NatalError("checks.brute_force: too few runs for any estimate: raise q0, a_au or realizations")
-    return max(scores, key=scores.__getitem__)
-
-
-def _score(fitted: SimulatedRuns, other: SimulatedRuns, box: Box, reach: tuple[float, float]) -> float:
-    points, index = np.unique(other.x, axis=0, return_inverse=True)
-    laws = local_laws(fitted, points, box, reach)
-    alive = np.isfinite(other.z).all(1)
-    values = np.log1p(-np.exp(laws.log_survival))[index]
-    root = np.linalg.cholesky(laws.covariance)[index[alive]]
-    apart = other.z[alive] - laws.mean[index[alive]]
-    distance2 = (np.linalg.solve(root, apart[..., None]) ** 2).sum((1, 2))
-    log_width = np.log(np.diagonal(root, axis1=1, axis2=2)).sum(1)
-    values[alive] = laws.log_survival[index[alive]] - log_width - 0.5 * distance2
-    return float(values.mean())
 
 
 @dataclass(frozen=True)
@@ -261,33 +120,3 @@ def mean_and_sd(
     p = np.exp(log_p)
     mean = p @ places
     return mean, np.sqrt(np.maximum(p @ places**2 - mean**2, 0.0))
-
-
-def _unit(x: Float[np.ndarray, "n 2"], box: Box) -> Float[np.ndarray, "n 2"]:
-    """Q0 and ln a as shares of the box."""
-    (q_low, q_high), (a_low, a_high) = (box[name] for name in BIRTH)
-    return np.column_stack([(x[:, 0] - q_low) / (q_high - q_low), np.log(x[:, 1] / a_low) / np.log(a_high / a_low)])
-
-
-def _kernel(targets: np.ndarray, x: np.ndarray, reach: Sequence[float]) -> Float[np.ndarray, "target point"]:
-    """Normal in the distance."""
-    weights: np.ndarray = np.exp(-0.5 * (((targets[:, None] - x) / np.asarray(reach)) ** 2).sum(2))
-    return weights
-
-
-def _smoother(
-    targets: np.ndarray, x: np.ndarray, n_alive: np.ndarray, reach: Sequence[float]
-) -> Float[np.ndarray, "target point"]:
-    """What every run of a point contributes to the local polynomial of second order at each target."""
-    terms, at_target = (_terms(2 * place - 1) for place in (x, targets))
-    kernel = _kernel(targets, x, reach)
-    products = (terms[:, :, None] * terms[:, None, :]).reshape(len(x), -1)
-    moment = ((kernel * n_alive) @ products).reshape(len(targets), _N_TERMS, _N_TERMS)
-    coefficient = np.linalg.solve(moment, at_target[..., None])[..., 0]
-    contributions: np.ndarray = kernel * (coefficient @ terms.T)
-    return contributions
-
-
-def _terms(x: np.ndarray) -> Float[np.ndarray, "n 6"]:
-    q, a = x.T
-    return np.column_stack([np.ones_like(q), q, a, q * q, q * a, a * a])

@@ -10,7 +10,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 
 
 class EmulatorMap(NamedTuple):

@@ -8,7 +8,7 @@ import numpy as np
 from natal.assessment.coverage import LEVELS
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import make_grid, summarise_truths
 from natal.variables import Box
 

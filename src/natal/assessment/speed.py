@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.nbody.leapfrog import integrate
 from natal.nbody.plummer import initial_conditions
 from natal.simulation.batches import COMPILER_OPTIONS

@@ -15,8 +15,8 @@ def layer_curves(layers: pd.DataFrame) -> Figure:
     """Gradient norm of every layer, and share of idle units of every hidden one, against epoch.
 
     `layers` is what `natal.tuning.diagnostics.layers.layer_table` gives. Lines are medians over members, bands their
-    range. Look for: norms within a factor of ten of each other that fall as the loss does, and few idle units. A first layer
-    far below the last has a vanishing gradient.
+    range. Look for: norms within a factor of ten of each other that fall as the loss does, and few idle units. A first
+    layer far below the last has a vanishing gradient.
     """
     figure, axes = panels(1, 2, 4.2)
     for number, part in layers.groupby("layer"):

@@ -6,7 +6,8 @@ from pathlib import Path
 from natal.emulator.ensemble import load_ensemble
 from natal.files.formats import read_json
 from natal.likelihood.density import DENSITY_COMPONENTS, load_density
-from natal.likelihood.likelihoods import Likelihood, make_likelihood
+from natal.likelihood.kinds import make_likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.likelihood.widths import widths_from_json
 from natal.variables import Box
 

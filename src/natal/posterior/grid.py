@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from natal.emulator.box import refuse_prior_outside
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.likelihoods import Conditional, Likelihood
+from natal.likelihood.protocols import Conditional, Likelihood
 from natal.posterior.flags import EDGE_WIDTH
 from natal.variables import BIRTH, Box
 

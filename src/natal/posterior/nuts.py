@@ -25,7 +25,7 @@ from numpyro.distributions import biject_to
 from numpyro.infer import MCMC, NUTS
 
 from natal.emulator.box import refuse_prior_outside
-from natal.likelihood.likelihoods import Conditional, Likelihood
+from natal.likelihood.protocols import Conditional, Likelihood
 from natal.progress import track
 from natal.variables import BIRTH, Box
 

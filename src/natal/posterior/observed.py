@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import QUANTILES, Grid, log_posterior, make_grid, summarise_cases
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.prior_predictive import mahalanobis_p

@@ -8,7 +8,7 @@ from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import Grid, make_grid, nearest_distance
 from natal.variables import BIRTH, Box
 

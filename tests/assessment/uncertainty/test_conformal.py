@@ -18,11 +18,11 @@ from natal.assessment.uncertainty.comparison import (
     compare,
     comparison_table,
     nuts_check,
-    share_and_error,
     widths_along_q0,
 )
 from natal.assessment.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
 from natal.assessment.uncertainty.fitting import UncertaintySettings
+from natal.assessment.uncertainty.method_reports import share_and_error
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError

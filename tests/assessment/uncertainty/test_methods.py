@@ -22,7 +22,7 @@ from natal.emulator.ensemble import Ensemble, make_network
 from natal.emulator.network_files import DTYPE
 from natal.emulator.training import TrainingSettings, fit_networks, normalised
 from natal.errors import NatalError
-from natal.likelihood.likelihoods import Likelihood
+from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import make_grid, summarise_truths
 from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover

@@ -6,8 +6,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from natal.assessment.brute_force import KERNELS, compare_with_emulator, simulated_runs
+from natal.assessment.brute_force import compare_with_emulator
 from natal.assessment.cases import cases_for_simulation
+from natal.assessment.local_laws import KERNELS, simulated_runs
 from natal.campaign import plan
 from natal.data.runs import read_runs
 from natal.files.atomic import atomic_path

@@ -16,7 +16,7 @@ from natal.assessment.uncertainty.variance_head import fit_variance_head
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.options import TrainingSettings
-from natal.likelihood.likelihoods import KINDS
+from natal.likelihood.kinds import KINDS
 from natal.variables import Box
 
 log = logging.getLogger("natal")

@@ -1,8 +1,4 @@
-"""Likelihoods of one observed cluster given (Q0, a), in physical units.
-
-Every likelihood answers `conditional(x)`, the law of one realization's summaries at a point; that law answers
-`observed(error)`, a NumPyro distribution of (f_bound, sigma_v_kms, r_h_au) as measured with those errors. NUTS and
-the grid use nothing else.
+"""The likelihoods that a campaign may choose, by name (config key `likelihood`).
 
 constant        diagonal Gaussian about the emulator, one width everywhere
 constant_full   the same with the outputs' covariance
@@ -11,11 +7,8 @@ heteroscedastic mean and covariance both predicted, one component a network (`na
 mixture         several components a network: skewed, bounded and discrete as the summaries are
 """
 
-from typing import Protocol, runtime_checkable
-
 import equinox as eqx
 import jax.numpy as jnp
-import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
 from natal.emulator.box import refuse_outside
@@ -25,33 +18,10 @@ from natal.errors import NatalError
 from natal.likelihood.density import DENSITY_COMPONENTS, DensityEnsemble
 from natal.likelihood.gaussian import DiagonalGaussian, FullGaussian
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.protocols import Likelihood
 from natal.likelihood.widths import Widths
 
 KINDS = ("constant", "constant_full", "ensemble", *DENSITY_COMPONENTS)
-
-
-@runtime_checkable
-class Conditional(Protocol):
-    """The law of one realization's summaries at one (Q0, a)."""
-
-    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
-        """The same with independent Gaussian measurement errors (standard deviations; `None` is faster than zeros)."""
-        ...
-
-    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
-        """Squared Mahalanobis distance of measured summaries from the law's mean."""
-        ...
-
-
-@runtime_checkable
-class Likelihood(Protocol):
-    """What inference needs of a likelihood model; the ensemble knows the box."""
-
-    ensemble: Ensemble
-
-    def conditional(self, x: Float[Array, "2"]) -> Conditional:
-        """The law of the summaries at x = (q0, a_au)."""
-        ...
 
 
 class ConstantLikelihood(eqx.Module):

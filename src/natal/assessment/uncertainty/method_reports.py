@@ -1,0 +1,183 @@
+"""One method on the test runs: how well it predicts outputs, how honest its posteriors are, what it costs."""
+
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import lax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from natal.assessment.accuracy import root_mean_square
+from natal.assessment.coverage import LEVELS, calibration_report, contraction, terciles
+from natal.assessment.speed import BATCH, seconds_per_call
+from natal.assessment.uncertainty.conformal import Calibrated, laws_at, region_shares, run_scores
+from natal.data.runs import Runs
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.protocols import Likelihood
+from natal.posterior.grid import Grid, log_posterior, make_grid, summarise_truths
+from natal.variables import SUMMARIES, Box
+
+N_SAMPLES = 4000
+"""Draws of a law that stand for it."""
+
+
+def likelihood_report(
+    key: PRNGKeyArray, likelihood: Likelihood, test: Runs, prior_box: Box, grid_shape: tuple[int, int]
+) -> dict[str, Any]:
+    """Errors and interval coverage of outputs, calibration and size of grid posteriors, seconds per evaluation.
+
+    `rmse` in physical units and `outputs.coverage` are of single runs: about the law's mean, and inside intervals
+    between quantiles of draws, where an equal draw counts as below by chance. Laws without a mean in closed form have
+    that of their draws. `outputs.log_score` is the mean natural logarithm of the joint density of the three outputs
+    (per km/s and AU), that of surviving at all included where a law knows it. `area` is the mean share of the prior's
+    box inside the highest-density region of each level.
+    """
+    x, y = jnp.asarray(test.x, DTYPE), jnp.asarray(test.y, DTYPE)
+    mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
+    grid = make_grid(likelihood, prior_box, grid_shape)
+    located = summarise_truths(likelihood, grid, x, y, None)
+    truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
+    inside = np.isfinite(truths.log_density)
+    area, sd = (np.asarray(v, dtype=float)[inside] for v in _sizes(grid, y))
+    return {
+        "rmse": root_mean_square(mean - test.y),
+        "outputs": {
+            "coverage": {_percent(level): _by_output((np.abs(pit - 0.5) <= level / 2).mean(0)) for level in LEVELS},
+            "log_score": float(log_density.mean()),
+        },
+        **calibration_report(
+            test.x[inside],
+            test.point_id[inside],
+            truths.pit[inside],
+            truths.hpd_level[inside],
+            truths.log_density[inside],
+            contraction(sd, prior_box),
+        ),
+        "area": dict(zip(map(_percent, LEVELS), area.mean(0).tolist(), strict=True)),
+        "evaluation_s": evaluation_seconds(likelihood, test),
+    }
+
+
+def conformal_report(method: Calibrated, test: Runs, prior_box: Box, grid_shape: tuple[int, int]) -> dict[str, Any]:
+    """The same of conformal intervals and of the regions in (Q0, a) that they invert to, which are no densities.
+
+    `coverage` has only the joint regions; `half_width` is the mean of the intervals', in physical units; `empty` the
+    share of observations that no (Q0, a) explains at a level.
+    """
+    scores = run_scores(method.predictor, test)
+    laws = laws_at(method.predictor, test.x)
+    sigma = np.asarray(laws.sigma, dtype=float)
+    bounds = {_percent(level): method.bounds(level) for level in LEVELS}
+    joint = np.array([method.joint_bound(level) for level in LEVELS])
+    grid = make_grid(method.predictor, prior_box, grid_shape)
+    shares = np.asarray(region_shares(grid, jnp.asarray(test.y, DTYPE), jnp.asarray(joint, DTYPE)), dtype=float)
+    held = scores.max(1)[:, None] <= joint
+
+    def report(cases: np.ndarray) -> dict[str, Any]:
+        shares_held, errors = share_and_error(held[cases], test.point_id[cases])
+        return {
+            "n_cases": len(cases),
+            "coverage": {level: {"joint": share} for level, share in zip(bounds, shares_held.tolist(), strict=True)},
+            "coverage_se": {level: {"joint": error} for level, error in zip(bounds, errors.tolist(), strict=True)},
+        }
+
+    return {
+        "rmse": root_mean_square(np.asarray(laws.mean, dtype=float) - test.y),
+        "outputs": {
+            "coverage": {level: _by_output((scores <= bound).mean(0)) for level, bound in bounds.items()},
+            "half_width": {level: _by_output((bound * sigma).mean(0)) for level, bound in bounds.items()},
+        },
+        **report(np.arange(len(test))),
+        "by_q0_tercile": [report(cases) for cases in terciles(test.x[:, 0], test.point_id)],
+        "area": dict(zip(bounds, shares.mean(0).tolist(), strict=True)),
+        "empty": dict(zip(bounds, (shares == 0).mean(0).tolist(), strict=True)),
+        "evaluation_s": evaluation_seconds(method.predictor, test),
+    }
+
+
+def share_and_error(held: Bool[np.ndarray, "case level"], point_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares of cases, and their standard errors with cases of one point as one cluster (Liang & Zeger 1986)."""
+    share = held.mean(0)
+    excess = pd.DataFrame(held - share).groupby(point_id).sum().to_numpy()
+    return share, np.sqrt((excess**2).sum(0)) / len(held)
+
+
+def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
+    """Seconds of a log likelihood with its gradient in (Q0, a), per point in a batch (`speed.BATCH`)."""
+    chosen = np.arange(BATCH) % len(test)
+    x, y = jnp.asarray(test.x[chosen], DTYPE), jnp.asarray(test.y[chosen], DTYPE)
+
+    def log_likelihood(x: Array, y: Array) -> Array:
+        log_density: Array = likelihood.conditional(x).observed().log_prob(y)
+        return log_density
+
+    return seconds_per_call(jax.jit(jax.vmap(jax.value_and_grad(log_likelihood))), x, y) / BATCH
+
+
+@eqx.filter_jit
+def _predict(
+    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "run 2"], y: Float[Array, "run 3"]
+) -> tuple[Float[Array, "run 3"], Float[Array, "run 3"], Float[Array, " run"]]:
+    """Each run's mean, share of draws below the truth, and log density at the truth."""
+
+    def one(run: tuple[PRNGKeyArray, Array, Array]) -> tuple[Array, Array, Array]:
+        key, x, y = run
+        key_draws, key_ties = jax.random.split(key)
+        law = likelihood.conditional(x).observed()
+        draws = law.sample(key_draws, (N_SAMPLES,))
+        try:
+            mean = law.mean
+        except NotImplementedError:
+            # a mixture has none in closed form
+            mean = draws.mean(0)
+        # counted bound stars: quotients that were rounded twice may differ in their last digit
+        equal = jnp.abs(draws - y) <= 2 * jnp.finfo(y.dtype).eps * jnp.abs(y)
+        # ties by chance: else no interval of a discrete law holds as many as its level says
+        share = jax.random.uniform(key_ties, y.shape)
+        below = ((draws < y) & ~equal).mean(0) + share * equal.mean(0)
+        return mean, below, law.log_prob(y)
+
+    predicted: tuple[Float[Array, "run 3"], Float[Array, "run 3"], Float[Array, " run"]] = lax.map(
+        one, (jax.random.split(key, len(x)), x, y)
+    )
+    return predicted
+
+
+@eqx.filter_jit
+def _sizes(grid: Grid, y: Float[Array, "case 3"]) -> tuple[Float[Array, "case level"], Float[Array, "case 2"]]:
+    """Share of the grid's cells in the highest-density region of each of `LEVELS`, and the posterior's deviations."""
+    levels = jnp.asarray(LEVELS)
+
+    def deviation(mass: Array, centres: Array) -> Array:
+        # a flat cell has a variance of its own
+        return jnp.sqrt(mass @ (centres - mass @ centres) ** 2 + (centres[1] - centres[0]) ** 2 / 12)
+
+    def one(y: Array) -> tuple[Array, Array]:
+        density = log_posterior(grid, y, None)
+        density -= density.max()
+        mass = jnp.exp(density) / jnp.exp(density).sum()
+
+        def halve(limits: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
+            middle = 0.5 * (limits[0] + limits[1])
+            held = jax.vmap(lambda bound: jnp.where(density >= bound, mass, 0.0).sum())(middle)
+            return (jnp.where(held >= levels, middle, limits[0]), jnp.where(held >= levels, limits[1], middle)), None
+
+        # halving the range of densities is ten times faster than sorting cells; beyond exp(-60) nothing is held
+        start = jnp.full_like(levels, -60.0), jnp.zeros_like(levels)
+        (lowest, _), _ = lax.scan(halve, start, length=20)
+        sd = jnp.stack([deviation(mass.sum(1), grid.q0), deviation(mass.sum(0), grid.a_au)])
+        return jax.vmap(lambda bound: (density >= bound).mean())(lowest), sd
+
+    sizes: tuple[Float[Array, "case level"], Float[Array, "case 2"]] = lax.map(one, y)
+    return sizes
+
+
+def _percent(level: float) -> str:
+    return f"{100 * level:.0f}"
+
+
+def _by_output(values: Float[np.ndarray, "3"]) -> dict[str, float]:
+    return dict(zip(SUMMARIES, values.tolist(), strict=True))

@@ -1,0 +1,37 @@
+"""What inference needs of a likelihood: a law of one cluster's summaries for each birth (Q0, a), in physical units.
+
+Every likelihood answers `conditional(x)`, the law of one realization's summaries at a point. That law answers
+`observed(error)`, a NumPyro distribution of (f_bound, sigma_v_kms, r_h_au) as measured with those errors. NUTS and
+the grid use nothing else.
+"""
+
+from typing import Protocol, runtime_checkable
+
+import numpyro.distributions as dist
+from jaxtyping import Array, Float
+
+from natal.emulator.ensemble import Ensemble
+
+
+@runtime_checkable
+class Conditional(Protocol):
+    """The law of one realization's summaries at one (Q0, a)."""
+
+    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
+        """The same with independent Gaussian measurement errors (standard deviations; `None` is faster than zeros)."""
+        ...
+
+    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
+        """Squared Mahalanobis distance of measured summaries from the law's mean."""
+        ...
+
+
+@runtime_checkable
+class Likelihood(Protocol):
+    """What inference needs of a likelihood model; the ensemble knows the box."""
+
+    ensemble: Ensemble
+
+    def conditional(self, x: Float[Array, "2"]) -> Conditional:
+        """The law of the summaries at x = (q0, a_au)."""
+        ...
