@@ -16,7 +16,7 @@ install_import_hook("natal", "runtime_types.check")
 from closed_form import BOX, make_runs  # noqa: E402
 
 from natal.emulator.training import TrainingSettings, train_ensemble  # noqa: E402
-from natal.likelihood.likelihoods import make_likelihood  # noqa: E402
+from natal.likelihood.kinds import make_likelihood  # noqa: E402
 from natal.likelihood.widths import fit_widths  # noqa: E402
 from natal.posterior.nuts import NutsSettings  # noqa: E402
 from natal.posterior.recovery import locate_truths, recover  # noqa: E402
