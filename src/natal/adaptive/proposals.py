@@ -27,18 +27,21 @@ N_CANDIDATES = 2048
 """Points of the box among which proposals are sought; a power of two, as Sobol's sequence wants."""
 
 LENGTH_IN_SPACINGS = 0.5
-"""How far a point teaches, in mean distances of the batch's points: nearer ones would say the same."""
+"""Correlation length of the errors, in mean distances between the points of a batch. Nearer points teach the same."""
 
 N_DRAWS = 64
 """Clusters drawn from every member's law at a point, for the information."""
 
 REMAINDER = 0.1
-"""Share of its variance that stays at a chosen point: runs scatter. Two neighbours would else serve as a derivative."""
+"""Share of the variance that a chosen point keeps, since its runs scatter.
+
+Without it, pairs of close neighbours would be chosen, which measure a slope.
+"""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """Proposed points, the most useful first, and what each was chosen for: what it takes off the box's mean."""
+    """Proposed points, the most useful first, with their scores: by how much each lowers the box's mean variance."""
 
     x: np.ndarray  # (point, 2), q0 as K/|W| and a_au
     score: np.ndarray  # (point,)

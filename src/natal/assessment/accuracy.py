@@ -1,4 +1,4 @@
-"""Numbers of a campaign that need no sampling: simulations, emulator and baselines on the test runs, costs."""
+"""How well the emulator and simple baselines predict the test runs."""
 
 from typing import Any
 
@@ -8,15 +8,6 @@ import pandas as pd
 from natal.data.runs import Runs, replicate_means
 from natal.emulator.baselines import Predictor
 from natal.variables import SUMMARIES
-
-
-def time_covered(starts_s: pd.Series, lengths_s: pd.Series) -> float:
-    """Seconds during which at least one job ran: jobs side by side count once, pauses between them not at all."""
-    total, until = 0.0, -np.inf
-    for start, length in sorted(zip(starts_s, lengths_s, strict=True)):
-        total += max(0.0, start + length - max(start, until))
-        until = max(until, start + length)
-    return total
 
 
 def root_mean_square(values: np.ndarray) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Which clusters are looked at one by one, and the form in which their summaries are compared."""
+"""Chooses the clusters that are checked or shown one by one; the form in which their summaries are compared."""
 
 import numpy as np
 from jaxtyping import Float

@@ -1,4 +1,4 @@
-"""What the emulator says all over the box: mean outputs, and the scatter of single clusters about them."""
+"""The emulator over its whole box: mean summaries, and the scatter of single clusters about them."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""Which likelihood describes single validation runs best: the ground on which the default was chosen."""
+"""Scores every likelihood on the validation runs: the reason for the choice of the default."""
 
 from typing import Any
 

@@ -1,11 +1,20 @@
-"""What metrics.json says of simulations and of costs."""
+"""The parts of metrics.json on simulations and on costs."""
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from natal.assessment.accuracy import time_covered
 from natal.variables import CALIBRATION, SPLITS
+
+
+def time_covered(starts_s: pd.Series, lengths_s: pd.Series) -> float:
+    """Seconds during which at least one job ran: jobs side by side count once, pauses between them not at all."""
+    total, until = 0.0, -np.inf
+    for start, length in sorted(zip(starts_s, lengths_s, strict=True)):
+        total += max(0.0, start + length - max(start, until))
+        until = max(until, start + length)
+    return total
 
 
 def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Measures what an evaluation costs: one simulation against the emulator, on the same device."""
+"""Measures what one evaluation costs: a simulation, the emulator and the likelihood with its gradient."""
 
 import time
 from collections.abc import Callable

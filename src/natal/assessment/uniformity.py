@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy.stats import binom
 
 N_SIMULATED = 10_000
-"""Uniform samples behind a band: tail probabilities down to 1e-4, a 1 % one to a tenth of itself."""
+"""Simulated samples behind a band. They resolve tail probabilities down to 1e-4, and know one of 1 % to 10 %."""
 
 MAX_PLACES = 100
 """The ECDF is compared at as many evenly spaced places, or at n if that is less."""

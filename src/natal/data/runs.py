@@ -1,4 +1,4 @@
-"""Splits and normalisation: from a table of runs to what the emulator is trained on."""
+"""Tables of runs: cut into splits, read as arrays, averaged over the realizations of each point."""
 
 import hashlib
 from dataclasses import dataclass

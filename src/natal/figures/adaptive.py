@@ -1,4 +1,4 @@
-"""Figure of what adaptive points save."""
+"""Figure of what adaptive points save: learning curves beside those of points that fill the box."""
 
 import numpy as np
 import pandas as pd

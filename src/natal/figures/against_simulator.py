@@ -1,4 +1,4 @@
-"""Figures of the checks against the simulator itself."""
+"""Figures of the checks against the simulator: brute-force posteriors and posterior predictive clusters."""
 
 from typing import Any
 

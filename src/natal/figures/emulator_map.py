@@ -1,4 +1,4 @@
-"""The figure of the map from birth conditions to summaries: the emulator all over the box."""
+"""The figure of the emulator over its whole box: mean summaries and the scatter about them, for each (Q0, a)."""
 
 from collections.abc import Mapping
 from typing import Any

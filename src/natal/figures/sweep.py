@@ -1,4 +1,4 @@
-"""Figure of training settings side by side."""
+"""Figure of a sweep: the losses of training settings side by side."""
 
 import numpy as np
 import pandas as pd

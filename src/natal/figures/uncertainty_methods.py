@@ -1,4 +1,4 @@
-"""Figures of the comparison of uncertainty methods."""
+"""Figures that compare the uncertainty methods: coverage, size of regions, widths along Q0."""
 
 import numpy as np
 import pandas as pd

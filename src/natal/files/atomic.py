@@ -1,4 +1,4 @@
-"""Small files, written atomically: JSON, CSV and a record of what made them."""
+"""Atomic writes: a file appears under its name when it is whole, or not at all."""
 
 import errno
 import glob

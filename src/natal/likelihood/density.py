@@ -30,10 +30,11 @@ DEPTH = 2
 
 
 class MixtureNetwork(eqx.Module):
-    """A perceptron whose outputs are read as the parameters of a mixture; what it is given is its subclasses' matter.
+    """A perceptron whose outputs are read as the parameters of a mixture.
 
-    `shift` and `scale` are those of (ln sigma_v, ln r_h, z) over training rows, with the trivial dependence on the
-    inputs taken out.
+    A subclass says how the perceptron's inputs follow from x, and which part of the location follows from x without
+    learning (`trivial`). `shift` and `scale` are the mean and standard deviation of (ln sigma_v, ln r_h, z) over the
+    training rows, after that part is subtracted.
     """
 
     network: eqx.nn.MLP

@@ -1,4 +1,4 @@
-"""What the inference jobs share: the fitted likelihood and the sampler's settings, from files and configuration."""
+"""Loads fitted likelihoods from their files: ensemble, widths and density networks."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -6,17 +6,17 @@ from typing import Any
 CHI2_UNEXPLAINED = 16.0
 """Squared distance from every law of the prior's box beyond which an observation counts as unexplained (4 sigma)."""
 
-
 P_OUTSIDE = 0.01
 """p-value below which an observation counts as outside the prior predictive: one in a hundred that is not."""
-
 
 EDGE_WIDTH = 0.02
 """How near to an edge of the prior's box posterior mass counts as at the edge, in widths of the box."""
 
-
 EDGE_FLAG = 5 * EDGE_WIDTH
 """Posterior mass at one edge above which a case is flagged: five times that of a posterior which is the prior."""
+
+MAX_RHAT = 1.02
+"""R-hat above which a case counts as not converged."""
 
 
 def reasons_for_doubt(row: Any) -> list[str]:
@@ -42,7 +42,3 @@ def _doubts(row: Any) -> Iterator[UserWarning]:
             f"{row.case}: the posterior is cut by the prior's box ({100 * row.edge_mass_q0:.1f} % of it within "
             f"{100 * EDGE_WIDTH:g} % of an edge in Q0, {100 * row.edge_mass_a_au:.1f} % in a): the answer is a limit"
         )
-
-
-MAX_RHAT = 1.02
-"""Above it a case counts as not converged."""

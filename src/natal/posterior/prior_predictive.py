@@ -1,4 +1,4 @@
-"""Is an observation one that the prior could have made? If not, its posterior is the least bad of wrong answers."""
+"""Could the prior have made this observation? If not, even the best (Q0, a) explains it badly."""
 
 import equinox as eqx
 import jax

@@ -1,4 +1,4 @@
-"""ArviZ, without the notice of its next major version that 0.23 gives at every import."""
+"""Imports ArviZ without the warning about its next major version that 0.23 gives at every import."""
 
 import warnings
 

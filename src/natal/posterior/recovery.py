@@ -1,4 +1,4 @@
-"""Recovers (Q0, a) of many clusters: the grid posterior, NUTS beside it, and their tables and files."""
+"""Recovers (Q0, a) of many clusters: the posterior on a grid, NUTS beside it, and where known truths lie in it."""
 
 import logging
 import time

@@ -1,7 +1,7 @@
-"""Training settings side by side, ranked by their loss on runs that did not train them.
+"""A sweep over training settings: networks are trained with each of them and ranked by their loss on other runs.
 
-The loss is in the same units for all of them, whatever they normalise: squared errors of physical outputs over the
-variance of the training runs. Test runs take no part.
+The loss has the same unit for all settings, also where they normalise differently: the squared error of physical
+outputs, divided by the variance of the training runs. Test runs are not used.
 """
 
 import itertools
@@ -44,7 +44,10 @@ class Split:
 
 
 def combinations(base: TrainingSettings, grid: list[dict[str, list[Any]]]) -> list[dict[str, Any]]:
-    """Every combination of each entry's values, after the empty one, the campaign's own settings; none trains twice."""
+    """All combinations of the values in each entry of `grid`, as changes to `base`. The first one changes nothing.
+
+    A combination that gives settings already in the list is left out.
+    """
     combined: list[dict[str, Any]] = [{}]
     known = [base]
     for entry in grid:
@@ -169,12 +172,12 @@ def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: Tra
 
 
 def as_written(value: Any) -> Any:
-    """A setting as the configuration writes it, where a table has no value of its own for it."""
+    """A setting as a table holds it: lists and null, which a CSV file has no values for, as YAML writes them."""
     if value is None:
         return "null"
     return f"[{', '.join(value)}]" if isinstance(value, list | tuple) else value
 
 
 def standard_error(values: Float[np.ndarray, " value"]) -> float:
-    """Of their mean."""
+    """Standard error of the mean of `values`."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))

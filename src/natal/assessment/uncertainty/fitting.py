@@ -1,4 +1,4 @@
-"""The methods by name, fitted as a campaign's configuration asks."""
+"""Fits the uncertainty methods that a campaign's configuration names."""
 
 import logging
 import time

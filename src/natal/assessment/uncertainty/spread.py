@@ -1,4 +1,4 @@
-"""Networks that disagree, and noise: the Gaussian that has the mean and the variance of both together."""
+"""A normal law from several networks: their mean, with the variance of their disagreement and of noise."""
 
 import equinox as eqx
 import jax.numpy as jnp
