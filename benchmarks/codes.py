@@ -18,9 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from natal.nbody import leapfrog
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.batches import COMPILER_OPTIONS
 from natal.simulation.cost import batch_size
-from natal.simulation.models import ClusterModel, Integration
 from natal.simulation.run import simulate_clusters
 
 Runner = Callable[[], float]

@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.cost import batch_size
-from natal.simulation.run import ClusterModel, Integration, simulate_clusters
+from natal.simulation.run import simulate_clusters
 
 RESULTS = Path(__file__).with_name("results")
 SIZES = (50, 100, 256, 512, 1024, 2048, 4096)

@@ -15,11 +15,12 @@ install_import_hook("natal", "runtime_types.check")
 # only now: what is imported earlier is not checked
 from closed_form import BOX, make_runs  # noqa: E402
 
-from natal.emulator.training import TrainingSettings, train_ensemble  # noqa: E402
+from natal.emulator.training import train_ensemble  # noqa: E402
 from natal.likelihood.kinds import make_likelihood  # noqa: E402
 from natal.likelihood.widths import fit_widths  # noqa: E402
-from natal.posterior.nuts import NutsSettings  # noqa: E402
 from natal.posterior.recovery import locate_truths, recover  # noqa: E402
+from natal.settings.emulator import TrainingSettings  # noqa: E402
+from natal.settings.inference import NutsSettings  # noqa: E402
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from natal.emulator.ensemble import save_ensemble
 from natal.files.formats import write_json
 from natal.likelihood.widths import fit_widths, widths_to_json
 from natal.posterior.flags import P_OUTSIDE
-from natal.posterior.nuts import NutsSettings
+from natal.settings.inference import NutsSettings
 
 SUMMARIES = ["f_bound", "sigma_v_kms", "r_h_au"]
 SMALL = {"grid_shape": (96, 64)}

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from natal.random import realization_key, stage_key
-from natal.simulation.run import ClusterModel, Integration, simulate_clusters
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
+from natal.simulation.run import simulate_clusters
 
 
 def births(seed, point_id, realization, a_au):

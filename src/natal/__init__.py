@@ -19,8 +19,8 @@ __version__ = "0.2.0"
 # imports anything of natal depend on all of it (`natal.provenance.digests`).
 _LAZY = {
     "Answer": "api",
-    "ClusterModel": "simulation.models",
-    "Integration": "simulation.models",
+    "ClusterModel": "settings.cluster",
+    "Integration": "settings.integration",
     "NatalError": "errors",
     "TrainedCampaign": "api",
     "load_campaign": "api",

@@ -28,9 +28,9 @@ from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
-from natal.posterior.nuts import NutsSettings
 from natal.posterior.observed import answer_on_grid, measurements, recover_observed
 from natal.posterior.tables import posterior_tree
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box, check_measured
 
 ENSEMBLE = Path("emulator") / "ensemble.eqx"

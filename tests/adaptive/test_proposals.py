@@ -9,14 +9,15 @@ import pytest
 from closed_form import BOX, LIMITS, make_runs
 from matplotlib.colors import to_hex
 
-from natal.adaptive.gain import GainSettings, fit_laws, fit_means, learning_curves, savings, surprise
+from natal.adaptive.gain import fit_laws, fit_means, learning_curves, savings, surprise
 from natal.adaptive.proposals import choose_batch, disagreement, fill_space, information, propose_points
 from natal.data.outcomes import Outcomes, final_outcomes
-from natal.emulator.training import TrainingSettings
 from natal.errors import NatalError
 from natal.figures.adaptive import ARM_STYLES, gain_figure
 from natal.likelihood.density import DensityEnsemble, make_network
-from natal.likelihood.density_training import DensitySettings
+from natal.settings.adaptive import GainSettings
+from natal.settings.density import DensitySettings
+from natal.settings.emulator import TrainingSettings
 
 LOW, HIGH = np.array(LIMITS).T
 N_STARS = 100
@@ -199,7 +200,9 @@ def front_curves():
     validation = make_runs("validation", 400, 1, seed=6, mean=front, sigma=1e-6)
     settings = TrainingSettings(members=4, learning_rate=3e-3, max_epochs=600)
     fit = fit_means(pool, validation, np.arange(400), pool.x, BOX, settings)
-    return learning_curves(jax.random.key(1), in_unit_square(pool.x), fit, GainSettings(16, 16, 48, 3))
+    return learning_curves(
+        jax.random.key(1), in_unit_square(pool.x), fit, GainSettings(start=16, step=16, stop=48, repeats=3)
+    )
 
 
 def test_adaptive_points_beat_space_filling_ones_at_a_sharp_feature(front_curves):
@@ -295,7 +298,12 @@ def test_a_pool_too_small_is_refused():
     with pytest.raises(
         NatalError, match=r"adaptive.gain.stop = 30 is not allowed: the campaign has 25 training points"
     ):
-        learning_curves(jax.random.key(0), square(5), lambda key, chosen: (0.0, np.ones(25)), GainSettings(4, 2, 30, 2))
+        learning_curves(
+            jax.random.key(0),
+            square(5),
+            lambda key, chosen: (0.0, np.ones(25)),
+            GainSettings(start=4, step=2, stop=30, repeats=2),
+        )
 
 
 def test_the_figure_shows_mean_and_standard_error():

@@ -20,7 +20,7 @@ from natal.assessment.sbc import (
     thinned_settings,
     verdicts,
 )
-from natal.posterior.nuts import NutsSettings
+from natal.settings.inference import NutsSettings
 
 KEY = jax.random.key(3)
 UNIT_BOX = {"q0": (0.0, 1.0), "a_au": (0.0, 1.0)}

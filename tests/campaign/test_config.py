@@ -1,13 +1,11 @@
 """Every mistake in a configuration is one line that names the key and says what is allowed."""
 
-from dataclasses import asdict
-
 import pytest
 import yaml
 
 from natal.campaign.config import load_schema, refuse_repeated_keys, validate
-from natal.emulator.options import TrainingSettings
 from natal.errors import NatalError
+from natal.settings.emulator import TrainingSettings
 
 
 def complaints(config, schema):
@@ -145,7 +143,7 @@ def test_only_powers_of_ten_need_a_point(config, schema, text, hint):
 
 def test_the_defaults_of_the_emulator_are_allowed(config, schema):
     """What natal does with a key that is not given, a configuration may ask for in as many words."""
-    defaults = asdict(TrainingSettings())
+    defaults = TrainingSettings().model_dump()
     config["emulator"] = defaults | {"log10": []}
     validate(config, schema)
     assert set(schema["properties"]["emulator"]["properties"]) == set(defaults)

@@ -10,8 +10,9 @@ from natal.emulator.box import refuse_outside, refuse_prior_outside
 from natal.errors import NatalError
 from natal.likelihood.kinds import make_likelihood
 from natal.posterior.grid import make_grid
-from natal.posterior.nuts import NutsSettings, sample_cases
+from natal.posterior.nuts import sample_cases
 from natal.posterior.recovery import recover
+from natal.settings.inference import NutsSettings
 
 OUTSIDE = [(0.49, 100.0, "q0 = 0.49"), (1.51, 100.0, "q0 = 1.51"), (1.0, 49.0, "a_au = 49"), (1.0, 201.0, "a_au = 201")]
 

@@ -12,9 +12,10 @@ from scipy.special import erf, expit
 
 from natal.data.normaliser import fit_normaliser
 from natal.emulator.ensemble import load_ensemble, make_network, save_ensemble, untrained_ensemble
-from natal.emulator.options import ACTIVATIONS, TrainingSettings, make_optimiser, make_schedule
+from natal.emulator.options import ACTIVATIONS, make_optimiser, make_schedule
 from natal.emulator.training import _in_batches, mean_squared_error, normalised, train_ensemble
 from natal.errors import NatalError
+from natal.settings.emulator import TrainingSettings
 
 KEY = jax.random.key(21)
 

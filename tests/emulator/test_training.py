@@ -13,8 +13,9 @@ from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.baselines import fit_baselines
 from natal.emulator.ensemble import untrained_ensemble
-from natal.emulator.training import TrainingSettings, mean_squared_error, train_ensemble
+from natal.emulator.training import mean_squared_error, train_ensemble
 from natal.errors import NatalError
+from natal.settings.emulator import TrainingSettings
 
 KEY = jax.random.key(11)
 

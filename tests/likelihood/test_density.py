@@ -16,13 +16,15 @@ from natal.data.outcomes import Outcomes, final_outcomes, rescaled_outcomes
 from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError
 from natal.likelihood.density import load_density, save_density
-from natal.likelihood.density_training import DensitySettings, train_density
-from natal.likelihood.kinds import KINDS, make_likelihood
+from natal.likelihood.density_training import train_density
+from natal.likelihood.kinds import make_likelihood
 from natal.likelihood.mixture import Mixture
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import log_posterior, make_grid, summarise_cases, summarise_truths
-from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover
+from natal.settings.density import DensitySettings
+from natal.settings.inference import NutsSettings
+from natal.settings.likelihood import KINDS
 
 N_STARS = 100
 SETTINGS = DensitySettings(members=3, components=1, width=16, steps=1000, batch_size=256)
@@ -239,7 +241,7 @@ def test_training_is_reproducible(trained):
 def test_a_hopeless_rate_is_named():
     """Steps that never help are an error that names the key."""
     data = outcomes(100, 1), outcomes(50, 2), BOX, N_STARS
-    settings = DensitySettings(members=2, components=1, width=4, steps=25, learning_rate=1e6)
+    settings = SETTINGS.model_copy(update={"width": 4, "steps": 25, "learning_rate": 1e6, "members": 2})
     with pytest.raises(NatalError, match=r"density\.learning_rate = 1e\+06 does not train: 2 of 2 members"):
         train_density(jax.random.key(0), *data, settings)
 

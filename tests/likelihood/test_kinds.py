@@ -13,7 +13,7 @@ from scipy.stats import chi2, multivariate_normal, norm
 
 from natal.data.runs import Runs
 from natal.errors import NatalError
-from natal.likelihood.kinds import KINDS, ConstantLikelihood, make_likelihood
+from natal.likelihood.kinds import ConstantLikelihood, make_likelihood
 from natal.likelihood.protocols import Conditional, Likelihood
 from natal.likelihood.widths import (
     Widths,
@@ -25,7 +25,7 @@ from natal.likelihood.widths import (
     widths_from_json,
     widths_to_json,
 )
-from natal.posterior.nuts import NutsSettings, nuts_settings
+from natal.settings.likelihood import KINDS
 
 NO_ERROR = jnp.zeros(3)
 CORRELATION = np.array([[1.0, 0.8, -0.6], [0.8, 1.0, -0.3], [-0.6, -0.3, 1.0]])
@@ -262,9 +262,3 @@ def test_widths_are_found_by_name(ensemble):
     likelihood = make_likelihood("constant", ensemble, widths_from_json(content))
     assert isinstance(likelihood, ConstantLikelihood)
     np.testing.assert_array_equal(likelihood.sigma_total, SIGMA.astype("float32"))
-
-
-def test_the_samplers_settings_come_from_the_configuration(config):
-    """Every field of the settings is a key of `inference`."""
-    config["inference"]["draws"] = 123
-    assert nuts_settings(config) == NutsSettings(draws=123)

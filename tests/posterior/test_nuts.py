@@ -10,9 +10,10 @@ from closed_form import BOX, SIGMA, ExactPosterior, LinearLikelihood, linear_mea
 from scipy.stats import norm
 
 from natal.posterior import grid as posterior_grid
-from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
+from natal.posterior.nuts import NutsResult, sample_cases
 from natal.posterior.quiet_arviz import az
 from natal.posterior.tables import posterior_dataset
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH
 
 SETTINGS = NutsSettings(draws=1000, cases_per_batch=8)

@@ -19,8 +19,8 @@ from natal.files.formats import read_json
 from natal.files.locks import is_locked
 from natal.progress import Progress
 from natal.running.jobs import job
+from natal.settings.integration import Integration
 from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
-from natal.simulation.models import Integration
 from natal.simulation.run import simulate_clusters, snapshot_type
 
 SLEEPING_JOB = """
@@ -46,8 +46,9 @@ from natal.running import device
 from natal.simulation.checkpoint import Checkpoint
 from natal.files.atomic import atomic_path
 from natal.running.jobs import job
-from natal.simulation.models import Integration
+from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
+from natal.settings.integration import Integration
 with job(sys.argv[1]) as log, Checkpoint(sys.argv[2]) as checkpoint, atomic_path(sys.argv[2] + ".h5") as partial:
     partial.write_text("half of it")
     device.set_up(threads=2, cpu_devices=2)

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from natal.nbody.gravity import accelerations
-from natal.simulation.run import ClusterModel, Integration, simulate_clusters
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
+from natal.simulation.run import simulate_clusters
 
 N_RUNS, N_STARS, A_AU, EPS_AU = 64, 256, 100.0, 5.0
 

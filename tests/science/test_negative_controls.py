@@ -16,13 +16,14 @@ from scipy.stats import binom
 from natal.assessment.coverage import contraction
 from natal.assessment.sbc import FALSE_ALARM, calibration_table, sbc_report
 from natal.emulator.ensemble import Ensemble
-from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.emulator.training import train_ensemble
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.likelihood.kinds import make_likelihood
 from natal.likelihood.widths import fit_sigma_total
 from natal.posterior import grid as posterior_grid
 from natal.posterior.nuts import NutsResult
 from natal.posterior.recovery import Recovered
+from natal.settings.emulator import TrainingSettings
 
 N = 600
 N_DRAWS = 100

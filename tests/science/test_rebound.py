@@ -8,7 +8,9 @@ import pytest
 import reference
 from scipy import stats
 
-from natal.simulation.run import ClusterModel, Integration, simulate_clusters
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
+from natal.simulation.run import simulate_clusters
 
 EPS_AU, DT_YR = 2.0, 0.05
 

@@ -6,7 +6,9 @@ import pytest
 
 from natal.nbody.leapfrog import integrate
 from natal.nbody.plummer import initial_conditions
-from natal.simulation.run import ClusterModel, Integration, simulate_clusters
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
+from natal.simulation.run import simulate_clusters
 
 run = jax.jit(integrate, static_argnames=("dt_yr", "steps_per_snapshot", "n_snapshots", "softening_au"))
 birth = jax.jit(initial_conditions, static_argnames=("n_stars", "softening_au", "imf"))

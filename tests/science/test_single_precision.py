@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from natal.simulation.run import Integration, simulate_clusters
+from natal.settings.integration import Integration
+from natal.simulation.run import simulate_clusters
 from natal.variables import SUMMARIES
 
 POINTS = [(0.5, 100.0), (0.75, 60.0), (1.0, 150.0), (1.3, 100.0)]

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import pytest
 from jax import export
 
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.batches import _advance, _birth, _measure
-from natal.simulation.models import ClusterModel, Integration
 
 BATCH, N_STARS = 6, 70
 

@@ -10,7 +10,6 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,11 +21,12 @@ from jax.experimental.compilation_cache import compilation_cache
 from natal.errors import NatalError
 from natal.files.locks import is_locked
 from natal.running import device
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation import checkpoint as checkpoint_module
 from natal.simulation import run
 from natal.simulation.batches import BatchEngine
 from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
-from natal.simulation.models import ClusterModel, Integration
 from natal.simulation.run import simulate_clusters, snapshot_type
 
 N_RUNS, N_SNAPSHOTS = 7, 5  # two of a core's batches of four, the last of them not full
@@ -288,7 +288,10 @@ def test_another_seeds_checkpoint_is_not_used(uninterrupted, computed, path):
         ({"cluster": ClusterModel(imf="kroupa", imf_mass_range_msun=(0.1, 50.0))}, "cluster"),
         ({"integration": Integration(t_end_yr=2.0, dt_yr=0.025, snapshots=5)}, "integration"),
         ({"integration": Integration(t_end_yr=2.0, dt_yr=0.05, snapshots=3)}, "integration"),
-        ({"integration": Integration(2.0, 0.05, 5, precision="float32"), "seed": 6}, "runs, seed, integration"),
+        (
+            {"integration": Integration(t_end_yr=2.0, snapshots=5, precision="float32"), "seed": 6},
+            "runs, seed, integration",
+        ),
     ],
 )
 def test_other_settings_start_anew(no_engine, logged, path, changes, named):
@@ -330,7 +333,7 @@ def test_the_same_settings_go_on(no_engine, logged, path):
         q0=CALL["q0"].tolist(),
         point_id=CALL["point_id"].astype(np.int32),
         cluster=ClusterModel(imf="kroupa"),
-        integration=replace(CALL["integration"], max_energy_error=0.1),
+        integration=CALL["integration"].model_copy(update={"max_energy_error": 0.1}),
     )
     assert no_engine == [2, 3, 4]
     assert "resuming from snapshot 2 of 5 (step 10 of 40)" in logged()

@@ -6,17 +6,21 @@ import sys
 import pytest
 
 from natal.errors import NatalError
+from natal.settings.cluster import ClusterModel
 from natal.simulation.cost import memory_bytes
-from natal.simulation.run import ClusterModel, simulate_clusters
+from natal.simulation.run import simulate_clusters
 
 JOB = """
 import os, sys, threading, time
 import numpy as np, pandas as pd
 from natal.running import device
 from natal.simulation.checkpoint import Checkpoint
-from natal.simulation.models import ClusterModel, Integration
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
 from natal.simulation.shard_files import check_runs, write_shard
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 
 n_stars, n_runs, snapshots, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 peak_kb = 0

@@ -8,12 +8,18 @@ import pandas as pd
 import pytest
 
 from natal.errors import NatalError
-from natal.simulation.models import ClusterModel, Integration
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.resume import BLOCK, EarlierRuns
 from natal.simulation.run import SimulatedClusters, _legs, simulate_clusters, snapshot_type
 from natal.simulation.shard_files import write_shard
 
-CALL = {"q0": [0.5, 0.9, 0.9], "a_au": [50.0, 100.0, 100.0], "realization": [0, 0, 1], "cluster": ClusterModel(20)}
+CALL = {
+    "q0": [0.5, 0.9, 0.9],
+    "a_au": [50.0, 100.0, 100.0],
+    "realization": [0, 0, 1],
+    "cluster": ClusterModel(n_stars=20),
+}
 POINTS = pd.DataFrame({"point_id": [0, 1, 2], "q0": [0.5, 0.9, 0.9], "a_au": [50.0, 100.0, 100.0]})
 
 

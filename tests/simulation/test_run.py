@@ -6,7 +6,9 @@ import pytest
 import reference
 
 from natal.errors import NatalError
-from natal.simulation.run import ClusterModel, Integration, simulate_clusters
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
+from natal.simulation.run import simulate_clusters
 
 SHORT = Integration(t_end_yr=5.0, dt_yr=0.05, snapshots=3)
 N_RUNS = 21  # three of a core's batches of eight, the last of them not full
@@ -153,6 +155,6 @@ def test_steps_between_snapshots(t_end, dt, snapshots, steps):
 
 def test_models_come_from_the_configuration(config):
     """The sections `cluster` and `integration` are exactly the fields of the two models."""
-    assert ClusterModel.from_config(config["cluster"]) == ClusterModel()
-    assert Integration.from_config(config["integration"]) == Integration()
-    assert isinstance(hash(ClusterModel.from_config(config["cluster"])), int)
+    assert ClusterModel(**config["cluster"]) == ClusterModel()
+    assert Integration(**config["integration"]) == Integration()
+    assert isinstance(hash(ClusterModel(**config["cluster"])), int)

@@ -6,10 +6,11 @@ import pytest
 from closed_form import BOX, SIGMA, make_runs, smooth_mean
 
 from natal.data.runs import Runs
-from natal.emulator.options import TrainingSettings
 from natal.errors import NatalError
 from natal.figures.sweep import sweep_figure
-from natal.tuning.sweep import SweepSettings, combinations, joined, ranked, splits, sweep
+from natal.settings.emulator import TrainingSettings
+from natal.settings.sweep import SweepSettings
+from natal.tuning.sweep import combinations, joined, ranked, splits, sweep
 
 KEY = jax.random.key(51)
 
@@ -91,7 +92,7 @@ def test_the_table_compares_fold_by_fold():
 def test_a_sweep_finds_what_learns(pair):
     """A usual rate beats one that hardly moves, in three folds; an absurd one is told, and stops nothing."""
     base = TrainingSettings(members=2, learning_rate=3e-3, max_epochs=150, patience=150)
-    settings = SweepSettings(3, [{"learning_rate": [1e-5, 1e30]}])
+    settings = SweepSettings(folds=3, grid=[{"learning_rate": [1e-5, 1e30]}])
     table = sweep(KEY, *pair, BOX, base, settings, np.random.default_rng(2))
     assert list(table.learning_rate) == [3e-3, 1e-5, 1e30]
     assert list(table.campaign) == [True, False, False]
@@ -107,7 +108,7 @@ def test_losses_of_logarithms_are_physical(pair):
     """Settings that normalise logarithms are scored in the same units as those that do not."""
     base = TrainingSettings(members=2, learning_rate=3e-3, max_epochs=150)
     positive = [runs.at(np.all(runs.y > 0, axis=1)) for runs in pair]
-    settings = SweepSettings(0, [{"log10": [["sigma_v_kms"]]}])
+    settings = SweepSettings(folds=0, grid=[{"log10": [["sigma_v_kms"]]}])
     table = sweep(KEY, *positive, BOX, base, settings, np.random.default_rng(3))
     assert table.loss.max() < 1.5 * table.loss.min()
     assert sorted(table.log10) == ["[]", "[sigma_v_kms]"]

@@ -6,7 +6,6 @@ their errors on validation runs are compared.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import equinox as eqx
 import jax
@@ -19,12 +18,14 @@ from natal.adaptive.proposals import choose_batch, disagreement, fill_space, inf
 from natal.data.outcomes import Outcomes, rescaled_outcomes
 from natal.data.runs import Runs, replicate_means
 from natal.emulator.network_files import DTYPE
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import train_ensemble
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble
-from natal.likelihood.density_training import DensitySettings, train_density
+from natal.likelihood.density_training import train_density
 from natal.progress import Progress
+from natal.settings.adaptive import GainSettings
+from natal.settings.density import DensitySettings
+from natal.settings.emulator import TrainingSettings
 from natal.variables import Box
 
 ARMS = ("adaptive", "space_filling")
@@ -34,16 +35,6 @@ RANGE = (0.16, 0.84)
 
 Fit = Callable[[PRNGKeyArray, Int[np.ndarray, " chosen"]], tuple[float, Float[np.ndarray, " point"]]]
 """Trains on some points of the pool (indices); gives the validation error and the acquisition at all points."""
-
-
-@dataclass(frozen=True)
-class GainSettings:
-    """Config section `adaptive.gain`: points at the start, added in each step and at the end; repeats."""
-
-    start: int
-    step: int
-    stop: int
-    repeats: int
 
 
 def learning_curves(

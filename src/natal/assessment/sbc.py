@@ -8,7 +8,6 @@ The condition holds for survivors, whose prior is prior x P(survive | Q0, a), if
 Without it the laws differ in total variation by the share of dissolved clusters, and no coverage by more than that.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -20,8 +19,8 @@ from scipy import stats
 from natal.assessment.coverage import LEVELS, calibration_report, contraction, terciles
 from natal.assessment.uniformity import check_uniform, ecdf, simultaneous_band
 from natal.posterior.grid import TruthSummary
-from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import Recovered
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, Box
 
 FALSE_ALARM = 0.05
@@ -70,7 +69,7 @@ def tarp_shares(
 
 def thinned_settings(settings: NutsSettings, n_draws: int) -> NutsSettings:
     """The same sampler with as many iterations as `n_draws` thinned draws from all its chains take."""
-    return replace(settings, draws=THINNING * -(-n_draws // settings.chains))
+    return settings.model_copy(update={"draws": THINNING * -(-n_draws // settings.chains)})
 
 
 def posterior_draws(recovered: Recovered, n: int) -> Float[np.ndarray, "case draw 2"]:

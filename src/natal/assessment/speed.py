@@ -13,8 +13,9 @@ from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
 from natal.nbody.leapfrog import integrate
 from natal.nbody.plummer import initial_conditions
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.batches import COMPILER_OPTIONS
-from natal.simulation.models import ClusterModel, Integration
 from natal.variables import BIRTH, Box
 
 BATCH = 1024

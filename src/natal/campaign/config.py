@@ -12,7 +12,7 @@ from jsonschema.exceptions import ValidationError
 from natal.campaign import plan
 from natal.campaign.tables import read_observations
 from natal.errors import NatalError
-from natal.nbody.kroupa import KROUPA_BREAK_MSUN
+from natal.settings.cluster import KROUPA_BREAK_MSUN
 
 Config = dict[str, Any]
 

@@ -4,8 +4,7 @@ Activations, initial weights, optimisers with their schedules of the learning ra
 only in training, dropout and batch normalisation, is in `natal.emulator.layers`.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import equinox as eqx
@@ -13,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, PRNGKeyArray
+
+from natal.settings.emulator import TrainingSettings
 
 Activation = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 
@@ -34,28 +35,6 @@ ACTIVATIONS: dict[str, Activation] = {
 def activation_name(function: Activation) -> str:
     """The name of one of `ACTIVATIONS`."""
     return next(name for name, known in ACTIVATIONS.items() if known is function)
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """Config section `emulator`; what it does not name has the default given here (config/README.md)."""
-
-    members: int = 5
-    learning_rate: float = 1.0e-3
-    max_epochs: int = 1000
-    patience: int = 100
-    activation: str = "relu"
-    initialisation: str = "glorot"
-    optimiser: str = "adam"
-    momentum: float = 0.9
-    schedule: str = "constant"
-    final_rate: float = 0.01
-    rate_drops: int = 2
-    batch_size: int | None = None
-    weight_decay: float = 0.0
-    dropout_rate: float = 0.0
-    batch_norm: bool = False
-    log10: Sequence[str] = ()
 
 
 def initialise(key: PRNGKeyArray, network: eqx.nn.MLP, initialisation: str) -> eqx.nn.MLP:

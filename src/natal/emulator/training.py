@@ -22,9 +22,10 @@ from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, untrained_ensemble
 from natal.emulator.layers import TrainingNetwork, training_loss
 from natal.emulator.network_files import DTYPE
-from natal.emulator.options import TrainingSettings, make_optimiser
+from natal.emulator.options import make_optimiser
 from natal.errors import NatalError
 from natal.progress import track
+from natal.settings.emulator import TrainingSettings
 from natal.variables import Box
 
 EPOCHS_PER_CALL = 50

@@ -5,7 +5,6 @@ that did best on the validation outcomes. Members differ by initial weights and 
 """
 
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -23,24 +22,12 @@ from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_network
 from natal.progress import track
+from natal.settings.density import DensitySettings
 from natal.variables import SUMMARIES, Box
 
 STEPS_PER_CHECK = 25
 CHECKS_PER_CALL = 10
 MAX_GRADIENT_NORM = 5.0
-
-
-@dataclass(frozen=True)
-class DensitySettings:
-    """Config section `density`; `components` is 1 for the heteroscedastic likelihood."""
-
-    members: int = 5
-    components: int = 5
-    width: int = 32
-    steps: int = 3000
-    batch_size: int = 512
-    learning_rate: float = 3.0e-3
-    weight_decay: float = 0.3
 
 
 class DensityHistory(NamedTuple):

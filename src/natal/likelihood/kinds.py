@@ -15,13 +15,12 @@ from natal.emulator.box import refuse_outside
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.density import DENSITY_COMPONENTS, DensityEnsemble
+from natal.likelihood.density import DensityEnsemble
 from natal.likelihood.gaussian import DiagonalGaussian, FullGaussian
 from natal.likelihood.mixture import Mixture
 from natal.likelihood.protocols import Likelihood
 from natal.likelihood.widths import Widths
-
-KINDS = ("constant", "constant_full", "ensemble", *DENSITY_COMPONENTS)
+from natal.settings.likelihood import KINDS
 
 
 class ConstantLikelihood(eqx.Module):

@@ -14,8 +14,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
 from natal.nbody.gravity import kinetic_energy, potential_energy
-from natal.nbody.kroupa import KROUPA_BREAK_MSUN, KROUPA_SLOPES
+from natal.settings.cluster import KROUPA_BREAK_MSUN
 from natal.units import G_AU3_PER_MSUN_YR2
+
+KROUPA_SLOPES = (1.3, 2.3)
+"""dN/dm ~ m^-slope below and above the break: Kroupa (2001, MNRAS 322, 231), eq. 2, without brown dwarfs."""
 
 
 class InitialConditions(NamedTuple):

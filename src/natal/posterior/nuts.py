@@ -10,9 +10,8 @@ is left to the step size. (Adapted, it left one or two of 636 cases with R-hat a
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,21 +26,10 @@ from numpyro.infer import MCMC, NUTS
 from natal.emulator.box import refuse_prior_outside
 from natal.likelihood.protocols import Conditional, Likelihood
 from natal.progress import track
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, Box
 
 log = logging.getLogger("natal")
-
-
-@dataclass(frozen=True)
-class NutsSettings:
-    """The sampler's part of config section `inference`."""
-
-    chains: int = 4
-    warmup: int = 300
-    draws: int = 2500
-    target_accept: float = 0.95
-    max_tree_depth: int = 4
-    cases_per_batch: int = 32
 
 
 class NutsResult(NamedTuple):
@@ -164,9 +152,3 @@ def _sample_case(
     extra = mcmc.get_extra_fields(group_by_chain=True)
     draws = jnp.stack([samples[name] for name in names], axis=-1)
     return draws, extra["diverging"], extra["num_steps"], extra["accept_prob"]
-
-
-def nuts_settings(config: dict[str, Any]) -> NutsSettings:
-    """The sampler's part of config section `inference`."""
-    section = config["inference"]
-    return NutsSettings(**{name: section[name] for name in NutsSettings.__dataclass_fields__})

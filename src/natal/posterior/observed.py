@@ -9,11 +9,11 @@ import xarray as xr
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import QUANTILES, Grid, log_posterior, make_grid, summarise_cases
-from natal.posterior.nuts import NutsSettings
 from natal.posterior.prior_predictive import mahalanobis_p
 from natal.posterior.recovery import Recovered, posterior_dataset, recover
 from natal.posterior.tables import fit_columns, observed_dataset, recovery_table
 from natal.random import stage_key
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box
 
 

@@ -22,8 +22,9 @@ from natal.posterior.grid import (
     summarise_truths,
     total_variation_of_draws,
 )
-from natal.posterior.nuts import NutsResult, NutsSettings, sample_cases
+from natal.posterior.nuts import NutsResult, sample_cases
 from natal.posterior.quiet_arviz import az
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, Box
 
 log = logging.getLogger("natal")

@@ -22,8 +22,9 @@ from natal.nbody.leapfrog import start, take_steps
 from natal.nbody.plummer import initial_conditions
 from natal.nbody.summaries import summarise
 from natal.random import realization_key
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.cost import batch_size
-from natal.simulation.models import ClusterModel, Integration
 
 # LLVM holds AVX-512 code to 256-bit vectors unless told otherwise; square roots and divisions gain most from 512
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}

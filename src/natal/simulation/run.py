@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -15,10 +15,11 @@ import numpy as np
 from natal.progress import Progress
 from natal.provenance.digests import code_digest
 from natal.running.device import processor
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.batches import BatchEngine
 from natal.simulation.checkpoint import Checkpoint
 from natal.simulation.cost import SNAPSHOTS_HELD, check_memory, interactions
-from natal.simulation.models import ClusterModel, Integration
 from natal.simulation.resume import EarlierRuns
 
 log = logging.getLogger("natal")
@@ -226,12 +227,12 @@ def _identity(
     inputs: tuple[np.ndarray, ...], seed: int, cluster: ClusterModel, integration: Integration, device: jax.Device
 ) -> dict[str, Any]:
     """All that a snapshot's bits follow from (the energy error that is allowed decides on finished runs only)."""
-    followed = asdict(integration)
+    followed = integration.model_dump()
     del followed["max_energy_error"]
     return {
         "runs": hashlib.sha256(b"".join(values.tobytes() for values in inputs)).hexdigest(),
         "seed": int(seed),
-        "cluster": asdict(cluster),
+        "cluster": cluster.model_dump(),
         "integration": followed,
         "code": code_digest(__file__),
         "versions": {name: version(name) for name in ("jax", "jaxlib", "numpy")},

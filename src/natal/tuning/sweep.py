@@ -6,8 +6,8 @@ outputs, divided by the variance of the training runs. Test runs are not used.
 
 import itertools
 import logging
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -17,21 +17,14 @@ from jaxtyping import Float, PRNGKeyArray
 
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import train_ensemble
 from natal.errors import NatalError
 from natal.progress import track
+from natal.settings.emulator import TrainingSettings
+from natal.settings.sweep import SweepSettings
 from natal.variables import Box
 
 log = logging.getLogger("natal")
-
-
-@dataclass(frozen=True)
-class SweepSettings:
-    """Config section `sweep`: folds (0: the campaign's own split), and mappings of settings to values."""
-
-    folds: int
-    grid: list[dict[str, list[Any]]]
 
 
 @dataclass(frozen=True)
@@ -43,7 +36,7 @@ class Split:
     score: Runs
 
 
-def combinations(base: TrainingSettings, grid: list[dict[str, list[Any]]]) -> list[dict[str, Any]]:
+def combinations(base: TrainingSettings, grid: Sequence[dict[str, list[Any]]]) -> list[dict[str, Any]]:
     """All combinations of the values in each entry of `grid`, as changes to `base`. The first one changes nothing.
 
     A combination that gives settings already in the list is left out.
@@ -53,10 +46,16 @@ def combinations(base: TrainingSettings, grid: list[dict[str, list[Any]]]) -> li
     for entry in grid:
         for values in itertools.product(*entry.values()):
             changes = dict(zip(entry, values, strict=True))
-            if replace(base, **changes) not in known:
+            settings = changed(base, changes)
+            if settings not in known:
                 combined.append(changes)
-                known.append(replace(base, **changes))
+                known.append(settings)
     return combined
+
+
+def changed(base: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
+    """`base` with `changes` laid over it."""
+    return TrainingSettings(**(base.model_dump() | changes))
 
 
 def splits(train: Runs, validation: Runs, folds: int, rng: np.random.Generator) -> Iterator[Split]:
@@ -129,7 +128,7 @@ def sweep(
             continue
         try:
             fold_key = jax.random.fold_in(key, fold)
-            ensemble, history = train_ensemble(fold_key, part.train, part.stop, box, replace(base, **changes))
+            ensemble, history = train_ensemble(fold_key, part.train, part.stop, box, changed(base, changes))
         except NatalError as error:
             trial["error"] = str(error)
             log.warning("%s: %s", changes, error)
@@ -148,7 +147,7 @@ def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: Tra
     best = np.array(trials[order[0]]["losses"])
     rows = []
     for rank, k in enumerate(order, start=1):
-        trial, whole = trials[k], asdict(base) | chosen[k]
+        trial, whole = trials[k], base.model_dump() | chosen[k]
         row: dict[str, Any] = {
             "rank": rank,
             **{name: as_written(whole[name]) for name in varied},

@@ -12,7 +12,6 @@ from closed_form import BOX, SIGMA, LinearLikelihood, blank_ensemble, linear_mea
 from scipy.stats import beta, binom, norm
 
 from natal.assessment.coverage import LEVELS, clustered_errors, contraction
-from natal.assessment.uncertainty.bayesian import BayesianSettings
 from natal.assessment.uncertainty.comparison import (
     coarse,
     compare,
@@ -21,7 +20,6 @@ from natal.assessment.uncertainty.comparison import (
     widths_along_q0,
 )
 from natal.assessment.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
-from natal.assessment.uncertainty.fitting import UncertaintySettings
 from natal.assessment.uncertainty.method_reports import share_and_error
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
@@ -31,7 +29,8 @@ from natal.likelihood.gaussian import DiagonalGaussian
 from natal.likelihood.mixture import Mixture
 from natal.likelihood.widths import fit_sigma_total
 from natal.posterior.grid import make_grid, summarise_cases
-from natal.posterior.nuts import NutsSettings
+from natal.settings.inference import NutsSettings
+from natal.settings.uncertainty import BayesianSettings, UncertaintySettings
 
 SMALL = (32, 24)
 
@@ -295,7 +294,9 @@ def test_contraction_is_that_of_the_grid(compared):
 def test_the_campaigns_likelihood_comes_first():
     """Asked for or not; the others in the order of their definition, other methods left out."""
     methods = ("mixture", "bayesian", "constant", "ensemble")
-    settings = UncertaintySettings(methods, 0.1, 4, BayesianSettings(), 0)
+    settings = UncertaintySettings(
+        methods=methods, dropout_rate=0.1, masks=4, bayesian=BayesianSettings(), nuts_cases=0
+    )
     assert settings.likelihoods("ensemble") == ["ensemble", "constant", "mixture"]
     assert settings.likelihoods("heteroscedastic") == ["heteroscedastic", "constant", "ensemble", "mixture"]
 

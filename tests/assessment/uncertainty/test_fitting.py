@@ -8,7 +8,7 @@ import pytest
 from closed_form import BOX, LIMITS, OFFSET, SIGMA, SLOPE, linear_mean, make_runs, uniform_points
 from scipy.stats import chi2, norm
 
-from natal.assessment.uncertainty.bayesian import BayesianSettings, fit_bayesian, point_statistics
+from natal.assessment.uncertainty.bayesian import fit_bayesian, point_statistics
 from natal.assessment.uncertainty.dropout import DropoutNetwork, dropout_loss, fit_mc_dropout, freeze_mask
 from natal.assessment.uncertainty.spread import SpreadLikelihood, fit_noise, with_noise
 from natal.assessment.uncertainty.variance_head import (
@@ -20,12 +20,14 @@ from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, make_network
 from natal.emulator.network_files import DTYPE
-from natal.emulator.training import TrainingSettings, fit_networks, normalised
+from natal.emulator.training import fit_networks, normalised
 from natal.errors import NatalError
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import make_grid, summarise_truths
-from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover
+from natal.settings.emulator import TrainingSettings
+from natal.settings.inference import NutsSettings
+from natal.settings.uncertainty import BayesianSettings
 
 KEY = jax.random.key(20)
 NO_ERROR = jnp.zeros(3)

@@ -11,7 +11,7 @@ from scipy.stats import kstest
 
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble
-from natal.likelihood.density_training import DensitySettings
+from natal.settings.density import DensitySettings
 from natal.studies.evolution import network
 from natal.studies.evolution.evaluation import (
     band_quantiles,

@@ -12,7 +12,7 @@ from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_perceptron
 from natal.likelihood.mixture import Mixture
 from natal.posterior import grid as natal_grid
-from natal.posterior.nuts import NutsSettings
+from natal.settings.inference import NutsSettings
 from natal.studies.evolution import grid, recovery, sampling
 from natal.studies.evolution.age import AgePrior, draw_ages, read_age_prior
 from natal.studies.evolution.tracks import snapshots

@@ -11,9 +11,9 @@ from closed_form import BOX, SIGMA, make_runs, smooth_mean
 from natal.data.normaliser import fit_normaliser
 from natal.emulator.ensemble import make_network
 from natal.emulator.layers import TrainingNetwork
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import History, mean_squared_error, normalised, train_ensemble
 from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
+from natal.settings.emulator import TrainingSettings
 from natal.tuning.diagnostics.curves import ADVICE, judge, scatter_floor
 from natal.tuning.diagnostics.health import (
     curve_verdicts,

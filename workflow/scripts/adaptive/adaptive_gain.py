@@ -6,17 +6,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from natal.adaptive.gain import GainSettings, fit_laws, fit_means, learning_curves, savings
+from natal.adaptive.gain import fit_laws, fit_means, learning_curves, savings
 from natal.campaign import plan
 from natal.data.outcomes import final_outcomes
 from natal.data.runs import read_runs
-from natal.emulator.training import TrainingSettings
 from natal.figures.adaptive import gain_figure
 from natal.files.formats import write_csv
-from natal.likelihood.density_training import DensitySettings
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.adaptive import GainSettings
+from natal.settings.density import DensitySettings
+from natal.settings.emulator import TrainingSettings
 from natal.variables import BIRTH
 
 if TYPE_CHECKING:

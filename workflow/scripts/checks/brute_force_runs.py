@@ -10,7 +10,8 @@ from natal.campaign.design import grid_points
 from natal.files.formats import write_csv
 from natal.running import device
 from natal.running.jobs import job
-from natal.simulation.models import ClusterModel, Integration
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
 from natal.simulation.shard_files import check_runs
 from natal.variables import BIRTH, SUMMARIES
@@ -28,14 +29,14 @@ with job(snakemake.log[0], snakemake) as log:
     log.info("%d points x %d realizations on %s", len(points), n, device.describe())
     table = points.loc[points.index.repeat(n)].reset_index(drop=True)
     table["realization"] = np.tile(np.arange(n), len(points))
-    integration = Integration.from_config(config["integration"])
+    integration = Integration(**config["integration"])
     runs = simulate_clusters(
         table.q0,
         table.a_au,
         point_id=table.point_id,
         realization=table.realization,
         seed=config["seed"],
-        cluster=ClusterModel.from_config(config["cluster"]),
+        cluster=ClusterModel(**config["cluster"]),
         integration=integration,
         max_memory_gb=config["resources"]["max_memory_gb"],
     )

@@ -12,7 +12,8 @@ from natal.data.runs import read_runs
 from natal.files.formats import write_csv, write_json
 from natal.running import device
 from natal.running.jobs import job
-from natal.simulation.models import ClusterModel, Integration
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
 from natal.variables import BIRTH, SUMMARIES
 
@@ -36,8 +37,8 @@ with job(snakemake.log[0], snakemake) as log:
         births[:, 1],
         point_id=plan.POINT_ID_OFFSET["posterior_predictive"] + np.arange(len(births)),
         seed=config["seed"],
-        cluster=ClusterModel.from_config(config["cluster"]),
-        integration=Integration.from_config(config["integration"]),
+        cluster=ClusterModel(**config["cluster"]),
+        integration=Integration(**config["integration"]),
         max_memory_gb=config["resources"]["max_memory_gb"],
     )
     replicated = np.stack([getattr(runs.summaries, name)[:, -1] for name in SUMMARIES], axis=-1)

@@ -9,12 +9,13 @@ import numpy as np
 
 from natal.campaign import plan
 from natal.data.runs import read_runs
-from natal.emulator.training import TrainingSettings, normalised, train_ensemble
+from natal.emulator.training import normalised, train_ensemble
 from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.emulator import TrainingSettings
 from natal.tuning.diagnostics.curves import scatter_floor
 from natal.tuning.diagnostics.health import curve_verdicts, health_table, ten_examples
 from natal.tuning.diagnostics.layers import layer_table, record_layers

@@ -7,13 +7,14 @@ import numpy as np
 
 from natal.campaign import plan
 from natal.data.runs import read_runs
-from natal.emulator.training import TrainingSettings
 from natal.figures.sweep import sweep_figure
 from natal.files.formats import write_csv
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
-from natal.tuning.sweep import SweepSettings, sweep
+from natal.settings.emulator import TrainingSettings
+from natal.settings.sweep import SweepSettings
+from natal.tuning.sweep import sweep
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

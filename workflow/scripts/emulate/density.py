@@ -1,6 +1,5 @@
 """Train the density networks of the heteroscedastic and the mixture likelihood."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -10,11 +9,12 @@ from natal.data.outcomes import final_outcomes, rescaled_outcomes
 from natal.data.runs import design_digest, read_runs
 from natal.files.formats import write_json
 from natal.likelihood.density import DENSITY_COMPONENTS, save_density
-from natal.likelihood.density_training import DensitySettings, train_density
+from natal.likelihood.density_training import train_density
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.density import DensitySettings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -31,7 +31,7 @@ with job(snakemake.log[0], snakemake) as log:
     log.info("%d outcomes, snapshots included, on %s", len(train.x), device.describe())
     metrics = {"n_outcomes": len(train.x)}
     for kind, components in DENSITY_COMPONENTS.items():
-        settings = replace(DensitySettings(**config["density"]), components=components)
+        settings = DensitySettings(**config["density"], components=components)
         key = stage_key(config["seed"], f"density {kind}")
         ensemble, history = train_density(key, train, validation, box, config["cluster"]["n_stars"], settings)
         save_density(snakemake.output[kind], ensemble, digest, made_by(snakemake.params.digest))

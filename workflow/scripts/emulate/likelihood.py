@@ -8,10 +8,11 @@ from natal.data.runs import design_digest, read_runs
 from natal.emulator.ensemble import load_ensemble
 from natal.files.formats import write_json
 from natal.likelihood.density import DENSITY_COMPONENTS, load_density
-from natal.likelihood.kinds import KINDS, make_likelihood
+from natal.likelihood.kinds import make_likelihood
 from natal.likelihood.widths import fit_widths, sigma_budget, widths_to_json
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.likelihood import KINDS
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -8,13 +8,14 @@ import numpy as np
 from natal.campaign import plan
 from natal.data.runs import design_digest, read_runs
 from natal.emulator.ensemble import save_ensemble
-from natal.emulator.training import TrainingSettings, train_ensemble
+from natal.emulator.training import train_ensemble
 from natal.files.atomic import atomic_path
 from natal.files.formats import write_json
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.emulator import TrainingSettings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

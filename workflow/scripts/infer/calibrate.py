@@ -10,11 +10,11 @@ from natal.data.runs import read_runs
 from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.nuts import nuts_settings
 from natal.posterior.recovery import locate_truths, recover
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.inference import Inference
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
+    inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
-    prior, seed, n_draws = plan.prior_box(config), config["seed"], config["inference"]["calibration_draws"]
+    prior, seed, n_draws = plan.prior_box(config), config["seed"], inference.calibration_draws
     runs = read_runs(snakemake.input.calibration, plan.CALIBRATION)
     log.info("%d calibration clusters on %s", len(runs), device.describe())
     recovered = recover(
@@ -32,8 +33,8 @@ with job(snakemake.log[0], snakemake) as log:
         prior,
         runs.y,
         np.zeros_like(runs.y),
-        thinned_settings(nuts_settings(config), n_draws),
-        tuple(config["inference"]["grid"]),
+        thinned_settings(inference, n_draws),
+        inference.grid,
     )
     truths = locate_truths(likelihood, recovered, runs.x, runs.y)
     draws = posterior_draws(recovered, n_draws)

@@ -9,12 +9,12 @@ from natal.campaign.tables import read_observations
 from natal.files.formats import write_csv
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.flags import reasons_for_doubt
-from natal.posterior.nuts import nuts_settings
 from natal.posterior.observed import measurements, recover_observed
 from natal.posterior.tables import write_posteriors
 from natal.provenance.environment import made_by
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.inference import Inference
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
+    inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
     observed = pd.DataFrame(read_observations(snakemake.input.observations))
     table, recovered = recover_observed(
@@ -29,8 +30,8 @@ with job(snakemake.log[0], snakemake) as log:
         likelihood,
         plan.prior_box(config),
         observed,
-        nuts_settings(config),
-        tuple(config["inference"]["grid"]),
+        inference,
+        inference.grid,
     )
     write_csv(snakemake.output.table, table)
     attributes = made_by(snakemake.params.digest) | {

@@ -11,13 +11,13 @@ from natal.data.runs import read_runs
 from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.nuts import nuts_settings
 from natal.posterior.recovery import locate_truths, recover
 from natal.posterior.tables import nuts_report, recovery_table, write_posteriors
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.inference import Inference
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
+    inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
     test = read_runs(snakemake.input.test, "test")
     prior = plan.prior_box(config)
@@ -38,8 +39,8 @@ with job(snakemake.log[0], snakemake) as log:
         prior,
         test.y,
         no_error,
-        nuts_settings(config),
-        tuple(config["inference"]["grid"]),
+        inference,
+        inference.grid,
     )
     truths = locate_truths(likelihood, recovered, test.x, test.y)
 

@@ -8,8 +8,9 @@ from natal.files.formats import write_json
 from natal.likelihood.loading import load_likelihood
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.cost import batch_size
-from natal.simulation.run import ClusterModel, Integration
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -19,8 +20,8 @@ with job(snakemake.log[0], snakemake) as log:
     device.set_up(threads=1, cache_folder=snakemake.params.cache)
     config = snakemake.config
     box = plan.box(config)
-    cluster = ClusterModel.from_config(config["cluster"])
-    integration = Integration.from_config(config["integration"])
+    cluster = ClusterModel(**config["cluster"])
+    integration = Integration(**config["integration"])
     q0, a_au = (sum(box[name]) / 2 for name in ("q0", "a_au"))
     batch = batch_size(cluster.n_stars, on_cpu=device.on_cpu(), n_runs=plan.runs_per_job(config))
     seconds = {

@@ -11,9 +11,10 @@ from natal.campaign.design import design_files, make_design
 from natal.provenance.environment import made_by
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.checkpoint import Checkpoint
 from natal.simulation.cost import interactions
-from natal.simulation.models import ClusterModel, Integration
 from natal.simulation.resume import EarlierRuns
 from natal.simulation.run import simulate_clusters
 from natal.simulation.shard_files import check_runs, write_shard
@@ -28,8 +29,8 @@ with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as l
     started_unix_s, started = time.time(), time.perf_counter()
     device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
     config = snakemake.config
-    cluster = ClusterModel.from_config(config["cluster"])
-    integration = Integration.from_config(config["integration"])
+    cluster = ClusterModel(**config["cluster"])
+    integration = Integration(**config["integration"])
     first_realization, n_realizations = snakemake.params.realizations
     design = make_design(config)
     points = design[design.point_id.isin(snakemake.params.point_ids)]

@@ -1,22 +1,22 @@
 """Fit the other uncertainty methods on training and validation runs and compare them all on the test runs."""
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from natal.assessment.uncertainty.comparison import compare, comparison_table, nuts_check, widths_along_q0
 from natal.assessment.uncertainty.conformal import Calibrated
-from natal.assessment.uncertainty.fitting import UncertaintySettings, fit_methods
+from natal.assessment.uncertainty.fitting import fit_methods
 from natal.campaign import plan
 from natal.data.runs import read_runs
-from natal.emulator.training import TrainingSettings
 from natal.files.formats import read_json, write_csv, write_json
 from natal.likelihood.density import DENSITY_COMPONENTS
 from natal.likelihood.loading import load_likelihoods
-from natal.posterior.nuts import nuts_settings
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.emulator import TrainingSettings
+from natal.settings.inference import Inference
+from natal.settings.uncertainty import UncertaintySettings
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake
@@ -30,7 +30,7 @@ with job(snakemake.log[0], snakemake) as log:
     config, files = snakemake.config, snakemake.input
     box, prior = plan.box(config), plan.prior_box(config)
     key = stage_key(config["seed"], "uncertainty")
-    settings = UncertaintySettings.from_config(config["uncertainty"])
+    settings = UncertaintySettings(**config["uncertainty"])
     likelihoods = load_likelihoods(files.ensemble, files.likelihood, box, settings.likelihoods(config["likelihood"]))
     train, validation = read_runs(files.train, "train"), read_runs(files.validation, "validation")
     started = time.perf_counter()
@@ -41,8 +41,8 @@ with job(snakemake.log[0], snakemake) as log:
 
     # nothing above has seen these
     test = read_runs(files.test, "test")
-    grid_shape = tuple(config["inference"]["grid"])
-    reports = compare(key, methods, test, prior, grid_shape)
+    sampler = Inference(**config["inference"])
+    reports = compare(key, methods, test, prior, sampler.grid)
     training_s = dict.fromkeys(likelihoods, sum(read_json(files.training)["timing"]["train"].values()))
     density = read_json(files.density)["density"]
     training_s |= {kind: density[kind]["seconds"] for kind in DENSITY_COMPONENTS if kind in likelihoods}
@@ -50,13 +50,12 @@ with job(snakemake.log[0], snakemake) as log:
     for name, report in reports.items():
         report["training_s"] = training_s[name]
         report |= fitted[name].health if name in fitted else {}
-    sampler = nuts_settings(config)
-    sampler = replace(sampler, draws=min(sampler.draws, CHECK_DRAWS))
+    sampler = sampler.model_copy(update={"draws": min(sampler.draws, CHECK_DRAWS)})
     for name, method in methods.items():
         # the recovery samples the campaign's own likelihood
         if name != config["likelihood"] and not isinstance(method, Calibrated) and settings.nuts_cases:
             log.info("NUTS with %s", name)
-            reports[name]["nuts"] = nuts_check(key, method, prior, test, settings.nuts_cases, sampler, grid_shape)
+            reports[name]["nuts"] = nuts_check(key, method, prior, test, settings.nuts_cases, sampler, sampler.grid)
     table = comparison_table(reports)
     write_csv(snakemake.output.table, table)
     write_csv(snakemake.output.widths, widths_along_q0(methods, box))

@@ -11,7 +11,6 @@ so R-hat is taken of predictions.
 """
 
 import logging
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import equinox as eqx
@@ -32,6 +31,7 @@ from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
 from natal.posterior.quiet_arviz import az
 from natal.progress import track
+from natal.settings.uncertainty import BayesianSettings
 from natal.variables import BIRTH, Box
 
 log = logging.getLogger("natal")
@@ -42,16 +42,6 @@ TARGET_ACCEPT = 0.8
 MAX_TREE_DEPTH = 9
 FIRST_WEIGHTS = 0.3
 MAX_RHAT = 1.1
-
-
-@dataclass(frozen=True)
-class BayesianSettings:
-    """Config section `uncertainty.bayesian`."""
-
-    hidden: int = 16  # neurons in the hidden layer; 0 for a linear model
-    warmup: int = 600
-    draws: int = 600
-    kept: int = 64  # draws that predict
 
 
 class PointStatistics(NamedTuple):

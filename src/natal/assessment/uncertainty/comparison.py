@@ -17,10 +17,10 @@ from natal.assessment.uncertainty.method_reports import N_SAMPLES, conformal_rep
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
-from natal.posterior.nuts import NutsSettings
 from natal.posterior.recovery import recover
 from natal.posterior.tables import nuts_report
 from natal.progress import track
+from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box
 
 LARGEST_GRID = (96, 96)

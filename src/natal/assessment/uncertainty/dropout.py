@@ -17,8 +17,8 @@ from natal.assessment.uncertainty.spread import SpreadLikelihood, with_noise
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, make_network
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import fit_networks, mean_squared_error, normalised
+from natal.settings.emulator import TrainingSettings
 from natal.variables import Box
 
 

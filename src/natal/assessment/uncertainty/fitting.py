@@ -9,40 +9,19 @@ from typing import Any
 import jax
 from jaxtyping import PRNGKeyArray
 
-from natal.assessment.uncertainty.bayesian import BayesianSettings, fit_bayesian
+from natal.assessment.uncertainty.bayesian import fit_bayesian
 from natal.assessment.uncertainty.conformal import Calibrated, GaussianLikelihood, calibrate, fix_scale
 from natal.assessment.uncertainty.dropout import fit_mc_dropout
 from natal.assessment.uncertainty.variance_head import fit_variance_head
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
-from natal.emulator.options import TrainingSettings
-from natal.likelihood.kinds import KINDS
+from natal.settings.emulator import TrainingSettings
+from natal.settings.uncertainty import UncertaintySettings
 from natal.variables import Box
 
 log = logging.getLogger("natal")
 
 NEED_A_SCALE = {"conformal_scaled", "conformal_by_point"}
-
-
-@dataclass(frozen=True)
-class UncertaintySettings:
-    """Config section `uncertainty`."""
-
-    methods: tuple[str, ...]
-    dropout_rate: float
-    masks: int
-    bayesian: BayesianSettings
-    nuts_cases: int
-
-    @classmethod
-    def from_config(cls, section: dict[str, Any]) -> "UncertaintySettings":
-        """Build from a validated config section."""
-        bayesian = BayesianSettings(**section["bayesian"])
-        return cls(**(section | {"methods": tuple(section["methods"]), "bayesian": bayesian}))
-
-    def likelihoods(self, own: str) -> list[str]:
-        """The likelihoods to compare, the campaign's `own` first, asked for or not."""
-        return [own, *(name for name in KINDS if name in self.methods and name != own)]
 
 
 @dataclass(frozen=True)
@@ -81,7 +60,7 @@ def fit_methods(
         assert not isinstance(heads.predictor, Calibrated)
         return Fitted(calibrate(heads.predictor, validation, by_point), heads.seconds)
 
-    single = replace(training, members=1)
+    single = training.model_copy(update={"members": 1})
     fits: dict[str, Callable[[PRNGKeyArray], Fitted]] = {
         "mc_dropout": lambda k: Fitted(fit_mc_dropout(k, *data, single, settings.dropout_rate, settings.masks)),
         "bayesian": lambda k: bayesian(k, predict_noise=False),

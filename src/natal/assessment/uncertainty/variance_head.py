@@ -14,9 +14,9 @@ from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble, make_network
 from natal.emulator.network_files import DTYPE
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import fit_networks, normalised
 from natal.likelihood.gaussian import DiagonalGaussian
+from natal.settings.emulator import TrainingSettings
 from natal.variables import SUMMARIES, Box
 
 N_OUTPUTS = len(SUMMARIES)

@@ -23,9 +23,10 @@ from natal.data.outcomes import Outcomes
 from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_perceptron
-from natal.likelihood.density_training import DensityHistory, DensitySettings, fit_networks, latent
+from natal.likelihood.density_training import DensityHistory, fit_networks, latent
 from natal.likelihood.mixture import Mixture
 from natal.provenance.environment import made_by
+from natal.settings.density import DensitySettings
 from natal.studies.evolution.tracks import BIRTH_AND_AGE, Ranges
 from natal.variables import Box
 

@@ -12,8 +12,9 @@ from jaxtyping import PRNGKeyArray
 from natal.assessment.coverage import coverage
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.density import DensityEnsemble
-from natal.posterior.nuts import NutsResult, NutsSettings, Priors, sample_posteriors
+from natal.posterior.nuts import NutsResult, Priors, sample_posteriors
 from natal.posterior.quiet_arviz import az
+from natal.settings.inference import NutsSettings
 from natal.studies.evolution import grid
 from natal.studies.evolution.age import AgePrior
 from natal.studies.evolution.recovery import Recovered, data

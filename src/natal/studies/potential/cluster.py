@@ -10,7 +10,8 @@ from jaxtyping import Float
 from scipy.optimize import minimize
 
 from natal.errors import NatalError
-from natal.simulation.models import ClusterModel, Integration
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
 from natal.studies.potential.fields import SoftenedParticles, plummer_sphere
 from natal.studies.potential.names import PLUMMER, field_name

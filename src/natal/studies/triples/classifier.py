@@ -21,10 +21,10 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from natal.emulator.network_files import DTYPE, read_leaves
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import History, fit_networks
 from natal.errors import NatalError
 from natal.files.atomic import atomic_path
+from natal.settings.emulator import TrainingSettings
 from natal.studies.triples.systems import FEATURES
 
 FORMAT = "natal-triples-1"

@@ -10,8 +10,8 @@ from jaxtyping import PRNGKeyArray
 
 from natal.data.normaliser import Normaliser
 from natal.data.runs import Runs
-from natal.emulator.options import TrainingSettings
 from natal.emulator.training import History, normalised, train_ensemble
+from natal.settings.emulator import TrainingSettings
 from natal.tuning.diagnostics.curves import Verdict, judge, scatter_floor
 from natal.variables import BIRTH, SUMMARIES, Box
 
@@ -50,15 +50,16 @@ def ten_examples(key: PRNGKeyArray, train: Runs, box: Box, settings: TrainingSet
     chosen = points[np.linspace(0, len(points) - 1, min(N_EXAMPLES, len(points))).astype(int)]
     ten = train.at(np.array([np.flatnonzero(train.point_id == point)[0] for point in chosen]))
     n_epochs = max(settings.max_epochs, 2000)
-    free = replace(
-        settings,
-        members=2,
-        max_epochs=n_epochs,
-        patience=n_epochs,
-        batch_size=None,
-        schedule="constant",
-        weight_decay=0.0,
-        dropout_rate=0.0,
+    free = settings.model_copy(
+        update={
+            "members": 2,
+            "max_epochs": n_epochs,
+            "patience": n_epochs,
+            "batch_size": None,
+            "schedule": "constant",
+            "weight_decay": 0.0,
+            "dropout_rate": 0.0,
+        }
     )
     _, history = train_ensemble(key, ten, replace(ten, split="validation"), box, free, must_train=False)
     loss = float(np.nanmin(history.validation_loss, axis=1).max())

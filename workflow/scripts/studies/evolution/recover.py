@@ -7,10 +7,10 @@ import xarray as xr
 
 from natal.files.atomic import atomic_path
 from natal.files.formats import write_csv, write_json
-from natal.posterior.nuts import NutsSettings
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.inference import NutsSettings
 from natal.studies.evolution import network, recovery, sampling
 from natal.studies.evolution.age import read_age_prior
 from natal.studies.evolution.tracks import BIRTH_AND_AGE, read_tracks, snapshots, time_range
@@ -33,7 +33,7 @@ with job(snakemake.log[0], snakemake) as log:
     recovered = recovery.recover(ensemble, ranges, prior, cases, tuple(section["grid"]))
     write_csv(snakemake.output.table, recovery.recovery_table(cases, recovered))
 
-    settings = NutsSettings(**{key: section[key] for key in NutsSettings.__dataclass_fields__})
+    settings = NutsSettings(**{key: section[key] for key in NutsSettings.model_fields})
     sampled = cases.head(section["nuts_cases"])
     key = stage_key(config["seed"], f"recover {name}")
     result = sampling.sample(key, ensemble, ranges, prior, sampled, recovered, settings)

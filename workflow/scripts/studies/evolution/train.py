@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 from natal.files.formats import write_json
-from natal.likelihood.density_training import DensitySettings
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
+from natal.settings.density import DensitySettings
 from natal.studies.evolution import network
 from natal.studies.evolution.tracks import outcomes, read_tracks, refuse_gaps, snapshots, time_range
 

@@ -1,0 +1,1 @@
+"""The settings of a campaign, one class for each section of its configuration."""

@@ -1,0 +1,57 @@
+"""The whole configuration of a campaign, and the rules across its sections."""
+
+from collections.abc import Iterator
+
+from natal.settings.adaptive import Adaptive
+from natal.settings.base import CsvFile, FolderName, Section, Seed
+from natal.settings.checks import Checks
+from natal.settings.cluster import ClusterModel
+from natal.settings.density import Density
+from natal.settings.design import Design
+from natal.settings.emulator import Emulator
+from natal.settings.inference import Inference
+from natal.settings.integration import Integration
+from natal.settings.likelihood import Kind
+from natal.settings.report import Report
+from natal.settings.resources import Resources
+from natal.settings.sweep import SweepSettings
+from natal.settings.uncertainty import UncertaintySettings
+from natal.variables import BIRTH
+
+
+class Campaign(Section):
+    """Configuration of a natal campaign."""
+
+    campaign: FolderName
+    """name of the folder under `results/`; campaigns share nothing but compiled programs"""
+    seed: Seed
+    """all random numbers follow from it: designs, stars, initial weights, chains"""
+    cluster: ClusterModel
+    integration: Integration
+    design: Design
+    adaptive: Adaptive
+    emulator: Emulator
+    sweep: SweepSettings
+    density: Density
+    likelihood: Kind
+    """law of one cluster's summaries (`docs/statistics.md`)"""
+    inference: Inference
+    uncertainty: UncertaintySettings
+    checks: Checks
+    observations: CsvFile | None
+    """CSV of your own clusters (below)"""
+    resources: Resources
+    report: Report
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """A prior lies within the box that the emulator learns."""
+        names = BIRTH.names if self.inference.prior else ()
+        for name in names:
+            low, high = getattr(self.inference.prior, name)
+            box_low, box_high = getattr(self.design.box, name)
+            if low < box_low or high > box_high:
+                within = f"design.box.{name} = [{box_low:g}, {box_high:g}]"
+                yield (
+                    f"inference.prior.{name}",
+                    f"it must lie within {within}, outside of which the emulator is untested",
+                )

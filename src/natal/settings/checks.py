@@ -1,0 +1,37 @@
+"""Section `checks`: posteriors against the simulator itself."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from natal.settings.base import Listed, Section
+from natal.settings.mistakes import Allowed
+
+GridPoints = Annotated[int, Field(ge=4, le=300)]
+
+
+class BruteForce(Section):
+    """Posteriors without an emulator."""
+
+    cases: Annotated[int, Field(ge=0)]
+    """test clusters whose posterior is computed without an emulator, too (`docs/statistics.md`); 0: no such check"""
+    grid: Annotated[tuple[GridPoints, GridPoints], Listed, Allowed("{}, points in q0 and a")]
+    """points in Q0 and a over the prior's range"""
+    realizations: Annotated[int, Field(ge=2), Allowed("{}, as runs are halved")]
+    """clusters simulated at each"""
+
+
+class PosteriorPredictive(Section):
+    """Clusters born as the posteriors say."""
+
+    cases: Annotated[int, Field(ge=0, le=100_000)]
+    """test clusters, 0 for no check"""
+    draws: Annotated[int, Field(ge=20)]
+    """posterior draws simulated for each"""
+
+
+class Checks(Section):
+    """Against the simulator, at test clusters at even steps through Q0."""
+
+    brute_force: BruteForce
+    posterior_predictive: PosteriorPredictive

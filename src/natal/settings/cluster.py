@@ -1,0 +1,39 @@
+"""Section `cluster`: what a cluster is made of."""
+
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from natal.settings.base import Positive, Range, Section
+
+KROUPA_BREAK_MSUN = 0.5
+"""Where the slope of the mass function of Kroupa (2001) changes."""
+
+
+class ClusterModel(Section):
+    """What a cluster is made of."""
+
+    section: ClassVar[str] = "cluster"
+
+    n_stars: Annotated[int, Field(ge=5)] = 100
+    """stars in a cluster; cost grows with its square"""
+    star_mass_msun: Positive = 1.0
+    """mass of every star when `imf: equal`"""
+    imf: Literal["equal", "kroupa"] = "equal"
+    """`kroupa`: masses from Kroupa (2001) within `imf_mass_range_msun`"""
+    imf_mass_range_msun: Range = (0.08, 50.0)
+    """of the stars, with `imf: kroupa`; its break at 0.5 Msun must be within"""
+    softening_au: Positive = 2.0
+    """Plummer softening ε of the forces"""
+    truncation_radius: Positive = 10.0
+    """largest radius at birth, in units of a"""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """Both parts of Kroupa's mass function are needed."""
+        low, high = self.imf_mass_range_msun
+        if self.imf == "kroupa" and not low < KROUPA_BREAK_MSUN < high:
+            yield (
+                "imf_mass_range_msun",
+                f"the range of a Kroupa mass function must contain its break at {KROUPA_BREAK_MSUN} Msun",
+            )

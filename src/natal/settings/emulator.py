@@ -1,0 +1,64 @@
+"""Section `emulator`: networks for the mean outcome, and their training."""
+
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from natal.settings.base import Count, Different, Positive, Section, SpreadCount
+from natal.settings.mistakes import Allowed
+from natal.variables import BIRTH, SUMMARIES
+
+COLUMNS = (*BIRTH, *SUMMARIES)
+
+if TYPE_CHECKING:
+    Column = str
+else:
+    Column = Literal[COLUMNS]
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainingSettings(Section):
+    """Networks and their training."""
+
+    section: ClassVar[str] = "emulator"
+
+    members: Count = 5
+    """networks in the ensemble"""
+    learning_rate: Positive = 1.0e-3
+    """of the optimiser"""
+    max_epochs: Count = 1000
+    """epochs at most"""
+    patience: Count = 100
+    """epochs without a better validation loss before a member stops"""
+    activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu"] = "relu"
+    """of both hidden layers"""
+    initialisation: Literal["glorot", "he", "equinox"] = "glorot"
+    """of weights"""
+    optimiser: Literal["sgd", "momentum", "adam", "adamw"] = "adam"
+    """how steps follow from gradients"""
+    momentum: Share = 0.9
+    """β, with `optimiser: momentum`"""
+    schedule: Literal["constant", "cosine", "exponential", "step"] = "constant"
+    """of the learning rate over `max_epochs`"""
+    final_rate: Annotated[float, Field(gt=0, le=1)] = 0.01
+    """share of `learning_rate` that a schedule leaves at `max_epochs`"""
+    rate_drops: Count = 2
+    """equal drops of the schedule `step`"""
+    batch_size: Annotated[int, Field(ge=2)] | None = None
+    """training runs of a mini-batch at most; `null`: all"""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """λ of the penalty λ Σ‖W‖² on weights, not biases"""
+    dropout_rate: Share = 0.0
+    """share of hidden neurons dropped in training"""
+    batch_norm: bool = False
+    """batch normalisation of both hidden layers"""
+    log10: Annotated[tuple[Column, ...], *Different, Allowed(f"a list, maybe empty, of {', '.join(COLUMNS)}")] = ()
+    """columns whose logarithms are normalised; all their values must be positive"""
+
+
+class Emulator(TrainingSettings):
+    """The ensemble of a campaign."""
+
+    members: SpreadCount = 5
+    """networks in the ensemble"""

@@ -1,0 +1,42 @@
+"""Section `inference`: posteriors on a grid and by NUTS."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from natal.settings.base import Count, Listed, Section
+from natal.settings.design import BirthRanges
+from natal.settings.mistakes import Allowed
+
+Iterations = Annotated[int, Field(ge=50)]
+Cells = Annotated[int, Field(ge=16)]
+
+
+class NutsSettings(Section):
+    """The sampler."""
+
+    section: ClassVar[str] = "inference"
+
+    chains: Annotated[int, Field(ge=2), Allowed("{}, as R-hat needs two")] = 4
+    """NUTS chains a case"""
+    warmup: Iterations = 300
+    """iterations a chain, not kept"""
+    draws: Iterations = 2500
+    """iterations a chain, kept"""
+    target_accept: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    """acceptance that the step size is adapted to"""
+    max_tree_depth: Annotated[int, Field(ge=2, le=12)] = 4
+    """at most 2^depth - 1 leapfrog steps an iteration; a batch waits for its deepest tree"""
+    cases_per_batch: Count = 32
+    """cases sampled together on one device"""
+
+
+class Inference(NutsSettings):
+    """Posteriors of a campaign."""
+
+    prior: BirthRanges | None
+    """uniform prior, a box within `design.box`; `null` takes all of it"""
+    grid: Annotated[tuple[Cells, Cells], Listed, Allowed("{}, the cells in q0 and a")]
+    """cells in Q0 and a of the grid posterior"""
+    calibration_draws: Annotated[int, Field(ge=10)]
+    """nearly independent draws (20 iterations apart) of each calibration cluster's posterior, from all chains"""

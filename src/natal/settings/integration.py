@@ -1,0 +1,61 @@
+"""Section `integration`: how a cluster is followed."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from natal.settings.base import Positive, Section
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_STEPS = 1e9
+
+
+class Integration(Section):
+    """How a cluster is followed: leapfrog with a fixed step, and what is stored."""
+
+    section: ClassVar[str] = "integration"
+
+    t_end_yr: Positive = 500.0
+    """age at which clusters are observed, the same for all. May grow: simulations go on from their last stored state"""
+    dt_yr: Positive = 0.05
+    """leapfrog step; must fit a whole number of times between snapshots"""
+    snapshots: Annotated[int, Field(ge=2)] = 11
+    """number of stored times, t = 0 and the end included"""
+    precision: Literal["float64", "float32"] = "float64"
+    """of positions and velocities"""
+    max_energy_error: Positive = 1.0e-3
+    """largest allowed abs(E_T − E_0)/abs(W_0); a job with a worse run fails and says so"""
+
+    def rules(self) -> Iterator[tuple[str, str]]:
+        """A whole number of steps, and not too many, fits between snapshots."""
+        # compared as a product: a quotient may overflow
+        if self.t_end_yr > MAX_STEPS * self.dt_yr:
+            yield "dt_yr", f"it must not fit more than {MAX_STEPS:.0e} times into t_end_yr = {self.t_end_yr:g} yr"
+            return
+        between = self.t_end_yr / (self.snapshots - 1)
+        steps = between / self.dt_yr
+        if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
+            yield (
+                "dt_yr",
+                f"it must fit a whole number of times between snapshots, t_end_yr / (snapshots - 1) = {between:g} yr",
+            )
+
+    @property
+    def steps_per_snapshot(self) -> int:
+        """Steps between snapshots."""
+        return round(self.t_end_yr / (self.snapshots - 1) / self.dt_yr)
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a whole run."""
+        return self.steps_per_snapshot * (self.snapshots - 1)
+
+    @property
+    def time_yr(self) -> "np.ndarray":
+        """Snapshot times, the first 0, shape (time,)."""
+        import numpy as np  # planning does without
+
+        return np.linspace(0.0, self.t_end_yr, self.snapshots)

@@ -1,0 +1,162 @@
+"""What is said of a mistake in settings: the key, its value and what is allowed, read off the class's JSON schema."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+RULE = "rule"
+"""Type of errors that say themselves what is allowed."""
+
+UNITS = {"au": "AU", "yr": "yr", "msun": "Msun", "gb": "GB", "min": "min"}
+"""Units of keys that end in them."""
+
+WORDS = {2: "two", 3: "three"}
+
+Node = dict[str, Any]
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """Annotates a type with what is allowed, in words; {} stands for what follows from the type."""
+
+    text: str
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> Node:
+        return {**handler(core_schema), "allowed": self.text}
+
+
+def lines(settings: type[BaseModel], given: Any, error: ValidationError) -> Iterator[str]:
+    """One line for each mistake that Pydantic found in `given`."""
+    schema = settings.model_json_schema()
+    found = error.errors(include_url=False)
+    # a list with a wrong item is said to be too short as well
+    outer = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
+    return iter(dict.fromkeys(_line(schema, given, one) for one in found if one["loc"] not in outer))
+
+
+def _line(schema: Node, given: Any, error: Any) -> str:
+    location: Path = error["loc"]
+    full = ".".join(map(str, location))
+    if error["type"] == RULE:
+        return f"{full} = {_value(given, location, error['input'])!r} is not allowed: {error['msg']}"
+    path, node, value = _follow(schema, given, location)
+    known = list(node.get("properties", ()))
+    if known and error["type"] in ("extra_forbidden", "invalid_key"):
+        close = difflib.get_close_matches(str(location[-1]), known, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        return f"unknown key {full}{hint}; allowed: {', '.join(known)}"
+    if known and error["type"] == "missing":
+        return f"key {full} is missing"
+    hint = " (YAML reads this as text: write 1.0e-3, with a point, not 1e-3)" if _has_exponent(value) else ""
+    return f"{'.'.join(map(str, path))} = {value!r} is not allowed: {allowed(schema, node, path)}{hint}"
+
+
+def _follow(schema: Node, given: Any, location: Path) -> tuple[Path, Node, Any]:
+    """Down to what is wrong as a whole: of alternatives, all are named, and nothing deeper."""
+    node, path = resolved(schema, schema), 0
+    for key in location:
+        following = _child(node, key)
+        if following is None:
+            break
+        try:
+            given = given[key]
+        except (LookupError, TypeError):
+            break
+        node, path = resolved(schema, following), path + 1
+    return location[:path], node, given
+
+
+def _value(given: Any, location: Path, default: Any) -> Any:
+    """As the user wrote it; of what is not given, the default."""
+    try:
+        return reduce(lambda value, key: value[key], location, given)
+    except (LookupError, TypeError):
+        return default
+
+
+def resolved(schema: Node, node: Node) -> Node:
+    """The node itself, with what it refers to."""
+    if "$ref" in node:
+        return {**resolved(schema, schema["$defs"][node["$ref"].rpartition("/")[2]]), **node}
+    return node
+
+
+def _child(node: Node, key: str | int) -> Node | None:
+    if isinstance(key, int):
+        return node["prefixItems"][key] if key < len(node.get("prefixItems", ())) else node.get("items")
+    if key in node.get("properties", ()):
+        return node["properties"][key]  # type: ignore[no-any-return]
+    others = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
+    return others[0] or None
+
+
+def allowed(schema: Node, node: Node, path: Path) -> str:
+    """What a value may be, in words; the last name in `path` is its key."""
+    key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
+    return _words(schema, resolved(schema, node), key)
+
+
+def _words(schema: Node, node: Node, key: str, many: bool = False) -> str:
+    node = resolved(schema, node)
+    said: str = node.get("allowed", "{}")
+    return said.replace("{}", _generated(schema, node, key, many)) if "{}" in said else said
+
+
+def _generated(schema: Node, node: Node, key: str, many: bool) -> str:
+    if "anyOf" in node:
+        parts = sorted(node["anyOf"], key=lambda part: part.get("type") != "null")
+        return ", or ".join(_words(schema, part, key) for part in parts)
+    names = [str(name) for name in node.get("enum", [node["const"]] if "const" in node else [])]
+    if names:
+        if many:
+            return f"ones of {', '.join(names)}"
+        return " or ".join(names) if len(names) < 3 else f"one of {', '.join(names)}"
+    if "prefixItems" in node:
+        items = node["prefixItems"]
+        return f"{WORDS[len(items)]} {_words(schema, items[0], key, many=True)}"
+    match node.get("type"):
+        case "integer" | "number":
+            return _number(node, many) + (f" ({UNITS[unit]})" if (unit := key.rpartition("_")[2]) in UNITS else "")
+        case "array":
+            different = "different " if node.get("uniqueItems") else ""
+            return f"a list of {different}{_words(schema, node['items'], key, many=True)}"
+        case "object":
+            return f"a mapping of {key} settings"
+    return {"boolean": "true or false", "null": "null"}.get(str(node.get("type")), "text")
+
+
+def _number(node: Node, many: bool) -> str:
+    noun = ("whole number" if node["type"] == "integer" else "number") + ("s" if many else "")
+    above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
+    low, high = node.get("minimum"), node.get("maximum")
+    article = "" if many else "a "
+    if low is not None and low == high:
+        return f"{low}"
+    if above == 0 and below is None and high is None:
+        return f"{article}positive {noun}"
+    if None not in (above, below):
+        limits = f" between {above:g} and {below:g}"
+    elif None not in (low, high):
+        limits = f" from {low} to {high}"
+    else:
+        parts = [
+            f"from {low} up" if low is not None else "",
+            f"above {above:g}" if above is not None else "",
+            f"below {below:g}" if below is not None else "",
+            f"at most {high}" if high is not None else "",
+        ]
+        limits = " " + " and ".join(part for part in parts if part) if any(parts) else ""
+    multiple = f", a multiple of {node['multipleOf']}" if "multipleOf" in node else ""
+    return f"{article}{noun}{limits}{multiple}"
+
+
+def _has_exponent(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and "e" in value.lower() and bool(float(value) or True)
+    except ValueError:
+        return False
