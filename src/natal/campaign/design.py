@@ -15,13 +15,15 @@ def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray
     """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, 2)."""
     unit = qmc.LatinHypercube(d=len(BIRTH), rng=rng).random(n)
     low, high = np.array([ranges[name] for name in BIRTH]).T
-    return low + (high - low) * unit
+    points: np.ndarray = low + (high - low) * unit
+    return points
 
 
 def prior_draws(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
     """Draw `n` independent points, uniform within `ranges`, shape (n, 2); more of them begin with the same ones."""
     low, high = np.array([ranges[name] for name in BIRTH]).T
-    return low + (high - low) * rng.random((n, len(BIRTH)))
+    points: np.ndarray = low + (high - low) * rng.random((n, len(BIRTH)))
+    return points
 
 
 def design_files(config: Config) -> list[str]:

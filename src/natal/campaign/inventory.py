@@ -28,7 +28,7 @@ def find_damaged(folder: Path, shards: Iterable[Shard]) -> dict[Path, str]:
     that were set aside earlier and not made again. A file is read once and then again only if its size or date changes.
     """
     checked = _read_checked(folder)
-    found, good = {}, {}
+    lines, good = {}, {}
     for shard in shards:
         path = folder / f"{shard.name}.h5"
         try:
@@ -37,15 +37,15 @@ def find_damaged(folder: Path, shards: Iterable[Shard]) -> dict[Path, str]:
             _check(path, shard, read=checked.get(path.name) != state)
             good[path.name] = state
         except NatalError as error:
-            found[path] = f"{error}; its points are simulated again"
+            lines[path] = f"{error}; its points are simulated again"
         except FileNotFoundError:
             for aside in itertools.takewhile(Path.exists, _asides(path)):
-                found[path] = f"{path} was set aside as {aside.name}; its points are simulated again"
+                lines[path] = f"{path} was set aside as {aside.name}; its points are simulated again"
     if good != checked:
         # only a memory: a folder that cannot be written is somebody else's to report
         with suppress(OSError):
             (folder / CHECKED).write_text(json.dumps(good))
-    return found
+    return lines
 
 
 def _read_checked(folder: Path) -> dict[str, Any]:
@@ -72,7 +72,7 @@ def find_stale(
     Returns:
         A line for each shard; one and the same for all that an older version of natal's code made.
     """
-    found, older = {}, []
+    lines, older = {}, []
     for name, digest in digests.items():
         path = folder / f"{name}.h5"
         try:
@@ -80,14 +80,14 @@ def find_stale(
         except FileNotFoundError:
             continue
         except NatalError as error:
-            found[path] = f"{error}; its points are simulated again"
+            lines[path] = f"{error}; its points are simulated again"
             continue
         if is_of_older_code(made_with):
             older.append(path)
         elif made_with != digest and not is_explained(path):
-            found[path] = f"{_difference(path, made_with, digest)}; its points are simulated again"
+            lines[path] = f"{_difference(path, made_with, digest)}; its points are simulated again"
     line = f"{folder} holds {len(older)} shards made by an older version of natal's code; they are simulated again"
-    return found | dict.fromkeys(older, line)
+    return lines | dict.fromkeys(older, line)
 
 
 def check_digest(path: Path, digest: str) -> None:
@@ -110,17 +110,17 @@ def _difference(path: Path, made_with: str, digest: str) -> str:
 def read_layout(folder: Path) -> Layout | None:
     """How the simulations in a folder were cut into jobs (`campaign.layout`); None if nothing says so."""
     try:
-        found = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
+        recorded = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
         good = all(
             isinstance(part["points_per_job"], int)
             and part["points"] > 0
             and part["ends"]
             and all(low < high for low, high in itertools.pairwise([0, *part["ends"]]))
-            for part in found.values()
+            for part in recorded.values()
         )
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return None
-    return found if good else None
+    return recorded if good else None
 
 
 def write_layout(folder: Path, layout: Layout) -> None:

@@ -66,15 +66,15 @@ def blocks(config: Config) -> list[Block]:
 
     Each is a Latin hypercube but the last, which holds independent draws. A table replaces all hypercubes.
     """
-    found = []
+    drawn = []
     for split in () if config["design"]["table"] else SPLITS:
         first_id = POINT_ID_OFFSET[split]
         for index, size in enumerate(config["design"][split]):
-            found.append(Block(split, index, size, first_id))
+            drawn.append(Block(split, index, size, first_id))
             first_id += size
     if config["design"]["calibration"]:
-        found.append(Block(CALIBRATION, 0, config["design"]["calibration"], POINT_ID_OFFSET[CALIBRATION]))
-    return found
+        drawn.append(Block(CALIBRATION, 0, config["design"]["calibration"], POINT_ID_OFFSET[CALIBRATION]))
+    return drawn
 
 
 def n_realizations(config: Config, split: str) -> int:
@@ -82,7 +82,7 @@ def n_realizations(config: Config, split: str) -> int:
 
     A row may then change its split without being simulated again.
     """
-    given = config["design"]["realizations"]
+    given: int | dict[str, int] = config["design"]["realizations"]
     if split == CALIBRATION:
         return 1
     if isinstance(given, int):
@@ -92,7 +92,8 @@ def n_realizations(config: Config, split: str) -> int:
 
 def runs_per_job(config: Config) -> int:
     """Clusters of a full simulate job: `points_per_job` counts points of the split with the most realizations."""
-    return config["design"]["points_per_job"] * max(n_realizations(config, split) for split in SPLITS)
+    points: int = config["design"]["points_per_job"]
+    return points * max(n_realizations(config, split) for split in SPLITS)
 
 
 def layout(config: Config, recorded: Layout | None = None) -> Layout:
@@ -101,16 +102,16 @@ def layout(config: Config, recorded: Layout | None = None) -> Layout:
     `recorded` is the layout of the simulations that are there: they stay whole when realizations are added, whose
     jobs come on top. Only another `points_per_job` cuts a block anew.
     """
-    found: Layout = {}
+    cuts: Layout = {}
     for label, block in _parts(config):
         each, per_job = n_realizations(config, block.split), config["design"]["points_per_job"]
         old = (recorded or {}).get(label)
         if old and old["points_per_job"] == per_job:
             ends = [*(end for end in old["ends"] if end < each), each]
-            found[label] = old | {"ends": ends}
+            cuts[label] = old | {"ends": ends}
         else:
-            found[label] = {"points_per_job": per_job, "points": runs_per_job(config) // each, "ends": [each]}
-    return found
+            cuts[label] = {"points_per_job": per_job, "points": runs_per_job(config) // each, "ends": [each]}
+    return cuts
 
 
 def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
@@ -119,15 +120,15 @@ def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
     `recorded` as for `layout`. Jobs of added realizations have the first one's number in their name.
     """
     cuts = layout(config, recorded)
-    found = {}
+    by_name = {}
     for label, block in _parts(config):
         per_job = cuts[label]["points"]
         for first, end in pairwise([0, *cuts[label]["ends"]]):
             for k, start in enumerate(range(0, block.size, per_job)):
                 name = f"{label}_{k:03d}" + (f"_r{first:03d}" if first else "")
                 n_points = min(per_job, block.size - start)
-                found[name] = Shard(name, block.first_id + start, n_points, end - first, first)
-    return found
+                by_name[name] = Shard(name, block.first_id + start, n_points, end - first, first)
+    return by_name
 
 
 def _parts(config: Config) -> list[tuple[str, Block]]:
@@ -213,17 +214,17 @@ def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, float
     Files have columns q0 and a_au and optionally score, as `adaptive.proposals` writes them. Raises `NatalError` naming
     the file, row and column of a missing, unreadable or out-of-box value.
     """
-    found = []
+    proposed = []
     first_id = POINT_ID_OFFSET[PROPOSED]
     for index, name in enumerate(config["design"]["proposed"]):
         rows = csv_rows(name, "design.proposed", required=("q0", "a_au"), optional=("score",))
         values = [_point(config, name, number, row) for number, row in rows]
         points = [(point["q0"], point["a_au"]) for point in values]
-        found.append((Block(SPLITS[0], index, len(points), first_id), points))
+        proposed.append((Block(SPLITS[0], index, len(points), first_id), points))
         first_id += len(points)
     if first_id - POINT_ID_OFFSET[PROPOSED] > MAX_POINTS_PER_SPLIT:
         raise NatalError(f"design.proposed: more than {MAX_POINTS_PER_SPLIT} rows in all")
-    return found
+    return proposed
 
 
 def _point(config: Config, path: str, row_number: int, row: dict[str, str]) -> dict[str, float]:

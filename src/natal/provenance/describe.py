@@ -16,24 +16,24 @@ LISTED = 4
 """Files of one kind in one folder that are named one by one."""
 
 
-def describe(found: FileOrigin) -> str:
+def describe(origin: FileOrigin) -> str:
     """What made a file, in words."""
-    known = history(found)
-    lines = [shown(found.path), *_own_lines(found)]
-    if found.inputs:
-        lines += ["  made from", *(f"    {line}" for line in _grouped(list(found.inputs), found.inputs))]
+    known = history(origin)
+    lines = [shown(origin.path), *_own_lines(origin)]
+    if origin.inputs:
+        lines += ["  made from", *(f"    {line}" for line in _grouped(list(origin.inputs), origin.inputs))]
         lines += ["  steps, first to last", *(f"    {line}" for line in _step_lines(steps(known)))]
     return "\n".join([*lines, *(f"  ! {trouble}" for trouble in _troubles(known))])
 
 
-def _own_lines(found: FileOrigin) -> list[str]:
-    record = found.record
+def _own_lines(origin: FileOrigin) -> list[str]:
+    record = origin.record
     if record is None:
-        said = {key: found.inside[key] for key in ("digest", "commit", "created") if key in found.inside}
+        said = {key: origin.inside[key] for key in ("digest", "commit", "created") if key in origin.inside}
         return [
             "  no record of what made it" + (": the file itself says" if said else ""),
             *(f"  {key:<10} {value}" for key, value in said.items()),
-            *([f"  versions   {_versions(found.inside)}"] if said else []),
+            *([f"  versions   {_versions(origin.inside)}"] if said else []),
         ]
     digests, environment = digest_parts(record.digest), record.environment
     wildcards = "".join(f", {name} {value}" for name, value in record.wildcards.items())
@@ -54,8 +54,8 @@ def _name(config: dict[str, Any]) -> str:
 
 
 def _versions(environment: dict[str, str]) -> str:
-    found = [f"{key.removeprefix('version_')} {value}" for key, value in environment.items() if key[:8] == "version_"]
-    return ", ".join([*found, f"python {environment.get('python')} on {environment.get('machine')}"])
+    listed = [f"{key.removeprefix('version_')} {value}" for key, value in environment.items() if key[:8] == "version_"]
+    return ", ".join([*listed, f"python {environment.get('python')} on {environment.get('machine')}"])
 
 
 def _setting(config: dict[str, Any], name: str) -> str:
@@ -82,12 +82,12 @@ def _grouped(paths: list[Path], states: dict[Path, FileState]) -> list[str]:
     return lines
 
 
-def _step_lines(found: list[Step]) -> list[str]:
-    width = max(len(step.rule) for step in found)
+def _step_lines(made: list[Step]) -> list[str]:
+    width = max(len(step.rule) for step in made)
     return [
         f"{step.rule:<{width}}  {step.created}  code {step.code}  commit {_short(step.commit)}  "
         + ", ".join(_grouped(step.files, {}))
-        for step in found
+        for step in made
     ]
 
 
@@ -98,10 +98,10 @@ def _short(commit: str) -> str:
 
 def _troubles(known: list[FileOrigin]) -> list[str]:
     """What does not fit together, a line each; the file asked for is the last."""
-    by_path, found, lines = {one.path: one for one in known}, known[-1], []
-    if found.record and not found.is_recorded:
+    by_path, origin, lines = {one.path: one for one in known}, known[-1], []
+    if origin.record and not origin.is_recorded:
         lines.append("this file is no longer the one recorded: its checksum differs")
-    elif _is_damaged(found.path):
+    elif _is_damaged(origin.path):
         lines.append("this file is damaged: its checksum is not the one it was written with")
     for one in known:
         for path, read in one.inputs.items():

@@ -80,13 +80,13 @@ def _name(path: Path) -> str:
 
 
 def _import_closure(path: Path) -> set[Path]:
-    found: set[Path] = set()
+    reached: set[Path] = set()
     waiting = [path]
     while waiting:
-        for module in _imported_modules(waiting.pop()) - found:
-            found.add(module)
+        for module in _imported_modules(waiting.pop()) - reached:
+            reached.add(module)
             waiting.append(module)
-    return found
+    return reached
 
 
 @cache

@@ -14,7 +14,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "machine": platform.machine(),
         "commit": git_commit() or "unknown",
-        **{f"version_{name}": found for name in packages if (found := _version(name))},
+        **{f"version_{name}": installed for name in packages if (installed := _version(name))},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

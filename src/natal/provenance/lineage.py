@@ -55,7 +55,7 @@ def read_origin(path: str | Path) -> FileOrigin:
     return _look(path)
 
 
-def history(found: FileOrigin) -> list[FileOrigin]:
+def history(origin: FileOrigin) -> list[FileOrigin]:
     """All files behind one, each once, those made first first and itself last."""
     seen: dict[Path, FileOrigin] = {}
 
@@ -66,7 +66,7 @@ def history(found: FileOrigin) -> list[FileOrigin]:
                 yield from visit(_look(path))
         yield one
 
-    return list(visit(found))
+    return list(visit(origin))
 
 
 def steps(files: Iterable[FileOrigin]) -> list[Step]:

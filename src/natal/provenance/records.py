@@ -56,8 +56,7 @@ def record_path(output: str | Path, folder: str | Path) -> Path:
 
 def results_folder(config: dict[str, Any]) -> Path:
     """Where a campaign's or a study's outputs lie."""
-    results = Path("results")
-    return results / config["campaign"] if "campaign" in config else results / "studies" / config["name"]
+    return Path("results", *((config["campaign"],) if "campaign" in config else ("studies", config["name"])))
 
 
 def write_records(task: Any, reads: Iterable[str] = ()) -> None:

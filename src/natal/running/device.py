@@ -29,7 +29,8 @@ def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | Non
 
 def on_cpu() -> bool:
     """Whether computations run on a CPU."""
-    return jax.local_devices()[0].platform == "cpu"
+    platform: str = jax.local_devices()[0].platform
+    return platform == "cpu"
 
 
 def describe() -> str:

@@ -34,7 +34,8 @@ def batch_size(n_stars: int, *, on_cpu: bool, n_runs: int) -> int:
     """
     if on_cpu:
         return max(1, CPU_PAIRS_PER_BATCH // n_stars**2)
-    return min(max(1, ACCELERATOR_STARS_PER_BATCH // n_stars), 2 ** math.ceil(math.log2(n_runs)))
+    smallest_power: int = 2 ** math.ceil(math.log2(n_runs))
+    return min(max(1, ACCELERATOR_STARS_PER_BATCH // n_stars), smallest_power)
 
 
 def interactions(n_runs: int, n_stars: int, n_steps: int) -> float:
