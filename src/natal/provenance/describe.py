@@ -9,7 +9,7 @@ from typing import Any
 from natal.errors import NatalError
 from natal.files.sealed import check_seal, read_seal
 from natal.provenance.digests import digest_parts
-from natal.provenance.lineage import FileOrigin, Step, history, read_origin, shown, steps
+from natal.provenance.lineage import FileOrigin, Step, as_typed, history, read_origin, steps
 from natal.provenance.records import FileState
 
 LISTED = 4
@@ -19,7 +19,7 @@ LISTED = 4
 def describe(origin: FileOrigin) -> str:
     """What made a file, in words."""
     known = history(origin)
-    lines = [shown(origin.path), *_own_lines(origin)]
+    lines = [as_typed(origin.path), *_own_lines(origin)]
     if origin.inputs:
         lines += ["  made from", *(f"    {line}" for line in _grouped(list(origin.inputs), origin.inputs))]
         lines += ["  steps, first to last", *(f"    {line}" for line in _step_lines(steps(known)))]
@@ -76,9 +76,11 @@ def _grouped(paths: list[Path], states: dict[Path, FileState]) -> list[str]:
     lines = []
     for (folder, suffix), files in groups.items():
         if len(files) > LISTED:
-            lines.append(f"{shown(folder)}/*{suffix}, {len(files)} files")
+            lines.append(f"{as_typed(folder)}/*{suffix}, {len(files)} files")
         else:
-            lines += [f"{shown(path)}" + (f" {states[path].sha256[:16]}" if path in states else "") for path in files]
+            lines += [
+                f"{as_typed(path)}" + (f" {states[path].sha256[:16]}" if path in states else "") for path in files
+            ]
     return lines
 
 
@@ -107,12 +109,12 @@ def _troubles(known: list[FileOrigin]) -> list[str]:
         for path, read in one.inputs.items():
             source, maker = by_path[path], one.record.rule if one.record else ""
             if source.now is None:
-                lines.append(f"{shown(path)}, which {maker} read, is gone")
+                lines.append(f"{as_typed(path)}, which {maker} read, is gone")
             elif source.now.sha256 != read.sha256:
-                lines.append(f"{shown(path)} is no longer the file that {maker} read: its checksum differs")
+                lines.append(f"{as_typed(path)} is no longer the file that {maker} read: its checksum differs")
             # what a person wrote needs none
             if source.record is None and Path(read.path).is_relative_to("results"):
-                lines.append(f"{shown(path)} has no record of what made it")
+                lines.append(f"{as_typed(path)} has no record of what made it")
     return list(dict.fromkeys(lines))
 
 

@@ -51,7 +51,9 @@ def read_origin(path: str | Path) -> FileOrigin:
     """Read what is known of a file's making. Raises `NatalError` if there is no such file."""
     path = Path(os.path.abspath(path))
     if not path.is_file():
-        raise NatalError(f"{shown(path)} is a folder: name a file in it" if path.is_dir() else f"no file {shown(path)}")
+        raise NatalError(
+            f"{as_typed(path)} is a folder: name a file in it" if path.is_dir() else f"no file {as_typed(path)}"
+        )
     return _look(path)
 
 
@@ -83,7 +85,7 @@ def steps(files: Iterable[FileOrigin]) -> list[Step]:
     ]
 
 
-def shown(path: Path) -> str:
+def as_typed(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
