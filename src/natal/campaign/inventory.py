@@ -108,7 +108,7 @@ def _difference(path: Path, made_with: str, digest: str) -> str:
 
 
 def read_layout(folder: Path) -> Layout | None:
-    """How the simulations in a folder were cut into jobs (`campaign.layout`); None if nothing says so."""
+    """How the simulations in a folder were cut into jobs (`plan.layout`); None if nothing says so."""
     try:
         recorded = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
         good = all(

@@ -31,7 +31,7 @@ def recover_observed(
     settings: NutsSettings,
     grid_shape: tuple[int, int],
 ) -> tuple[pd.DataFrame, Recovered]:
-    """The rows of observed.csv and the posteriors for a table with the columns of `campaign.read_observations`.
+    """The rows of observed.csv and the posteriors for a table with the columns of `campaign.tables.read_observations`.
 
     `mahalanobis_p` says for each whether the campaign could have made such a cluster (`prior_predictive`).
     """
