@@ -114,6 +114,9 @@ SUMMARIES = Variables(
 )
 """What a simulated cluster is reduced to: the outputs of the networks, the data of the posteriors."""
 
+SURVIVAL = ("n_bound", "dissolved")
+"""Columns beside the summaries: the number of bound stars, and whether they are too few to be a cluster."""
+
 
 def check_measured(column: str, value: float) -> None:
     """Raise `ValueError` saying what a measured summary, or a standard error (`<name>_err`), must be and is not."""

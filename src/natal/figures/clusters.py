@@ -61,10 +61,10 @@ def _snapshot(ax: Axes, cluster: Cluster, time: int, half_width_au: float) -> No
     size = np.clip(900 / len(x), 1.0, 14.0)
     ax.scatter(x[~bound], y[~bound], s=size, facecolor="none", edgecolor=VERMILLION, linewidth=0.7, rasterized=True)
     ax.scatter(x[bound], y[bound], s=size, color=BLUE, **MANY_POINTS)
-    if np.isfinite(cluster.r_h_au[time]):
+    radius = cluster.summaries["r_h_au"][time]
+    if np.isfinite(radius):
         centre = np.average(cluster.position_au[time][bound], axis=0, weights=cluster.mass_msun[bound])
         angle = np.linspace(0, 2 * np.pi, 181)
-        radius = cluster.r_h_au[time]
         ax.plot(centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle), "--", color=BLACK, linewidth=1)
     outside = int((np.maximum(abs(x), abs(y)) > half_width_au).sum())
     if outside:
@@ -72,7 +72,8 @@ def _snapshot(ax: Axes, cluster: Cluster, time: int, half_width_au: float) -> No
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
         ax.text(0.97, 0.03, f"{outside} outside", fontsize=8, bbox=ground, **place)
     ax.set(xlim=(-half_width_au, half_width_au), ylim=(-half_width_au, half_width_au), aspect="equal")
-    ax.set_title(f"t = {cluster.time_yr[time]:.0f} yr\n{SYMBOLS['f_bound']} = {cluster.f_bound[time]:.2f}", fontsize=10)
+    f_bound = cluster.summaries["f_bound"][time]
+    ax.set_title(f"t = {cluster.time_yr[time]:.0f} yr\n{SYMBOLS['f_bound']} = {f_bound:.2f}", fontsize=10)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(3, symmetric=True))
 

@@ -4,27 +4,38 @@ All quantities are mass-weighted. Definitions are those of the campaign (docs/ph
 bound set is found by removal only: stars that were dropped are not taken back.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float
 
 from natal.nbody.gravity import specific_potential
 from natal.units import KMS_PER_AU_YR
+from natal.variables import SUMMARIES
 
 MIN_BOUND_STARS = 5
 """A cluster with fewer bound stars counts as dissolved: it has no dispersion and no half-mass radius."""
 
 
-class Summaries(NamedTuple):
-    """Summaries of a batch of clusters at one time; sigma_v and r_h are nan where dissolved."""
+class BoundStars(NamedTuple):
+    """The stars of a batch of clusters at one time, and which of them are bound: what summaries are computed from."""
 
-    f_bound: Float[Array, " batch"]
-    sigma_v_kms: Float[Array, " batch"]
-    r_h_au: Float[Array, " batch"]
-    n_bound: Int[Array, " batch"]
+    position_au: Float[Array, "3 batch star"]
+    velocity_au_yr: Float[Array, "3 batch star"]
+    mass_msun: Float[Array, "batch star"]
+    bound: Bool[Array, "batch star"]
     dissolved: Bool[Array, " batch"]
+
+    @property
+    def members(self) -> Bool[Array, "batch star"]:
+        """The bound stars, or all where dissolved: no set that a sum is divided by is empty."""
+        return self.bound | self.dissolved[:, None]
+
+    def unless_dissolved(self, values: Float[Array, " batch"]) -> Float[Array, " batch"]:
+        """The values, nan where dissolved."""
+        return jnp.where(self.dissolved, jnp.nan, values)
 
 
 def bound_stars(
@@ -83,27 +94,44 @@ def velocity_dispersion(
     return jnp.sqrt((weight * speed2).sum(-1) / (3.0 * weight.sum(-1)))
 
 
+def _f_bound(stars: BoundStars) -> Float[Array, " batch"]:
+    return jnp.where(stars.bound, stars.mass_msun, 0.0).sum(-1) / stars.mass_msun.sum(-1)
+
+
+def _sigma_v_kms(stars: BoundStars) -> Float[Array, " batch"]:
+    sigma = velocity_dispersion(stars.velocity_au_yr, stars.mass_msun, stars.members)
+    return stars.unless_dissolved(KMS_PER_AU_YR * sigma)
+
+
+def _r_h_au(stars: BoundStars) -> Float[Array, " batch"]:
+    return stars.unless_dissolved(half_mass_radius(stars.position_au, stars.mass_msun, stars.members))
+
+
+FUNCTIONS: dict[str, Callable[[BoundStars], Float[Array, " batch"]]] = {
+    "f_bound": _f_bound,
+    "sigma_v_kms": _sigma_v_kms,
+    "r_h_au": _r_h_au,
+}
+"""How each of `natal.variables.SUMMARIES` is computed."""
+
+
 def summarise(
     position_au: Float[Array, "3 batch star"],
     velocity_au_yr: Float[Array, "3 batch star"],
     mass_msun: Float[Array, "batch star"],
     softening_au: float,
-) -> Summaries:
-    """f_bound, sigma_v (km/s) and r_h (AU) of each cluster's bound stars."""
+) -> dict[str, Array]:
+    """Reduce each cluster to the summaries of its bound stars.
+
+    Returns:
+        Arrays of shape (batch,), by name: `SUMMARIES` in their units, nan where a dissolved cluster has none, then
+        `n_bound` and `dissolved` (fewer than `MIN_BOUND_STARS`).
+    """
     bound = bound_stars(position_au, velocity_au_yr, mass_msun, softening_au)
     n_bound = bound.sum(-1)
     dissolved = n_bound < MIN_BOUND_STARS
-    # an empty set would divide by zero: measure all stars there, then blank the result
-    members = bound | dissolved[:, None]
-    sigma = KMS_PER_AU_YR * velocity_dispersion(velocity_au_yr, mass_msun, members)
-    radius = half_mass_radius(position_au, mass_msun, members)
-    return Summaries(
-        f_bound=jnp.where(bound, mass_msun, 0.0).sum(-1) / mass_msun.sum(-1),
-        sigma_v_kms=jnp.where(dissolved, jnp.nan, sigma),
-        r_h_au=jnp.where(dissolved, jnp.nan, radius),
-        n_bound=n_bound,
-        dissolved=dissolved,
-    )
+    stars = BoundStars(position_au, velocity_au_yr, mass_msun, bound, dissolved)
+    return {name: FUNCTIONS[name](stars) for name in SUMMARIES} | {"n_bound": n_bound, "dissolved": dissolved}
 
 
 def _weighted_mean(

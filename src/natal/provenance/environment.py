@@ -3,7 +3,9 @@
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
+from natal.provenance.digests import digest_parts
 from natal.provenance.git import git_commit
 
 
@@ -25,6 +27,17 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
+
+
+def computed_by(digest: str, device: str) -> dict[str, Any]:
+    """What the bits of a simulation depend on beside its settings: code, array libraries, processor.
+
+    Args:
+        digest: The stage's digest, which holds that of its code.
+        device: The kind of processor (`natal.running.device.kind`).
+    """
+    versions = {name: version(name) for name in ("jax", "jaxlib", "numpy")}
+    return {"code": digest_parts(digest)["code"], "versions": versions, "device": device}
 
 
 def made_by(digest: str) -> dict[str, str]:

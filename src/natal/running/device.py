@@ -39,6 +39,12 @@ def describe() -> str:
     return f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})"
 
 
+def kind() -> str:
+    """The kind of processor that computes: results are the same bit for bit on one kind."""
+    device = jax.local_devices()[0]
+    return processor() if device.platform == "cpu" else device.device_kind
+
+
 def processor() -> str:
     """A short name for this processor type: architecture and a digest of its model and instruction sets."""
     cpuinfo = Path("/proc/cpuinfo")

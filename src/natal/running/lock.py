@@ -3,8 +3,6 @@
 Snakemake's own lock stays behind when Snakemake is killed and has to be removed by hand; the kernel frees this one.
 """
 
-import errno
-import fcntl
 import os
 import platform
 import time
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from natal.errors import NatalError
+from natal.files.locks import lock
 
 # kept open as long as the process lives
 _locks: list[IO[str]] = []
@@ -21,7 +20,7 @@ _locks: list[IO[str]] = []
 def lock_campaign(folder: Path) -> None:
     """Make this process the only one that runs the campaign in `folder`.
 
-    Raises `NatalError` if another one does, or the folder cannot be written.
+    Raises `NatalError` if another one does, or the folder cannot be written. A file system without locks lets all in.
     """
     path = folder / ".lock"
     try:
@@ -30,17 +29,14 @@ def lock_campaign(folder: Path) -> None:
     except OSError as error:
         raise NatalError(f"{path} cannot be written ({error.strerror}): mend that and run again") from error
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked = lock(file)
     except BlockingIOError:
         with file:
             file.seek(0)
             holder = file.read().strip() or "another process"
         raise NatalError(f"{folder} is being worked on by {holder}: wait for it, or stop it") from None
-    except OSError as error:
+    if not locked:
         file.close()
-        if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
-            raise
-        # a file system without locks
         return
     _locks.append(file)
     # who it is matters less than the lock: a full disk does not stop it here

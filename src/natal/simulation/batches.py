@@ -23,56 +23,58 @@ from natal.nbody.plummer import initial_conditions
 from natal.nbody.summaries import summarise
 from natal.random import realization_key
 from natal.settings.cluster import ClusterModel
-from natal.settings.integration import Integration
 from natal.simulation.cost import batch_size
+from natal.simulation.setup import Setup
 
 # LLVM holds AVX-512 code to 256-bit vectors unless told otherwise; square roots and divisions gain most from 512
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
 class BatchEngine:
-    """Takes runs from one snapshot to the next, in batches, on one or more devices.
+    """Takes runs from one snapshot to the next, in batches, on one or more devices, as long as the context lasts.
 
-    `inputs` are point_id, realization, q0 and a_au, shape (cluster,) each. Compiled when made; a batch that is not full
-    is filled up with copies of its last cluster, so that every call has one shape.
+    A batch that is not full is filled up with copies of its last cluster, so that every call has one shape.
     """
 
-    def __init__(
-        self,
-        inputs: tuple[np.ndarray, ...],
-        seed: int,
-        cluster: ClusterModel,
-        integration: Integration,
-        devices: list[jax.Device],
-    ) -> None:
-        self.inputs = inputs
-        self.n_runs = len(inputs[0])
-        on_cpu = devices[0].platform == "cpu"
-        self.batch_size = batch_size(cluster.n_stars, on_cpu=on_cpu, n_runs=self.n_runs)
+    def __init__(self, setup: Setup, devices: list[jax.Device]) -> None:
+        self.setup = setup
+        self.on_cpu = devices[0].platform == "cpu"
+        self.batch_size = batch_size(setup.cluster.n_stars, on_cpu=self.on_cpu, n_runs=setup.n_runs)
         # no program for a device that would have nothing to do
-        devices = devices[: -(-self.n_runs // self.batch_size)]
+        self.devices = devices[: -(-setup.n_runs // self.batch_size)]
         # precision is a setting of the thread
-        self._double = integration.precision == "float64"
-        self._pool = ThreadPoolExecutor(len(devices))
-        compile_for = partial(_compile, seed, inputs, cluster, integration, self.batch_size)
-        # threads share the programs on a CPU, where a device is but a name for a core
-        programs = list(self._pool.map(compile_for, devices[:1] if on_cpu else devices))
+        self._double = setup.integration.precision == "float64"
+        self._pool = ThreadPoolExecutor(len(self.devices))
         self._idle: SimpleQueue[_Programs] = SimpleQueue()
-        for k in range(len(devices)):
-            self._idle.put(programs[k % len(programs)])
 
-    def close(self) -> None:
-        """Drop what has not begun."""
+    def __enter__(self) -> "BatchEngine":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # what has not begun is dropped
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    def compile(self) -> None:
+        """Compile the programs; to be done before the first snapshot."""
+        # threads share the programs on a CPU, where a device is but a name for a core
+        devices = self.devices[:1] if self.on_cpu else self.devices
+        programs = list(self._pool.map(partial(_compile, self.setup, self.batch_size), devices))
+        for k in range(len(self.devices)):
+            self._idle.put(programs[k % len(programs)])
+
     def next_snapshot(self, before: np.ndarray | None, now: np.ndarray, n_steps: int) -> Iterator[float]:
-        """Fill `now` with what follows `before` after `n_steps`, or with the birth if that is None.
+        """Fill a snapshot of all runs, batch by batch.
 
-        Yields each batch's share of the runs.
+        Args:
+            before: The snapshot to start from, of shape () and `snapshot_type`; None for the birth.
+            now: What to fill; may be `before` itself.
+            n_steps: How many steps lie between them.
 
-        Both are of shape () and `snapshot_type`.
+        Yields:
+            Each batch's share of the runs.
         """
-        starts = range(0, self.n_runs, self.batch_size)
+        n_runs = self.setup.n_runs
+        starts = range(0, n_runs, self.batch_size)
         # taken from the front, so that results do not pile up
         futures = deque(self._pool.submit(self._advance, before, first, n_steps) for first in starts)
         for first in starts:
@@ -80,22 +82,23 @@ class BatchEngine:
             # Python overlooks a signal that comes just before a wait, until that ends: no wait is long
             while not wait([future], timeout=1.0).done:
                 pass
-            last = min(first + self.batch_size, self.n_runs)
+            last = min(first + self.batch_size, n_runs)
             for name, values in future.result().items():
                 now[name][first:last] = values[: last - first]
-            yield (last - first) / self.n_runs
+            yield (last - first) / n_runs
 
     def _advance(self, before: np.ndarray | None, first: int, n_steps: int) -> dict[str, np.ndarray]:
-        chosen = np.minimum(np.arange(first, first + self.batch_size), self.n_runs - 1)
+        chosen = np.minimum(np.arange(first, first + self.batch_size), self.setup.n_runs - 1)
         programs = self._idle.get()
         try:
             with jax.enable_x64(self._double):
                 if before is None:
-                    stars = programs.birth(*(x[chosen] for x in self.inputs))
+                    stars = programs.birth(*(x[chosen] for x in self.setup.births))
                 else:
                     n = _step_count(self._double)(n_steps)
                     stars = programs.advance(n, *(before[name][chosen] for name in _Stars._fields))
-                return jax.device_get(stars._asdict() | programs.measure(*stars))
+                found: dict[str, np.ndarray] = jax.device_get(stars._asdict() | programs.measure(*stars))
+                return found
         finally:
             self._idle.put(programs)
 
@@ -158,7 +161,7 @@ def _measure(*stars: jax.Array, cluster: ClusterModel) -> dict[str, jax.Array]:
     return {
         "kinetic_energy": kinetic_energy(velocity, mass),
         "potential_energy": potential_energy(position, mass, cluster.softening_au),
-        **summarise(position, velocity, mass, cluster.softening_au)._asdict(),
+        **summarise(position, velocity, mass, cluster.softening_au),
     }
 
 
@@ -170,28 +173,22 @@ def _coordinate_last(vectors: jax.Array) -> jax.Array:
     return jnp.moveaxis(vectors, 0, -1)
 
 
-def _compile(
-    seed: int,
-    inputs: tuple[np.ndarray, ...],
-    cluster: ClusterModel,
-    integration: Integration,
-    size: int,
-    device: jax.Device,
-) -> _Programs:
+def _compile(setup: Setup, size: int, device: jax.Device) -> _Programs:
     """Compile the programs of one batch for one device.
 
     They do not depend on how many devices there are; one cut over several would be compiled to other roundings.
     """
+    cluster, integration = setup.cluster, setup.integration
     with jax.enable_x64(integration.precision == "float64"):
         place = SingleDeviceSharding(device)
         options = COMPILER_OPTIONS if device.platform == "cpu" else None
 
-        def compiled(function: Callable, *arguments: Any) -> Callable:
+        def compiled(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
             jitted = jax.jit(function, in_shardings=place, compiler_options=options)
             return jitted.lower(*arguments).compile()
 
-        key = jax.device_put(jax.random.key(seed), place)
-        born = [jax.ShapeDtypeStruct((size,), x.dtype) for x in inputs]
+        key = jax.device_put(jax.random.key(setup.seed), place)
+        born = [jax.ShapeDtypeStruct((size,), x.dtype) for x in setup.births]
         vectors = jax.ShapeDtypeStruct((size, cluster.n_stars, 3), integration.precision)
         stars = (vectors, vectors, jax.ShapeDtypeStruct((size, cluster.n_stars), integration.precision))
         return _Programs(

@@ -5,12 +5,11 @@ while a job works on it: a second job on the same shard (of a workflow that was 
 goes on from what the first one wrote.
 """
 
-import errno
-import fcntl
 import json
 import logging
 import os
 import zlib
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -18,26 +17,33 @@ from typing import IO, Any
 import numpy as np
 
 from natal.errors import NatalError
+from natal.files.locks import lock
 
 log = logging.getLogger("natal")
 
 HEADER_BYTES = 4096
 """The first line of the file: what is simulated, as JSON, padded with blanks; records follow."""
 
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
-
 
 class Checkpoint:
     """A checkpoint file, open and locked as long as the context lasts; it stays on disk afterwards.
 
-    >>> with Checkpoint(path) as checkpoint:
-    ...     runs = simulate_clusters(q0, a_au, checkpoint=checkpoint)
+    A sink of snapshots (`natal.simulation.sinks`).
+
+    Args:
+        path: The file.
+        made_with: What the bits depend on beside the setup: code, versions, processor; values that JSON can hold.
+
+    >>> with Checkpoint(path, {"code": digest}) as checkpoint:
+    ...     runs = simulate(setup, checkpoint=checkpoint)
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, made_with: Mapping[str, Any]) -> None:
         self.path = Path(path)
+        self.made_with = dict(made_with)
         self._file: IO[bytes]
         self._record: np.dtype
+        self._n_snapshots: int
         self._next: int
 
     def __enter__(self) -> "Checkpoint":
@@ -54,13 +60,15 @@ class Checkpoint:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def begin(self, identity: dict[str, Any], record: np.dtype) -> int:
+    def begin(self, identity: dict[str, Any], snapshot_type: np.dtype, n_snapshots: int) -> int:
         """Say what is simulated; return how many snapshots of it the file holds already.
 
-        Records that are cut short or damaged are dropped, with all after them. A file of another `identity` (other
-        settings, code, versions or processor) is emptied: what it holds would not be continued bit for bit.
+        Records that are cut short or damaged are dropped, with all after them. A file of another `identity` or made
+        with something else (code, versions, processor) is emptied: what it holds would not be continued bit for bit.
         """
-        self._record = np.dtype([("snapshot", record), ("number", np.uint64), ("crc32", np.uint64)], align=True)
+        identity = identity | self.made_with
+        self._n_snapshots = n_snapshots
+        self._record = np.dtype([("snapshot", snapshot_type), ("number", np.uint64), ("crc32", np.uint64)], align=True)
         header = json.dumps(identity, sort_keys=True).encode().ljust(HEADER_BYTES - 1) + b"\n"
         self._file.seek(0)
         found = self._file.read(HEADER_BYTES)
@@ -74,6 +82,10 @@ class Checkpoint:
         self._next = self._count_good()
         self._file.truncate(self._end_of(self._next))
         return self._next
+
+    def room(self) -> np.ndarray:
+        """Room for the next snapshot, in memory."""
+        return np.zeros((), self._record["snapshot"])
 
     def append(self, snapshot: np.ndarray) -> None:
         """Add the next snapshot, a scalar of the record type, and see it on disk.
@@ -95,9 +107,9 @@ class Checkpoint:
             return np.empty(0, self._record)["snapshot"]
         return np.memmap(self.path, self._record, "r", HEADER_BYTES, (self._n_records(),))["snapshot"]
 
-    def check_complete(self, n_snapshots: int) -> None:
-        """Read the file once more; raise `NatalError` unless it holds `n_snapshots` good records and nothing else."""
-        if self._n_bytes() != self._end_of(n_snapshots) or self._count_good() != n_snapshots:
+    def check_complete(self) -> None:
+        """Read the file once more; raise `NatalError` unless it holds a good record of each snapshot and no more."""
+        if self._n_bytes() != self._end_of(self._n_snapshots) or self._count_good() != self._n_snapshots:
             raise self._another_writer()
 
     def _another_writer(self) -> NatalError:
@@ -129,13 +141,11 @@ class Checkpoint:
 
     def _lock(self) -> None:
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked = lock(self._file)
         except BlockingIOError:
             log.info("%s: another job is at work on this shard; waiting for it to end", self.path)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-        except OSError as error:
-            if error.errno not in NO_LOCKS:
-                raise
+            locked = lock(self._file, wait=True)
+        if not locked:
             log.info("%s: this file system has no locks; make sure that one workflow runs at a time", self.path)
 
 

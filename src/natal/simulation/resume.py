@@ -1,29 +1,51 @@
-"""Finished simulations that are gone on from: to a later time, or with snapshots at other times."""
+"""What is left to simulate, and finished simulations that are gone on from: to a later time, or to other times."""
 
 import bisect
 import logging
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 from natal.errors import NatalError
 from natal.files.sealed import check_seal
-from natal.simulation.shard_format import FORMAT
+from natal.settings.integration import Integration
+from natal.simulation.shard_format import DATASETS, FORMAT
 
 log = logging.getLogger("natal")
 
-DATASETS = {
-    "position_au": "position_au",
-    "velocity_au_yr": "velocity_au_yr",
-    "kinetic_energy": "energy/kinetic",
-    "potential_energy": "energy/potential",
-    **{name: f"summaries/{name}" for name in ("f_bound", "sigma_v_kms", "r_h_au", "n_bound", "dissolved")},
-}
-"""Field of a snapshot -> dataset (point, realization, time, ...) of a shard."""
-
 BLOCK = 16
 """Snapshots read at once: a run's are compressed together."""
+
+
+class Leg(NamedTuple):
+    """The way to one snapshot: from a stored state (`earlier_step`) or the snapshot before, `n_steps` further."""
+
+    number: int
+    earlier_step: int | None
+    n_steps: int
+
+    @property
+    def is_computed(self) -> bool:
+        """Whether there is anything to compute: steps, or the birth."""
+        return self.n_steps > 0 or self.earlier_step is None
+
+
+def remaining_legs(n_done: int, integration: Integration, stored: list[int]) -> list[Leg]:
+    """The ways to all snapshots but the first `n_done`, each from the last known state before it.
+
+    `stored` are the states of an earlier simulation, in steps after birth.
+    """
+    legs = []
+    for number in range(n_done, integration.snapshots):
+        end = number * integration.steps_per_snapshot
+        previous = max(0, end - integration.steps_per_snapshot)
+        # a stored birth is one, too
+        useful = [step for step in stored if previous < step <= end or step == number == 0]
+        begin = useful[-1] if useful else previous
+        legs.append(Leg(number, useful[-1] if useful else None, end - begin))
+    return legs
 
 
 class EarlierRuns:
@@ -57,7 +79,7 @@ class EarlierRuns:
         return None
 
     def copy_to(self, snapshot: np.ndarray, step: int) -> None:
-        """Fill `snapshot` (of `natal.simulation.run.snapshot_type`) with the stored state after `step` steps."""
+        """Fill `snapshot` (of `natal.simulation.clusters.snapshot_type`) with the stored state after `step` steps."""
         number = bisect.bisect_left(self.steps, step)
         if not self._block_start <= number < self._block_start + BLOCK:
             self._read(number)
@@ -71,6 +93,7 @@ class EarlierRuns:
             mass = file["mass_msun"][:]
             self._block = {"mass_msun": mass.reshape(-1, mass.shape[-1])}
             for name, dataset in DATASETS.items():
+                # (point, realization, time, ...)
                 values = file[dataset][:, :, start : start + BLOCK]
                 self._block[name] = values.reshape(-1, *values.shape[2:])
         self._block_start = start

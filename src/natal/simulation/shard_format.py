@@ -1,7 +1,34 @@
-"""Names that readers and writers of shard files share. Standard library only: planning reads shards, too."""
+"""What a shard file holds, for its writers and readers. Standard library only: planning reads shards, too."""
+
+from natal.variables import BIRTH, SUMMARIES, SURVIVAL
 
 FORMAT = "natal-simulations-2"
 
-
 EARLIER = ".h5.earlier"
 """A shard that ends sooner than wanted, or at other times: its job goes on from it."""
+
+SUMMARY_DATASETS = {name: f"summaries/{name}" for name in (*SUMMARIES, *SURVIVAL)}
+
+DATASETS = {
+    "position_au": "position_au",
+    "velocity_au_yr": "velocity_au_yr",
+    "kinetic_energy": "energy/kinetic",
+    "potential_energy": "energy/potential",
+    **SUMMARY_DATASETS,
+}
+"""What changes with time: field of a snapshot -> dataset (point, realization, time, ...)."""
+
+UNITS = {
+    **{name: variable.unit for name, variable in BIRTH.items()},
+    "position_au": "AU",
+    "velocity_au_yr": "AU/yr",
+    "mass_msun": "Msun",
+    "time_yr": "yr",
+    # of the whole cluster
+    "energy/kinetic": "Msun AU^2/yr^2",
+    "energy/potential": "Msun AU^2/yr^2",
+    "energy_error": "|E_T - E_0|/|W_0|",
+    "virial_ratio_final": "K/|W|",
+    **{SUMMARY_DATASETS[name]: variable.unit for name, variable in SUMMARIES.items()},
+}
+"""Dataset -> unit; 1 for all others."""

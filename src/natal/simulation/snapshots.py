@@ -13,10 +13,12 @@ from jaxtyping import Bool, Float
 
 from natal.errors import NatalError
 from natal.nbody.summaries import bound_stars
+from natal.simulation.shard_format import SUMMARY_DATASETS
+from natal.variables import SUMMARIES
 
 
 class Cluster(NamedTuple):
-    """One realization; the summaries are nan at times when fewer than five stars are bound, but for f_bound."""
+    """One realization; its summaries are nan at times when fewer than five stars are bound, but for f_bound."""
 
     point_id: int
     realization: int
@@ -26,9 +28,7 @@ class Cluster(NamedTuple):
     mass_msun: Float[np.ndarray, " star"]
     position_au: Float[np.ndarray, "time star 3"]
     bound: Bool[np.ndarray, "time star"]
-    f_bound: Float[np.ndarray, " time"]
-    sigma_v_kms: Float[np.ndarray, " time"]
-    r_h_au: Float[np.ndarray, " time"]
+    summaries: dict[str, Float[np.ndarray, " time"]]
 
 
 def nearest_points(points: pd.DataFrame, wanted_q0: Sequence[float]) -> list[int]:
@@ -62,11 +62,11 @@ def read_cluster(shards: Iterable[str | Path], point_id: int, realization: int =
             position, velocity = (file[name][one].astype(float) for name in ("position_au", "velocity_au_yr"))
             mass = file["mass_msun"][one].astype(float)
             softening_au = json.loads(file.attrs["config"])["cluster"]["softening_au"]
-            summaries = {name: file[f"summaries/{name}"][one] for name in ("f_bound", "sigma_v_kms", "r_h_au")}
+            summaries = {name: file[SUMMARY_DATASETS[name]][one] for name in SUMMARIES}
             q0, a_au, time_yr = float(file["q0"][one[0]]), float(file["a_au"][one[0]]), file["time_yr"][:]
         # snapshots stand in for a batch of clusters: (time, star, 3) to (3, time, star)
         coordinates, velocities = (jnp.asarray(np.moveaxis(values, -1, 0)) for values in (position, velocity))
         at_each_time = jnp.broadcast_to(jnp.asarray(mass), position.shape[:2])
         bound = np.asarray(bound_stars(coordinates, velocities, at_each_time, softening_au))
-        return Cluster(point_id, realization, q0, a_au, time_yr, mass, position, bound, **summaries)
+        return Cluster(point_id, realization, q0, a_au, time_yr, mass, position, bound, summaries)
     raise NatalError(f"none of the shards holds point {point_id}: run the campaign again")

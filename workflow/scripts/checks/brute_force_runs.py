@@ -12,8 +12,9 @@ from natal.running import device
 from natal.running.jobs import job
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
-from natal.simulation.run import simulate_clusters
-from natal.simulation.shard_files import check_runs
+from natal.simulation.conservation import check_runs
+from natal.simulation.run import simulate
+from natal.simulation.setup import Setup
 from natal.variables import BIRTH, SUMMARIES
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ with job(snakemake.log[0], snakemake) as log:
     table = points.loc[points.index.repeat(n)].reset_index(drop=True)
     table["realization"] = np.tile(np.arange(n), len(points))
     integration = Integration(**config["integration"])
-    runs = simulate_clusters(
+    setup = Setup.of(
         table.q0,
         table.a_au,
         point_id=table.point_id,
@@ -38,9 +39,10 @@ with job(snakemake.log[0], snakemake) as log:
         seed=config["seed"],
         cluster=ClusterModel(**config["cluster"]),
         integration=integration,
-        max_memory_gb=config["resources"]["max_memory_gb"],
     )
+    setup.check_memory(config["resources"]["max_memory_gb"], integration.snapshots)
+    runs = simulate(setup)
     check_runs(runs, points, n, integration.max_energy_error)
     for name in (*SUMMARIES, "dissolved"):
-        table[name] = getattr(runs.summaries, name)[:, -1]
+        table[name] = runs.summaries[name][:, -1]
     write_csv(snakemake.output[0], table)

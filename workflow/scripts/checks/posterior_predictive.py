@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from natal.assessment.cases import cases_for_simulation
+from natal.assessment.cases import spread_cases
 from natal.assessment.posterior_predictive import check_cases, predictive_report, thinned
 from natal.campaign import plan
 from natal.data.runs import read_runs
@@ -14,7 +14,8 @@ from natal.running import device
 from natal.running.jobs import job
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
-from natal.simulation.run import simulate_clusters
+from natal.simulation.run import simulate
+from natal.simulation.setup import Setup
 from natal.variables import BIRTH, SUMMARIES
 
 if TYPE_CHECKING:
@@ -25,23 +26,25 @@ with job(snakemake.log[0], snakemake) as log:
     config = snakemake.config
     section, n_stars = config["checks"]["posterior_predictive"], config["cluster"]["n_stars"]
     test = read_runs(snakemake.input.test, "test")
-    cases = cases_for_simulation(test, section["cases"])
+    cases = spread_cases(test, section["cases"])
     with xr.open_datatree(snakemake.input.posteriors, engine="h5netcdf") as tree:
         # cases are the test runs, in their order
         chosen = tree["posterior"].isel(case=cases)
         draws = np.stack([chosen[name].values for name in BIRTH], axis=-1)
     births = np.concatenate([thinned(one, section["draws"]) for one in draws])
     log.info("%d cases x %d draws on %s", len(cases), section["draws"], device.describe())
-    runs = simulate_clusters(
+    integration = Integration(**config["integration"])
+    setup = Setup.of(
         births[:, 0],
         births[:, 1],
         point_id=plan.POINT_ID_OFFSET["posterior_predictive"] + np.arange(len(births)),
         seed=config["seed"],
         cluster=ClusterModel(**config["cluster"]),
-        integration=Integration(**config["integration"]),
-        max_memory_gb=config["resources"]["max_memory_gb"],
+        integration=integration,
     )
-    replicated = np.stack([getattr(runs.summaries, name)[:, -1] for name in SUMMARIES], axis=-1)
+    setup.check_memory(config["resources"]["max_memory_gb"], integration.snapshots)
+    runs = simulate(setup)
+    replicated = np.stack([runs.summaries[name][:, -1] for name in SUMMARIES], axis=-1)
     table = check_cases(test.at(cases), replicated.reshape(len(cases), -1, len(SUMMARIES)), n_stars)
     write_csv(snakemake.output.table, table)
     report = predictive_report(table, section["draws"])

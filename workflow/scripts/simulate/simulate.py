@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from natal.campaign.design import design_files, make_design
-from natal.provenance.environment import made_by
+from natal.provenance.environment import computed_by, made_by
 from natal.running import device
 from natal.running.jobs import job
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.checkpoint import Checkpoint
-from natal.simulation.cost import interactions
+from natal.simulation.conservation import check_runs
+from natal.simulation.cost import SNAPSHOTS_HELD, interactions
 from natal.simulation.resume import EarlierRuns
-from natal.simulation.run import simulate_clusters
-from natal.simulation.shard_files import check_runs, write_shard
+from natal.simulation.run import simulate
+from natal.simulation.setup import Setup
+from natal.simulation.shard_files import write_shard
 from natal.simulation.shard_format import EARLIER
 
 if TYPE_CHECKING:
@@ -34,26 +36,26 @@ with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as l
     first_realization, n_realizations = snakemake.params.realizations
     design = make_design(config)
     points = design[design.point_id.isin(snakemake.params.point_ids)]
-    n_runs = len(points) * n_realizations
+    setup = Setup.of(
+        np.repeat(points.q0.to_numpy(), n_realizations),
+        np.repeat(points.a_au.to_numpy(), n_realizations),
+        point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
+        realization=np.tile(first_realization + np.arange(n_realizations), len(points)),
+        seed=config["seed"],
+        cluster=cluster,
+        integration=integration,
+    )
+    setup.check_memory(config["resources"]["max_memory_gb"], SNAPSHOTS_HELD)
     log.info("%d points x %d realizations on %s", len(points), n_realizations, device.describe())
 
-    with Checkpoint(output.with_suffix(".checkpoint")) as checkpoint:
-        runs = simulate_clusters(
-            np.repeat(points.q0.to_numpy(), n_realizations),
-            np.repeat(points.a_au.to_numpy(), n_realizations),
-            point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
-            realization=np.tile(first_realization + np.arange(n_realizations), len(points)),
-            seed=config["seed"],
-            cluster=cluster,
-            integration=integration,
-            max_memory_gb=config["resources"]["max_memory_gb"],
-            checkpoint=checkpoint,
-            earlier=EarlierRuns.find(output.with_suffix(EARLIER), snakemake.params.stem, integration.dt_yr),
-        )
+    made_with = computed_by(snakemake.params.digest, device.kind())
+    earlier = EarlierRuns.find(output.with_suffix(EARLIER), snakemake.params.stem, integration.dt_yr)
+    with Checkpoint(output.with_suffix(".checkpoint"), made_with) as checkpoint:
+        runs = simulate(setup, checkpoint=checkpoint, earlier=earlier)
         allowed = integration.max_energy_error
         check_runs(runs, points, n_realizations, allowed, first_realization=first_realization)
 
-        work = interactions(n_runs, cluster.n_stars, integration.n_steps)
+        work = interactions(setup.n_runs, cluster.n_stars, integration.n_steps)
         attributes = made_by(snakemake.params.digest) | {
             "stem": snakemake.params.stem,
             "config": json.dumps(

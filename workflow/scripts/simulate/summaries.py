@@ -12,8 +12,8 @@ from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.progress import track
 from natal.running.jobs import job
-from natal.simulation.shard_files import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
 from natal.simulation.shard_format import EARLIER
+from natal.simulation.shard_tables import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
 
 if TYPE_CHECKING:
     from snakemake.script import snakemake

@@ -1,0 +1,99 @@
+"""What is simulated and how: all that the bits of a simulation follow from, code and machine aside."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
+from natal.simulation.clusters import snapshot_type
+from natal.simulation.cost import check_memory
+
+Values = np.ndarray | Sequence[float] | Sequence[int] | float
+"""One number a run, or one for all."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Clusters to simulate, one a run, and how they are followed.
+
+    The random stars of a run follow from (`seed`, `point_id`, `realization`) alone. Made by `Setup.of`.
+    """
+
+    point_id: np.ndarray  # (run,)
+    realization: np.ndarray  # (run,)
+    q0: np.ndarray  # (run,)
+    a_au: np.ndarray  # (run,)
+    seed: int
+    cluster: ClusterModel
+    integration: Integration
+
+    @classmethod
+    def of(
+        cls,
+        q0: Values,
+        a_au: Values,
+        *,
+        point_id: Values | None = None,
+        realization: Values | None = None,
+        seed: int = 0,
+        cluster: ClusterModel | None = None,
+        integration: Integration | None = None,
+    ) -> "Setup":
+        """Set up one run for each entry of `q0` and `a_au`.
+
+        Args:
+            q0: K/|W| at birth, shape (run,) or a scalar; 0.5 is equilibrium.
+            a_au: Plummer scale radius, shape (run,) or a scalar.
+            point_id: Numbers that the random stars follow from; by default they count the runs.
+            realization: The same, for runs of one point; 0 by default.
+            seed: The campaign's seed.
+            cluster: What a cluster is made of.
+            integration: How it is followed.
+        """
+        integration = integration or Integration()
+        q0, a_au = np.broadcast_arrays(np.atleast_1d(q0), np.atleast_1d(a_au))
+        return cls(
+            point_id=np.asarray(np.arange(len(q0)) if point_id is None else point_id).astype(np.uint32),
+            realization=np.asarray(np.zeros(len(q0)) if realization is None else realization).astype(np.uint32),
+            q0=q0.astype(integration.precision),
+            a_au=a_au.astype(integration.precision),
+            seed=int(seed),
+            cluster=cluster or ClusterModel(),
+            integration=integration,
+        )
+
+    @property
+    def births(self) -> tuple[np.ndarray, ...]:
+        """What the runs differ in: point_id, realization, q0, a_au."""
+        return self.point_id, self.realization, self.q0, self.a_au
+
+    @property
+    def n_runs(self) -> int:
+        """The number of clusters."""
+        return len(self.q0)
+
+    @property
+    def snapshot_type(self) -> np.dtype:
+        """The type of a snapshot of all runs."""
+        return snapshot_type(self.n_runs, self.cluster.n_stars, self.integration.precision)
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What a snapshot's bits follow from (the energy error that is allowed decides on finished runs only)."""
+        followed = self.integration.model_dump()
+        del followed["max_energy_error"]
+        return {
+            "runs": hashlib.sha256(b"".join(values.tobytes() for values in self.births)).hexdigest(),
+            "seed": self.seed,
+            "cluster": self.cluster.model_dump(),
+            "integration": followed,
+        }
+
+    def check_memory(self, max_memory_gb: float, n_snapshots_held: int) -> None:
+        """Raise `NatalError` naming what to change if the runs do not fit into `max_memory_gb` (1e9 bytes each)."""
+        item_bytes = np.dtype(self.integration.precision).itemsize
+        check_memory(self.n_runs, self.cluster.n_stars, n_snapshots_held, item_bytes, max_memory_gb)
