@@ -40,9 +40,7 @@ def make_cluster(n_times=4, n_stars=30, q0=0.9):
         mass_msun=np.ones(n_stars),
         position_au=rng.normal(0, 100, (n_times, n_stars, 3)),
         bound=bound,
-        f_bound=numbers,
-        sigma_v_kms=np.append(numbers[:-1], np.nan),
-        r_h_au=np.append(1000 * numbers[:-1], np.nan),
+        summaries={"f_bound": numbers, "r_h_au": np.append(1000 * numbers[:-1], np.nan)},
     )
 
 
@@ -59,9 +57,9 @@ def test_clusters_through_time():
             np.testing.assert_array_equal(bound, cluster.position_au[time][cluster.bound[time], :2])
             np.testing.assert_array_equal(free, cluster.position_au[time][~cluster.bound[time], :2])
             circles = [line for line in ax.lines if len(line.get_xdata()) == 181]
-            assert len(circles) == np.isfinite(cluster.r_h_au[time])
+            assert len(circles) == np.isfinite(cluster.summaries["r_h_au"][time])
             for circle in circles:
-                assert np.ptp(circle.get_xdata()) == pytest.approx(2 * cluster.r_h_au[time], rel=1e-3)
+                assert np.ptp(circle.get_xdata()) == pytest.approx(2 * cluster.summaries["r_h_au"][time], rel=1e-3)
             outside = (np.abs(cluster.position_au[time][:, :2]).max(1) > ax.get_xlim()[1]).sum()
             assert any(text.get_text() == f"{outside} outside" for text in ax.texts) == (outside > 0)
 

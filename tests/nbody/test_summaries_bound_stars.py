@@ -131,8 +131,8 @@ def test_f_bound_is_weighted_by_mass():
     """Of 10 + 20 + 0.02 Msun only the core of 10 is bound."""
     position, velocity, mass = lent_binding()
     found = summarise(*(jnp.asarray(c.T)[:, None] for c in (position, velocity)), jnp.asarray(mass)[None], EPS_AU)
-    assert float(found.f_bound[0]) == pytest.approx(10 / 30.02, rel=20 * 2.0**-53)
-    assert int(found.n_bound[0]) == 10
+    assert float(found["f_bound"][0]) == pytest.approx(10 / 30.02, rel=20 * 2.0**-53)
+    assert int(found["n_bound"][0]) == 10
 
 
 @pytest.mark.parametrize("imf", ["equal", "kroupa"])

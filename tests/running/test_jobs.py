@@ -21,7 +21,9 @@ from natal.progress import Progress
 from natal.running.jobs import job
 from natal.settings.integration import Integration
 from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
-from natal.simulation.run import simulate_clusters, snapshot_type
+from natal.simulation.clusters import snapshot_type
+from natal.simulation.run import simulate
+from natal.simulation.setup import Setup
 
 SLEEPING_JOB = """
 import sys, time
@@ -47,13 +49,13 @@ from natal.simulation.checkpoint import Checkpoint
 from natal.files.atomic import atomic_path
 from natal.running.jobs import job
 from natal.settings.integration import Integration
-from natal.simulation.run import simulate_clusters
-from natal.settings.integration import Integration
-with job(sys.argv[1]) as log, Checkpoint(sys.argv[2]) as checkpoint, atomic_path(sys.argv[2] + ".h5") as partial:
+from natal.simulation.run import simulate
+from natal.simulation.setup import Setup
+with job(sys.argv[1]) as log, Checkpoint(sys.argv[2], {}) as checkpoint, atomic_path(sys.argv[2] + ".h5") as partial:
     partial.write_text("half of it")
     device.set_up(threads=2, cpu_devices=2)
     integration = Integration(t_end_yr=float(sys.argv[3]), dt_yr=0.01, snapshots=4)
-    simulate_clusters([0.5, 1.0], 100.0, seed=3, integration=integration, checkpoint=checkpoint)
+    simulate(Setup.of([0.5, 1.0], 100.0, seed=3, integration=integration), checkpoint=checkpoint)
 """
 
 LOGGING_JOB = """
@@ -319,10 +321,10 @@ def test_a_simulation_stopped_by_sigterm_goes_on(log_path, tmp_path, caplog):
     path = tmp_path / "simulations" / "train0_000.checkpoint"
     _, n_found = stop_simulation(log_path, path, 600.0, 2)
     assert n_found in (2, 3)
-    integration = Integration(t_end_yr=600.0, dt_yr=0.01, snapshots=4)
-    expected = simulate_clusters([0.5, 1.0], 100.0, seed=3, integration=integration)
-    with Checkpoint(path) as checkpoint:
-        runs = simulate_clusters([0.5, 1.0], 100.0, seed=3, integration=integration, checkpoint=checkpoint)
+    setup = Setup.of([0.5, 1.0], 100.0, seed=3, integration=Integration(t_end_yr=600.0, dt_yr=0.01, snapshots=4))
+    expected = simulate(setup)
+    with Checkpoint(path, {}) as checkpoint:
+        runs = simulate(setup, checkpoint=checkpoint)
     step = 20_000 * (n_found - 1)
     assert f"resuming from snapshot {n_found} of 4 (step {step} of 60000)" in caplog.messages
     for name in ("position_au", "velocity_au_yr", "mass_msun", "kinetic_energy", "potential_energy"):

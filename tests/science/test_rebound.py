@@ -11,6 +11,7 @@ from scipy import stats
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
+from natal.variables import SUMMARIES
 
 EPS_AU, DT_YR = 2.0, 0.05
 
@@ -53,7 +54,7 @@ def samples():
         cluster=ClusterModel(n_stars=N_STARS, softening_au=EPS_AU),
         integration=Integration(t_end_yr=T_END_YR, dt_yr=DT_YR, snapshots=2),
     )
-    natal = np.stack([values[:, -1] for values in runs.summaries[:3]], axis=1)
+    natal = np.stack([runs.summaries[name][:, -1] for name in SUMMARIES], axis=1)
     n_steps = round(T_END_YR / DT_YR)
     tasks = [(seed, N_STARS, q, a, EPS_AU, DT_YR, n_steps) for seed, (q, a) in enumerate(zip(q0, a_au, strict=True))]
     with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:

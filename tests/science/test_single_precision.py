@@ -28,7 +28,7 @@ def samples():
 def test_summaries_have_one_distribution(samples, name, point):
     """Kolmogorov-Smirnov, n = 160 and 160 a point; the twelve tests fail together once in a thousand seeds."""
     chosen = slice(point * N_REALIZATIONS, (point + 1) * N_REALIZATIONS)
-    one, other = (getattr(run.summaries, name)[chosen, -1] for run in samples.values())
+    one, other = (run.summaries[name][chosen, -1] for run in samples.values())
     if name == "f_bound":
         # a share of 100 stars, which single precision writes a little differently
         one, other = np.round(one, 4), np.round(other.astype(float), 4)

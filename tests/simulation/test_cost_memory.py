@@ -8,19 +8,19 @@ import pytest
 from natal.errors import NatalError
 from natal.settings.cluster import ClusterModel
 from natal.simulation.cost import memory_bytes
-from natal.simulation.run import simulate_clusters
+from natal.simulation.setup import Setup
 
 JOB = """
 import os, sys, threading, time
 import numpy as np, pandas as pd
 from natal.running import device
 from natal.simulation.checkpoint import Checkpoint
+from natal.simulation.conservation import check_runs
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
-from natal.simulation.run import simulate_clusters
-from natal.simulation.shard_files import check_runs, write_shard
-from natal.settings.cluster import ClusterModel
-from natal.settings.integration import Integration
+from natal.simulation.run import simulate
+from natal.simulation.setup import Setup
+from natal.simulation.shard_files import write_shard
 
 n_stars, n_runs, snapshots, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 peak_kb = 0
@@ -35,14 +35,14 @@ def watch():
 
 threading.Thread(target=watch, daemon=True).start()
 device.set_up(threads=2, cpu_devices=2)
-with Checkpoint(folder + "/shard.checkpoint") as checkpoint:
-    runs = simulate_clusters(
-        np.full(n_runs, 0.7),
-        np.full(n_runs, 100.0),
-        cluster=ClusterModel(n_stars=n_stars),
-        integration=Integration(t_end_yr=0.05 * (snapshots - 1), snapshots=snapshots),
-        checkpoint=checkpoint,
-    )
+setup = Setup.of(
+    np.full(n_runs, 0.7),
+    np.full(n_runs, 100.0),
+    cluster=ClusterModel(n_stars=n_stars),
+    integration=Integration(t_end_yr=0.05 * (snapshots - 1), snapshots=snapshots),
+)
+with Checkpoint(folder + "/shard.checkpoint", {}) as checkpoint:
+    runs = simulate(setup, checkpoint=checkpoint)
     points = pd.DataFrame({"point_id": [0, 1], "split": ["train"] * 2, "q0": [0.7] * 2, "a_au": [100.0] * 2})
     check_runs(runs, points, n_runs // 2, 1.0)
     write_shard(folder + "/shard.h5", points, n_runs // 2, runs, {})
@@ -94,4 +94,4 @@ def test_a_job_that_cannot_fit_says_so_before_it_starts():
     with pytest.raises(
         NatalError, match=r"needs 1\.\d\d GB, more than resources.max_memory_gb = 1: raise it, or lower"
     ):
-        simulate_clusters([0.5] * 2000, 100.0, cluster=ClusterModel(n_stars=1000), max_memory_gb=1.0)
+        Setup.of([0.5] * 2000, 100.0, cluster=ClusterModel(n_stars=1000)).check_memory(1.0, n_snapshots_held=11)

@@ -8,7 +8,9 @@ import reference
 from natal.errors import NatalError
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
-from natal.simulation.run import simulate_clusters
+from natal.simulation import run
+from natal.simulation.setup import Setup
+from natal.variables import SUMMARIES
 
 SHORT = Integration(t_end_yr=5.0, dt_yr=0.05, snapshots=3)
 N_RUNS = 21  # three of a core's batches of eight, the last of them not full
@@ -18,15 +20,16 @@ POINT = 100 + np.arange(N_RUNS) // 3
 REALIZATION = np.arange(N_RUNS) % 3
 
 
-def simulate(chosen, **options):
+def simulate(chosen, devices=None, **options):
     """The chosen ones of 21 runs over the design box."""
-    return simulate_clusters(
+    setup = Setup.of(
         Q0[chosen],
         A_AU[chosen],
         point_id=POINT[chosen],
         realization=REALIZATION[chosen],
         **({"seed": 5, "integration": SHORT} | options),
     )
+    return run.simulate(setup, devices=devices)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,8 @@ def assert_identical(runs, expected, rows):
     """Every number of `runs` is, bit for bit, that of the given rows of `expected`."""
     for name in ("position_au", "velocity_au_yr", "mass_msun", "kinetic_energy", "potential_energy"):
         np.testing.assert_array_equal(getattr(runs, name), getattr(expected, name)[rows])
-    for values, wanted in zip(runs.summaries, expected.summaries, strict=True):
-        np.testing.assert_array_equal(values, wanted[rows])
+    for name, values in runs.summaries.items():
+        np.testing.assert_array_equal(values, expected.summaries[name][rows])
 
 
 @pytest.mark.parametrize("rows", [[13], [*range(20, -1, -1)]], ids=["alone", "reversed"])
@@ -70,7 +73,7 @@ def test_shapes(together):
     assert together.kinetic_energy.shape == together.potential_energy.shape == (N_RUNS, n_time)
     assert together.virial_ratio.shape == (N_RUNS, n_time)
     assert together.energy_error.shape == (N_RUNS,)
-    assert {values.shape for values in together.summaries} == {(N_RUNS, n_time)}
+    assert {values.shape for values in together.summaries.values()} == {(N_RUNS, n_time)}
     assert together.position_au.dtype == np.float64
     assert together.summaries.dissolved.dtype == bool
 
@@ -100,12 +103,12 @@ def test_positions_and_velocities_belong_together(together):
 
 def test_units_of_energies_and_summaries(together):
     """Msun AU^2/yr^2, km/s and AU: what plain loops make of the returned positions and velocities."""
-    run, end = 4, -1
-    x, v, m = together.position_au[run, end], together.velocity_au_yr[run, end], together.mass_msun[run]
+    k, end = 4, -1
+    x, v, m = together.position_au[k, end], together.velocity_au_yr[k, end], together.mass_msun[k]
     rounding = (4 * 100 + 30) * 2.0**-53
-    assert together.kinetic_energy[run, end] == pytest.approx(reference.kinetic_energy(v, m), rel=rounding)
-    assert together.potential_energy[run, end] == pytest.approx(reference.potential_energy(x, m, 2.0), rel=rounding)
-    got = [values[run, end] for values in together.summaries[:3]]
+    assert together.kinetic_energy[k, end] == pytest.approx(reference.kinetic_energy(v, m), rel=rounding)
+    assert together.potential_energy[k, end] == pytest.approx(reference.potential_energy(x, m, 2.0), rel=rounding)
+    got = [together.summaries[name][k, end] for name in SUMMARIES]
     np.testing.assert_allclose(got, reference.summaries(x, v, m, 2.0), rtol=10 * rounding)
 
 
@@ -130,7 +133,7 @@ def test_single_precision_is_single():
 def test_lists_scalars_and_a_mass_function():
     """A notebook user may ask for a few clusters of one size without building arrays, and for Kroupa's masses."""
     cluster = ClusterModel(n_stars=50, imf="kroupa", imf_mass_range_msun=(0.1, 10.0))
-    runs = simulate_clusters([0.7, 0.8], 120.0, cluster=cluster, integration=SHORT)
+    runs = run.simulate_clusters([0.7, 0.8], 120.0, cluster=cluster, integration=SHORT)
     assert runs.position_au.shape == (2, 3, 50, 3)
     np.testing.assert_allclose(runs.virial_ratio[:, 0], [0.7, 0.8], rtol=(4 * 50 + 30) * 2.0**-53)
     assert runs.mass_msun.min() > 0.1

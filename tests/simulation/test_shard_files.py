@@ -7,16 +7,12 @@ import pytest
 
 from natal.errors import NatalError
 from natal.files.sealed import SEAL_BYTES, write_seal
-from natal.simulation.run import SimulatedClusters, SummaryTracks
-from natal.simulation.shard_files import (
-    SUMMARY_COLUMNS,
-    check_runs,
-    join_design,
-    read_shard_cost,
-    read_shard_summaries,
-    write_shard,
-)
+from natal.provenance.environment import made_by
+from natal.simulation.clusters import SimulatedClusters, SummaryTracks
+from natal.simulation.conservation import check_runs
+from natal.simulation.shard_files import write_shard
 from natal.simulation.shard_format import FORMAT
+from natal.simulation.shard_tables import SUMMARY_COLUMNS, join_design, read_shard_cost, read_shard_summaries
 
 N_REALIZATIONS, N_TIMES, N_STARS = 3, 4, 6
 COSTS = {
@@ -73,7 +69,7 @@ def runs():
 def shard(tmp_path, points, runs):
     """A written shard."""
     path = tmp_path / "simulations" / "train0_000.h5"
-    write_shard(path, points, N_REALIZATIONS, runs, {"digest": "abc", **COSTS})
+    write_shard(path, points, N_REALIZATIONS, runs, made_by("abc") | COSTS)
     return path
 
 
@@ -85,7 +81,7 @@ def test_summaries_survive_the_file(shard, points, runs):
     assert table.realization.tolist() == [0, 1, 2, 0, 1, 2]
     np.testing.assert_array_equal(table.q0, np.repeat(points.q0, N_REALIZATIONS))
     np.testing.assert_array_equal(table.a_au, np.repeat(points.a_au, N_REALIZATIONS))
-    for name, values in runs.summaries._asdict().items():
+    for name, values in runs.summaries.items():
         np.testing.assert_array_equal(table[name], values[:, -1])
     np.testing.assert_array_equal(table.energy_error, runs.energy_error)
     np.testing.assert_array_equal(table.virial_ratio_final, runs.virial_ratio[:, -1])

@@ -39,7 +39,7 @@ def test_a_cluster_is_read_with_its_bound_stars(shard):
     np.testing.assert_array_equal(cluster.position_au, position[1, 1])
     np.testing.assert_array_equal(cluster.time_yr, TIMES_YR)
     np.testing.assert_array_equal(cluster.bound, np.tile(np.arange(N_STARS) < N_STARS - 2, (3, 1)))
-    np.testing.assert_array_equal(cluster.r_h_au, [209, 210, 211])
+    np.testing.assert_array_equal(cluster.summaries["r_h_au"], [209, 210, 211])
 
 
 def test_a_point_that_is_nowhere_is_named(shard):
