@@ -33,13 +33,13 @@ import os, signal, sys
 from test_checkpoint import SNAPSHOTS, begun
 
 with begun(sys.argv[1]) as checkpoint:
-    for snapshot in SNAPSHOTS[:2]:
-        checkpoint.append(snapshot)
+    for k in range(2):
+        checkpoint.append(SNAPSHOTS[k, ...])
     print("stopped", flush=True)
     if sys.argv[2] == "killed" or sys.stdin.readline() == "die\\n":
         os.kill(os.getpid(), signal.SIGKILL)
-    for snapshot in SNAPSHOTS[2:4]:
-        checkpoint.append(snapshot)
+    for k in range(2, 4):
+        checkpoint.append(SNAPSHOTS[k, ...])
 """
 
 
@@ -257,7 +257,7 @@ def test_another_simulation_is_not_gone_on_from(four, logged, identity, made_wit
     """Of other settings, or by programs that may round differently: the log says what differs, and only that."""
     with Checkpoint(four, made_with) as checkpoint:
         assert checkpoint.begin(identity, SMALL, N_SNAPSHOTS) == 0
-        checkpoint.append(SNAPSHOTS[0])
+        checkpoint.append(SNAPSHOTS[0, ...])
         assert_first(1, checkpoint.records())
     assert logged() == [f"{four}: a checkpoint of other {named}; starting anew"]
 
