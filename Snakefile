@@ -11,7 +11,6 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/resources.smk"
 include: "workflow/rules/driver.smk"
 include: "workflow/rules/design.smk"
 include: "workflow/rules/simulate.smk"
@@ -23,6 +22,7 @@ include: "workflow/rules/uncertainty.smk"
 include: "workflow/rules/checks.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
+include: "workflow/rules/environment.smk"
 
 
 rule all:
@@ -33,5 +33,5 @@ rule all:
         RESULTS / "metrics.json",
         RESULTS / "posteriors.nc",
         RESULTS / "recovery.csv",
-        CALIBRATION_TABLE,
-        OBSERVED_FILES,
+        [RESULTS / "calibration.csv"] if CALIBRATED else [],
+        OBSERVED,

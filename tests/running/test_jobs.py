@@ -53,7 +53,7 @@ from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 with job(sys.argv[1]) as log, Checkpoint(sys.argv[2], {}) as checkpoint, atomic_path(sys.argv[2] + ".h5") as partial:
     partial.write_text("half of it")
-    device.set_up(threads=2, cpu_devices=2)
+    device.set_up(threads=2, cpu_devices=2, cache_folder=None)
     integration = Integration(t_end_yr=float(sys.argv[3]), dt_yr=0.01, snapshots=4)
     simulate(Setup.of([0.5, 1.0], 100.0, seed=3, integration=integration), checkpoint=checkpoint)
 """

@@ -34,7 +34,7 @@ def watch():
         time.sleep(0.002)
 
 threading.Thread(target=watch, daemon=True).start()
-device.set_up(threads=2, cpu_devices=2)
+device.set_up(threads=2, cpu_devices=2, cache_folder=None)
 setup = Setup.of(
     np.full(n_runs, 0.7),
     np.full(n_runs, 100.0),

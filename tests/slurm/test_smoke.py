@@ -38,10 +38,18 @@ def test_each_simulate_job_had_its_gpu(smoke):
 
 
 def test_other_stages_have_none_and_small_ones_are_no_jobs(smoke):
-    """Seven jobs on CPUs beside the simulations; the rest ran inside snakemake."""
+    """A few jobs on CPUs beside the simulations; the rest ran inside snakemake."""
     others = [job for job in smoke.jobs() if "simulate" not in job["Comment"]]
-    stages = ["train", "density", "likelihood", "evaluate", "recover", "calibrate", "uncertainty", "speed", "figures"]
-    stages += ["brute_force_runs", "brute_force", "posterior_predictive"]
+    stages = ["train", "density", "likelihood", "evaluate", "recover", "calibrate", "uncertainty", "speed"]
+    stages += [
+        "draw_simulations",
+        "draw_emulator",
+        "draw_recovery",
+        "draw_uncertainty",
+        "brute_force_runs",
+        "brute_force",
+        "posterior_predictive",
+    ]
     assert sorted(job["Comment"] for job in others) == sorted(f"rule_{stage}" for stage in stages)
     assert not any("gres/gpu" in job["AllocTRES"] for job in others)
 

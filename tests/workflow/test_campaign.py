@@ -78,7 +78,9 @@ def test_every_output_says_what_made_it(finished):
     done = subprocess.run(command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
-    assert {"design", "simulate", "summaries", "train", "recover", "figures", "report"} < {line[0] for line in lines}
+    assert {"design", "simulate", "summaries", "train", "recover", "draw_recovery", "report"} < {
+        line[0] for line in lines
+    }
     assert ["campaign", "tiny,", "seed", "20261123"] in lines
     record = read_json(results / "provenance" / "report.html.json")
     assert ["commit", record["environment"]["commit"]] in lines
@@ -179,7 +181,9 @@ def test_a_campaign_without_checks(editable):
     assert done.returncode == 0, done.stderr
     metrics = json.loads((editable.results() / "metrics.json").read_text())
     assert not {"calibration", "brute_force", "posterior_predictive"} & set(metrics)
-    assert editable.stale(changes=changes) == {"figures": 1, "report": 1}
+    assert editable.stale(changes=changes) == {
+        f"draw_{chapter}": 1 for chapter in ("simulations", "emulator", "recovery", "uncertainty")
+    } | {"report": 1}
 
 
 def test_realizations_may_differ_by_split(fresh):
@@ -232,7 +236,7 @@ def test_own_observations_are_recovered(editable):
         "name,f_bound,sigma_v_kms,r_h_au,sigma_v_kms_err\nA,0.9,4.0,150,0.5\nB,0.99,6.0,90,\n"
     )
     changes = {"observations": "mine.csv"}
-    assert editable.stale(changes=changes) == {"observe": 1, "figures": 1, "report": 1}
+    assert editable.stale(changes=changes) == {"observe": 1, "draw_observed": 1, "report": 1}
     done = editable.snakemake("results/tiny/observed.csv", changes=changes)
     assert done.returncode == 0, done.stderr
     observed = pd.read_csv(editable.results() / "observed.csv")

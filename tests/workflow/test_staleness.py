@@ -11,14 +11,28 @@ from natal.provenance.digests import changed_parts
 
 pytestmark = pytest.mark.workflow
 
-AFTER_RECOVER = {"posterior_predictive": 1, "metrics": 1}
-AFTER_LIKELIHOOD = {"recover": 1, "calibrate": 1, "speed": 1, "uncertainty": 1, "brute_force": 1} | AFTER_RECOVER
+
+def drawn(*chapters):
+    """The jobs that draw these chapters, and the report."""
+    return {f"draw_{chapter}": 1 for chapter in chapters} | {"report": 1}
+
+
+AFTER_PREDICTIVE = {"metrics": 1} | drawn("checks")
+AFTER_RECOVER = {"posterior_predictive": 1} | AFTER_PREDICTIVE | drawn("recovery")
+AFTER_CALIBRATE = {"metrics": 1} | drawn("calibration")
+AFTER_UNCERTAINTY = {"metrics": 1} | drawn("uncertainty")
+AFTER_BRUTE_FORCE = {"metrics": 1} | drawn("checks")
+AFTER_LIKELIHOOD = (
+    {"recover": 1, "calibrate": 1, "speed": 1, "uncertainty": 1, "brute_force": 1}
+    | (AFTER_RECOVER | AFTER_CALIBRATE | AFTER_UNCERTAINTY | AFTER_BRUTE_FORCE)
+    | drawn("emulator")
+)
 AFTER_ENSEMBLE = {"likelihood": 1, "evaluate": 1} | AFTER_LIKELIHOOD
 AFTER_DATASET = {"train": 1, "density": 1} | AFTER_ENSEMBLE
-LOOKED_AT = {"figures": 1, "report": 1}
-AFTER_SUMMARIES = {"dataset": 1} | AFTER_DATASET | LOOKED_AT
+AFTER_SUMMARIES = {"dataset": 1} | AFTER_DATASET | drawn("simulations")
 SIMULATED = {"simulate": 5, "summaries": 1, "brute_force_runs": 1}
 EVERYTHING = {"design": 1} | SIMULATED | AFTER_SUMMARIES
+EVERY_FIGURE = drawn("simulations", "emulator", "recovery", "calibration", "uncertainty", "checks")
 ONE_SHARD = {"design": 1, "simulate": 1, "summaries": 1}
 
 
@@ -48,34 +62,34 @@ SETTINGS = {
     "`sweep.*`": [({"sweep": {"folds": 3}}, {"report": 1})],
     # training shards are cut; the four points of the others make one job as before
     "`design.points_per_job`": [({"design": {"points_per_job": 8}}, ONE_SHARD | AFTER_SUMMARIES)],
-    "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT)],
-    "`density.*`": [
-        ({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT)
-    ],
-    "`likelihood`": [({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT)],
+    "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE)],
+    "`density.*`": [({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD)],
+    "`likelihood`": [({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD)],
     "`inference.*`": [
-        ({"inference": {"warmup": 60}}, {"recover": 1, "calibrate": 1, "uncertainty": 1} | AFTER_RECOVER | LOOKED_AT),
-        ({"inference": {"draws": 60}}, {"recover": 1, "uncertainty": 1} | AFTER_RECOVER | LOOKED_AT),
-        ({"inference": {"calibration_draws": 16}}, {"calibrate": 1, "metrics": 1} | LOOKED_AT),
+        (
+            {"inference": {"warmup": 60}},
+            {"recover": 1, "calibrate": 1, "uncertainty": 1} | AFTER_RECOVER | AFTER_CALIBRATE | AFTER_UNCERTAINTY,
+        ),
+        ({"inference": {"draws": 60}}, {"recover": 1, "uncertainty": 1} | AFTER_RECOVER | AFTER_UNCERTAINTY),
+        ({"inference": {"calibration_draws": 16}}, {"calibrate": 1} | AFTER_CALIBRATE),
         (
             {"inference": {"prior": {"q0": [0.6, 1.4], "a_au": [50, 200]}}},
             {"recover": 1, "calibrate": 1, "uncertainty": 1, "brute_force_runs": 1, "brute_force": 1}
-            | AFTER_RECOVER
-            | LOOKED_AT,
+            | (AFTER_RECOVER | AFTER_CALIBRATE | AFTER_UNCERTAINTY | AFTER_BRUTE_FORCE),
         ),
     ],
-    "`uncertainty.*`": [({"uncertainty": {"masks": 3}}, {"uncertainty": 1, "metrics": 1} | LOOKED_AT)],
+    "`uncertainty.*`": [({"uncertainty": {"masks": 3}}, {"uncertainty": 1} | AFTER_UNCERTAINTY)],
     "`checks.brute_force.*`": [
         (
             {"checks": {"brute_force": {"realizations": 5}}},
-            {"brute_force_runs": 1, "brute_force": 1, "metrics": 1} | LOOKED_AT,
+            {"brute_force_runs": 1, "brute_force": 1} | AFTER_BRUTE_FORCE,
         ),
-        ({"checks": {"brute_force": {"cases": 1}}}, {"brute_force": 1, "metrics": 1} | LOOKED_AT),
+        ({"checks": {"brute_force": {"cases": 1}}}, {"brute_force": 1} | AFTER_BRUTE_FORCE),
     ],
     "`checks.posterior_predictive.*`": [
-        ({"checks": {"posterior_predictive": {"draws": 21}}}, AFTER_RECOVER | LOOKED_AT)
+        ({"checks": {"posterior_predictive": {"draws": 21}}}, {"posterior_predictive": 1} | AFTER_PREDICTIVE)
     ],
-    "`report.*`": [({"report": {"corner_cases": 2}}, LOOKED_AT)],
+    "`report.*`": [({"report": {"corner_cases": 2}}, drawn("recovery"))],
 }
 
 
@@ -93,7 +107,7 @@ def test_new_observations_are_answered_and_shown(finished, tmp_path):
     file = tmp_path / "mine.csv"
     file.write_text("name,f_bound,sigma_v_kms,r_h_au\nmine,0.8,5.0,300\n")
     changes = {"observations": str(file)}
-    assert finished.stale(changes=changes) == {"observe": 1} | LOOKED_AT
+    assert finished.stale(changes=changes) == {"observe": 1} | drawn("observed")
     assert finished.stale("observed", changes=changes) == {"observe": 1, "observed": 1}
 
 
@@ -110,26 +124,24 @@ CODE = {
         ("leapfrog.py", "Kick-drift-kick leapfrog", "Leapfrog, kick-drift-kick,", {}),
         ("gravity.py", "# explicit precision", "# plain precision", {}),
     ],
-    "`training.py`": [
-        ("training.py", "from natal.", "EDITED = 1\nfrom natal.", {"train": 1} | AFTER_ENSEMBLE | LOOKED_AT)
-    ],
+    "`training.py`": [("training.py", "from natal.", "EDITED = 1\nfrom natal.", {"train": 1} | AFTER_ENSEMBLE)],
     "`likelihood.py`": [
         (
             "likelihood.py",
             "self.sigma**2 + error**2",
             "error**2 + self.sigma**2",
-            {"likelihood": 1} | AFTER_LIKELIHOOD | LOOKED_AT,
+            {"likelihood": 1} | AFTER_LIKELIHOOD,
         )
     ],
-    "`figures/*.py`": [("figures/style.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", {"figures": 1, "report": 1})],
+    "`figures/*.py`": [("figures/style.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", EVERY_FIGURE)],
     "`captions.py`, `templates/`": [
         ("captions.py", "Look for flat histograms", "Look for level histograms", {"report": 1}),
         ("templates/report/cost.j2", "What it cost", "What it took", {"report": 1}),
     ],
     "others": [
-        ("brute_force.py", "0.9)[point_of]", "0.8)[point_of]", {"brute_force": 1, "metrics": 1} | LOOKED_AT),
-        ("uncertainty/conformal.py", "level - 1e-12", "level - 1.0e-13", {"uncertainty": 1, "metrics": 1} | LOOKED_AT),
-        ("sbc.py", "THINNING = 20", "THINNING = 10", {"calibrate": 1, "metrics": 1} | LOOKED_AT),
+        ("brute_force.py", "0.9)[point_of]", "0.8)[point_of]", {"brute_force": 1} | AFTER_BRUTE_FORCE),
+        ("uncertainty/conformal.py", "level - 1e-12", "level - 1.0e-13", {"uncertainty": 1} | AFTER_UNCERTAINTY),
+        ("sbc.py", "THINNING = 20", "THINNING = 10", {"calibrate": 1} | AFTER_CALIBRATE),
     ],
 }
 

@@ -7,47 +7,31 @@ INFORMATION = config["adaptive"]["criterion"] == "information"
 
 rule propose:
     input:
+        **dataset("train"),
         # what makes the points of `design.proposed` is not among them: they are parameters of the simulate jobs
-        networks=RESULTS / "emulator" / ("mixture.eqx" if INFORMATION else "ensemble.eqx"),
-        train=RESULTS / "dataset" / "train.csv",
+        networks=DENSITIES["mixture"] if INFORMATION else LIKELIHOOD["ensemble"],
     output:
         PROPOSED,
-    log:
-        LOGS / "propose.log",
+    log: LOGS / "propose.log"
     params:
         digest=digest(
-            "adaptive/propose.py",
-            "seed",
-            "adaptive.criterion",
-            "adaptive.points",
-            "design.virial_convention",
-            box=plan.box(config),
+            "adaptive/propose.py", "seed", "adaptive.criterion", "adaptive.points", "design.virial_convention", box=BOX
         ),
-        cache=str(COMPILE_CACHE),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Propose training points"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/adaptive/propose.py"
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Propose training points"
+    script: "../scripts/adaptive/propose.py"
 
 
 rule adaptive_gain:
     input:
+        **dataset("train", "validation"),
         tracks=RESULTS / "tracks.csv",
-        train=RESULTS / "dataset" / "train.csv",
-        validation=RESULTS / "dataset" / "validation.csv",
     output:
         gain=RESULTS / "adaptive" / "adaptive_gain.csv",
         curves=RESULTS / "adaptive" / "learning_curves.csv",
-        figure=expand(RESULTS / "adaptive" / "adaptive_gain.{kind}", kind=["png", "pdf"]),
-    log:
-        LOGS / "adaptive_gain.log",
-    benchmark:
-        LOGS / "adaptive_gain.benchmark.tsv"
+        figures=pictures(RESULTS / "adaptive", "adaptive_gain"),
+    log: LOGS / "adaptive_gain.log"
+    benchmark: LOGS / "adaptive_gain.benchmark.tsv"
     params:
         digest=digest(
             "adaptive/adaptive_gain.py",
@@ -57,16 +41,9 @@ rule adaptive_gain:
             "density" if INFORMATION else "emulator",
             "integration.t_end_yr",
             "cluster.n_stars",
-            box=plan.box(config),
+            box=BOX,
         ),
-        cache=str(COMPILE_CACHE),
     threads: 2
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(120),
-    message:
-        "Measure what adaptive points save"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/adaptive/adaptive_gain.py"
+    resources: **growing(mem_mb=4000, runtime=120)
+    message: "Measure what adaptive points save"
+    script: "../scripts/adaptive/adaptive_gain.py"

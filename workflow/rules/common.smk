@@ -1,17 +1,22 @@
 # Names and helpers that every rule file uses; the configuration is checked here, before any rule is read.
-import sys
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
 from natal.campaign import plan
 from natal.campaign.config import load_schema, refuse_repeated_keys, validate
-from natal.provenance.digests import stage_digest
-from natal.errors import NatalError
 from natal.campaign.inventory import read_layout
+from natal.campaign.tables import read_observations
+from natal.errors import NatalError
+from natal.variables import CALIBRATION, SPLITS
 
 FOLDER = Path(workflow.basedir)
 SCRIPTS = FOLDER / "workflow" / "scripts"
+
+
+include: "stages.smk"
+include: "resources.smk"
+
 
 try:
     refuse_repeated_keys(workflow.configfiles)
@@ -21,40 +26,53 @@ except NatalError as mistake:
 
 RESULTS = Path("results") / config["campaign"]
 LOGS = Path("logs") / config["campaign"]
-COMPILE_CACHE = Path(".cache") / "jax"
 
+BOX = plan.box(config)
+PRIOR = plan.prior_box(config)
 SIMULATIONS = RESULTS / "simulations"
 # as the simulations that are there were cut, so that more realizations leave them alone
 SHARDS = plan.shards(config, read_layout(SIMULATIONS))
-# absent with `design.calibration: 0`
-CALIBRATION_TABLE = [RESULTS / "calibration.csv"] if config["design"]["calibration"] else []
-CALIBRATION_RUNS = {"calibration": RESULTS / "dataset" / "calibration.csv"} if config["design"]["calibration"] else {}
-OBSERVED_FILES = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
+
+# files that several rules read, by the names they have there
+LIKELIHOOD = {name.split(".")[0]: RESULTS / "emulator" / name for name in ("ensemble.eqx", "likelihood.json")}
+DENSITIES = {name: RESULTS / "emulator" / f"{name}.eqx" for name in ("heteroscedastic", "mixture")}
+
+# what the configuration may leave out
+CALIBRATED = [CALIBRATION] if config["design"]["calibration"] else []
+CHECKED = [name for name, part in config["checks"].items() if part["cases"]]
+OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
+
+SAMPLER_KEYS = ["chains", "warmup", "target_accept", "max_tree_depth", "cases_per_batch"]
+CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
+INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]
+
+# of the report and of the page of `snakemake --report`
+CHAPTERS = [
+    "Summary",
+    "Simulations",
+    "Emulator",
+    "Recovery",
+    "Calibration",
+    "Uncertainty methods",
+    "Against the simulator",
+    "Own clusters",
+]
 
 
 wildcard_constraints:
     shard="[a-z]+[0-9]*_[0-9]+(_r[0-9]+)?",
 
 
-def sections(*keys):
-    """The parts of the configuration that a stage uses, 'inference.prior' meaning one key of a section."""
-    found = {}
-    for key in keys:
-        value = config
-        for part in key.split("."):
-            value = value[part]
-        found[key] = value
-    return found
+def dataset(*splits):
+    """The files of runs of some splits, by split."""
+    return {split: RESULTS / "dataset" / f"{split}.csv" for split in splits}
 
 
-def digest(script, *keys, **more):
-    """One string for a stage's code and each of its settings, by name: Snakemake's reasons quote it."""
-    return stage_digest(str(SCRIPTS / script), sections(*keys) | more)
-
-
-def shown(path, caption, category, **labels):
+def shown(path, chapter, caption=None, **label):
     """An output that `snakemake --report` shows, with a caption of workflow/report or one made by the report."""
-    return report(str(path), caption=str(caption), category=category, labels=labels)
+    (name,) = label.values()
+    caption = caption or FOLDER / "workflow" / "report" / f"{name.replace(' ', '_')}.rst"
+    return report(str(path), caption=str(caption), category=f"{CHAPTERS.index(chapter)} {chapter}", labels=label)
 
 
 @cache
@@ -95,4 +113,4 @@ def observations_file(wildcards):
 
 def observations_needed(wildcards):
     observations_file(wildcards)
-    return OBSERVED_FILES
+    return OBSERVED

@@ -4,9 +4,8 @@
 rule design:
     localrule: True
     output:
-        shown(RESULTS / "design.csv", "../report/design.rst", "1 Simulations", table="design"),
-    log:
-        LOGS / "design.log",
+        shown(RESULTS / "design.csv", "Simulations", table="design"),
+    log: LOGS / "design.log"
     params:
         digest=digest(
             "design/design.py",
@@ -15,9 +14,5 @@ rule design:
             table=plan.read_table(config) if config["design"]["table"] else None,
             proposed=[points for _, points in plan.proposed_blocks(config)],
         ),
-    message:
-        "Draw the design"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/design/design.py"
+    message: "Draw the design"
+    script: "../scripts/design/design.py"

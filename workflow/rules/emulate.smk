@@ -6,101 +6,59 @@ rule dataset:
     input:
         splits_needed,
     output:
-        train=RESULTS / "dataset" / "train.csv",
-        validation=RESULTS / "dataset" / "validation.csv",
-        test=RESULTS / "dataset" / "test.csv",
-        **CALIBRATION_RUNS,
-    log:
-        LOGS / "dataset.log",
+        **dataset(*SPLITS, *CALIBRATED),
+    log: LOGS / "dataset.log"
     params:
         digest=digest("emulate/dataset.py"),
-    message:
-        "Cut the runs into training, validation and test"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/emulate/dataset.py"
+    message: "Cut the runs into training, validation and test"
+    script: "../scripts/emulate/dataset.py"
 
 
 rule train:
     input:
-        train=RESULTS / "dataset" / "train.csv",
-        validation=RESULTS / "dataset" / "validation.csv",
+        **dataset("train", "validation"),
     output:
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
+        ensemble=LIKELIHOOD["ensemble"],
         curves=RESULTS / "emulator" / "training.h5",
         metrics=RESULTS / "metrics" / "training.json",
-    log:
-        LOGS / "train.log",
-    benchmark:
-        LOGS / "train.benchmark.tsv"
+    log: LOGS / "train.log"
+    benchmark: LOGS / "train.benchmark.tsv"
     params:
-        digest=digest("emulate/train.py", "seed", "emulator", box=plan.box(config)),
-        cache=str(COMPILE_CACHE),
+        digest=digest("emulate/train.py", "seed", "emulator", box=BOX),
     threads: 2
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Train the ensemble"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/emulate/train.py"
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Train the ensemble"
+    script: "../scripts/emulate/train.py"
 
 
 rule density:
     input:
+        **dataset("train", "validation"),
         tracks=RESULTS / "tracks.csv",
-        train=RESULTS / "dataset" / "train.csv",
-        validation=RESULTS / "dataset" / "validation.csv",
     output:
-        heteroscedastic=RESULTS / "emulator" / "heteroscedastic.eqx",
-        mixture=RESULTS / "emulator" / "mixture.eqx",
+        **DENSITIES,
         metrics=RESULTS / "metrics" / "density.json",
-    log:
-        LOGS / "density.log",
-    benchmark:
-        LOGS / "density.benchmark.tsv"
+    log: LOGS / "density.log"
+    benchmark: LOGS / "density.benchmark.tsv"
     params:
-        digest=digest(
-            "emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=plan.box(config)
-        ),
-        cache=str(COMPILE_CACHE),
+        digest=digest("emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=BOX),
     threads: 2
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Train the density networks"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/emulate/density.py"
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Train the density networks"
+    script: "../scripts/emulate/density.py"
 
 
 rule likelihood:
     input:
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
-        train=RESULTS / "dataset" / "train.csv",
-        validation=RESULTS / "dataset" / "validation.csv",
-        heteroscedastic=RESULTS / "emulator" / "heteroscedastic.eqx",
-        mixture=RESULTS / "emulator" / "mixture.eqx",
+        **dataset("train", "validation"),
+        **DENSITIES,
+        ensemble=LIKELIHOOD["ensemble"],
     output:
-        RESULTS / "emulator" / "likelihood.json",
-    log:
-        LOGS / "likelihood.log",
-    benchmark:
-        LOGS / "likelihood.benchmark.tsv"
+        LIKELIHOOD["likelihood"],
+    log: LOGS / "likelihood.log"
+    benchmark: LOGS / "likelihood.benchmark.tsv"
     params:
-        digest=digest("emulate/likelihood.py", "likelihood", box=plan.box(config)),
-        cache=str(COMPILE_CACHE),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Fit the likelihoods' widths on validation runs and compare them"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/emulate/likelihood.py"
+        digest=digest("emulate/likelihood.py", "likelihood", box=BOX),
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Fit the likelihoods' widths on validation runs and compare them"
+    script: "../scripts/emulate/likelihood.py"

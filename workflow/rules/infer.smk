@@ -1,176 +1,105 @@
 # Recovery of (Q0, a) and the final evaluation: with uncertainty.smk the only rules that read test rows (dataset/test.csv)
 # and the calibration draws (dataset/calibration.csv).
 
-CHECK_METRICS = {name: RESULTS / "metrics" / f"{name}.json" for name, part in config["checks"].items() if part["cases"]}
-SAMPLER_KEYS = ["chains", "warmup", "target_accept", "max_tree_depth", "cases_per_batch"]
-CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
-INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]
-CALIBRATION_METRICS = {"calibration": RESULTS / "metrics" / "calibration.json"} if CALIBRATION_RUNS else {}
+# what metrics.json is put together from
+PARTS = ["simulation", "training", "density", "evaluation", "recovery", *CALIBRATED, "speed", "uncertainty", *CHECKED]
 
 
 rule recover:
     input:
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
-        likelihood=RESULTS / "emulator" / "likelihood.json",
-        test=RESULTS / "dataset" / "test.csv",
+        **LIKELIHOOD,
+        **dataset("test"),
     output:
         posteriors=RESULTS / "posteriors.nc",
-        table=shown(RESULTS / "recovery.csv", "../report/recovery.rst", "3 Recovery", table="recovery"),
+        table=shown(RESULTS / "recovery.csv", "Recovery", table="recovery"),
         metrics=RESULTS / "metrics" / "recovery.json",
-    log:
-        LOGS / "recover.log",
-    benchmark:
-        LOGS / "recover.benchmark.tsv"
+    log: LOGS / "recover.log"
+    benchmark: LOGS / "recover.benchmark.tsv"
     params:
-        digest=digest("infer/recover.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
-        cache=str(COMPILE_CACHE),
+        digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR),
     threads: 2
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(120),
-    message:
-        "Recover the birth conditions of every test cluster"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/infer/recover.py"
+    resources: **growing(mem_mb=8000, runtime=120)
+    message: "Recover the birth conditions of every test cluster"
+    script: "../scripts/infer/recover.py"
 
 
-if CALIBRATION_RUNS:
+if CALIBRATED:
 
     rule calibrate:
         input:
-            ensemble=RESULTS / "emulator" / "ensemble.eqx",
-            likelihood=RESULTS / "emulator" / "likelihood.json",
-            **CALIBRATION_RUNS,
+            **LIKELIHOOD,
+            **dataset("calibration"),
         output:
-            table=shown(CALIBRATION_TABLE[0], "../report/calibration.rst", "4 Calibration", table="calibration"),
-            **CALIBRATION_METRICS,
-        log:
-            LOGS / "calibrate.log",
-        benchmark:
-            LOGS / "calibrate.benchmark.tsv"
+            table=shown(RESULTS / "calibration.csv", "Calibration", table="calibration"),
+            metrics=RESULTS / "metrics" / "calibration.json",
+        log: LOGS / "calibrate.log"
+        benchmark: LOGS / "calibrate.benchmark.tsv"
         params:
             digest=digest(
-                "infer/calibrate.py",
-                *CALIBRATE_KEYS,
-                "inference.calibration_draws",
-                box=plan.box(config),
-                prior=plan.prior_box(config),
+                "infer/calibrate.py", *CALIBRATE_KEYS, "inference.calibration_draws", box=BOX, prior=PRIOR
             ),
-            cache=str(COMPILE_CACHE),
         threads: 2
-        resources:
-            mem_mb=growing(8000),
-            runtime=growing(120),
-        message:
-            "Check posteriors of clusters drawn from the prior"
-        conda:
-            "../envs/natal.yaml"
-        script:
-            "../scripts/infer/calibrate.py"
+        resources: **growing(mem_mb=8000, runtime=120)
+        message: "Check posteriors of clusters drawn from the prior"
+        script: "../scripts/infer/calibrate.py"
 
 
 rule observe:
     input:
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
-        likelihood=RESULTS / "emulator" / "likelihood.json",
+        **LIKELIHOOD,
         observations=observations_file,
     output:
         posteriors=RESULTS / "observed.nc",
-        table=shown(RESULTS / "observed.csv", "../report/observed.rst", "7 Own clusters", table="observed"),
-    log:
-        LOGS / "observe.log",
-    benchmark:
-        LOGS / "observe.benchmark.tsv"
+        table=shown(RESULTS / "observed.csv", "Own clusters", table="observed"),
+    log: LOGS / "observe.log"
+    benchmark: LOGS / "observe.benchmark.tsv"
     params:
-        digest=digest("infer/observe.py", *INFERENCE_KEYS, box=plan.box(config), prior=plan.prior_box(config)),
-        cache=str(COMPILE_CACHE),
+        digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR),
     threads: 2
-    resources:
-        mem_mb=growing(8000),
-        runtime=growing(120),
-    message:
-        "Recover the birth conditions of your own clusters"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/infer/observe.py"
+    resources: **growing(mem_mb=8000, runtime=120)
+    message: "Recover the birth conditions of your own clusters"
+    script: "../scripts/infer/observe.py"
 
 
 rule evaluate:
     input:
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
-        train=RESULTS / "dataset" / "train.csv",
-        test=RESULTS / "dataset" / "test.csv",
+        **dataset("train", "test"),
+        ensemble=LIKELIHOOD["ensemble"],
     output:
         RESULTS / "metrics" / "evaluation.json",
-    log:
-        LOGS / "evaluate.log",
-    benchmark:
-        LOGS / "evaluate.benchmark.tsv"
+    log: LOGS / "evaluate.log"
+    benchmark: LOGS / "evaluate.benchmark.tsv"
     params:
-        digest=digest("infer/evaluate.py", box=plan.box(config)),
-        cache=str(COMPILE_CACHE),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Evaluate the emulator and its baselines on the test runs"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/infer/evaluate.py"
+        digest=digest("infer/evaluate.py", box=BOX),
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Evaluate the emulator and its baselines on the test runs"
+    script: "../scripts/infer/evaluate.py"
 
 
 rule speed:
     input:
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
-        likelihood=RESULTS / "emulator" / "likelihood.json",
+        **LIKELIHOOD,
     output:
         RESULTS / "metrics" / "speed.json",
-    log:
-        LOGS / "speed.log",
-    benchmark:
-        LOGS / "speed.benchmark.tsv"
+    log: LOGS / "speed.log"
+    benchmark: LOGS / "speed.benchmark.tsv"
     params:
-        digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=plan.box(config)),
-        cache=str(COMPILE_CACHE),
-    # all cores, so that nothing else runs beside a measurement (a cluster's profile sets it)
-    threads: lambda wildcards: workflow.cores
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Measure the cost of a simulation and of the emulator"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/infer/speed.py"
+        digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=BOX),
+    threads: all_cores
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Measure the cost of a simulation and of the emulator"
+    script: "../scripts/infer/speed.py"
 
 
 rule metrics:
     localrule: True
     input:
-        simulation=RESULTS / "metrics" / "simulation.json",
-        training=RESULTS / "metrics" / "training.json",
-        density=RESULTS / "metrics" / "density.json",
-        likelihood=RESULTS / "emulator" / "likelihood.json",
-        evaluation=RESULTS / "metrics" / "evaluation.json",
-        recovery=RESULTS / "metrics" / "recovery.json",
-        speed=RESULTS / "metrics" / "speed.json",
-        **CALIBRATION_METRICS,
-        uncertainty=RESULTS / "metrics" / "uncertainty.json",
-        **CHECK_METRICS,
+        **{part: RESULTS / "metrics" / f"{part}.json" for part in PARTS},
+        likelihood=LIKELIHOOD["likelihood"],
     output:
-        shown(RESULTS / "metrics.json", "../report/metrics.rst", "0 Summary", file="metrics"),
-    log:
-        LOGS / "metrics.log",
+        shown(RESULTS / "metrics.json", "Summary", file="metrics"),
+    log: LOGS / "metrics.log"
     params:
         digest=digest("infer/metrics.py"),
-    message:
-        "Gather every number of the campaign"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/infer/metrics.py"
+    message: "Gather every number of the campaign"
+    script: "../scripts/infer/metrics.py"

@@ -1,98 +1,177 @@
-# What a person looks at: figures/ and report.html.
-from natal.campaign.tables import read_observations
+# What a person looks at: figures/, drawn by one job a chapter, and report.html.
 
-# category on the page of `snakemake --report` -> figures
+# chapter -> figures
 FIGURES = {
-    "1 Simulations": ["clusters", "energy_errors", "design", "summaries", "speed"],
-    "2 Emulator": ["map", "loss_curves", "predicted_vs_true", "residuals", "slices"],
-    "3 Recovery": ["recovered_vs_true", "coverage", "pit", "sampler_health"],
-    "4 Calibration": [f"calibration_{name}" for name in ("coverage", "pit", "sbc", "tarp") if CALIBRATION_TABLE],
-    "5 Uncertainty methods": ["uncertainty", "uncertainty_widths"],
-    CHECKED: list(CHECK_METRICS),
+    "Simulations": ["clusters", "energy_errors", "design", "summaries"],
+    "Emulator": ["map", "loss_curves", "predicted_vs_true", "residuals", "slices", "speed"],
+    "Recovery": ["recovered_vs_true", "coverage", "pit", "sampler_health"],
+    "Calibration": [f"calibration_{name}" for name in ("coverage", "pit", "sbc", "tarp") if CALIBRATED],
+    "Uncertainty methods": ["uncertainty", "uncertainty_widths"],
+    "Against the simulator": CHECKED,
 }
-CAPTIONED = [name for names in FIGURES.values() for name in names]
-CORNERS = [f"corner_{k}" for k in range(config["report"]["corner_cases"])]
-N_OBSERVED_CORNERS = 0
-if config["observations"]:
-    N_OBSERVED_CORNERS = min(config["report"]["corner_cases"], len(read_observations(config["observations"])))
-OBSERVED_CORNERS = [f"observed_{k}" for k in range(N_OBSERVED_CORNERS)]
-FIGURE_FILES = expand(RESULTS / "figures" / "{name}.png", name=[*CAPTIONED, *CORNERS, *OBSERVED_CORNERS])
 # the report writes a caption beside each figure but the corner plots
-CAPTION_FILES = {name: RESULTS / "figures" / f"{name}.rst" for name in CAPTIONED}
-SHOWN_FIGURES = [
-    shown(
-        RESULTS / "figures" / f"{name}.png",
-        CAPTION_FILES[name].absolute() if name in CAPTION_FILES else "../report/corner.rst",
-        category,
-        figure=name.replace("_", " "),
-    )
-    for category, names in [*FIGURES.items(), ("3 Recovery", CORNERS), ("7 Own clusters", OBSERVED_CORNERS)]
-    for name in names
-]
+CAPTIONS = {name: RESULTS / "figures" / f"{name}.rst" for names in FIGURES.values() for name in names}
+N_CORNERS = config["report"]["corner_cases"]
+N_OBSERVED = len(read_observations(config["observations"])) if OBSERVED else 0
+FIGURES["Recovery"] += [f"corner_{k}" for k in range(N_CORNERS)]
+FIGURES["Own clusters"] = [f"observed_{k}" for k in range(min(N_CORNERS, N_OBSERVED))]
 
-# clusters are shown as they were simulated; summaries.csv, an input too, depends on every shard anyway
-TEST_SHARDS = [name for name in SHARDS if name.startswith(("test", "table"))]
+PNG_FILES = [RESULTS / "figures" / f"{name}.png" for names in FIGURES.values() for name in names]
+DRAWN = {
+    chapter: [
+        *(
+            shown(
+                RESULTS / "figures" / f"{name}.png",
+                chapter,
+                CAPTIONS[name].absolute() if name in CAPTIONS else FOLDER / "workflow" / "report" / "corner.rst",
+                figure=name.replace("_", " "),
+            )
+            for name in names
+        ),
+        *(RESULTS / "figures" / f"{name}.pdf" for name in names),
+    ]
+    for chapter, names in FIGURES.items()
+}
+
+# What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
+STAGES = {
+    **dict.fromkeys(["train", "density", "likelihood", "evaluate", "speed", "recover", "uncertainty"], True),
+    "calibrate": CALIBRATED,
+    "brute_force_runs": "brute_force" in CHECKED,
+    "brute_force": "brute_force" in CHECKED,
+    "posterior_predictive": "posterior_predictive" in CHECKED,
+    "observe": OBSERVED,
+}
+COSTS = {"simulate": [f"simulate/{name}" for name in SHARDS], **{name: [name] for name, runs in STAGES.items() if runs}}
+COSTS["figures"] = [
+    f"draw_{chapter}"
+    for chapter in ("simulations", "emulator", "recovery", "calibration", "uncertainty", "checks", "observed")
+]
 
 REPORT_TEMPLATES = {
     path.name: path.read_text() for path in (FOLDER / "src" / "natal" / "report" / "templates").rglob("*") if path.is_file()
 }
 
-# What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
-STAGES = ["train", "density", "likelihood", "evaluate", "speed", "recover", "uncertainty", "figures"]
-STAGES += ["calibrate"] if CALIBRATION_TABLE else []
-STAGES += ["brute_force_runs", "brute_force"] if "brute_force" in CHECK_METRICS else []
-STAGES += ["posterior_predictive"] if "posterior_predictive" in CHECK_METRICS else []
-STAGES += ["observe"] if OBSERVED_FILES else []
-BENCHMARKS = {"simulate": [str(LOGS / "simulate" / f"{name}.benchmark.tsv") for name in SHARDS]}
-BENCHMARKS |= {stage: [str(LOGS / f"{stage}.benchmark.tsv")] for stage in STAGES}
 
-
-rule figures:
+rule draw_simulations:
     input:
+        **dataset("test"),
         design=RESULTS / "design.csv",
-        shards=expand(RESULTS / "simulations" / "{shard}.h5", shard=TEST_SHARDS),
+        # clusters are shown as they were simulated; summaries.csv depends on every shard anyway
+        shards=[SIMULATIONS / f"{shard}.h5" for shard in SHARDS if shard.startswith(("test", "table"))],
         summaries=RESULTS / "summaries.csv",
-        train=RESULTS / "dataset" / "train.csv",
-        test=RESULTS / "dataset" / "test.csv",
-        ensemble=RESULTS / "emulator" / "ensemble.eqx",
+    output:
+        DRAWN["Simulations"],
+    log: LOGS / "draw_simulations.log"
+    benchmark: LOGS / "draw_simulations.benchmark.tsv"
+    params:
+        digest=digest("report/draw_simulations.py", "integration.max_energy_error", box=BOX),
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Draw the simulations"
+    script: "../scripts/report/draw_simulations.py"
+
+
+rule draw_emulator:
+    input:
+        **LIKELIHOOD,
+        **dataset("train", "test"),
         curves=RESULTS / "emulator" / "training.h5",
-        likelihood=RESULTS / "emulator" / "likelihood.json",
+        speed=RESULTS / "metrics" / "speed.json",
+    output:
+        DRAWN["Emulator"],
+    log: LOGS / "draw_emulator.log"
+    benchmark: LOGS / "draw_emulator.benchmark.tsv"
+    params:
+        digest=digest("report/draw_emulator.py", box=BOX),
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Draw the emulator"
+    script: "../scripts/report/draw_emulator.py"
+
+
+rule draw_recovery:
+    input:
+        **LIKELIHOOD,
         posteriors=RESULTS / "posteriors.nc",
         recovery=RESULTS / "recovery.csv",
-        metrics=RESULTS / "metrics.json",
-        observed=OBSERVED_FILES,
-        calibration=CALIBRATION_TABLE,
-        uncertainty=RESULTS / "uncertainty" / "comparison.csv",
-        widths=RESULTS / "uncertainty" / "widths.csv",
-        brute_force=CHECK_FILES.get("brute_force", []),
-        posterior_predictive=CHECK_FILES.get("posterior_predictive", []),
+        metrics=RESULTS / "metrics" / "recovery.json",
     output:
-        SHOWN_FIGURES,
-        [str(Path(file).with_suffix(".pdf")) for file in FIGURE_FILES],
-    log:
-        LOGS / "figures.log",
-    benchmark:
-        LOGS / "figures.benchmark.tsv"
+        DRAWN["Recovery"],
+    log: LOGS / "draw_recovery.log"
+    benchmark: LOGS / "draw_recovery.benchmark.tsv"
     params:
-        digest=digest(
-            "report/figures.py",
-            "report",
-            "integration.max_energy_error",
-            "inference.grid",
-            box=plan.box(config),
-            prior=plan.prior_box(config),
-        ),
-        folder=lambda wildcards, output: str(Path(output[0]).parent),
-        cache=str(COMPILE_CACHE),
-    resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    message:
-        "Draw the figures"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/report/figures.py"
+        digest=digest("report/draw_recovery.py", "report", "inference.grid", box=BOX, prior=PRIOR),
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Draw the recovery of test clusters"
+    script: "../scripts/report/draw_recovery.py"
+
+
+if CALIBRATED:
+
+    rule draw_calibration:
+        localrule: True
+        input:
+            calibration=RESULTS / "calibration.csv",
+            metrics=RESULTS / "metrics" / "calibration.json",
+        output:
+            DRAWN["Calibration"],
+        log: LOGS / "draw_calibration.log"
+        benchmark: LOGS / "draw_calibration.benchmark.tsv"
+        params:
+            digest=digest("report/draw_calibration.py"),
+        message: "Draw the calibration of posteriors"
+        script: "../scripts/report/draw_calibration.py"
+
+
+rule draw_uncertainty:
+    input:
+        **dataset("test"),
+        ensemble=LIKELIHOOD["ensemble"],
+        comparison=RESULTS / "uncertainty" / "comparison.csv",
+        widths=RESULTS / "uncertainty" / "widths.csv",
+    output:
+        DRAWN["Uncertainty methods"],
+    log: LOGS / "draw_uncertainty.log"
+    benchmark: LOGS / "draw_uncertainty.benchmark.tsv"
+    params:
+        digest=digest("report/draw_uncertainty.py", box=BOX),
+    resources: **growing(mem_mb=4000, runtime=30)
+    message: "Draw the uncertainty methods"
+    script: "../scripts/report/draw_uncertainty.py"
+
+
+if CHECKED:
+
+    rule draw_checks:
+        localrule: True
+        input:
+            **{name: RESULTS / "checks" / f"{name}.csv" for name in CHECKED},
+            **({"posteriors": RESULTS / "checks" / "brute_force.h5"} if "brute_force" in CHECKED else {}),
+        output:
+            DRAWN["Against the simulator"],
+        log: LOGS / "draw_checks.log"
+        benchmark: LOGS / "draw_checks.benchmark.tsv"
+        params:
+            digest=digest("report/draw_checks.py"),
+        message: "Draw the checks against the simulator"
+        script: "../scripts/report/draw_checks.py"
+
+
+if FIGURES["Own clusters"]:
+
+    rule draw_observed:
+        input:
+            **LIKELIHOOD,
+            posteriors=RESULTS / "observed.nc",
+            observed=RESULTS / "observed.csv",
+        output:
+            DRAWN["Own clusters"],
+        log: LOGS / "draw_observed.log"
+        benchmark: LOGS / "draw_observed.benchmark.tsv"
+        params:
+            digest=digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR),
+        resources: **growing(mem_mb=4000, runtime=30)
+        message: "Draw your own clusters"
+        script: "../scripts/report/draw_observed.py"
 
 
 rule report:
@@ -100,19 +179,14 @@ rule report:
     input:
         metrics=RESULTS / "metrics.json",
         recovery=RESULTS / "recovery.csv",
-        observed=OBSERVED_FILES[:1],
-        figures=FIGURE_FILES,
+        observed=OBSERVED[:1],
+        figures=PNG_FILES,
     output:
-        shown(RESULTS / "report.html", "../report/report.rst", "0 Summary", file="report"),
-        captions=list(CAPTION_FILES.values()),
-    log:
-        LOGS / "report.log",
+        shown(RESULTS / "report.html", "Summary", file="report"),
+        captions=list(CAPTIONS.values()),
+    log: LOGS / "report.log"
     params:
         digest=digest("report/report.py", *config, templates=REPORT_TEMPLATES),
-        benchmarks=BENCHMARKS,
-    message:
-        "Write the report"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/report/report.py"
+        benchmarks={stage: [str(LOGS / f"{job}.benchmark.tsv") for job in jobs] for stage, jobs in COSTS.items()},
+    message: "Write the report"
+    script: "../scripts/report/report.py"

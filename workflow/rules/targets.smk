@@ -15,14 +15,9 @@ rule compare:
     output:
         table=RESULTS.parent / "compare.csv",
         text=RESULTS.parent / "compare.txt",
-    log:
-        LOGS.parent / "compare.log",
+    log: LOGS.parent / "compare.log"
     params:
         digest=digest("targets/compare.py"),
         results=lambda wildcards, output: str(Path(output.table).parent),
-    message:
-        "Tabulate the metrics of all finished campaigns"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/targets/compare.py"
+    message: "Tabulate the metrics of all finished campaigns"
+    script: "../scripts/targets/compare.py"

@@ -1,13 +1,15 @@
 # Names and helpers of the studies. A study's Snakefile sets STUDY and reads its configuration before it includes this.
-import sys
 from pathlib import Path
 
 from natal.campaign.config import check_schema, load_schema, refuse_repeated_keys
-from natal.provenance.digests import stage_digest
 from natal.errors import NatalError
 
 FOLDER = Path(workflow.basedir).parents[1]
 SCRIPTS = FOLDER / "workflow" / "scripts" / "studies" / STUDY
+
+
+include: "../rules/stages.smk"
+
 
 try:
     refuse_repeated_keys(workflow.configfiles)
@@ -17,9 +19,14 @@ except NatalError as mistake:
 
 RESULTS = Path("results") / "studies" / config["name"]
 LOGS = Path("logs") / "studies" / config["name"]
-COMPILE_CACHE = Path(".cache") / "jax"
 
 
-def digest(script, *keys):
-    """One string for a stage's code and each section of the configuration that it reads."""
-    return stage_digest(str(SCRIPTS / script), {key: config[key] for key in keys})
+def of_a_campaign(file):
+    """An input that a campaign makes, not the study."""
+
+    def found(wildcards):
+        if not Path(file).is_file():
+            sys.exit(f"{file} is missing: run `make run` first, with the campaign's --configfile if it has one")
+        return file
+
+    return found

@@ -16,18 +16,15 @@ ENSEMBLES = {
     for gap in ["none", *config["gaps"]]
 }
 CHOSEN = ENSEMBLES[f"{config['coordinates']}_none"]
+TRACKS = of_a_campaign(config["tracks"])
 PRIORS = list(config["age_priors"])
-FIGURES = ["tracks", "scaling", "coverage", "coordinates", "posteriors", "widths", "calibration"]
+FIGURES = pictures(
+    RESULTS / "figures", "tracks", "scaling", "coverage", "coordinates", "posteriors", "widths", "calibration"
+)
 
 
 wildcard_constraints:
     prior="[a-z]+",
-
-
-def tracks_file(wildcards):
-    if not Path(config["tracks"]).is_file():
-        sys.exit(f"{config['tracks']} is missing: run `make run` first, with the campaign's --configfile if it has one")
-    return config["tracks"]
 
 
 rule all:
@@ -35,108 +32,80 @@ rule all:
     localrule: True
     input:
         RESULTS / "metrics.json",
-        expand(RESULTS / "figures" / "{name}.{kind}", name=FIGURES, kind=["png", "pdf"]),
+        FIGURES,
 
 
 rule train:
     input:
-        tracks=tracks_file,
+        tracks=TRACKS,
     output:
         **ENSEMBLES,
         metrics=RESULTS / "metrics" / "training.json",
-    log:
-        LOGS / "train.log",
-    benchmark:
-        LOGS / "train.benchmark.tsv"
+    log: LOGS / "train.log"
+    benchmark: LOGS / "train.benchmark.tsv"
     params:
         digest=digest("train.py", "seed", "n_stars", "box", "network", "gaps"),
-        cache=str(COMPILE_CACHE),
         sets=SETS,
     threads: 2
-    message:
-        "Train the laws in time, in each set of coordinates, with and without gaps"
-    script:
-        "../scripts/studies/evolution/train.py"
+    message: "Train the laws in time, in each set of coordinates, with and without gaps"
+    script: "../scripts/studies/evolution/train.py"
 
 
 rule evaluate:
     input:
         **ENSEMBLES,
-        tracks=tracks_file,
+        tracks=TRACKS,
     output:
         scores=RESULTS / "scores.csv",
         coverage=RESULTS / "coverage.csv",
         pit=RESULTS / "pit.csv",
         metrics=RESULTS / "metrics" / "evaluation.json",
-    log:
-        LOGS / "evaluate.log",
-    benchmark:
-        LOGS / "evaluate.benchmark.tsv"
+    log: LOGS / "evaluate.log"
+    benchmark: LOGS / "evaluate.benchmark.tsv"
     params:
         digest=digest("evaluate.py", "seed", "n_stars", "box", "coordinates", "gaps", "bands"),
-        cache=str(COMPILE_CACHE),
         sets=SETS,
     threads: 2
-    message:
-        "Compare the laws with clusters that they have not seen"
-    script:
-        "../scripts/studies/evolution/evaluate.py"
+    message: "Compare the laws with clusters that they have not seen"
+    script: "../scripts/studies/evolution/evaluate.py"
 
 
 rule recover:
     input:
         ensemble=CHOSEN,
-        tracks=tracks_file,
+        tracks=TRACKS,
     output:
         table=RESULTS / "recovery" / "{prior}.csv",
         nuts=RESULTS / "recovery" / "{prior}_nuts.csv",
         posteriors=RESULTS / "recovery" / "{prior}_posteriors.nc",
         metrics=RESULTS / "metrics" / "recovery_{prior}.json",
-    log:
-        LOGS / "recover_{prior}.log",
-    benchmark:
-        LOGS / "recover_{prior}.benchmark.tsv"
+    log: LOGS / "recover_{prior}.log"
+    benchmark: LOGS / "recover_{prior}.benchmark.tsv"
     params:
         digest=digest("recover.py", "seed", "n_stars", "box", "age_priors", "recovery"),
-        cache=str(COMPILE_CACHE),
     threads: 2
-    message:
-        "Recover births under the age prior {wildcards.prior}"
-    script:
-        "../scripts/studies/evolution/recover.py"
+    message: "Recover births under the age prior {wildcards.prior}"
+    script: "../scripts/studies/evolution/recover.py"
 
 
 rule figures:
     input:
         ensemble=CHOSEN,
-        tracks=tracks_file,
+        tracks=TRACKS,
         scores=RESULTS / "scores.csv",
         coverage=RESULTS / "coverage.csv",
-        recovery=expand(RESULTS / "recovery" / "{prior}.csv", prior=PRIORS),
+        recovery=[RESULTS / "recovery" / f"{prior}.csv" for prior in PRIORS],
         posteriors=RESULTS / "recovery" / f"{PRIORS[0]}_posteriors.nc",
     output:
-        expand(RESULTS / "figures" / "{name}.{kind}", name=FIGURES, kind=["png", "pdf"]),
-    log:
-        LOGS / "figures.log",
-    benchmark:
-        LOGS / "figures.benchmark.tsv"
+        FIGURES,
+    log: LOGS / "figures.log"
+    benchmark: LOGS / "figures.benchmark.tsv"
     params:
         digest=digest(
-            "figures.py",
-            "seed",
-            "n_stars",
-            "star_mass_msun",
-            "box",
-            "coordinates",
-            "bands",
-            "age_priors",
+            "figures.py", "seed", "n_stars", "star_mass_msun", "box", "coordinates", "bands", "age_priors"
         ),
-        cache=str(COMPILE_CACHE),
-        priors=PRIORS,
-    message:
-        "Draw the figures of the study"
-    script:
-        "../scripts/studies/evolution/figures.py"
+    message: "Draw the figures of the study"
+    script: "../scripts/studies/evolution/figures.py"
 
 
 rule metrics:
@@ -144,15 +113,14 @@ rule metrics:
     input:
         training=RESULTS / "metrics" / "training.json",
         evaluation=RESULTS / "metrics" / "evaluation.json",
-        recovery=expand(RESULTS / "metrics" / "recovery_{prior}.json", prior=PRIORS),
+        recovery=[RESULTS / "metrics" / f"recovery_{prior}.json" for prior in PRIORS],
     output:
         RESULTS / "metrics.json",
-    log:
-        LOGS / "metrics.log",
+    log: LOGS / "metrics.log"
     params:
         digest=digest("metrics.py"),
-        priors=PRIORS,
-    message:
-        "Gather every number of the study"
-    script:
-        "../scripts/studies/evolution/metrics.py"
+    message: "Gather every number of the study"
+    script: "../scripts/studies/evolution/metrics.py"
+
+
+include: "../rules/environment.smk"

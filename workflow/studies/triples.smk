@@ -8,17 +8,19 @@ STUDY = "triples"
 include: "common.smk"
 
 
-from natal.studies.triples.names import CHECKS, FIGURES, SPLITS, mistakes
+from natal.studies.triples import names
 
-if lines := mistakes(config):
+if lines := names.mistakes(config):
     sys.exit("\n".join(lines))
 
 SHARDS = range(config["integration"]["shards"])
+DATASET = {split: RESULTS / "dataset" / f"{split}.csv" for split in names.SPLITS}
+FIGURES = pictures(RESULTS / "figures", *names.FIGURES)
 
 
 wildcard_constraints:
     shard=r"\d+",
-    check="|".join(CHECKS),
+    check="|".join(names.CHECKS),
 
 
 rule all:
@@ -26,23 +28,18 @@ rule all:
     localrule: True
     input:
         RESULTS / "metrics.json",
-        [RESULTS / "figures" / f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")],
+        FIGURES,
 
 
 rule systems:
     localrule: True
     output:
         RESULTS / "systems.csv",
-    log:
-        LOGS / "systems.log",
+    log: LOGS / "systems.log"
     params:
         digest=digest("systems.py", "seed", "prior", "triples"),
-    message:
-        "Draw triples from the prior"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/systems.py"
+    message: "Draw triples from the prior"
+    script: "../scripts/studies/triples/systems.py"
 
 
 rule follow:
@@ -50,20 +47,12 @@ rule follow:
         systems=RESULTS / "systems.csv",
     output:
         RESULTS / "followed" / "{shard}.csv",
-    log:
-        LOGS / "follow" / "{shard}.log",
-    benchmark:
-        LOGS / "follow" / "{shard}.benchmark.tsv"
+    log: LOGS / "follow" / "{shard}.log"
+    benchmark: LOGS / "follow" / "{shard}.benchmark.tsv"
     params:
         digest=digest("follow.py", "integration", "unstable_change"),
-        cache=str(COMPILE_CACHE),
-    threads: 1
-    message:
-        "Follow triples, shard {wildcards.shard}"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/follow.py"
+    message: "Follow triples, shard {wildcards.shard}"
+    script: "../scripts/studies/triples/follow.py"
 
 
 rule check:
@@ -71,20 +60,12 @@ rule check:
         systems=RESULTS / "systems.csv",
     output:
         RESULTS / "checks" / "{check}.csv",
-    log:
-        LOGS / "checks" / "{check}.log",
-    benchmark:
-        LOGS / "checks" / "{check}.benchmark.tsv"
+    log: LOGS / "checks" / "{check}.log"
+    benchmark: LOGS / "checks" / "{check}.benchmark.tsv"
     params:
         digest=digest("check.py", "integration", "unstable_change", "checks"),
-        cache=str(COMPILE_CACHE),
-    threads: 1
-    message:
-        "Follow some triples again: {wildcards.check}"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/check.py"
+    message: "Follow some triples again: {wildcards.check}"
+    script: "../scripts/studies/triples/check.py"
 
 
 rule dataset:
@@ -93,84 +74,63 @@ rule dataset:
         systems=RESULTS / "systems.csv",
         followed=[RESULTS / "followed" / f"{shard}.csv" for shard in SHARDS],
     output:
-        **{split: RESULTS / "dataset" / f"{split}.csv" for split in SPLITS},
-    log:
-        LOGS / "dataset.log",
+        **DATASET,
+    log: LOGS / "dataset.log"
     params:
         digest=digest("dataset.py"),
-    message:
-        "Cut the triples into training, validation and test"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/dataset.py"
+    message: "Cut the triples into training, validation and test"
+    script: "../scripts/studies/triples/dataset.py"
 
 
 # nothing before `evaluate` reads test rows
 rule classify:
     input:
-        train=RESULTS / "dataset" / "train.csv",
-        validation=RESULTS / "dataset" / "validation.csv",
+        train=DATASET["train"],
+        validation=DATASET["validation"],
     output:
         classifier=RESULTS / "classifier.eqx",
         criterion=RESULTS / "criterion.json",
         curves=RESULTS / "training.csv",
-    log:
-        LOGS / "classify.log",
-    benchmark:
-        LOGS / "classify.benchmark.tsv"
+    log: LOGS / "classify.log"
+    benchmark: LOGS / "classify.benchmark.tsv"
     params:
         digest=digest("classify.py", "seed", "classifier"),
-        cache=str(COMPILE_CACHE),
     threads: 2
-    message:
-        "Train the classifier"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/classify.py"
+    message: "Train the classifier"
+    script: "../scripts/studies/triples/classify.py"
 
 
 rule evaluate:
     input:
-        **{split: RESULTS / "dataset" / f"{split}.csv" for split in SPLITS},
+        **DATASET,
         classifier=RESULTS / "classifier.eqx",
         criterion=RESULTS / "criterion.json",
-        checks=[RESULTS / "checks" / f"{check}.csv" for check in CHECKS],
+        checks=[RESULTS / "checks" / f"{check}.csv" for check in names.CHECKS],
     output:
         metrics=RESULTS / "metrics.json",
         predictions=RESULTS / "predictions.csv",
         checked=RESULTS / "checked.csv",
-    log:
-        LOGS / "evaluate.log",
+    log: LOGS / "evaluate.log"
     params:
         digest=digest("evaluate.py", "seed", "evaluation", "checks", "unstable_change"),
-        cache=str(COMPILE_CACHE),
-    threads: 1
-    message:
-        "Score the classifier and the criterion on test triples"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/evaluate.py"
+    message: "Score the classifier and the criterion on test triples"
+    script: "../scripts/studies/triples/evaluate.py"
 
 
 rule figures:
     input:
-        **{split: RESULTS / "dataset" / f"{split}.csv" for split in SPLITS},
+        **DATASET,
         curves=RESULTS / "training.csv",
         metrics=RESULTS / "metrics.json",
         predictions=RESULTS / "predictions.csv",
         checked=RESULTS / "checked.csv",
     output:
-        [RESULTS / "figures" / f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")],
-    log:
-        LOGS / "figures.log",
+        FIGURES,
+    log: LOGS / "figures.log"
     params:
         digest=digest("figures.py", "evaluation", "checks", "unstable_change"),
-    message:
-        "Draw the figures"
-    conda:
-        "../envs/natal.yaml"
-    script:
-        "../scripts/studies/triples/figures.py"
+    message: "Draw the figures"
+    script: "../scripts/studies/triples/figures.py"
+
+
+include: "../rules/environment.smk"

@@ -1,37 +1,41 @@
 """Figures of a campaign: from arrays and tables to matplotlib figures, in one style.
 
 Every function returns a `Figure` of its own, made without pyplot, so that nothing is displayed, kept open or written;
-a notebook shows it, and ``figure.savefig(path)`` saves it. Colours stay apart for colour-blind readers. Q0 is K/|W|
-everywhere (equilibrium at 0.5). Figures of the calibration draws, of the checks against the simulator and of the
-uncertainty methods are in the modules `calibration`, `against_simulator` and `uncertainty_methods`.
+a notebook shows it, ``figure.savefig(path)`` or `natal.figures.save` saves it. Colours stay apart for colour-blind
+readers. Q0 is K/|W| everywhere (equilibrium at 0.5). Figures of the calibration draws, of the checks against the
+simulator and of the uncertainty methods are in the modules `calibration`, `against_simulator` and
+`uncertainty_methods`.
+
+The names below are looked up when they are first used (PEP 562): drawing one figure does not start what others need.
 """
 
-from natal.figures import against_simulator, calibration, uncertainty_methods
-from natal.figures.clusters import cluster_snapshots
-from natal.figures.cost import speed_bars
-from natal.figures.emulator import loss_curves, predicted_vs_true, residuals, slices
-from natal.figures.emulator_map import summary_map
-from natal.figures.posteriors import corner_case
-from natal.figures.recovery import coverage, pit_histograms, recovered_vs_true, sampler_health
-from natal.figures.simulations import design_coverage, energy_errors, summary_scatter
+from importlib import import_module as _import_module
+from typing import Any as _Any
 
-__all__ = [
-    "against_simulator",
-    "calibration",
-    "cluster_snapshots",
-    "corner_case",
-    "coverage",
-    "design_coverage",
-    "energy_errors",
-    "loss_curves",
-    "pit_histograms",
-    "predicted_vs_true",
-    "recovered_vs_true",
-    "residuals",
-    "sampler_health",
-    "slices",
-    "speed_bars",
-    "summary_map",
-    "summary_scatter",
-    "uncertainty_methods",
-]
+# name -> module; type checkers read `__init__.pyi`
+_LAZY = {
+    "cluster_snapshots": "clusters",
+    "corner_case": "posteriors",
+    "coverage": "recovery",
+    "design_coverage": "simulations",
+    "energy_errors": "simulations",
+    "loss_curves": "emulator",
+    "pit_histograms": "recovery",
+    "predicted_vs_true": "emulator",
+    "recovered_vs_true": "recovery",
+    "residuals": "emulator",
+    "sampler_health": "recovery",
+    "slices": "emulator",
+    "speed_bars": "cost",
+    "summary_map": "emulator_map",
+    "summary_scatter": "simulations",
+}
+
+__all__ = ["against_simulator", "calibration", "uncertainty_methods", *_LAZY]
+
+
+def __getattr__(name: str) -> _Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'natal.figures' has no attribute {name!r}")
+    module = _import_module(f"natal.figures.{_LAZY.get(name, name)}")
+    return getattr(module, name) if name in _LAZY else module

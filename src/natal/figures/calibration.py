@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from scipy.stats import binom
 
+from natal.assessment.coverage import LEVELS
 from natal.assessment.uniformity import ecdf, simultaneous_band
+from natal.figures.recovery import by_region
 from natal.figures.style import (
     BAND,
     BLACK,
@@ -126,6 +129,23 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
     axes[0, 0].fill_between([], [], label="95 % binomial", **BAND)
     figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(levels) + 1)
     return figure
+
+
+def campaign_figures(table: pd.DataFrame, report: Mapping[str, Any]) -> dict[str, Figure]:
+    """All figures of this module by name, from calibration.csv and the part `calibration` of metrics.json."""
+    sbc = {name: table[f"{name}_sbc"].to_numpy() for name in BIRTH}
+    pit = {name: table[f"{name}_pit"].to_numpy() for name in BIRTH}
+    groups = {"all": report}
+    for name, digits in (("q0", 2), ("a_au", 0)):
+        for part in report[f"by_{name}_tercile"]:
+            groups[f"{SYMBOLS[name]} {part[f'{name}_min']:.{digits}f} to {part[f'{name}_max']:.{digits}f}"] = part
+    shares = {label: (part["n_cases"], by_region(part["coverage"])) for label, part in groups.items()}
+    return {
+        "calibration_pit": pit_differences(pit | {"joint": table.hpd_level.to_numpy()}, sbc),
+        "calibration_sbc": rank_histograms(sbc, report["n_posterior_draws"]),
+        "calibration_tarp": tarp_curve(table.tarp.to_numpy()),
+        "calibration_coverage": coverage_by_third(LEVELS, shares),
+    }
 
 
 def _difference(ax: Axes, values: Float[np.ndarray, " case"], colour: str, label: str) -> None:

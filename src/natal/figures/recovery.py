@@ -1,6 +1,7 @@
 """Figures of the recovery of test clusters: truths against posteriors, and the sampler's health."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from scipy.stats import binom
 
+from natal.assessment.coverage import LEVELS
 from natal.figures.style import (
     BAND,
     BLACK,
@@ -157,3 +159,16 @@ def sampler_health(
     divergences = recovery.divergences
     figure.suptitle(f"n = {n} cases; {divergences.sum()} divergent transitions in {(divergences > 0).sum()} cases")
     return figure
+
+
+def campaign_coverage(report: Mapping[str, Any]) -> Figure:
+    """`coverage` over all cases and by tercile of the true Q0, from the part `recovery` of metrics.json."""
+    parts = {f"{SYMBOLS['q0']} {part['q0_min']:.2f} to {part['q0_max']:.2f}": part for part in report["by_q0_tercile"]}
+    groups = {title: (by_region(part["coverage"]), part["n_cases"]) for title, part in parts.items()}
+    errors = [by_region(part["coverage_se"]) for part in (report, *parts.values())]
+    return coverage(LEVELS, by_region(report["coverage"]), report["n_cases"], groups, errors)
+
+
+def by_region(coverage: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
+    """Turn {level: {region: share}} into {region: [share by level]}; regions are q0, a_au and joint."""
+    return {name: [shares[name] for shares in coverage.values()] for name in (*BIRTH, "joint")}

@@ -57,8 +57,8 @@ def read_origin(path: str | Path) -> FileOrigin:
     return _look(path)
 
 
-def history(origin: FileOrigin) -> list[FileOrigin]:
-    """All files behind one, each once, those made first first and itself last."""
+def history(*origins: FileOrigin) -> list[FileOrigin]:
+    """All files behind some, each once and after what it was made from; the last one asked for is last."""
     seen: dict[Path, FileOrigin] = {}
 
     def visit(one: FileOrigin) -> Iterator[FileOrigin]:
@@ -68,7 +68,7 @@ def history(origin: FileOrigin) -> list[FileOrigin]:
                 yield from visit(_look(path))
         yield one
 
-    return list(visit(origin))
+    return [one for last in origins if last.path not in seen for one in visit(last)]
 
 
 def steps(files: Iterable[FileOrigin]) -> list[Step]:

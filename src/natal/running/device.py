@@ -8,8 +8,11 @@ from pathlib import Path
 
 import jax
 
+COMPILE_CACHE = Path(".cache") / "jax"
+"""Compiled programs of all jobs that run in a folder."""
 
-def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = None) -> None:
+
+def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = COMPILE_CACHE) -> None:
     """Hold JAX to `threads` threads, split into `cpu_devices` CPU devices, and give it a compile cache.
 
     Work that splits into independent parts runs best with one device a core, a single program with one device and

@@ -11,8 +11,6 @@ from pathlib import Path
 from natal.errors import NatalError
 
 CANCEL_TIMEOUT_S = 120
-
-
 RUNS = ".slurm-runs"
 """Names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
 

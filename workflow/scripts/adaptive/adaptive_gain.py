@@ -1,6 +1,5 @@
 """Learning curves with adaptive and with space-filling points, and how many points the first save."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from natal.campaign import plan
 from natal.data.outcomes import final_outcomes
 from natal.data.runs import read_runs
 from natal.figures.adaptive import gain_figure
+from natal.figures.save import save_figures
 from natal.files.formats import write_csv
 from natal.random import stage_key
 from natal.running import device
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config, files = snakemake.config, snakemake.input
     box, criterion = plan.box(config), config["adaptive"]["criterion"]
     settings = GainSettings(**config["adaptive"]["gain"])
@@ -43,11 +43,7 @@ with job(snakemake.log[0], snakemake) as log:
     gain = savings(curves, np.random.default_rng(config["seed"]))
     write_csv(snakemake.output.curves, curves)
     write_csv(snakemake.output.gain, gain)
-    figure = gain_figure(curves, criterion)
-    for path in snakemake.output.figure:
-        # no creation date: the same data give the same file
-        metadata = {"CreationDate": None} if Path(path).suffix == ".pdf" else None
-        figure.savefig(path, dpi=150, metadata=metadata)
+    save_figures(snakemake.output.figures, {"adaptive_gain": gain_figure(curves, criterion)})
     for row in gain.itertuples():
         log.info(
             "error %.4f: %d points that fill the box, %.0f adaptive ones, %+.0f saved (%.0f to %.0f)",

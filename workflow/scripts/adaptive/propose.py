@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config, output = snakemake.config, snakemake.output[0]
     box = plan.box(config)
     n_points, criterion = config["adaptive"]["points"], config["adaptive"]["criterion"]

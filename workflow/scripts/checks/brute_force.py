@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config, files = snakemake.config, snakemake.input
     prior, n_stars = plan.prior_box(config), config["cluster"]["n_stars"]
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))

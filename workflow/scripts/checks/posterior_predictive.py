@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
-from natal.assessment.cases import spread_cases
+from natal.assessment.cases import cases_for_simulation
 from natal.assessment.posterior_predictive import check_cases, predictive_report, thinned
 from natal.campaign import plan
 from natal.data.runs import read_runs
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config = snakemake.config
     section, n_stars = config["checks"]["posterior_predictive"], config["cluster"]["n_stars"]
     test = read_runs(snakemake.input.test, "test")
-    cases = spread_cases(test, section["cases"])
+    cases = cases_for_simulation(test, section["cases"])
     with xr.open_datatree(snakemake.input.posteriors, engine="h5netcdf") as tree:
         # cases are the test runs, in their order
         chosen = tree["posterior"].isel(case=cases)

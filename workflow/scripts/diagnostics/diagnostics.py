@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,7 @@ from natal.campaign import plan
 from natal.data.runs import read_runs
 from natal.emulator.training import normalised, train_ensemble
 from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
+from natal.figures.save import save_figures
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running import device
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EPOCHS_APART = 10
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config, files = snakemake.config, snakemake.input
     box, settings = plan.box(config), TrainingSettings(**config["emulator"])
     key = stage_key(config["seed"], "train")
@@ -56,10 +56,7 @@ with job(snakemake.log[0], snakemake) as log:
         "loss_curves": judged_curves(history.train_loss, history.validation_loss, history.best_epoch, floor, names),
         "normalisation": normalised_columns(*seen, normaliser.log10),
     }
-    for path in map(Path, snakemake.output.figures):
-        # no creation date: the same data give the same file
-        metadata = {"CreationDate": None} if path.suffix == ".pdf" else None
-        drawn[path.stem].savefig(path, dpi=150, metadata=metadata)
+    save_figures(snakemake.output.figures, drawn)
     for row in table[table.verdict != "fine"].itertuples():
         log.info("%s, %s: %.4g (usual: %s): %s", row.check, row.subject, row.value, row.usual, row.advice)
     log.info("loss curves: %s", ", ".join(f"{n} {name}" for name, n in Counter(names).items()))

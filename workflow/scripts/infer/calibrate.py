@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config = snakemake.config
     inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
@@ -55,7 +55,7 @@ with job(snakemake.log[0], snakemake) as log:
         "median_ess_bulk": np.median(recovered.ess_bulk.min(1)),
     }
     timing = {"calibrate": {f"{key}_s": seconds for key, seconds in recovered.timing_s.items()}}
-    write_json(snakemake.output.calibration, {"calibration": report, "timing": timing})
+    write_json(snakemake.output.metrics, {"calibration": report, "timing": timing})
     log.info(
         "%d of %d checks fail%s",
         len(report["failed"]),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     ensemble = load_ensemble(snakemake.input.ensemble, box=plan.box(snakemake.config))
     baselines = fit_baselines(read_runs(snakemake.input.train, "train"))
     test = read_runs(snakemake.input.test, "test")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 with job(snakemake.log[0], snakemake) as log:
     # the job reserves all cores, so that nothing runs beside it, and measures on one
-    device.set_up(threads=1, cache_folder=snakemake.params.cache)
+    device.set_up(threads=1)
     config = snakemake.config
     box = plan.box(config)
     cluster = ClusterModel(**config["cluster"])

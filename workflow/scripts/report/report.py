@@ -25,8 +25,7 @@ with job(snakemake.log[0], snakemake) as log:
         observed,
         snakemake.input.figures,
         stage_costs(snakemake.params.benchmarks),
-        # figures are made from all the rest
-        steps(history(read_origin(snakemake.input.figures[0]))),
+        steps(history(*map(read_origin, [snakemake.input.metrics, *snakemake.input.figures]))),
     )
     for path in snakemake.output.captions:
         with atomic_path(path) as partial:

@@ -29,7 +29,7 @@ output = Path(snakemake.output[0])
 
 with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as log:
     started_unix_s, started = time.time(), time.perf_counter()
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config = snakemake.config
     cluster = ClusterModel(**config["cluster"])
     integration = Integration(**config["integration"])

@@ -26,7 +26,7 @@ CHECK_DRAWS = 1000
 
 with job(snakemake.log[0], snakemake) as log:
     # the chains of the Bayesian network run side by side
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config, files = snakemake.config, snakemake.input
     box, prior = plan.box(config), plan.prior_box(config)
     key = stage_key(config["seed"], "uncertainty")

@@ -1,14 +1,12 @@
 """Draw the figures of the study `evolution`, as PNG and PDF."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 
-from natal.progress import Progress
+from natal.figures.save import save_figures
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import job
@@ -23,22 +21,8 @@ if TYPE_CHECKING:
 N_TIMES = 40
 """Ages at which a band is drawn: more than are stored."""
 
-
-def save(figure: Figure, stem: str) -> None:
-    folder = Path(snakemake.output[0]).parent
-    folder.mkdir(parents=True, exist_ok=True)
-    for kind in ("png", "pdf"):
-        # no creation date: the same data give the same file
-        dated = {"CreationDate": None} if kind == "pdf" else None
-        figure.savefig(folder / f"{stem}.{kind}", dpi=150, metadata=dated)
-    progress.advance()
-
-
-with (
-    job(snakemake.log[0], snakemake) as log,
-    Progress(total=len(snakemake.output) // 2, label="draw", unit="figures") as progress,
-):
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+with job(snakemake.log[0], snakemake):
+    device.set_up(threads=snakemake.threads)
     config = snakemake.config
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     ensemble = network.load(snakemake.input.ensemble)
@@ -52,22 +36,22 @@ with (
         draws = predictive_draws(key, ensemble, x, n_draws, alike=True)
         return np.quantile(draws, band_quantiles(), axis=1).swapaxes(0, 1)
 
-    shown = [test[test.point_id == point] for point in nearest_points(test, config["bands"]["shown_q0"])]
+    shown_q0 = config["bands"]["shown_q0"]
+    shown = [test[test.point_id == point] for point in nearest_points(test, shown_q0)]
     predicted = [bands(one.q0.iloc[0], one.a_au.iloc[0], times) for one in shown]
-    save(figures.tracks(shown, times, predicted), "tracks")
-
     mass_msun = config["n_stars"] * config["star_mass_msun"]
     middle_au = float(np.sqrt(np.prod(config["box"]["a_au"])))
-    lines = [bands(q0, middle_au, times) for q0 in config["bands"]["shown_q0"]]
-    save(figures.scaling(table, config["bands"]["shown_q0"], middle_au, times, lines, mass_msun), "scaling")
-    save(figures.coverage(pd.read_csv(snakemake.input.coverage)), "coverage")
-    save(figures.coordinates(pd.read_csv(snakemake.input.scores)), "coordinates")
-
-    recovered = {
-        name: pd.read_csv(path) for name, path in zip(snakemake.params.priors, snakemake.input.recovery, strict=True)
-    }
-    first = snakemake.params.priors[0]
+    lines = [bands(q0, middle_au, times) for q0 in shown_q0]
+    recovered = dict(zip(config["age_priors"], map(pd.read_csv, snakemake.input.recovery), strict=True))
     with xr.open_dataset(snakemake.input.posteriors, engine="h5netcdf") as draws:
-        save(figures_recovery.posteriors(recovered[first], draws, config["bands"]["shown_q0"]), "posteriors")
-    save(figures_recovery.widths(recovered), "widths")
-    save(figures_recovery.calibration(recovered), "calibration")
+        posteriors = figures_recovery.posteriors(next(iter(recovered.values())), draws, shown_q0)
+    drawn = {
+        "tracks": figures.tracks(shown, times, predicted),
+        "scaling": figures.scaling(table, shown_q0, middle_au, times, lines, mass_msun),
+        "coverage": figures.coverage(pd.read_csv(snakemake.input.coverage)),
+        "coordinates": figures.coordinates(pd.read_csv(snakemake.input.scores)),
+        "posteriors": posteriors,
+        "widths": figures_recovery.widths(recovered),
+        "calibration": figures_recovery.calibration(recovered),
+    }
+    save_figures(snakemake.output, drawn)

@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 with job(snakemake.log[0], snakemake):
     metrics = {name: read_json(snakemake.input[name]) for name in ("training", "evaluation")}
-    recovered = zip(snakemake.params.priors, snakemake.input.recovery, strict=True)
+    recovered = zip(snakemake.config["age_priors"], snakemake.input.recovery, strict=True)
     metrics["recovery"] = {prior: read_json(path) for prior, path in recovered}
     write_json(snakemake.output[0], metrics)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config, name = snakemake.config, snakemake.wildcards.prior
     section = config["recovery"]
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config = snakemake.config
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     refuse_gaps(config["gaps"], table)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config = snakemake.config
     stars, described = simulate(config["seed"], config["cluster"])
     fit = fit_plummer(stars[list(AXES)].to_numpy())

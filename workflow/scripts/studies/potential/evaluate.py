@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config, files, name = snakemake.config, snakemake.input, snakemake.wildcards.field
     networks = {Path(path).stem: load_networks(path) for path in files.networks}
     test, line = (read_sample(files.samples, name, part) for part in ("test", "line"))

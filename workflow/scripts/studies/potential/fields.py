@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 LINE_POINTS = 801
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config, points = snakemake.config, snakemake.config["points"]
     with jax.enable_x64(True):
         fields = true_fields(pd.read_csv(snakemake.input.stars), config["softenings_au"])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     field, terms = snakemake.wildcards.field, snakemake.wildcards.terms
     config, section = snakemake.config, snakemake.config["training"]
     settings = PotentialSettings(**{k: section[k] for k in ("steps", "batch_size", "learning_rate")})

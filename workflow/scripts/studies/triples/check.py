@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     settings, checks = snakemake.config["integration"], snakemake.config["checks"]
     finer = snakemake.wildcards.check == "finer_step"
     table = pd.read_csv(snakemake.input.systems).iloc[: checks["triples"]]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     config = snakemake.config
     train, validation = (pd.read_csv(snakemake.input[split]) for split in ("train", "validation"))
     classifier, history = train_classifier(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from snakemake.script import snakemake
 
 with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cache_folder=snakemake.params.cache)
+    device.set_up(threads=snakemake.threads)
     settings = snakemake.config["integration"]
     table = pd.read_csv(snakemake.input.systems)
     table = table.iloc[int(snakemake.wildcards.shard) :: settings["shards"]].reset_index(drop=True)

@@ -1,0 +1,27 @@
+"""Writes figures to files: the same data give the same bytes."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from natal.files.atomic import atomic_path
+from natal.progress import track
+
+DPI = 150
+
+
+def save_figures(paths: Iterable[str | Path], figures: Mapping[str, Figure]) -> None:
+    """Save figures, each to those of the paths that have its name.
+
+    Args:
+        paths: Files to write; what is before their suffix names a figure, the suffix is the format (.png, .pdf).
+        figures: The figures by name.
+    """
+    files = [Path(path) for path in paths]
+    for path in track(files, total=len(files), label="save", unit="figure files"):
+        kind = path.suffix[1:]
+        # no creation date: it is all that would differ
+        metadata = {"CreationDate": None} if kind == "pdf" else None
+        with atomic_path(path) as partial:
+            figures[path.stem].savefig(partial, format=kind, dpi=DPI, metadata=metadata)

@@ -1,0 +1,88 @@
+"""What natal asks of Snakemake 9.27 beyond its documented language, all in one place.
+
+Snakemake's objects come as arguments or are looked up when needed: natal works without it. What an upgrade has moved,
+`tests/workflow/test_snakemake_internals.py` names.
+"""
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+
+def give_environment(workflow: Any, path: Path) -> None:
+    """Run every rule read so far in one conda environment: Snakemake has no default for its `conda:`."""
+    for rule in workflow.rules:
+        rule.conda_env = str(path)
+
+
+def asks_for(workflow: Any, rule: str, resource: str) -> bool:
+    """Whether the profile or the command line gives a rule's jobs some of a resource."""
+    asked = workflow.resource_settings.overwrite_resources.get(rule, {}).get(resource)
+    return asked is not None and asked.raw != 0
+
+
+def runs_jobs(workflow: Any) -> bool:
+    """Whether jobs are about to run: not in a dry run, nor for --report and the like."""
+    return workflow.executor_plugin is not None and not workflow.dryrun
+
+
+def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_target: Callable[[str], None]) -> None:
+    """Have a function called before Snakemake plans jobs, in the process that a person started only.
+
+    Snakemake has no hook there. While it reads a Snakefile it cannot tell a dry run, and `onstart` comes after jobs
+    were planned: from files that another process was still at work on.
+
+    Args:
+        workflow: Snakemake's workflow.
+        prepare: What comes first.
+        on_unknown_target: Called with Snakemake's words on a file or rule that no rule makes; may end the process.
+    """
+    if not workflow.is_main_process:
+        return
+    plan = workflow._build_dag
+    unknown_target = import_module("snakemake.exceptions").MissingRuleException
+
+    def prepare_and_plan() -> None:
+        prepare()
+        try:
+            plan()
+        except unknown_target as error:
+            on_unknown_target(str(error))
+            raise
+
+    workflow._build_dag = prepare_and_plan
+
+
+def make_again(workflow: Any, files: Iterable[Path]) -> None:
+    """Have files made again if they are part of what is asked for, and what depends on them, whatever their dates."""
+    workflow.dag.forcefiles.update(map(str, files))
+
+
+def recorded_params(workflow: Any, file: Path) -> list[str] | None:
+    """The parameters that a file was made with, as Snakemake recorded them, None if it has no record."""
+    recorded: list[str] | None = workflow.persistence.params(import_module("snakemake.io").IOFile(str(file), rule=None))
+    return recorded
+
+
+def slurm_run(workflow: Any) -> str | None:
+    """The name that all Slurm jobs of this run will have, None if jobs do not go to Slurm."""
+    run: str | None = getattr(workflow.scheduler._executor, "run_uuid", None)
+    return run
+
+
+def mend_slurm_plugin(workflow: Any, accounting_is_off: Callable[[], bool]) -> None:
+    """Mend two things of the Slurm plugin 2.8.0 that leave Snakemake waiting for ever."""
+    # it asks sacct wherever that is installed, with nothing to say if accounting is off
+    if workflow.executor_settings.status_command == "sacct" and accounting_is_off():
+        workflow.executor_settings.status_command = "squeue"
+
+    # it does not know sacct's state of a cancelled job, "CANCELLED by 1000"
+    plugin: Any = import_module("snakemake_executor_plugin_slurm")
+    query_job_status = plugin.query_job_status
+
+    async def query_first_words(*arguments: Any) -> tuple[dict[str, str] | None, float | None]:
+        states, seconds = await query_job_status(*arguments)
+        return states and {job: state.partition(" ")[0] for job, state in states.items()}, seconds
+
+    plugin.query_job_status = query_first_words

@@ -1,0 +1,24 @@
+"""Draw the checks of posteriors against the simulator."""
+
+from typing import TYPE_CHECKING
+
+import h5py
+import pandas as pd
+
+from natal.figures.against_simulator import SOURCES, brute_force, posterior_predictive
+from natal.figures.save import save_figures
+from natal.running.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake):
+    files, drawn = dict(snakemake.input.items()), {}
+    if "brute_force" in files:
+        with h5py.File(files["posteriors"]) as file:
+            shares = {source: file[source][:] for source in SOURCES}
+            table = pd.read_csv(files["brute_force"])
+            drawn["brute_force"] = brute_force(file["q0"][:], file["a_au"][:], shares, table)
+    if "posterior_predictive" in files:
+        drawn["posterior_predictive"] = posterior_predictive(pd.read_csv(files["posterior_predictive"]))
+    save_figures(snakemake.output, drawn)

@@ -1,0 +1,54 @@
+"""Draw the emulator: its map, its training, its predictions of test runs and what they cost."""
+
+from typing import TYPE_CHECKING
+
+import h5py
+import jax
+import numpy as np
+
+from natal.assessment.emulator_map import map_over_box
+from natal.campaign import plan
+from natal.data.runs import read_runs, replicate_means
+from natal.figures.cost import speed_bars
+from natal.figures.emulator import loss_curves, predicted_vs_true, residuals, slices
+from natal.figures.emulator_map import summary_map
+from natal.figures.save import save_figures
+from natal.files.formats import read_json
+from natal.likelihood.loading import load_likelihood
+from natal.running import device
+from natal.running.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+SPEED_LABELS = {
+    "simulation, alone": "simulation_alone_s",
+    "simulation, batched": "simulation_batched_s",
+    "emulator, alone": "emulator_alone_s",
+    "likelihood and gradient, alone": "gradient_alone_s",
+    "likelihood and gradient, batched": "gradient_batched_s",
+    "emulator, batched": "emulator_batched_s",
+}
+
+with job(snakemake.log[0], snakemake):
+    device.set_up(threads=snakemake.threads)
+    files = snakemake.input
+    likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(snakemake.config))
+    ensemble = likelihood.ensemble
+    test, learned = read_runs(files.test, "test"), replicate_means(read_runs(files.train, "train"))
+    points = replicate_means(test)
+    predicted, predicted_points = (np.asarray(ensemble(x)[0], dtype=float) for x in (test.x, points.x))
+    error = points.scatter / np.sqrt(points.n)[:, None]
+    sigma_total = np.array(list(read_json(files.likelihood)["sigma_total"].values()))
+    speed = read_json(files.speed)
+    with h5py.File(files.curves) as curves:
+        losses = [curves[name][:] for name in ("train_loss", "validation_loss", "best_epoch")]
+    drawn = {
+        "map": summary_map(map_over_box(jax.random.key(0), likelihood), {"training": learned, "test": points}),
+        "loss_curves": loss_curves(*losses),
+        "predicted_vs_true": predicted_vs_true(predicted, test.y, predicted_points, points.mean, error),
+        "residuals": residuals(test.y - predicted, test.x, predicted, sigma_total),
+        "slices": slices(ensemble, learned),
+        "speed": speed_bars({label: speed[key] for label, key in SPEED_LABELS.items()}),
+    }
+    save_figures(snakemake.output, drawn)

@@ -1,0 +1,36 @@
+"""Draw the recovery of test clusters: all of them in four figures, a few as corner plots."""
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from natal.assessment.cases import cases_along_q0
+from natal.campaign import plan
+from natal.figures.corners import corner_plots
+from natal.figures.recovery import campaign_coverage, pit_histograms, recovered_vs_true, sampler_health
+from natal.figures.save import save_figures
+from natal.files.formats import read_json
+from natal.likelihood.loading import load_likelihood
+from natal.posterior.grid import make_grid
+from natal.running import device
+from natal.running.jobs import job
+
+if TYPE_CHECKING:
+    from snakemake.script import snakemake
+
+with job(snakemake.log[0], snakemake):
+    device.set_up(threads=snakemake.threads)
+    config, files = snakemake.config, snakemake.input
+    prior, recovery = plan.prior_box(config), pd.read_csv(files.recovery)
+    likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))
+    grid = make_grid(likelihood, prior, tuple(config["inference"]["grid"]))
+    shown = cases_along_q0(recovery.q0_true.to_numpy(), config["report"]["corner_cases"])
+    corners = corner_plots(files.posteriors, recovery, shown, grid, prior)
+    drawn = {
+        "recovered_vs_true": recovered_vs_true(recovery),
+        "coverage": campaign_coverage(read_json(files.metrics)["recovery"]),
+        "pit": pit_histograms(recovery[["q0_pit", "a_au_pit"]].to_numpy()),
+        "sampler_health": sampler_health(recovery),
+        **{f"corner_{k}": figure for k, figure in enumerate(corners)},
+    }
+    save_figures(snakemake.output, drawn)
