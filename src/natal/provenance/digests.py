@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from natal.provenance.source import LABELS, without_words
 
@@ -17,8 +17,8 @@ Those of version 0.1.0 have no such mark.
 """
 
 APART = {
-    *("cli", "errors", "progress", "provenance", "running"),
-    *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables"),
+    *("errors", "progress", "provenance", "running"),
+    *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables", "settings.mistakes"),
 }
 """Packages and modules that decide where, when and whether something runs and what is said of it, not its result."""
 
@@ -65,18 +65,12 @@ def code_digest(script: str | Path) -> str:
     these import.
     """
     modules = sorted(_import_closure(Path(script)))
-    labels = any("figures" in _name(path) for path in modules)
+    labels = any("figures" in str(path.relative_to(PACKAGE_FOLDER)) for path in modules)
     digest = hashlib.sha256()
-    for path in modules:
-        digest.update(f"{_name(path)}\n".encode())
     for path in [Path(script), *modules]:
-        digest.update(f"{_parsed(path, labels)[0]}\n".encode())
+        name = path.relative_to(PACKAGE_FOLDER).as_posix() if path in modules else "script"
+        digest.update(f"{name} {_parsed(path, labels).digest}\n".encode())
     return f"{SCHEME}-{digest.hexdigest()[:16]}"
-
-
-def _name(path: Path) -> str:
-    """Relative to the package, so that a module that moves counts, and a checkout elsewhere does not."""
-    return path.relative_to(PACKAGE_FOLDER).as_posix()
 
 
 def _import_closure(path: Path) -> set[Path]:
@@ -93,7 +87,7 @@ def _import_closure(path: Path) -> set[Path]:
 def _imported_modules(path: Path) -> set[Path]:
     """Files of the natal modules that a file imports, anywhere in it, for anything but words."""
     modules = set()
-    for name in _parsed(path, labels=True)[1]:
+    for name in _parsed(path, labels=True).imports:
         parts = name.split(".")
         if parts[0] == PACKAGE and not APART & {".".join(parts[1:2]), ".".join(parts[1:3])}:
             base = PACKAGE_FOLDER.joinpath(*parts[1:])
@@ -101,7 +95,14 @@ def _imported_modules(path: Path) -> set[Path]:
     return modules
 
 
-def _parsed(path: Path, labels: bool) -> tuple[str, set[str]]:
+class _Parsed(NamedTuple):
+    """A file without words: the digest of its syntax tree, and the names of what it imports."""
+
+    digest: str
+    imports: set[str]
+
+
+def _parsed(path: Path, labels: bool) -> _Parsed:
     text = _text(path)
     # most files declare none, and are then parsed once
     labels = labels or not any(f"{name}(" in text for name in LABELS)
@@ -114,8 +115,7 @@ def _text(path: Path) -> str:
 
 
 @cache
-def _parse(text: str, labels: bool, script: bool) -> tuple[str, set[str]]:
-    """What of a file counts, and what it imports."""
+def _parse(text: str, labels: bool, script: bool) -> _Parsed:
     tree = without_words(text, labels=labels, script=script)
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -124,4 +124,4 @@ def _parse(text: str, labels: bool, script: bool) -> tuple[str, set[str]]:
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
             # `from natal import plummer` names a module, `from natal.plummer import x` may name anything
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return ast.dump(tree), names
+    return _Parsed(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), names)

@@ -1,10 +1,10 @@
 """What of a source file can change a result: its syntax tree without words.
 
 Words are comments, docstrings and other strings that stand alone; annotations of functions, and what only type checkers
-read; what exceptions and warnings say (their names end in `Error` or `Warning`), asserts, logs and exits; and the
-arguments in `WORDS`, such as the label of a progress bar. Then goes what only these used, until nothing more does:
-variables of a function whose value calls nothing but `PURE` functions, branches left empty, private functions and
-constants of a module, imports.
+read; what exceptions and warnings say (their names end in `Error` or `Warning`), asserts, logs and exits; and arguments
+in `WORDS`, such as the label of a progress bar. Then goes what only these used, until nothing more does: variables of a
+function whose value calls nothing but `PURE` functions, branches left empty, private functions and constants of a
+module, imports.
 
 All else counts: a column's name, a unit, a file format, a sentence that is written into a table. If a text that is no
 result counts all the same, move it to where it is raised or logged.
@@ -19,12 +19,17 @@ from functools import partial
 WORDS = {
     "Progress": {"label", "unit", "work_unit"},
     "track": {"label", "unit", "work_unit"},
+    "fit_networks": {"label", "unit", "refusal"},
+    "train_by_epochs": {"label"},
     "Field": {"description", "examples", "title"},
 }
 """Keyword arguments that are words, by what is called."""
 
-ALWAYS_WORDS = {"progress_label", "remedy"}
+ALWAYS_WORDS = {"json_schema_extra", "remedy"}
 """Keyword arguments that are words whatever is called."""
+
+SAYINGS = {"Allowed"}
+"""What is called with words only, beside exceptions and warnings."""
 
 LABELS = {"Variable": {"meaning", "symbol"}}
 """Keyword arguments that only a reader of figures sees, by what is called."""
@@ -201,7 +206,7 @@ class _Words(_Reader):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = _last(node.func)
-        if name.endswith(("Error", "Warning")) or (_owner(node.func), name) == ("sys", "exit"):
+        if name.endswith(("Error", "Warning")) or name in SAYINGS or (_owner(node.func), name) == ("sys", "exit"):
             self._speaks = True
             node.args, node.keywords = [], []
         words = ALWAYS_WORDS | self._by_call.get(name, set())

@@ -20,10 +20,10 @@ class GainSettings(Section):
     repeats: SpreadCount
     """repeats with other first points and weights"""
 
-    def rules(self) -> Iterator[tuple[str, str]]:
+    def rules(self) -> Iterator[tuple[str, ValueError]]:
         """A curve has two points."""
         if self.stop < self.start + self.step:
-            yield "stop", f"it must be start + step = {self.start + self.step} at least"
+            yield "stop", ValueError(f"it must be start + step = {self.start + self.step} at least")
 
 
 class Adaptive(Section):

@@ -34,7 +34,7 @@ class Section(BaseModel):
     # of a section within another, Pydantic gathers the mistakes itself
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
-    def rules(self) -> Iterator[tuple[str, str]]:
+    def rules(self) -> Iterator[tuple[str, ValueError]]:
         """What limits of single keys cannot say: of each rule that is broken a key, dotted, and what it must be."""
         yield from ()
 
@@ -45,7 +45,7 @@ class Section(BaseModel):
             value: Any = self
             for part in key.split("."):
                 value = getattr(value, part)
-            error = PydanticCustomError(RULE, "{said}", {"said": said})
+            error = PydanticCustomError(RULE, "{said}", {"said": str(said)})
             broken.append(InitErrorDetails(type=error, loc=tuple(key.split(".")), input=value))
         if broken:
             raise ValidationError.from_exception_data(type(self).__name__, broken)

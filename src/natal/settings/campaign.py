@@ -43,7 +43,7 @@ class Campaign(Section):
     resources: Resources
     report: Report
 
-    def rules(self) -> Iterator[tuple[str, str]]:
+    def rules(self) -> Iterator[tuple[str, ValueError]]:
         """A prior lies within the box that the emulator learns."""
         names = BIRTH.names if self.inference.prior else ()
         for name in names:
@@ -53,5 +53,5 @@ class Campaign(Section):
                 within = f"design.box.{name} = [{box_low:g}, {box_high:g}]"
                 yield (
                     f"inference.prior.{name}",
-                    f"it must lie within {within}, outside of which the emulator is untested",
+                    ValueError(f"it must lie within {within}, outside of which the emulator is untested"),
                 )

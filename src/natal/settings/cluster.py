@@ -29,11 +29,11 @@ class ClusterModel(Section):
     truncation_radius: Positive = 10.0
     """largest radius at birth, in units of a"""
 
-    def rules(self) -> Iterator[tuple[str, str]]:
+    def rules(self) -> Iterator[tuple[str, ValueError]]:
         """Both parts of Kroupa's mass function are needed."""
         low, high = self.imf_mass_range_msun
         if self.imf == "kroupa" and not low < KROUPA_BREAK_MSUN < high:
             yield (
                 "imf_mass_range_msun",
-                f"the range of a Kroupa mass function must contain its break at {KROUPA_BREAK_MSUN} Msun",
+                ValueError(f"the range of a Kroupa mass function must contain its break at {KROUPA_BREAK_MSUN} Msun"),
             )
