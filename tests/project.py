@@ -68,6 +68,13 @@ class Project:
     def write_config(self, content: dict) -> None:
         (self.folder / "tiny.yaml").write_text(yaml.safe_dump(content))
 
+    def edit(self, file: str, old: str, new: str) -> None:
+        """Replace text, once, in one of natal's own files, which must hold it."""
+        path = self.folder / "src" / "natal" / file
+        source = path.read_text()
+        assert old in source, file
+        path.write_text(source.replace(old, new, 1))
+
     def snakemake(self, *arguments: str, changes: dict | None = None) -> subprocess.CompletedProcess:
         """Run snakemake on the tiny campaign, with `changes` merged over its configuration."""
         command = self.command("profiles/local", *arguments, changes=changes)
