@@ -65,11 +65,11 @@ def code_digest(script: str | Path) -> str:
     these import.
     """
     modules = sorted(_import_closure(Path(script)))
-    labels = any("figures" in str(path.relative_to(PACKAGE_FOLDER)) for path in modules)
+    shows = any(path.relative_to(PACKAGE_FOLDER).parts[0] in ("figures", "report") for path in modules)
     digest = hashlib.sha256()
     for path in [Path(script), *modules]:
         name = path.relative_to(PACKAGE_FOLDER).as_posix() if path in modules else "script"
-        digest.update(f"{name} {_parsed(path, labels).digest}\n".encode())
+        digest.update(f"{name} {_parsed(path, labels=shows).digest}\n".encode())
     return f"{SCHEME}-{digest.hexdigest()[:16]}"
 
 
