@@ -43,6 +43,23 @@ def _raise_terminated(signal_number: int, _: FrameType | None) -> None:
 
 
 @contextmanager
+def script(task: Any, *, cpu_devices: int | None = None, reads: Iterable[str] = ()) -> Iterator[logging.Logger]:
+    """The frame of a workflow script: `job` with the task's own log, and JAX set up if `cpu_devices` says for how many.
+
+    Args:
+        task: what Snakemake gives to a script.
+        cpu_devices: CPU devices that the task's threads are split into; None for a job without JAX.
+        reads: files that are read beside the task's inputs, for its records.
+    """
+    with job(task.log[0], task, reads=reads) as log:
+        if cpu_devices is not None:
+            from natal.running import device
+
+            device.set_up(threads=task.threads, cpu_devices=cpu_devices)
+        yield log
+
+
+@contextmanager
 def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) -> Iterator[logging.Logger]:
     """Log to `log_path` and, briefly, to the terminal; end the process with one line on a user's mistake.
 

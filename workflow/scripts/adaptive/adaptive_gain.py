@@ -1,7 +1,5 @@
 """Learning curves with adaptive and with space-filling points, and how many points the first save."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -13,18 +11,13 @@ from natal.figures.adaptive import gain_figure
 from natal.figures.save import save_figures
 from natal.files.formats import write_csv
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.adaptive import GainSettings
 from natal.settings.density import DensitySettings
 from natal.settings.emulator import TrainingSettings
 from natal.variables import BIRTH
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config, files = snakemake.config, snakemake.input
     box, criterion = plan.box(config), config["adaptive"]["criterion"]
     settings = GainSettings(**config["adaptive"]["gain"])

@@ -1,7 +1,6 @@
 """Propose training points where the ensemble's members disagree, for `design.proposed`."""
 
 import zlib
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,14 +12,9 @@ from natal.emulator.ensemble import load_ensemble
 from natal.files.formats import write_csv
 from natal.likelihood.density import load_density
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config, output = snakemake.config, snakemake.output[0]
     box = plan.box(config)
     n_points, criterion = config["adaptive"]["points"], config["adaptive"]["criterion"]

@@ -1,7 +1,5 @@
 """Compare the emulator's posteriors of a few test clusters with those from simulations alone."""
 
-from typing import TYPE_CHECKING
-
 import h5py
 import numpy as np
 import pandas as pd
@@ -15,14 +13,9 @@ from natal.files.atomic import atomic_path
 from natal.files.formats import write_csv, write_json
 from natal.likelihood.loading import load_likelihood
 from natal.provenance.environment import made_by
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config, files = snakemake.config, snakemake.input
     prior, n_stars = plan.prior_box(config), config["cluster"]["n_stars"]
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))

@@ -1,7 +1,5 @@
 """Simulate clusters on a grid over the prior, for posteriors that need no emulator."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -9,7 +7,7 @@ from natal.campaign import plan
 from natal.campaign.design import grid_points
 from natal.files.formats import write_csv
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.conservation import check_runs
@@ -17,11 +15,7 @@ from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 from natal.variables import BIRTH, SUMMARIES
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     config = snakemake.config
     section = config["checks"]["brute_force"]
     n = section["realizations"]

@@ -1,7 +1,5 @@
 """Simulate clusters born as a few posteriors say and compare them with the observed ones."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
@@ -11,18 +9,14 @@ from natal.campaign import plan
 from natal.data.runs import read_runs
 from natal.files.formats import write_csv, write_json
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 from natal.variables import BIRTH, SUMMARIES
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     config = snakemake.config
     section, n_stars = config["checks"]["posterior_predictive"], config["cluster"]["n_stars"]
     test = read_runs(snakemake.input.test, "test")

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,20 +12,15 @@ from natal.figures.diagnostics import judged_curves, layer_curves, normalised_co
 from natal.figures.save import save_figures
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.emulator import TrainingSettings
 from natal.tuning.diagnostics.curves import scatter_floor
 from natal.tuning.diagnostics.health import curve_verdicts, health_table, ten_examples
 from natal.tuning.diagnostics.layers import layer_table, record_layers
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
 EPOCHS_APART = 10
 
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config, files = snakemake.config, snakemake.input
     box, settings = plan.box(config), TrainingSettings(**config["emulator"])
     key = stage_key(config["seed"], "train")

@@ -1,7 +1,5 @@
 """Train with every combination of the sweep's settings and rank them."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from natal.campaign import plan
@@ -10,17 +8,12 @@ from natal.figures.save import save_figures
 from natal.figures.sweep import sweep_figure
 from natal.files.formats import write_csv
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.emulator import TrainingSettings
 from natal.settings.sweep import SweepSettings
 from natal.tuning.sweep import sweep
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     base, settings = TrainingSettings(**config["emulator"]), SweepSettings(**config["sweep"])
     train, validation = read_runs(snakemake.input.train, "train"), read_runs(snakemake.input.validation, "validation")

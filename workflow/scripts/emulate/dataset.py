@@ -1,17 +1,12 @@
 """Cut the table of runs into one file a split, so that what reads test rows shows in the rules."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.data.runs import split_table
 from natal.files.formats import write_csv
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     for split, table in split_table(pd.read_csv(snakemake.input[0])).items():
         write_csv(snakemake.output[split], table)
         log.info("%s: %d runs at %d points", split, len(table), table.point_id.nunique())

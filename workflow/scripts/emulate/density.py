@@ -1,7 +1,5 @@
 """Train the density networks of the heteroscedastic and the mixture likelihood."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.campaign import plan
@@ -13,14 +11,10 @@ from natal.likelihood.density_training import train_density
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.density import DensitySettings
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     box = plan.box(config)
     tracks = pd.read_csv(snakemake.input.tracks)

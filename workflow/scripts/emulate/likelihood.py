@@ -1,7 +1,5 @@
 """Fit the widths of the Gaussian likelihoods on validation runs and compare all likelihoods there."""
 
-from typing import TYPE_CHECKING
-
 from natal.assessment.likelihood_choice import validation_scores
 from natal.campaign import plan
 from natal.data.runs import design_digest, read_runs
@@ -10,15 +8,10 @@ from natal.files.formats import write_json
 from natal.likelihood.density import DENSITY_COMPONENTS, load_density
 from natal.likelihood.kinds import make_likelihood
 from natal.likelihood.widths import fit_widths, sigma_budget, widths_to_json
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.likelihood import KINDS
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     digest = design_digest(read_runs(snakemake.input.train, "train"))
     box = plan.box(snakemake.config)
     ensemble = load_ensemble(snakemake.input.ensemble, box=box, design_digest=digest)

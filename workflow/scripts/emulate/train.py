@@ -1,7 +1,5 @@
 """Train the ensemble on training runs, stopped early by validation runs."""
 
-from typing import TYPE_CHECKING
-
 import h5py
 import numpy as np
 
@@ -14,14 +12,10 @@ from natal.files.formats import write_json
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.emulator import TrainingSettings
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     train = read_runs(snakemake.input.train, "train")
     validation = read_runs(snakemake.input.validation, "validation")

@@ -1,7 +1,5 @@
 """Check the posteriors of clusters that were drawn from the prior: simulation-based calibration."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from natal.assessment.sbc import MIN_CASES, calibration_table, posterior_draws, sbc_report, thinned_settings
@@ -13,14 +11,10 @@ from natal.likelihood.loading import load_likelihood
 from natal.posterior.recovery import locate_truths, recover
 from natal.random import stage_key
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.inference import Inference
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     config = snakemake.config
     inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))

@@ -1,7 +1,5 @@
 """Evaluate the emulator and its baselines on the test runs."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from natal.assessment.accuracy import evaluate
@@ -10,14 +8,9 @@ from natal.data.runs import read_runs
 from natal.emulator.baselines import fit_baselines
 from natal.emulator.ensemble import load_ensemble
 from natal.files.formats import write_json
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     ensemble = load_ensemble(snakemake.input.ensemble, box=plan.box(snakemake.config))
     baselines = fit_baselines(read_runs(snakemake.input.train, "train"))
     test = read_runs(snakemake.input.test, "test")

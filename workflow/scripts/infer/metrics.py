@@ -1,16 +1,11 @@
 """Gather the numbers of all stages into one file."""
 
-from typing import TYPE_CHECKING
-
 from natal.assessment.metrics import speed_report
 from natal.campaign.plan import CHECKS
 from natal.files.formats import read_json, write_json
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     parts = {name: read_json(path) for name, path in snakemake.input.items()}
     metrics = {}
     for part in ("simulation", "training", "density", "evaluation", "recovery", "calibration", "uncertainty", *CHECKS):

@@ -1,7 +1,5 @@
 """Recover (Q0, a) of the user's own clusters."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.campaign import plan
@@ -12,15 +10,10 @@ from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.observed import measurements, recover_observed
 from natal.posterior.tables import write_posteriors
 from natal.provenance.environment import made_by
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.inference import Inference
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     config = snakemake.config
     inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))

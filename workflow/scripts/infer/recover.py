@@ -1,7 +1,5 @@
 """Recover (Q0, a) for every surviving test run and report how honest the posteriors are."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -16,14 +14,10 @@ from natal.posterior.tables import nuts_report, recovery_table, write_posteriors
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.inference import Inference
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     config = snakemake.config
     inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))

@@ -1,23 +1,17 @@
 """Measure what one simulation and one emulator evaluation cost on one core of this machine."""
 
-from typing import TYPE_CHECKING
-
 from natal.assessment.speed import time_emulator, time_simulation
 from natal.campaign import plan
 from natal.files.formats import write_json
 from natal.likelihood.loading import load_likelihood
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.cost import batch_size
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake, cpu_devices=1) as log:
     # the job reserves all cores, so that nothing runs beside it, and measures on one
-    device.set_up(threads=1)
     config = snakemake.config
     box = plan.box(config)
     cluster = ClusterModel(**config["cluster"])

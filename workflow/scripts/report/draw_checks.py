@@ -1,18 +1,13 @@
 """Draw the checks of posteriors against the simulator."""
 
-from typing import TYPE_CHECKING
-
 import h5py
 import pandas as pd
 
 from natal.figures.against_simulator import SOURCES, brute_force, posterior_predictive
 from natal.figures.save import save_figures
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake):
+with script(snakemake):
     files, drawn = dict(snakemake.input.items()), {}
     if "brute_force" in files:
         with h5py.File(files["posteriors"]) as file:

@@ -1,7 +1,5 @@
 """Draw the emulator: its map, its training, its predictions of test runs and what they cost."""
 
-from typing import TYPE_CHECKING
-
 import h5py
 import jax
 import numpy as np
@@ -15,11 +13,7 @@ from natal.figures.emulator_map import summary_map
 from natal.figures.save import save_figures
 from natal.files.formats import read_json
 from natal.likelihood.loading import load_likelihood
-from natal.running import device
-from natal.running.jobs import job
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
+from natal.running.jobs import script
 
 SPEED_LABELS = {
     "simulation, alone": "simulation_alone_s",
@@ -30,8 +24,7 @@ SPEED_LABELS = {
     "emulator, batched": "emulator_batched_s",
 }
 
-with job(snakemake.log[0], snakemake):
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1):
     files = snakemake.input
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(snakemake.config))
     ensemble = likelihood.ensemble

@@ -1,7 +1,5 @@
 """Draw the posteriors of the user's own clusters."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.campaign import plan
@@ -9,14 +7,9 @@ from natal.figures.corners import corner_plots
 from natal.figures.save import save_figures
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.grid import make_grid
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake):
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1):
     config, files = snakemake.config, snakemake.input
     prior, observed = plan.prior_box(config), pd.read_csv(files.observed)
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))

@@ -1,7 +1,5 @@
 """Draw the recovery of test clusters: all of them in four figures, a few as corner plots."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.assessment.cases import cases_along_q0
@@ -12,14 +10,9 @@ from natal.figures.save import save_figures
 from natal.files.formats import read_json
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.grid import make_grid
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake):
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1):
     config, files = snakemake.config, snakemake.input
     prior, recovery = plan.prior_box(config), pd.read_csv(files.recovery)
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))

@@ -1,7 +1,5 @@
 """Draw the simulations: clusters through time, design, summaries, energy errors."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.campaign import plan
@@ -9,18 +7,13 @@ from natal.data.runs import read_runs
 from natal.figures.clusters import cluster_snapshots
 from natal.figures.save import save_figures
 from natal.figures.simulations import design_coverage, energy_errors, summary_scatter
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.simulation.snapshots import nearest_points, read_cluster
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 # virial, warm and hot births
 SNAPSHOTS_Q0 = (0.5, 0.9, 1.3)
 
-with job(snakemake.log[0], snakemake):
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1):
     config, files = snakemake.config, snakemake.input
     test, summaries = read_runs(files.test, "test"), pd.read_csv(files.summaries)
     # the first realization that survived: only those are test runs

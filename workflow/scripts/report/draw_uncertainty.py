@@ -1,7 +1,5 @@
 """Draw the comparison of uncertainty methods."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
@@ -10,14 +8,9 @@ from natal.data.runs import read_runs
 from natal.emulator.ensemble import load_ensemble
 from natal.figures.save import save_figures
 from natal.figures.uncertainty_methods import comparison, widths
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake):
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1):
     files = snakemake.input
     ensemble = load_ensemble(files.ensemble, box=plan.box(snakemake.config))
     test = read_runs(files.test, "test")

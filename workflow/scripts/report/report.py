@@ -1,7 +1,6 @@
 """Write the campaign's report, one self-contained file, and the figures' captions for `snakemake --report`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -10,12 +9,9 @@ from natal.files.formats import read_json
 from natal.provenance.lineage import history, read_origin, steps
 from natal.report.job_costs import stage_costs
 from natal.report.page import CAPTIONS, write_report
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     observed = pd.read_csv(snakemake.input.observed[0]) if snakemake.input.observed else None
     write_report(
         snakemake.output[0],

@@ -3,14 +3,13 @@
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from natal.campaign.design import design_files, make_design
 from natal.provenance.environment import computed_by, made_by
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.checkpoint import Checkpoint
@@ -22,14 +21,10 @@ from natal.simulation.setup import Setup
 from natal.simulation.shard_files import write_shard
 from natal.simulation.shard_format import EARLIER
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
 output = Path(snakemake.output[0])
 
-with job(snakemake.log[0], snakemake, reads=design_files(snakemake.config)) as log:
+with script(snakemake, cpu_devices=snakemake.threads, reads=design_files(snakemake.config)) as log:
     started_unix_s, started = time.time(), time.perf_counter()
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config = snakemake.config
     cluster = ClusterModel(**config["cluster"])
     integration = Integration(**config["integration"])

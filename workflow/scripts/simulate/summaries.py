@@ -2,7 +2,6 @@
 
 import glob
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -11,12 +10,9 @@ from natal.campaign.inventory import check_digest, set_aside
 from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.progress import track
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.simulation.shard_format import EARLIER
 from natal.simulation.shard_tables import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 
 def read(path: Path, digest: str) -> pd.DataFrame:
@@ -33,7 +29,7 @@ def read(path: Path, digest: str) -> pd.DataFrame:
     return summaries
 
 
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     shards = [Path(path) for path in snakemake.input.shards]
     tables = track(map(read, shards, snakemake.params.shard_digests), total=len(shards), label="read", unit="shards")
     # by realization: a point's later ones may be in another shard

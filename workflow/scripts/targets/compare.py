@@ -1,16 +1,11 @@
 """Tabulate the metrics of all finished campaigns."""
 
-from typing import TYPE_CHECKING
-
 from natal.files.atomic import atomic_path
 from natal.files.formats import write_csv
 from natal.report.compare import comparison
-from natal.running.jobs import job
+from natal.running.jobs import script
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     table = comparison(snakemake.params.results)
     write_csv(snakemake.output.table, table)
     with atomic_path(snakemake.output.text) as partial:

@@ -1,7 +1,6 @@
 """Fit the other uncertainty methods on training and validation runs and compare them all on the test runs."""
 
 import time
-from typing import TYPE_CHECKING
 
 from natal.assessment.uncertainty.comparison import compare, comparison_table, nuts_check, widths_along_q0
 from natal.assessment.uncertainty.conformal import Calibrated
@@ -12,21 +11,16 @@ from natal.files.formats import read_json, write_csv, write_json
 from natal.likelihood.density import DENSITY_COMPONENTS
 from natal.likelihood.loading import load_likelihoods
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.emulator import TrainingSettings
 from natal.settings.inference import Inference
 from natal.settings.uncertainty import UncertaintySettings
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
 # of each chain: enough to tell whether NUTS can be used with a method
 CHECK_DRAWS = 1000
 
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     # the chains of the Bayesian network run side by side
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
     config, files = snakemake.config, snakemake.input
     box, prior = plan.box(config), plan.prior_box(config)
     key = stage_key(config["seed"], "uncertainty")

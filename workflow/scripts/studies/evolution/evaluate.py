@@ -1,23 +1,16 @@
 """Score the laws of the study `evolution` on validation and test snapshots, and count what their bands hold."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.evolution import network
 from natal.studies.evolution.evaluation import coverage_table, predicted_pit, score_rows, whole_tracks
 from natal.studies.evolution.tracks import read_tracks, snapshots
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     ensembles = {

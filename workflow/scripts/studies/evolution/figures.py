@@ -1,28 +1,21 @@
 """Draw the figures of the study `evolution`, as PNG and PDF."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from natal.figures.save import save_figures
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.simulation.snapshots import nearest_points
 from natal.studies.evolution import figures, figures_recovery, network
 from natal.studies.evolution.evaluation import band_quantiles, predictive_draws
 from natal.studies.evolution.tracks import read_tracks, snapshots, time_range
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
 N_TIMES = 40
 """Ages at which a band is drawn: more than are stored."""
 
-with job(snakemake.log[0], snakemake):
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1):
     config = snakemake.config
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     ensemble = network.load(snakemake.input.ensemble)

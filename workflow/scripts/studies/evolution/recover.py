@@ -1,7 +1,5 @@
 """Recover (Q0, a) of clusters at ages drawn from one age prior, with the age known and unknown."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import xarray as xr
 
@@ -9,17 +7,13 @@ from natal.files.atomic import atomic_path
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.inference import NutsSettings
 from natal.studies.evolution import network, recovery, sampling
 from natal.studies.evolution.age import read_age_prior
 from natal.studies.evolution.tracks import BIRTH_AND_AGE, read_tracks, snapshots, time_range
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads, cpu_devices=snakemake.threads)
+with script(snakemake, cpu_devices=snakemake.threads) as log:
     config, name = snakemake.config, snakemake.wildcards.prior
     section = config["recovery"]
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])

@@ -1,20 +1,13 @@
 """Train the ensembles of the study `evolution`: each set of coordinates, on all stored times and without some."""
 
-from typing import TYPE_CHECKING
-
 from natal.files.formats import write_json
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.settings.density import DensitySettings
 from natal.studies.evolution import network
 from natal.studies.evolution.tracks import outcomes, read_tracks, refuse_gaps, snapshots, time_range
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     refuse_gaps(config["gaps"], table)

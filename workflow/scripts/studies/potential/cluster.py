@@ -1,17 +1,10 @@
 """Simulate the cluster whose particles make the fields, and fit a Plummer sphere to it."""
 
-from typing import TYPE_CHECKING
-
 from natal.files.formats import write_csv, write_json
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.potential.cluster import AXES, fit_plummer, simulate
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     stars, described = simulate(config["seed"], config["cluster"])
     fit = fit_plummer(stars[list(AXES)].to_numpy())

@@ -1,15 +1,13 @@
 """Compare the networks of one field with the true field at held-out points, and follow orbits in both."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import pandas as pd
 
 from natal.files.formats import write_csv
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.potential.accuracy import as_numpy
 from natal.studies.potential.cluster import true_fields
 from natal.studies.potential.fields import plummer_sphere, sample_field
@@ -17,11 +15,7 @@ from natal.studies.potential.names import PLUMMER
 from natal.studies.potential.store import load_networks, read_sample, write_tracks
 from natal.studies.potential.tables import EXACT, SPHERE, accuracy_tables, line_table, orbit_tables, predictors
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config, files, name = snakemake.config, snakemake.input, snakemake.wildcards.field
     networks = {Path(path).stem: load_networks(path) for path in files.networks}
     test, line = (read_sample(files.samples, name, part) for part in ("test", "line"))

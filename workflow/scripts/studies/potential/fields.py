@@ -1,26 +1,19 @@
 """Sample the true fields at training and test points and along the x axis."""
 
-from typing import TYPE_CHECKING
-
 import jax
 import jax.numpy as jnp
 import pandas as pd
 
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.potential.cluster import true_fields
 from natal.studies.potential.fields import near_particles, sample_field, uniform_in_radius
 from natal.studies.potential.names import PLUMMER
 from natal.studies.potential.store import write_samples
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
 LINE_POINTS = 801
 
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config, points = snakemake.config, snakemake.config["points"]
     with jax.enable_x64(True):
         fields = true_fields(pd.read_csv(snakemake.input.stars), config["softenings_au"])

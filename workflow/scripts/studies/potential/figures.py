@@ -1,24 +1,19 @@
 """Draw the study's figures, as PNG and PDF."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.figures.save import save_figures
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.potential import figures
 from natal.studies.potential.names import field_names
 from natal.studies.potential.store import read_tracks
-
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
 
 
 def by_field(paths: list[str]) -> dict[str, pd.DataFrame]:
     return dict(zip(fields, map(pd.read_csv, paths), strict=True))
 
 
-with job(snakemake.log[0], snakemake):
+with script(snakemake):
     config, files = snakemake.config, snakemake.input
     fields, terms = field_names(config["softenings_au"]), config["training"]["terms"]
     curves = iter(files.curves)

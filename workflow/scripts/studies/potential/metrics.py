@@ -1,19 +1,14 @@
 """Gather the study's numbers from its tables."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.files.formats import read_json, write_json
 from natal.provenance.environment import made_by
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.potential.metrics import accuracy_numbers, orbit_numbers, training_numbers
 from natal.studies.potential.names import field_names
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     config, files = snakemake.config, snakemake.input
     time = config["orbits"]["time"]
     terms = config["training"]["terms"]

@@ -1,22 +1,15 @@
 """Train the networks of one field and one combination of loss terms, one a seed."""
 
-from typing import TYPE_CHECKING
-
 import jax
 import pandas as pd
 
 from natal.files.formats import write_csv
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.potential.store import read_sample, save_networks
 from natal.studies.potential.training import QUANTITIES, TERMS, PotentialSettings, train_potential
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     field, terms = snakemake.wildcards.field, snakemake.wildcards.terms
     config, section = snakemake.config, snakemake.config["training"]
     settings = PotentialSettings(**{k: section[k] for k in ("steps", "batch_size", "learning_rate")})

@@ -1,19 +1,12 @@
 """Follow the first triples again, with a finer step or beside where they were born."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.files.formats import write_csv
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.triples.follow import follow
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     settings, checks = snakemake.config["integration"], snakemake.config["checks"]
     finer = snakemake.wildcards.check == "finer_step"
     table = pd.read_csv(snakemake.input.systems).iloc[: checks["triples"]]

@@ -1,23 +1,16 @@
 """Train the classifier on training triples, stop and calibrate it on validation triples; fit the criterion's odds."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.triples.classifier import ClassifierSettings, save_classifier, train_classifier
 from natal.studies.triples.criterion import criterion_ratio, fit_logistic
 from natal.studies.triples.systems import features
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     train, validation = (pd.read_csv(snakemake.input[split]) for split in ("train", "validation"))
     classifier, history = train_classifier(

@@ -1,17 +1,12 @@
 """Join births and ends of the triples and cut them into splits."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.files.formats import write_csv
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.triples.names import SPLITS
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     followed = pd.concat([pd.read_csv(path) for path in snakemake.input.followed])
     table = pd.read_csv(snakemake.input.systems).merge(followed, on="triple_id", validate="one_to_one")
     table["unstable"] = table.t_change_orbits.notna()

@@ -1,24 +1,17 @@
 """Score classifier and criterion on test triples; compare the labels with those of the checks."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 
 from natal.files.formats import read_json, write_csv, write_json
-from natal.running import device
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.triples import evaluation
 from natal.studies.triples.classifier import load_classifier
 from natal.studies.triples.criterion import criterion_ratio, logistic
 from natal.studies.triples.names import CHECKS, SPLITS
 from natal.studies.triples.systems import features
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
-    device.set_up(threads=snakemake.threads)
+with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     tables = {split: pd.read_csv(snakemake.input[split]) for split in SPLITS}
     test = tables["test"]

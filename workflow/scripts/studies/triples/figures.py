@@ -1,19 +1,14 @@
 """Draw the study's figures, as PNG and PDF."""
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
 from natal.figures.save import save_figures
 from natal.files.formats import read_json
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.triples import figures
 from natal.studies.triples.names import SPLITS
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake):
+with script(snakemake):
     config = snakemake.config
     tables = {split: pd.read_csv(snakemake.input[split]) for split in SPLITS}
     everything = pd.concat(tables.values(), ignore_index=True)

@@ -1,17 +1,12 @@
 """Draw the triples of all splits from the prior."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from natal.files.formats import write_csv
-from natal.running.jobs import job
+from natal.running.jobs import script
 from natal.studies.triples import systems
 
-if TYPE_CHECKING:
-    from snakemake.script import snakemake
-
-with job(snakemake.log[0], snakemake) as log:
+with script(snakemake) as log:
     config = snakemake.config
     n_by_split = config["triples"]
     prior = systems.Prior(**{key: tuple(limits) for key, limits in config["prior"].items()})
