@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run study status provenance env env-cuda12 test test-slow test-slurm test-browser bench lint lock
+.PHONY: run study status provenance env env-cuda12 test test-slow test-slurm test-browser bench lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -68,6 +68,10 @@ lint: env
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/snakemake --lint
+
+# from the settings' classes: the JSON schemas for editors, the table of config/README.md
+schema: env
+	$(BIN)/python workflow/schemas/write.py
 
 # needs uv (https://docs.astral.sh/uv); the lock files hold hashes and no index address
 lock:

@@ -42,12 +42,6 @@ def smoke_config(config):
     return merged(config, yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text()))
 
 
-@pytest.fixture
-def schema():
-    """The JSON schema of the configuration."""
-    return yaml.safe_load((ROOT / "workflow" / "schemas" / "config.schema.yaml").read_text())
-
-
 @pytest.fixture(scope="session")
 def runs():
     """Training, validation and test runs of the linear simulator: 200, 60 and 40 points of 8 realizations."""

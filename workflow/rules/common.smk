@@ -4,10 +4,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from natal.campaign import plan
-from natal.campaign.config import load_schema, refuse_repeated_keys, validate
+from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.tables import read_observations
 from natal.errors import NatalError
+from natal.settings.reading import check_repeated_keys
 from natal.variables import CALIBRATION, SPLITS
 
 FOLDER = Path(workflow.basedir)
@@ -19,8 +20,8 @@ include: "resources.smk"
 
 
 try:
-    refuse_repeated_keys(workflow.configfiles)
-    validate(config, load_schema(FOLDER / "workflow" / "schemas" / "config.schema.yaml"))
+    check_repeated_keys(workflow.configfiles)
+    check_campaign(config)
 except NatalError as mistake:
     sys.exit(str(mistake))
 

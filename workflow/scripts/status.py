@@ -9,7 +9,7 @@ from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from natal.campaign import plan
-from natal.campaign.config import load_schema, validate
+from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.status import shard_status, table
 from natal.errors import NatalError
@@ -25,7 +25,7 @@ try:
     for path in [FOLDER / "config" / "config.yaml", *arguments.configfile]:
         update_config(config, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
     update_config(config, parse_config(arguments.config))
-    validate(config, load_schema(FOLDER / "workflow" / "schemas" / "config.schema.yaml"))
+    check_campaign(config)
     name = config["campaign"]
     simulations, logs = Path("results") / name / "simulations", Path("logs") / name / "simulate"
     planned = plan.shards(config, read_layout(simulations))

@@ -1,7 +1,7 @@
-# Names and helpers of the studies. A study's Snakefile sets STUDY and reads its configuration before it includes this.
+# Names and helpers of the studies. A study's Snakefile sets STUDY and SETTINGS, and reads its configuration, before this.
 from pathlib import Path
 
-from natal.campaign.config import check_schema, load_schema, refuse_repeated_keys
+from natal.settings.reading import check, check_repeated_keys
 from natal.errors import NatalError
 
 FOLDER = Path(workflow.basedir).parents[1]
@@ -12,8 +12,8 @@ include: "../rules/stages.smk"
 
 
 try:
-    refuse_repeated_keys(workflow.configfiles)
-    check_schema(config, load_schema(FOLDER / "workflow" / "schemas" / "studies" / f"{STUDY}.schema.yaml"))
+    check_repeated_keys(workflow.configfiles)
+    check(SETTINGS, config)
 except NatalError as mistake:
     sys.exit(str(mistake))
 

@@ -3,7 +3,9 @@
 configfile: "config/studies/evolution.yaml"
 
 
-STUDY = "evolution"
+from natal.studies.evolution.settings import Evolution
+
+STUDY, SETTINGS = "evolution", Evolution
 
 
 include: "common.smk"

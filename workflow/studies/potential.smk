@@ -2,7 +2,9 @@
 configfile: "config/studies/potential.yaml"
 
 
-STUDY = "potential"
+from natal.studies.potential.settings import Potential
+
+STUDY, SETTINGS = "potential", Potential
 
 
 include: "common.smk"

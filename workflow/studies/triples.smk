@@ -2,16 +2,15 @@
 configfile: "config/studies/triples.yaml"
 
 
-STUDY = "triples"
+from natal.studies.triples.settings import Triples
+
+STUDY, SETTINGS = "triples", Triples
 
 
 include: "common.smk"
 
 
 from natal.studies.triples import names
-
-if lines := names.mistakes(config):
-    sys.exit("\n".join(lines))
 
 SHARDS = range(config["integration"]["shards"])
 DATASET = {split: RESULTS / "dataset" / f"{split}.csv" for split in names.SPLITS}

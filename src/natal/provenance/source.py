@@ -21,9 +21,10 @@ WORDS = {
     "track": {"label", "unit", "work_unit"},
     "fit_networks": {"label", "unit", "refusal"},
     "train_by_epochs": {"label"},
-    "Field": {"description", "examples", "title"},
+    "Field": {"description", "examples", "title", "ge", "gt", "le", "lt", "min_length", "max_length", "pattern"},
+    "Allowed": {"text"},
 }
-"""Keyword arguments that are words, by what is called."""
+"""Keyword arguments that are words, by what is called; limits of settings, too, as they change no value."""
 
 ALWAYS_WORDS = {"json_schema_extra", "remedy"}
 """Keyword arguments that are words whatever is called."""

@@ -1,15 +1,17 @@
 """Section `adaptive`: where the next points teach most."""
 
 from collections.abc import Iterator
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from natal.settings.base import Count, Section, SpreadCount
+from natal.settings.base import Count, RuleError, Section, SpreadCount
 
 
 class GainSettings(Section):
     """Learning curves over the training points."""
+
+    section: ClassVar[str] = "adaptive.gain"
 
     start: Annotated[int, Field(ge=2)]
     """target `adaptive_gain`: training points of the first networks"""
@@ -20,10 +22,10 @@ class GainSettings(Section):
     repeats: SpreadCount
     """repeats with other first points and weights"""
 
-    def rules(self) -> Iterator[tuple[str, ValueError]]:
+    def rules(self) -> Iterator[RuleError]:
         """A curve has two points."""
         if self.stop < self.start + self.step:
-            yield "stop", ValueError(f"it must be start + step = {self.start + self.step} at least")
+            yield RuleError("stop", f"it must be start + step = {self.start + self.step} at least")
 
 
 class Adaptive(Section):

@@ -1,6 +1,7 @@
 """What all settings share: strict types, limits that nothing but the class states, and one line for each mistake."""
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -8,6 +9,14 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from natal.errors import NatalError
 from natal.settings.mistakes import RULE, Allowed, lines
+
+
+class RuleError(ValueError):
+    """A rule across keys is broken: one of them, dotted, and what it must be."""
+
+    def __init__(self, key: str, said: str) -> None:
+        super().__init__(said)
+        self.key = key
 
 
 class Section(BaseModel):
@@ -28,25 +37,22 @@ class Section(BaseModel):
         try:
             super().__init__(**values)
         except ValidationError as error:
-            prefix = f"{self.section}." if self.section else ""
-            raise NatalError("\n".join(prefix + line for line in lines(type(self), values, error))) from None
+            raise NatalError("\n".join(lines(type(self), values, error, self.section))) from None
 
     # of a section within another, Pydantic gathers the mistakes itself
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
-    def rules(self) -> Iterator[tuple[str, ValueError]]:
-        """What limits of single keys cannot say: of each rule that is broken a key, dotted, and what it must be."""
+    def rules(self) -> Iterator[RuleError]:
+        """What limits of single keys cannot say: the rules that are broken."""
         yield from ()
 
     @model_validator(mode="after")
     def _keep_rules(self) -> "Section":
         broken: list[InitErrorDetails] = []
-        for key, said in self.rules():
-            value: Any = self
-            for part in key.split("."):
-                value = getattr(value, part)
-            error = PydanticCustomError(RULE, "{said}", {"said": str(said)})
-            broken.append(InitErrorDetails(type=error, loc=tuple(key.split(".")), input=value))
+        for rule in self.rules():
+            location = tuple(rule.key.split("."))
+            error = PydanticCustomError(RULE, "{said}", {"said": str(rule)})
+            broken.append(InitErrorDetails(type=error, loc=location, input=reduce(getattr, location, self)))
         if broken:
             raise ValidationError.from_exception_data(type(self).__name__, broken)
         return self
@@ -68,17 +74,17 @@ Listed = Field(strict=False)
 """A tuple that a configuration file gives as a list."""
 
 Different = (Listed, AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True}))
-LowerFirst = (Listed, AfterValidator(_lower_first), Allowed("{}, the lower first"))
+LowerFirst = (Listed, AfterValidator(_lower_first), Allowed(text="{}, the lower first"))
 
 Zero = Annotated[int, Field(ge=0, le=0)]
 Positive = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
-SpreadCount = Annotated[int, Field(ge=2), Allowed("{}, as a spread needs two")]
+SpreadCount = Annotated[int, Field(ge=2), Allowed(text="{}, as a spread needs two")]
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 Range = Annotated[tuple[Positive, Positive], *LowerFirst]
 FolderName = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$"),
-    Allowed("a folder name: letters, digits, point, dash, underscore; not starting with a point"),
+    Allowed(text="a folder name: letters, digits, point, dash, underscore; not starting with a point"),
 ]
-CsvFile = Annotated[str, Allowed("the name of a CSV file")]
+CsvFile = Annotated[str, Allowed(text="the name of a CSV file")]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from natal.settings.adaptive import Adaptive
-from natal.settings.base import CsvFile, FolderName, Section, Seed
+from natal.settings.base import CsvFile, FolderName, RuleError, Section, Seed
 from natal.settings.checks import Checks
 from natal.settings.cluster import ClusterModel
 from natal.settings.density import Density
@@ -43,7 +43,7 @@ class Campaign(Section):
     resources: Resources
     report: Report
 
-    def rules(self) -> Iterator[tuple[str, ValueError]]:
+    def rules(self) -> Iterator[RuleError]:
         """A prior lies within the box that the emulator learns."""
         names = BIRTH.names if self.inference.prior else ()
         for name in names:
@@ -51,7 +51,5 @@ class Campaign(Section):
             box_low, box_high = getattr(self.design.box, name)
             if low < box_low or high > box_high:
                 within = f"design.box.{name} = [{box_low:g}, {box_high:g}]"
-                yield (
-                    f"inference.prior.{name}",
-                    ValueError(f"it must lie within {within}, outside of which the emulator is untested"),
-                )
+                said = f"it must lie within {within}, outside of which the emulator is untested"
+                yield RuleError(f"inference.prior.{name}", said)

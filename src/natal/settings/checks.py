@@ -15,10 +15,10 @@ class BruteForce(Section):
 
     cases: Annotated[int, Field(ge=0)]
     """test clusters whose posterior is computed without an emulator, too (`docs/statistics.md`); 0: no such check"""
-    grid: Annotated[tuple[GridPoints, GridPoints], Listed, Allowed("{}, points in q0 and a")]
-    """points in Q0 and a over the prior's range"""
-    realizations: Annotated[int, Field(ge=2), Allowed("{}, as runs are halved")]
-    """clusters simulated at each"""
+    grid: Annotated[tuple[GridPoints, GridPoints], Listed, Allowed(text="{}, points in q0 and a")]
+    """covers the prior's range"""
+    realizations: Annotated[int, Field(ge=2), Allowed(text="{}, as runs are halved")]
+    """clusters simulated at each of these points"""
 
 
 class PosteriorPredictive(Section):

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from natal.settings.base import Positive, Range, Section
+from natal.settings.base import Positive, Range, RuleError, Section
 
 KROUPA_BREAK_MSUN = 0.5
 """Where the slope of the mass function of Kroupa (2001) changes."""
@@ -29,11 +29,9 @@ class ClusterModel(Section):
     truncation_radius: Positive = 10.0
     """largest radius at birth, in units of a"""
 
-    def rules(self) -> Iterator[tuple[str, ValueError]]:
+    def rules(self) -> Iterator[RuleError]:
         """Both parts of Kroupa's mass function are needed."""
         low, high = self.imf_mass_range_msun
         if self.imf == "kroupa" and not low < KROUPA_BREAK_MSUN < high:
-            yield (
-                "imf_mass_range_msun",
-                ValueError(f"the range of a Kroupa mass function must contain its break at {KROUPA_BREAK_MSUN} Msun"),
-            )
+            said = f"the range of a Kroupa mass function must contain its break at {KROUPA_BREAK_MSUN} Msun"
+            yield RuleError("imf_mass_range_msun", said)

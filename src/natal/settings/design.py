@@ -23,7 +23,7 @@ Blocks = Annotated[
     Listed,
     Field(min_length=1),
     AfterValidator(_not_too_many),
-    Allowed("{}, the points of each block"),
+    Allowed(text="{}, the points of each block"),
 ]
 
 
@@ -68,5 +68,5 @@ class Design(Section):
     (`docs/statistics.md`); never trained on. 0: no such checks. A larger number keeps the clusters that are there"""
     table: CsvFile | None
     """CSV that replaces the hypercubes (below)"""
-    proposed: Annotated[tuple[CsvFile, ...], *Different, Allowed("a list of names of CSV files")]
+    proposed: Annotated[tuple[CsvFile, ...], *Different, Allowed(text="a list of names of CSV files")]
     """CSV files of further training points, one block each (below); add an entry to add a block"""

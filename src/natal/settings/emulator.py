@@ -53,7 +53,7 @@ class TrainingSettings(Section):
     """share of hidden neurons dropped in training"""
     batch_norm: bool = False
     """batch normalisation of both hidden layers"""
-    log10: Annotated[tuple[Column, ...], *Different, Allowed(f"a list, maybe empty, of {', '.join(COLUMNS)}")] = ()
+    log10: Annotated[tuple[Column, ...], *Different, Allowed(text=f"a list, maybe empty, of {', '.join(COLUMNS)}")] = ()
     """columns whose logarithms are normalised; all their values must be positive"""
 
 

@@ -17,7 +17,7 @@ class NutsSettings(Section):
 
     section: ClassVar[str] = "inference"
 
-    chains: Annotated[int, Field(ge=2), Allowed("{}, as R-hat needs two")] = 4
+    chains: Annotated[int, Field(ge=2), Allowed(text="{}, as R-hat needs two")] = 4
     """NUTS chains a case"""
     warmup: Iterations = 300
     """iterations a chain, not kept"""
@@ -36,7 +36,7 @@ class Inference(NutsSettings):
 
     prior: BirthRanges | None
     """uniform prior, a box within `design.box`; `null` takes all of it"""
-    grid: Annotated[tuple[Cells, Cells], Listed, Allowed("{}, the cells in q0 and a")]
-    """cells in Q0 and a of the grid posterior"""
+    grid: Annotated[tuple[Cells, Cells], Listed, Allowed(text="{}, the cells in q0 and a")]
+    """of the grid posterior that NUTS is checked against"""
     calibration_draws: Annotated[int, Field(ge=10)]
     """nearly independent draws (20 iterations apart) of each calibration cluster's posterior, from all chains"""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from natal.settings.base import Positive, Section
+from natal.settings.base import Positive, RuleError, Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,25 +29,18 @@ class Integration(Section):
     max_energy_error: Positive = 1.0e-3
     """largest allowed abs(E_T − E_0)/abs(W_0); a job with a worse run fails and says so"""
 
-    def rules(self) -> Iterator[tuple[str, ValueError]]:
+    def rules(self) -> Iterator[RuleError]:
         """A whole number of steps, and not too many, fits between snapshots."""
         # compared as a product: a quotient may overflow
         if self.t_end_yr > MAX_STEPS * self.dt_yr:
-            yield (
-                "dt_yr",
-                ValueError(f"it must not fit more than {MAX_STEPS:.0e} times into t_end_yr = {self.t_end_yr:g} yr"),
-            )
+            said = f"it must not fit more than {MAX_STEPS:.0e} times into t_end_yr = {self.t_end_yr:g} yr"
+            yield RuleError("dt_yr", said)
             return
         between = self.t_end_yr / (self.snapshots - 1)
         steps = between / self.dt_yr
         if round(steps) < 1 or abs(steps - round(steps)) > 1e-9 * steps:
-            yield (
-                "dt_yr",
-                ValueError(
-                    "it must fit a whole number of times between snapshots, t_end_yr / (snapshots - 1) = "
-                    f"{between:g} yr"
-                ),
-            )
+            said = f"it must fit a whole number of times between snapshots, t_end_yr / (snapshots - 1) = {between:g} yr"
+            yield RuleError("dt_yr", said)
 
     @property
     def steps_per_snapshot(self) -> int:

@@ -30,18 +30,18 @@ class Allowed:
         return {**handler(core_schema), "allowed": self.text}
 
 
-def lines(settings: type[BaseModel], given: Any, error: ValidationError) -> Iterator[str]:
-    """One line for each mistake that Pydantic found in `given`."""
+def lines(settings: type[BaseModel], given: Any, error: ValidationError, section: str = "") -> Iterator[str]:
+    """One line for each mistake that Pydantic found in `given`, the values of a section or of all sections."""
     schema = settings.model_json_schema()
     found = error.errors(include_url=False)
     # a list with a wrong item is said to be too short as well
     outer = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
-    return iter(dict.fromkeys(_line(schema, given, one) for one in found if one["loc"] not in outer))
+    return iter(dict.fromkeys(_line(schema, given, one, section) for one in found if one["loc"] not in outer))
 
 
-def _line(schema: Node, given: Any, error: Any) -> str:
+def _line(schema: Node, given: Any, error: Any, section: str) -> str:
     location: Path = error["loc"]
-    full = ".".join(map(str, location))
+    full = _dotted(section, location)
     if error["type"] == RULE:
         return f"{full} = {_value(given, location, error['input'])!r} is not allowed: {error['msg']}"
     path, node, value = _follow(schema, given, location)
@@ -53,7 +53,11 @@ def _line(schema: Node, given: Any, error: Any) -> str:
     if known and error["type"] == "missing":
         return f"key {full} is missing"
     hint = " (YAML reads this as text: write 1.0e-3, with a point, not 1e-3)" if _has_exponent(value) else ""
-    return f"{'.'.join(map(str, path))} = {value!r} is not allowed: {allowed(schema, node, path)}{hint}"
+    return f"{_dotted(section, path)} = {value!r} is not allowed: {allowed(schema, node, path)}{hint}"
+
+
+def _dotted(section: str, path: Path) -> str:
+    return ".".join(map(str, (section, *path) if section else path))
 
 
 def _follow(schema: Node, given: Any, location: Path) -> tuple[Path, Node, Any]:

@@ -1,7 +1,7 @@
 """Section `sweep`: settings of `emulator` side by side."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, WrapValidator, create_model
 
@@ -11,9 +11,7 @@ from natal.settings.mistakes import Allowed
 
 
 class _Varied(Section):
-    model_config = ConfigDict(
-        json_schema_extra={"allowed": "a mapping from keys of emulator to lists of values", "required": []}
-    )
+    model_config = ConfigDict(json_schema_extra={"allowed": "a mapping from keys of emulator to lists of values"})
 
 
 def _as_given(entry: Any, check: Callable[[Any], Any]) -> Any:
@@ -35,7 +33,7 @@ else:
                         tuple[Annotated[field.annotation, Field(), *field.metadata], ...],
                         Listed,
                         Field(min_length=1),
-                        Allowed("a list of values"),
+                        Allowed(text="a list of values"),
                     ],
                     (),
                 )
@@ -49,12 +47,16 @@ else:
 class SweepSettings(Section):
     """Trainings side by side."""
 
-    folds: Annotated[Zero, Allowed("0 for the campaign's own validation runs")] | Annotated[int, Field(ge=3, le=20)]
+    section: ClassVar[str] = "sweep"
+
+    folds: (
+        Annotated[Zero, Allowed(text="0 for the campaign's own validation runs")] | Annotated[int, Field(ge=3, le=20)]
+    )
     """target `sweep`: 0, or parts that training and validation points are dealt out to (below)"""
     grid: Annotated[
         tuple[Varied, ...],
         Listed,
         Field(min_length=1),
-        Allowed("a list of mappings from keys of emulator to lists of values"),
+        Allowed(text="a list of mappings from keys of emulator to lists of values"),
     ]
     """settings of `emulator` side by side (below)"""

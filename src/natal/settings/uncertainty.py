@@ -1,6 +1,6 @@
 """Section `uncertainty`: methods compared on the test runs."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -23,18 +23,22 @@ Iterations = Annotated[int, Field(ge=50)]
 class BayesianSettings(Section):
     """A network whose weights NUTS samples."""
 
+    section: ClassVar[str] = "uncertainty.bayesian"
+
     hidden: Annotated[int, Field(ge=0)] = 16
     """neurons of the Bayesian network; 0 for a linear model"""
     warmup: Iterations = 600
     """NUTS iterations of each of its two chains, not kept"""
     draws: Iterations = 600
-    """and kept"""
+    """NUTS iterations of each chain, kept"""
     kept: SpreadCount = 64
-    """draws of both that predict"""
+    """draws of both chains that predict"""
 
 
 class UncertaintySettings(Section):
     """Methods compared, the chosen likelihood first."""
+
+    section: ClassVar[str] = "uncertainty"
 
     methods: Annotated[tuple[Method, ...], *Different]
     """compared with the chosen likelihood (`docs/statistics.md`)"""

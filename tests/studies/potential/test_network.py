@@ -19,10 +19,10 @@ from natal.studies.potential.network import (
     predict,
     through_second_order,
 )
+from natal.studies.potential.settings import PotentialSettings
 from natal.studies.potential.store import load_networks, save_networks
 from natal.studies.potential.training import (
     TERMS,
-    PotentialSettings,
     Scales,
     loss_terms,
     measure_scales,

@@ -12,14 +12,15 @@ import yaml
 from matplotlib.figure import Figure
 from project import ROOT, Project, job_counts, merged
 
-from natal.campaign.config import check_schema, load_schema
 from natal.errors import NatalError
+from natal.settings.reading import check
 from natal.studies.potential import figures
 from natal.studies.potential.accuracy import as_numpy, relative_errors, relative_errors_by_radius, torque
 from natal.studies.potential.fields import Sample, SoftenedParticles, plummer_sphere, sample_field, uniform_in_radius
 from natal.studies.potential.metrics import accuracy_numbers, mean_and_sd, orbit_numbers, training_numbers
 from natal.studies.potential.names import field_names, figure_names
 from natal.studies.potential.network import make_network
+from natal.studies.potential.settings import Potential
 from natal.studies.potential.store import read_sample, read_tracks, write_samples, write_tracks
 from natal.studies.potential.tables import accuracy_tables, line_table, orbit_tables, predictors
 
@@ -189,14 +190,9 @@ def read_config(*names):
     return content
 
 
-@pytest.fixture
-def study_schema():
-    return load_schema(ROOT / "workflow" / "schemas" / "studies" / "potential.schema.yaml")
-
-
 @pytest.mark.parametrize("names", [("potential",), ("potential", "potential_smoke")])
-def test_configurations_fit_the_schema(names, study_schema):
-    check_schema(read_config(*names), study_schema)
+def test_configurations_are_valid(names):
+    check(Potential, read_config(*names))
 
 
 @pytest.mark.parametrize(
@@ -206,8 +202,8 @@ def test_configurations_fit_the_schema(names, study_schema):
         ({"training": {"step": 5}}, "config: unknown key training.step (did you mean steps?); allowed: terms, seeds, "),
         (
             {"training": {"terms": ["poisson"]}},
-            "config: training.terms.0 = 'poisson' is not allowed: potential, force, potential_force, potential_poisson "
-            "or all",
+            "config: training.terms.0 = 'poisson' is not allowed: one of potential, force, potential_force, "
+            "potential_poisson, all",
         ),
         (
             {"orbits": {"starts": {"mine": {"position": [1.0, 0.0], "velocity": [0, 0, 0]}}}},
@@ -215,9 +211,9 @@ def test_configurations_fit_the_schema(names, study_schema):
         ),
     ],
 )
-def test_mistakes_cost_one_line(changes, line, study_schema):
+def test_mistakes_cost_one_line(changes, line):
     with pytest.raises(NatalError) as mistake:
-        check_schema(merged(read_config("potential"), changes), study_schema)
+        check(Potential, merged(read_config("potential"), changes))
     assert str(mistake.value).startswith(line)
     assert "\n" not in str(mistake.value)
 

@@ -7,7 +7,6 @@ from scipy.special import expit
 
 from natal.errors import NatalError
 from natal.studies.triples.classifier import (
-    ClassifierSettings,
     best_temperature,
     load_classifier,
     save_classifier,
@@ -15,6 +14,7 @@ from natal.studies.triples.classifier import (
     train_classifier,
 )
 from natal.studies.triples.scores import auc_ranking
+from natal.studies.triples.settings import ClassifierSettings
 
 SETTINGS = ClassifierSettings(members=2, width=16, learning_rate=2e-2, max_epochs=100, patience=30)
 

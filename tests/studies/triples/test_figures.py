@@ -6,6 +6,7 @@ import pytest
 
 from natal.studies.triples import evaluation, figures, scores, systems
 from natal.studies.triples.criterion import criterion_ratio, critical_pericentre
+from natal.studies.triples.settings import Prior
 
 N = 300
 
@@ -14,7 +15,7 @@ N = 300
 def table():
     """Triples with labels by the criterion, blurred, and made-up energy errors."""
     rng = np.random.default_rng(0)
-    prior = systems.Prior((3, 100), (0, 0.9), (0, 0.8), (0.1, 1), (0.1, 10), (-1, 1))
+    prior = Prior()
     drawn = systems.draw(N, prior, rng)
     unstable = criterion_ratio(drawn) < np.exp(rng.normal(0, 0.2, N))
     return drawn.assign(unstable=unstable, energy_error=10 ** rng.uniform(-6, -3, N))

@@ -15,6 +15,7 @@ from natal.nbody import leapfrog
 from natal.nbody.gravity import accelerations
 from natal.studies.triples import systems
 from natal.studies.triples.follow import follow
+from natal.studies.triples.settings import Prior
 from natal.studies.triples.transformed_leapfrog import start, step
 from natal.units import G_AU3_PER_MSUN_YR2
 
@@ -79,7 +80,7 @@ def test_forces_of_few_stars_equal_the_double_loop(n_stars, softening_au):
 def test_births_have_the_elements_they_were_drawn_with():
     """Axes, period ratio, eccentricities and mutual inclination, recovered from positions and velocities by REBOUND."""
     rng = np.random.default_rng(3)
-    prior = systems.Prior((3, 100), (0, 0.9), (0, 0.8), (0.1, 1), (0.1, 10), (-1, 1))
+    prior = Prior()
     table = systems.draw(20, prior, rng)
     position, velocity = systems.place(table)
     for k, (row, mass) in enumerate(zip(table.itertuples(), systems.masses_msun(table), strict=True)):
@@ -161,7 +162,7 @@ def test_a_tight_triple_falls_apart():
 
 def test_who_shares_a_batch_does_not_matter():
     """Each triple's fate is its own, however many slots there are and whoever comes after whom."""
-    prior = systems.Prior((3, 10), (0, 0.9), (0, 0.8), (0.1, 1), (0.1, 10), (-1, 1))
+    prior = Prior(period_ratio=(3, 10))
     table = systems.draw(9, prior, np.random.default_rng(5))
     few, all_at_once = (follow(table, eta=0.05, n_orbits=2, unstable_change=0.1, slots=slots) for slots in (4, 9))
     np.testing.assert_array_equal(few.t_change_orbits.notna(), all_at_once.t_change_orbits.notna())

@@ -7,12 +7,12 @@ from project import ROOT
 from scipy import stats
 from snakemake.utils import update_config
 
-from natal.campaign.config import check_schema, load_schema
 from natal.errors import NatalError
+from natal.settings.reading import check
 from natal.studies.triples import systems
-from natal.studies.triples.names import mistakes
+from natal.studies.triples.settings import Prior, Triples
 
-PRIOR = systems.Prior((3, 100), (0, 0.9), (0, 0.8), (0.1, 1), (0.1, 10), (-1, 1))
+PRIOR = Prior()
 
 
 @pytest.fixture
@@ -21,35 +21,31 @@ def config():
     return yaml.safe_load((ROOT / "config" / "studies" / "triples.yaml").read_text())
 
 
-@pytest.fixture
-def schema():
-    return load_schema(ROOT / "workflow" / "schemas" / "studies" / "triples.schema.yaml")
-
-
-def test_both_configurations_are_valid(config, schema):
+def test_both_configurations_are_valid(config):
     """The default one, and the smoke one laid over it."""
     smoke = yaml.safe_load((ROOT / "config" / "studies" / "triples_smoke.yaml").read_text())
     for changes in ({}, smoke):
         update_config(config, changes)
-        check_schema(config, schema)
-        assert mistakes(config) == []
+        check(Triples, config)
     assert config["name"] == "triples_smoke"
 
 
-def test_mistakes_are_named(config, schema):
+def test_mistakes_are_named(config):
     """An unknown key, a value out of range, a reversed range, more checks than triples."""
     config["integration"]["etta"] = 0.1
     config["prior"]["e_outer"] = [0, 1.0]
     with pytest.raises(NatalError) as refused:
-        check_schema(config, schema)
+        check(Triples, config)
     assert "unknown key integration.etta (did you mean eta?)" in str(refused.value)
-    assert "prior.e_outer[1] = 1.0" in str(refused.value) or "prior.e_outer.1 = 1.0" in str(refused.value)
+    assert "prior.e_outer.1 = 1.0 is not allowed: a number from 0 to 0.95" in str(refused.value)
+    del config["integration"]["etta"]
     config["prior"]["e_outer"] = [0.8, 0.1]
+    with pytest.raises(NatalError, match=r"prior\.e_outer = \[0\.8, 0\.1\] is not allowed: the first value must be"):
+        check(Triples, config)
+    config["prior"]["e_outer"] = [0.1, 0.8]
     config["checks"]["triples"] = 10**6
-    lines = mistakes(config)
-    assert len(lines) == 2
-    assert "prior.e_outer = [0.8, 0.1]" in lines[0]
-    assert "checks.triples = 1000000" in lines[1]
+    with pytest.raises(NatalError, match=r"checks\.triples = 1000000 is not allowed: at most triples\.train = 3600"):
+        check(Triples, config)
 
 
 def test_draws_follow_the_prior():
@@ -72,7 +68,7 @@ def test_draws_follow_the_prior():
 
 def test_a_prior_of_crossing_orbits_is_refused():
     """Period ratios of almost one leave no hierarchy."""
-    tight = systems.Prior((1, 1.01), (0.8, 0.9), (0.7, 0.8), (0.1, 1), (0.1, 0.11), (-1, 1))
+    tight = Prior(period_ratio=(1, 1.01), e_inner=(0.8, 0.9), e_outer=(0.7, 0.8), mass_ratio_outer=(0.1, 0.11))
     with pytest.raises(NatalError, match=r"prior\.period_ratio"):
         systems.draw(10, tight, np.random.default_rng(0))
 

@@ -1,7 +1,6 @@
 """Trains the network with the physics-informed loss, or with some of its terms."""
 
 import time
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -24,6 +23,7 @@ from natal.studies.potential.network import (
     potential_at,
     through_second_order,
 )
+from natal.studies.potential.settings import PotentialSettings
 
 QUANTITIES = ("potential", "force", "poisson")
 TERMS = {
@@ -38,15 +38,6 @@ TERMS = {
 STEPS_PER_CALL = 100
 WARMUP = 0.05
 """The share of steps in which the learning rate rises."""
-
-
-@dataclass(frozen=True)
-class PotentialSettings:
-    """Config section `training`, without the combinations and seeds to run."""
-
-    steps: int = 3000
-    batch_size: int = 64
-    learning_rate: float = 7.0e-3
 
 
 class Scales(NamedTuple):

@@ -6,7 +6,6 @@ makes the validation triples most likely (Guo et al. 2017).
 """
 
 import json
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,22 +24,12 @@ from natal.emulator.training import History, fit_networks
 from natal.errors import NatalError
 from natal.files.atomic import atomic_path
 from natal.settings.emulator import TrainingSettings
+from natal.studies.triples.settings import ClassifierSettings
 from natal.studies.triples.systems import FEATURES
 
 FORMAT = "natal-triples-1"
 TINY = 1e-6
 """Probabilities stay this far from 0 and 1, so that no surprise costs infinitely much."""
-
-
-@dataclass(frozen=True)
-class ClassifierSettings:
-    """Config section `classifier`."""
-
-    members: int = 5
-    width: int = 64
-    learning_rate: float = 3.0e-3
-    max_epochs: int = 1500
-    patience: int = 150
 
 
 class Classifier(eqx.Module):

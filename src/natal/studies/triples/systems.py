@@ -4,35 +4,18 @@ Gravity without softening has no scale. So every triple gets the total mass of 1
 period is then 1 yr: times count outer orbits.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
 from natal.errors import NatalError
 from natal.studies.triples.names import SPLITS
+from natal.studies.triples.settings import Prior
 
 FEATURES = ("log10_period_ratio", "e_inner", "e_outer", "ln_m1_m3", "ln_m2_m3", "cos_inclination")
 
 Vectors = Float[np.ndarray, "triple 3"]
 PerTriple = Float[np.ndarray, " triple"]
-
-
-@dataclass(frozen=True)
-class Prior:
-    """Config section `prior`: independent ranges, cut where the two orbits would cross at birth.
-
-    Period ratio P_outer/P_inner and outer mass ratio m3/(m1+m2) are log-uniform, eccentricities and the inner mass
-    ratio m2/m1 uniform, directions isotropic (cos of the mutual inclination uniform), phases uniform in time.
-    """
-
-    period_ratio: tuple[float, float]
-    e_inner: tuple[float, float]
-    e_outer: tuple[float, float]
-    mass_ratio_inner: tuple[float, float]
-    mass_ratio_outer: tuple[float, float]
-    cos_inclination: tuple[float, float]
 
 
 def draw(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:

@@ -8,27 +8,26 @@ from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import script
-from natal.settings.inference import NutsSettings
 from natal.studies.evolution import network, recovery, sampling
 from natal.studies.evolution.age import read_age_prior
+from natal.studies.evolution.settings import Recovery
 from natal.studies.evolution.tracks import BIRTH_AND_AGE, read_tracks, snapshots, time_range
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:
     config, name = snakemake.config, snakemake.wildcards.prior
-    section = config["recovery"]
+    settings = Recovery(**config["recovery"])
     table = read_tracks(snakemake.input.tracks, config["n_stars"], config["box"])
     prior = read_age_prior(name, config["age_priors"][name], time_range(table))
     ensemble = network.load(snakemake.input.ensemble)
     ranges = tuple(tuple(map(float, config["box"][one])) for one in BIRTH_AND_AGE[:2])
     rng = np.random.default_rng(config["seed"])
-    drawn = recovery.draw_cases(snapshots(table, "calibration"), prior, section["cases"], rng)
+    drawn = recovery.draw_cases(snapshots(table, "calibration"), prior, settings.cases, rng)
     cases = drawn[~drawn.dissolved].reset_index(drop=True)
     log.info("%d clusters, %d of them dissolved, on %s", len(drawn), drawn.dissolved.sum(), device.describe())
-    recovered = recovery.recover(ensemble, ranges, prior, cases, tuple(section["grid"]))
+    recovered = recovery.recover(ensemble, ranges, prior, cases, settings.grid)
     write_csv(snakemake.output.table, recovery.recovery_table(cases, recovered))
 
-    settings = NutsSettings(**{key: section[key] for key in NutsSettings.model_fields})
-    sampled = cases.head(section["nuts_cases"])
+    sampled = cases.head(settings.nuts_cases)
     key = stage_key(config["seed"], f"recover {name}")
     result = sampling.sample(key, ensemble, ranges, prior, sampled, recovered, settings)
     nuts = sampling.nuts_table(sampled, recovered, result)

@@ -6,18 +6,19 @@ import pandas as pd
 from natal.files.formats import write_csv
 from natal.random import stage_key
 from natal.running.jobs import script
+from natal.studies.potential.settings import PotentialSettings
 from natal.studies.potential.store import read_sample, save_networks
-from natal.studies.potential.training import QUANTITIES, TERMS, PotentialSettings, train_potential
+from natal.studies.potential.training import QUANTITIES, TERMS, train_potential
 
 with script(snakemake, cpu_devices=1) as log:
     field, terms = snakemake.wildcards.field, snakemake.wildcards.terms
-    config, section = snakemake.config, snakemake.config["training"]
-    settings = PotentialSettings(**{k: section[k] for k in ("steps", "batch_size", "learning_rate")})
+    config = snakemake.config
+    settings = PotentialSettings(**config["training"])
     train, line = (read_sample(snakemake.input.samples, field, part) for part in ("train", "line"))
     # the middle of the line is the origin
     centre = float(line.potential[len(line.potential) // 2])
     # the same for each combination of terms: their networks start from the same weights and see the same batches
-    keys = jax.random.split(stage_key(config["seed"], f"networks {field}"), section["seeds"])
+    keys = jax.random.split(stage_key(config["seed"], f"networks {field}"), settings.seeds)
     networks, curves = [], []
     for seed, key in enumerate(keys):
         label = f"{field} {terms} {seed}"

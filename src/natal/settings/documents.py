@@ -1,0 +1,74 @@
+"""What people and editors read of settings: tables of keys in Markdown, JSON schemas in YAML."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from natal.settings.base import Section
+from natal.settings.mistakes import Node, allowed, resolved
+
+WIDTH = 10_000
+"""Characters of a line: none is broken."""
+
+LONGEST = 60
+"""Characters of a default that a table holds."""
+
+
+def key_table(settings: type[Section], values: dict[str, Any]) -> str:
+    """A Markdown table of all keys: default, what is allowed, meaning.
+
+    Args:
+        settings: Class of the whole configuration.
+        values: The default configuration.
+    """
+    schema = settings.model_json_schema()
+    rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+    for key, node, value in _keys(schema, schema, values, ""):
+        given = (
+            yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=WIDTH).removesuffix("\n...\n").strip()
+        )
+        default = f"`{given}`" if len(given) <= LONGEST else "see `config.yaml`"
+        cells = f"`{key}`", default, allowed(schema, node, (key,)), _meaning(node)
+        rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
+    return "\n".join(rows) + "\n"
+
+
+def _keys(schema: Node, node: Node, values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Node, Any]]:
+    for name, child in node["properties"].items():
+        child = resolved(schema, child)
+        if "properties" in child and "allowed" not in child:
+            yield from _keys(schema, child, values[name], f"{prefix}{name}.")
+        else:
+            yield prefix + name, child, values[name]
+
+
+def _meaning(node: Node) -> str:
+    return " ".join(node.get("description", "").split())
+
+
+def editor_schema(settings: type[Section]) -> str:
+    """A JSON schema, written as YAML, for editors: each description says what a key means and what is allowed.
+
+    No key is required, as a user's file holds only what differs from the default configuration.
+    """
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | settings.model_json_schema()
+    for section in [schema, *schema.get("$defs", {}).values()]:
+        for name, node in section.get("properties", {}).items():
+            full = resolved(schema, node)
+            said = "" if "properties" in full and "allowed" not in full else allowed(schema, node, (name,))
+            node["description"] = ". Allowed: ".join(part for part in (_meaning(full), said) if part)
+    for node in _all_nodes(schema):
+        for key in ("title", "allowed", "required", "default"):
+            node.pop(key, None)
+    head = "# Written by `make schema` from the classes of natal.settings.\n"
+    return head + yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None)
+
+
+def _all_nodes(value: Any) -> Iterator[Node]:
+    if isinstance(value, dict):
+        # not the names of keys, which may be called as what is left out
+        yield from [value] if "type" in value or "anyOf" in value or "$ref" in value or "const" in value else []
+        value = list(value.values())
+    for inner in value if isinstance(value, list) else []:
+        yield from _all_nodes(inner)
