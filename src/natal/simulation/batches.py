@@ -97,8 +97,8 @@ class BatchEngine:
                 else:
                     n = _step_count(self._double)(n_steps)
                     stars = programs.advance(n, *(before[name][chosen] for name in _Stars._fields))
-                found: dict[str, np.ndarray] = jax.device_get(stars._asdict() | programs.measure(*stars))
-                return found
+                moved: dict[str, np.ndarray] = jax.device_get(stars._asdict() | programs.measure(*stars))
+                return moved
         finally:
             self._idle.put(programs)
 
