@@ -1,5 +1,6 @@
 """One workflow at a time on a campaign, and none of the jobs that a killed one left behind."""
 
+import errno
 import os
 import platform
 import re
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from natal.errors import NatalError
+from natal.files import locks
 from natal.running import lock
 from natal.running import slurm as slurm_module
 from natal.running.lock import lock_campaign
@@ -118,9 +120,9 @@ def test_a_file_system_without_locks(folder, monkeypatch, code):
     """Is no reason to refuse work."""
 
     def refuse(*_):
-        raise OSError(getattr(lock.errno, code), "no locks")
+        raise OSError(getattr(errno, code), "no locks")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     lock_campaign(folder)
     lock_campaign(folder)
 
@@ -129,9 +131,9 @@ def test_other_trouble_with_the_lock_is_not_hidden(folder, monkeypatch):
     """An error that means something else is raised."""
 
     def refuse(*_):
-        raise OSError(lock.errno.EIO, "broken disk")
+        raise OSError(errno.EIO, "broken disk")
 
-    monkeypatch.setattr(lock.fcntl, "flock", refuse)
+    monkeypatch.setattr(locks.fcntl, "flock", refuse)
     with pytest.raises(OSError, match="broken disk"):
         lock_campaign(folder)
 

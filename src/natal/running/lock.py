@@ -35,6 +35,9 @@ def lock_campaign(folder: Path) -> None:
             file.seek(0)
             holder = file.read().strip() or "another process"
         raise NatalError(f"{folder} is being worked on by {holder}: wait for it, or stop it") from None
+    except OSError:
+        file.close()
+        raise
     if not locked:
         file.close()
         return
