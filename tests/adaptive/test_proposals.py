@@ -14,7 +14,7 @@ from natal.adaptive.proposals import choose_batch, disagreement, fill_space, inf
 from natal.data.outcomes import Outcomes, final_outcomes
 from natal.errors import NatalError
 from natal.figures.adaptive import ARM_STYLES, gain_figure
-from natal.likelihood.density import DensityEnsemble, make_network
+from natal.likelihood.density import DensityEnsemble, make_density_network
 from natal.settings.adaptive import GainSettings
 from natal.settings.density import DensitySettings
 from natal.settings.emulator import TrainingSettings
@@ -60,7 +60,7 @@ def density_ensemble(log_odds, shifts, scale=1.0):
     zeros, ones = jnp.zeros(3), jnp.full(3, scale)
 
     def make(key, odds, shift):
-        network = make_network(key, 4, 1, zeros, ones, LIMITS, N_STARS)
+        network = make_density_network(key, 4, 1, zeros, ones, LIMITS, N_STARS)
         last = network.network.layers[-1]
         # log-odds, weight, three locations, three ln scales, three below the diagonal
         bias = jnp.concatenate([odds[None], jnp.zeros(1), shift, jnp.zeros(6)])

@@ -8,7 +8,7 @@ import pytest
 from closed_form import blank_ensemble, uniform_points
 from scipy.stats import kstest, uniform
 
-from natal.emulator.ensemble import count_parameters, make_network
+from natal.emulator.perceptron import count_parameters, make_emulator_network
 from natal.emulator.training import mean_squared_error
 
 N_NETWORKS = 200
@@ -69,7 +69,7 @@ def network(float64, ensemble):
 @pytest.fixture(scope="module")
 def many_networks():
     """A few hundred untrained networks."""
-    return eqx.filter_vmap(make_network)(jax.random.split(jax.random.key(0), N_NETWORKS))
+    return eqx.filter_vmap(make_emulator_network)(jax.random.split(jax.random.key(0), N_NETWORKS))
 
 
 def test_a_forward_pass_by_hand(network):
@@ -128,7 +128,7 @@ def test_the_loss_is_the_mean_over_runs_and_outputs(network):
 
 def test_the_number_of_parameters():
     """(2 + 1) 64 + (64 + 1) 64 + (64 + 1) 3 = 4,547."""
-    assert count_parameters(make_network(jax.random.key(0))) == 3 * 64 + 65 * 64 + 65 * 3 == 4547
+    assert count_parameters(make_emulator_network(jax.random.key(0))) == 3 * 64 + 65 * 64 + 65 * 3 == 4547
 
 
 @pytest.mark.parametrize(("layer", "shape"), [(0, (64, 2)), (1, (64, 64)), (2, (3, 64))])

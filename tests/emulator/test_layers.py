@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.emulator.ensemble import make_network
 from natal.emulator.layers import EPSILON, MEMORY, BatchNorm, TrainingNetwork, training_loss
+from natal.emulator.perceptron import make_emulator_network
 
 KEY = jax.random.key(31)
 
@@ -31,7 +31,7 @@ def stirred(network):
 
 def test_a_batch_is_normalised(x):
     """In training every unit has mean beta and standard deviation gamma over the batch."""
-    norm = stirred(TrainingNetwork.around(make_network(KEY), 0.0, True)).norms[0]
+    norm = stirred(TrainingNetwork.around(make_emulator_network(KEY), 0.0, True)).norms[0]
     z = 3.0 + 2.0 * jax.random.normal(jax.random.key(3), (400, 64))
     normed = np.asarray(norm(z, training=True), float)
     np.testing.assert_allclose(normed.mean(0), norm.beta, atol=1e-5)
@@ -58,7 +58,7 @@ def test_running_statistics_find_those_of_the_batches():
 @pytest.mark.parametrize("batch_norm", [True, False])
 def test_the_plain_network_is_the_one_in_use(x, batch_norm):
     """Folded into weights and biases, normalisation by running statistics predicts the same."""
-    network = stirred(TrainingNetwork.around(make_network(KEY, "tanh", "equinox"), 0.3, batch_norm))
+    network = stirred(TrainingNetwork.around(make_emulator_network(KEY, "tanh", "equinox"), 0.3, batch_norm))
     plain = network.plain()
     assert isinstance(plain, eqx.nn.MLP)
     # sums of 64 float32 products
@@ -67,7 +67,7 @@ def test_the_plain_network_is_the_one_in_use(x, batch_norm):
 
 def test_dropped_neurons_average_out(x):
     """z of the second layer keeps its mean under dropout in the first, which takes 30 % of the neurons away."""
-    network = TrainingNetwork.around(make_network(KEY), 0.3, False)
+    network = TrainingNetwork.around(make_emulator_network(KEY), 0.3, False)
     whole = network.outputs(x)[1][1]
     keys = jax.random.split(jax.random.key(5), 200)
     drawn = jax.jit(jax.vmap(lambda key: network.outputs(x, key)[1][1]))(keys)
@@ -84,7 +84,7 @@ def test_dropped_neurons_average_out(x):
 
 def test_validation_is_not_random(x):
     """Without a key nothing is dropped, and one row's prediction does not depend on the others."""
-    network = stirred(TrainingNetwork.around(make_network(KEY), 0.5, True))
+    network = stirred(TrainingNetwork.around(make_emulator_network(KEY), 0.5, True))
     y = jnp.zeros((400, 3))
     assert training_loss(network, x, y, None) == training_loss(network, x, y, None)
     np.testing.assert_allclose(network.outputs(x[:5])[0], network.outputs(x)[0][:5], atol=1e-5)
@@ -94,7 +94,7 @@ def test_validation_is_not_random(x):
 
 def test_running_statistics_are_not_learned(x):
     """The loss has no slope along them in training; scales and shifts have one."""
-    network = stirred(TrainingNetwork.around(make_network(KEY), 0.0, True))
+    network = stirred(TrainingNetwork.around(make_emulator_network(KEY), 0.0, True))
     gradient = eqx.filter_grad(training_loss)(network, x, jnp.ones((400, 3)), KEY)
     for norm in gradient.norms:
         assert not np.any(norm.mean)

@@ -13,7 +13,7 @@ from closed_form import BOX, blank_ensemble, diagonal_widths, make_runs, uniform
 from natal.data.normaliser import Normaliser
 from natal.data.runs import design_digest
 from natal.emulator.ensemble import load_ensemble, read_header, save_ensemble, untrained_ensemble
-from natal.emulator.options import ACTIVATIONS
+from natal.emulator.perceptron import ACTIVATIONS
 from natal.errors import NatalError
 from natal.files.formats import write_json
 from natal.likelihood.loading import load_likelihood, load_likelihoods

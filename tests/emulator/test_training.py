@@ -12,7 +12,7 @@ from closed_form import BOX, LIMITS, SIGMA, linear_mean, make_runs, smooth_mean,
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.baselines import fit_baselines
-from natal.emulator.ensemble import untrained_ensemble
+from natal.emulator.ensemble import load_ensemble, save_ensemble, untrained_ensemble
 from natal.emulator.training import mean_squared_error, train_ensemble
 from natal.errors import NatalError
 from natal.settings.emulator import TrainingSettings
@@ -25,7 +25,7 @@ def as_split(runs, split):
     return Runs(split, runs.x, runs.y, runs.point_id, runs.realization, runs.n_dissolved)
 
 
-def normalised(ensemble, runs):
+def as_seen(ensemble, runs):
     """Inputs and outputs as the networks see them."""
     n = ensemble.normaliser
     return n.normalise_x(jnp.asarray(runs.x, "float32")), n.normalise_y(jnp.asarray(runs.y, "float32"))
@@ -33,7 +33,7 @@ def normalised(ensemble, runs):
 
 def losses(ensemble, runs):
     """Every member's loss on `runs`."""
-    data = normalised(ensemble, runs)
+    data = as_seen(ensemble, runs)
     return np.asarray(eqx.filter_vmap(lambda network: mean_squared_error(network, *data))(ensemble.networks))
 
 
@@ -103,7 +103,7 @@ def test_the_curves_start_at_the_initial_weights(trained, runs):
     start = untrained_ensemble(jax.random.key(4), 5, fit_normaliser(runs.train), LIMITS)
     np.testing.assert_allclose(history.train_loss[:, 0], losses(start, runs.train), rtol=13 * 2.0**-23)
     np.testing.assert_allclose(history.validation_loss[:, 0], losses(start, runs.validation), rtol=13 * 2.0**-23)
-    data = normalised(start, runs.train)
+    data = as_seen(start, runs.train)
     gradients = eqx.filter_vmap(lambda network: eqx.filter_grad(mean_squared_error)(network, *data))(start.networks)
     squares = sum((np.asarray(leaf, float).reshape(5, -1) ** 2).sum(1) for leaf in jax.tree.leaves(gradients))
     # back through three layers in float32: a few tens of roundings
@@ -195,3 +195,44 @@ def test_the_ensemble_knows_its_box(ensemble):
     """The box that was learned travels with the weights."""
     assert ensemble.box == LIMITS
     assert ensemble.n_members == 5
+
+
+@pytest.fixture(scope="module")
+def some():
+    """48 training and 24 validation runs, one a point."""
+    return make_runs("train", 48, 1, seed=1), make_runs("validation", 24, 1, seed=2)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"activation": "tanh", "initialisation": "he", "optimiser": "momentum", "learning_rate": 0.05},
+        {"activation": "gelu", "batch_size": 16, "schedule": "cosine", "optimiser": "adamw", "weight_decay": 1e-3},
+        {"activation": "leaky_relu", "dropout_rate": 0.1, "batch_norm": True, "learning_rate": 3e-3},
+        {"activation": "sigmoid", "initialisation": "equinox", "schedule": "step", "learning_rate": 0.01},
+    ],
+    ids=lambda options: "-".join(map(str, options.values())),
+)
+def test_every_option_trains_and_is_kept(some, tmp_path, options):
+    """The loss falls by half at least, the history is that of the weights that are kept, and a file holds them."""
+    settings = TrainingSettings(**({"members": 2, "max_epochs": 150, "learning_rate": 3e-3} | options))
+    ensemble, history = train_ensemble(jax.random.key(21), *some, BOX, settings)
+    best = np.nanmin(history.validation_loss, axis=1)
+    assert np.all(best < 0.5 * history.validation_loss[:, 0])
+    data = as_seen(ensemble, some[1])
+    members = np.asarray(ensemble.at_points(some[1].x))
+    y = np.asarray(ensemble.normaliser.normalise_y(jnp.asarray(members)))
+    # normalised back from float32 predictions in physical units
+    np.testing.assert_allclose(((y - np.asarray(data[1])[:, None]) ** 2).mean((0, 2)), best, rtol=1e-4)
+    save_ensemble(tmp_path / "ensemble.eqx", ensemble, "0" * 16, {})
+    np.testing.assert_array_equal(load_ensemble(tmp_path / "ensemble.eqx").at_points(some[1].x), members)
+
+
+def test_a_validation_run_without_a_logarithm_is_named(some):
+    """Before training starts, in one line; training runs are `test_normalisation`'s."""
+    validation = some[1].at(np.arange(24))
+    validation.y[5, 1] = 0.0
+    positive = some[0].at(some[0].y[:, 1] > 0)
+    said = "emulator.log10: sigma_v_kms of validation point 5, realization 0, is 0, which has no logarithm"
+    with pytest.raises(NatalError, match=said):
+        train_ensemble(KEY, positive, validation, BOX, TrainingSettings(members=2, log10=["sigma_v_kms"]))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.emulator.options import ACTIVATIONS
+from natal.emulator.perceptron import ACTIVATIONS
 
 X, Y, RATE = np.array([2.0, 3.0, 10.0]), 3.0, 0.1
 W1, B1 = np.array([[0.5, -0.3, 0.2], [0.1, 0.4, -0.6]]), np.array([0.1, -0.2])

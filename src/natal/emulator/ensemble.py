@@ -1,6 +1,6 @@
 """The emulator: an ensemble of small networks from (Q0, a) to (f_bound, sigma_v, r_h).
 
-Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU (or another of `natal.emulator.options`) and a
+Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU (or another of `natal.emulator.perceptron`) and a
 linear output. Members differ by their initial weights, and by what is random in training; their mean is the prediction
 and their standard deviation (ddof = 1) one part of its uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
 """
@@ -21,32 +21,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.data.normaliser import Normaliser
 from natal.emulator.box import refuse_outside
 from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
-from natal.emulator.options import ACTIVATIONS, activation_name, initialise
+from natal.emulator.perceptron import ACTIVATIONS, HIDDEN, N_PARAMETERS, activation_name, make_emulator_network
 from natal.errors import NatalError
 from natal.variables import BIRTH, SUMMARIES, Box
 
-HIDDEN = (64, 64)
-N_PARAMETERS = 4547
 FORMAT = "natal-ensemble-1"
-
-
-def make_network(key: PRNGKeyArray, activation: str = "relu", initialisation: str = "glorot") -> eqx.nn.MLP:
-    """One untrained member; by default with Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
-
-    Glorot & Bengio (2010), eq. 16. Equinox's own default, uniform(+-1/sqrt(n_in)) for weights and biases, differs.
-    `natal.emulator.options` has the other names.
-    """
-    network = eqx.nn.MLP(
-        len(BIRTH), len(SUMMARIES), HIDDEN[0], len(HIDDEN), activation=ACTIVATIONS[activation], dtype=DTYPE, key=key
-    )
-    network = initialise(key, network, initialisation)
-    assert count_parameters(network) == N_PARAMETERS
-    return network
-
-
-def count_parameters(network: eqx.Module) -> int:
-    """Number of weights and biases."""
-    return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
 
 
 class Ensemble(eqx.Module):
@@ -209,7 +188,7 @@ def untrained_ensemble(
     initialisation: str = "glorot",
 ) -> Ensemble:
     """`members` networks with weights of their own, stacked along a first axis."""
-    make = partial(make_network, activation=activation, initialisation=initialisation)
+    make = partial(make_emulator_network, activation=activation, initialisation=initialisation)
     networks = eqx.filter_vmap(make)(jax.random.split(key, members))
     return Ensemble(networks, normaliser, box)
 

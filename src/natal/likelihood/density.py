@@ -90,7 +90,7 @@ def _triangle(values: Float[Array, "component 6"]) -> Float[Array, "component 3 
     return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
 
-def make_network(
+def make_density_network(
     key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, box: Limits, n_stars: int
 ) -> DensityNetwork:
     """One untrained member, its components spread and as wide as the data."""
@@ -200,7 +200,7 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
     keys = jax.random.split(jax.random.key(0), header.members)
     skeleton = DensityEnsemble(
         eqx.filter_vmap(
-            lambda key: make_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
+            lambda key: make_density_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
         )(keys)
     )
     return read_leaves(path, skeleton, remedy="fit the likelihood again")

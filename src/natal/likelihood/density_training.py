@@ -4,24 +4,22 @@ Mini-batches, AdamW (Loshchilov & Hutter 2019) with a rate that falls along a co
 that did best on the validation outcomes. Members differ by initial weights and batches.
 """
 
-import time
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jax.scipy.special import logit
-from jaxtyping import Array, Bool, Float, Int, Key, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
 from natal.data.outcomes import Outcomes
+from natal.emulator.loop import drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_network
-from natal.progress import track
+from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_density_network
 from natal.settings.density import DensitySettings
 from natal.variables import SUMMARIES, Box
 
@@ -37,15 +35,6 @@ class DensityHistory(NamedTuple):
     validation_loss: np.ndarray
     best_step: np.ndarray  # (member,)
     seconds: float
-
-
-class _Member(NamedTuple):
-    parameters: Any
-    optimiser: Any
-    best: Any
-    best_loss: Float[Array, ""]
-    best_step: Int[Array, ""]
-    step: Int[Array, ""]
 
 
 def negative_log_likelihood(
@@ -76,7 +65,7 @@ def train_density(
     shift, scale = _location_and_scale(train, limits, n_stars)
     key_start, key_run = jax.random.split(key)
     make = partial(
-        make_network,
+        make_density_network,
         width=settings.width,
         components=settings.components,
         shift=jnp.asarray(shift, DTYPE),
@@ -85,89 +74,63 @@ def train_density(
         n_stars=n_stars,
     )
     networks = eqx.filter_vmap(make)(jax.random.split(key_start, settings.members))
-    return fit_networks(key_run, networks, train, validation, settings)
+    return train_members(key_run, networks, train, validation, settings)
 
 
-def fit_networks(
-    key: PRNGKeyArray, networks: MixtureNetwork, train: Outcomes, validation: Outcomes, settings: DensitySettings
+def train_members(
+    key: PRNGKeyArray,
+    networks: MixtureNetwork,
+    train: Outcomes,
+    validation: Outcomes,
+    settings: DensitySettings,
+    *,
+    section: str = "density",
 ) -> tuple[DensityEnsemble, DensityHistory]:
-    """Train the weights of `networks`, untrained members stacked along a first axis; shift and scale stay.
+    """Train the weights of `networks`; shift and scale stay. A check of the loop is 25 mini-batches.
 
-    The outcomes' x has as many columns as the networks take. Raises `NatalError` as `train_density` does.
+    Args:
+        key: Of the mini-batches.
+        networks: Untrained members, stacked along a first axis, with the same shift and scale.
+        train: Outcomes to learn from; x has as many columns as the networks take.
+        validation: Outcomes that choose each member's weights.
+        settings: Steps, batches and rate.
+        section: The configuration's section, for errors.
+
+    Returns:
+        The members with their weights of the lowest validation loss, and the curves.
+
+    Raises:
+        NatalError: If a member's validation loss never was finite and below that of its untrained weights.
     """
-    started = time.perf_counter()
-    learned: Any = jax.tree.map(lambda _: False, networks)
-    learned = eqx.tree_at(lambda n: n.network, learned, jax.tree.map(eqx.is_inexact_array, networks.network))
-    parameters, fixed = eqx.partition(networks, learned)
-    one_fixed = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, fixed)
+    member = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, networks)
 
-    optimiser = optax.chain(
-        optax.clip_by_global_norm(MAX_GRADIENT_NORM),
-        optax.adamw(
-            optax.cosine_decay_schedule(settings.learning_rate, settings.steps), weight_decay=settings.weight_decay
-        ),
-    )
-    data, held_out = _arrays(train), _arrays(validation)
+    def loss(perceptron: eqx.nn.MLP, x: Array, y: Array, survived: Array, _: PRNGKeyArray | None) -> Array:
+        return negative_log_likelihood(eqx.tree_at(lambda m: m.network, member, perceptron), x, y, survived)
 
-    def loss(parameters: Any, rows: tuple) -> Array:
-        return negative_log_likelihood(eqx.combine(parameters, one_fixed), *rows)
+    def keys_of_call(key: PRNGKeyArray) -> Key[Array, "member check"]:
+        return jax.vmap(partial(jax.random.split, num=CHECKS_PER_CALL))(jax.random.split(key, settings.members))
 
-    def step(carry: tuple, key: PRNGKeyArray) -> tuple:
-        parameters, state = carry
-        chosen = jax.random.randint(key, (settings.batch_size,), 0, len(train.x))
-        value, gradient = jax.value_and_grad(loss)(parameters, jax.tree.map(lambda leaf: leaf[chosen], data))
-        updates, state = optimiser.update(gradient, state, parameters)
-        return (optax.apply_updates(parameters, updates), state), value
-
-    def check(member: _Member, key: PRNGKeyArray) -> tuple:
-        keys = jax.random.split(key, STEPS_PER_CHECK)
-        learned_now: tuple = lax.scan(step, (member.parameters, member.optimiser), keys)
-        (parameters, state), losses = learned_now
-        validation_loss = loss(parameters, held_out)
-        better = validation_loss < member.best_loss
-        best = jax.tree.map(lambda new, old: jnp.where(better, new, old), parameters, member.best)
-        now = member.step + STEPS_PER_CHECK
-        following = _Member(
-            parameters,
-            state,
-            best,
-            jnp.where(better, validation_loss, member.best_loss),
-            jnp.where(better, now, member.best_step),
-            now,
-        )
-        return following, (losses.mean(), validation_loss)
-
-    def begin(parameters: Any) -> _Member:
-        zero = jnp.asarray(0)
-        return _Member(parameters, optimiser.init(parameters), parameters, loss(parameters, held_out), zero, zero)
-
-    @jax.jit
-    def advance(members: _Member, keys: Key[Array, " member"]) -> tuple:
-        return jax.vmap(lambda member, key: lax.scan(check, member, jax.random.split(key, CHECKS_PER_CALL)))(
-            members, keys
-        )
-
-    members = jax.jit(jax.vmap(begin))(parameters)
     n_calls = -(-settings.steps // (STEPS_PER_CHECK * CHECKS_PER_CALL))
-    curves: list = []
-    for call_key in track(
-        jax.random.split(key, n_calls),
-        total=n_calls,
+    rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
+    fit = fit_networks(
+        jnp.concatenate([keys_of_call(call_key) for call_key in jax.random.split(key, n_calls)], axis=1),
+        networks.network,
+        loss,
+        _arrays(train),
+        _arrays(validation),
+        optax.chain(
+            optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.adamw(rate, weight_decay=settings.weight_decay)
+        ),
         label=f"density, {settings.components} components",
         unit=f"x {STEPS_PER_CHECK * CHECKS_PER_CALL} steps",
-    ):
-        members, curve = advance(members, jax.random.split(call_key, settings.members))
-        curves.append(jax.device_get(curve))
-    idle = np.flatnonzero(~np.isfinite(members.best_loss) | (np.asarray(members.best_step) == 0))
-    if idle.size:
-        raise NatalError(
-            f"density.learning_rate = {settings.learning_rate:g} does not train: {idle.size} of {settings.members} "
-            "members never had a validation loss that is finite and below that of their untrained weights"
-        )
-    train_loss, validation_loss = (np.concatenate(parts, axis=1) for parts in zip(*curves, strict=True))
-    ensemble = DensityEnsemble(eqx.combine(members.best, fixed))
-    seconds = time.perf_counter() - started
-    return ensemble, DensityHistory(train_loss, validation_loss, np.asarray(members.best_step), seconds)
+        checks_per_call=CHECKS_PER_CALL,
+        batches=partial(drawn_batches, n_rows=len(train.x), n_batches=STEPS_PER_CHECK, batch_size=settings.batch_size),
+        refusal=f"{section}.learning_rate = {settings.learning_rate:g} does not train",
+    )
+    losses = fit.curves["train_loss"], fit.curves["validation_loss"]
+    seconds = fit.compile_s + fit.seconds[-1]
+    ensemble = DensityEnsemble(eqx.tree_at(lambda n: n.network, networks, fit.networks))
+    return ensemble, DensityHistory(*losses, STEPS_PER_CHECK * fit.best_check, seconds)
 
 
 def _arrays(outcomes: Outcomes) -> tuple[Array, Array, Array]:

@@ -18,9 +18,10 @@ from natal.assessment.uncertainty.variance_head import (
 )
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
-from natal.emulator.ensemble import Ensemble, make_network
+from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
-from natal.emulator.training import fit_networks, normalised
+from natal.emulator.perceptron import make_emulator_network
+from natal.emulator.training import normalised
 from natal.errors import NatalError
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import make_grid, summarise_truths
@@ -74,7 +75,7 @@ def hot():
 
 def test_a_frozen_mask_is_the_dropout_of_its_key():
     """Scaled columns give what dropping neurons gives, at every point."""
-    network = DropoutNetwork(make_network(jax.random.key(1)), eqx.nn.Dropout(0.3))
+    network = DropoutNetwork(make_emulator_network(jax.random.key(1)), eqx.nn.Dropout(0.3))
     x = jax.random.normal(jax.random.key(2), (50, 2))
     for k in range(5):
         key = jax.random.key(k)
@@ -86,7 +87,7 @@ def test_a_frozen_mask_is_the_dropout_of_its_key():
 
 def test_the_share_of_dropped_neurons_is_the_rate():
     """Dropped neurons have zero columns; the others are scaled so that the expected network is the whole one."""
-    network = DropoutNetwork(make_network(jax.random.key(1)), eqx.nn.Dropout(0.2))
+    network = DropoutNetwork(make_emulator_network(jax.random.key(1)), eqx.nn.Dropout(0.2))
     masks = eqx.filter_vmap(lambda key: freeze_mask(network, key))(jax.random.split(KEY, 500))
     for frozen, whole in zip(masks.layers[1:], network.network.layers[1:], strict=True):
         scale = np.asarray(frozen.weight[:, 0] / whole.weight[0])
@@ -133,7 +134,7 @@ def test_nuts_agrees_with_the_grid_under_dropout(dropout, runs):
 
 def test_training_drops_neurons_anew_each_time(runs):
     """The training loss differs from key to key; without one it is that of the whole network."""
-    network = DropoutNetwork(make_network(jax.random.key(1)), eqx.nn.Dropout(0.3))
+    network = DropoutNetwork(make_emulator_network(jax.random.key(1)), eqx.nn.Dropout(0.3))
     data = normalised(runs.train, fit_normaliser(runs.train))
     losses = [float(dropout_loss(network, *data, key)) for key in (jax.random.key(0), jax.random.key(1), None, None)]
     assert len(set(losses)) == 3
@@ -373,24 +374,6 @@ def test_every_method_answers_as_a_likelihood(dropout, linear, heads):
         grid = make_grid(likelihood, BOX, (64, 64))
         found = summarise_truths(likelihood, grid, truth, y, None)
         assert found.hpd_level[0] < 0.68
-
-
-def test_validation_decides_which_weights_are_kept():
-    """A loss that turns back after its minimum: the weights of the minimum come back, for each network by itself."""
-
-    class Line(eqx.Module):
-        at: jax.Array
-
-    def loss(network, x, y, key):
-        # training pushes on for ever; validation is best at the target
-        return jnp.sum((network.at - y.mean()) ** 2) if key is None else jnp.sum(network.at)
-
-    start = Line(jnp.asarray([1.0, 0.5]))
-    data = jnp.zeros((1, 2)), jnp.zeros((1, 3))
-    settings = TrainingSettings(members=2, learning_rate=0.01, max_epochs=400, patience=30)
-    found, _ = fit_networks(KEY, start, loss, data, data, settings, "test")
-    # Adam moves by the learning rate a step
-    np.testing.assert_allclose(found.at, [0.0, 0.0], atol=0.006)
 
 
 @pytest.mark.parametrize("learning_rate", [1e30, 1e-12])

@@ -30,7 +30,7 @@ def untrained(coordinates):
     """Two members with weights as they start, moved apart from zero."""
 
     def make(key):
-        return network.make_network(key, 8, 2, jnp.zeros(3), jnp.ones(3), N_STARS, BOX, coordinates)
+        return network.make_evolution_network(key, 8, 2, jnp.zeros(3), jnp.ones(3), N_STARS, BOX, coordinates)
 
     members = eqx.filter_vmap(make)(jax.random.split(jax.random.key(3), 2))
     return DensityEnsemble(members)

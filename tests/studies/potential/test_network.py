@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from natal.emulator.ensemble import count_parameters
+from natal.emulator.perceptron import count_parameters
 from natal.errors import NatalError
 from natal.studies.potential.accuracy import as_numpy, relative_errors, rounding
 from natal.studies.potential.fields import Sample, plummer_sphere, sample_field, uniform_in_radius
@@ -14,7 +14,7 @@ from natal.studies.potential.network import (
     LearnedField,
     fix_gauge,
     in_double_precision,
-    make_network,
+    make_potential_network,
     potential_and_gradient,
     predict,
     through_second_order,
@@ -53,7 +53,7 @@ def own_labels(network, at):
 
 def test_it_is_the_primers_network():
     """3 -> 4 x 128 -> 1 with tanh, and Glorot's variance 2 / (n_in + n_out) within 5 standard errors."""
-    network = make_network(jax.random.key(1))
+    network = make_potential_network(jax.random.key(1))
     assert count_parameters(network) == (3 + 1) * 128 + 3 * (128 + 1) * 128 + 129
     assert network.activation is not None
     hidden = np.concatenate([np.ravel(layer.weight) for layer in network.layers[1:4]])
@@ -64,7 +64,7 @@ def test_it_is_the_primers_network():
 @pytest.mark.usefixtures("float64")
 def test_derivatives_are_those_of_automatic_differentiation():
     """Gradient and Laplacian carried through the layers against reverse mode and the trace of the Hessian."""
-    network = in_double_precision(make_network(jax.random.key(2)))
+    network = in_double_precision(make_potential_network(jax.random.key(2)))
     # biases that are not zero, so that tanh has both derivatives
     network = eqx.tree_at(lambda n: [la.bias for la in n.layers], network, [la.bias + 0.3 for la in network.layers])
     at = points()
@@ -80,7 +80,7 @@ def test_derivatives_are_those_of_automatic_differentiation():
 
 def test_the_loss_is_zero_for_a_field_that_is_met_and_knows_the_signs():
     """Force -grad Phi, Laplacian +4 pi G rho: turning either label's sign costs four times its mean square."""
-    network, at = make_network(jax.random.key(3)), points(64)
+    network, at = make_potential_network(jax.random.key(3)), points(64)
     labels = own_labels(network, at)
     scales = Scales(1.0, 1.0, 1.0)
     met = loss_terms(network, labels, scales, TERMS["all"])
@@ -94,7 +94,9 @@ def test_the_loss_is_zero_for_a_field_that_is_met_and_knows_the_signs():
 def test_each_term_is_one_for_a_network_that_says_the_mean():
     """What `Scales` are for: no force and no density cost 1 each, and so does the mean potential."""
     train = plummer_sample(2000)
-    network = jax.tree.map(lambda leaf: 0 * leaf if eqx.is_array(leaf) else leaf, make_network(jax.random.key(4)))
+    network = jax.tree.map(
+        lambda leaf: 0 * leaf if eqx.is_array(leaf) else leaf, make_potential_network(jax.random.key(4))
+    )
     network = fix_gauge(network, jnp.zeros(3), float(train.potential.mean()))
     found = loss_terms(network, in_float32(train), measure_scales(train), TERMS["all"])
     for value in found.values():
@@ -104,7 +106,7 @@ def test_each_term_is_one_for_a_network_that_says_the_mean():
 @pytest.mark.parametrize("terms", TERMS)
 def test_only_what_is_asked_for_is_in_the_loss(terms):
     found = loss_terms(
-        make_network(jax.random.key(5)), in_float32(plummer_sample(8)), Scales(1.0, 1.0, 1.0), TERMS[terms]
+        make_potential_network(jax.random.key(5)), in_float32(plummer_sample(8)), Scales(1.0, 1.0, 1.0), TERMS[terms]
     )
     assert tuple(found) == TERMS[terms]
 
@@ -114,7 +116,7 @@ def test_a_short_training_learns_the_sphere():
     train, test = plummer_sample(4096), plummer_sample(1000, seed=1)
     network, curve = train_potential(jax.random.key(6), train, -1.0, TERMS["all"], SHORT, "test")
     errors = relative_errors(as_numpy(predict(network, jnp.asarray(test.position, jnp.float32))), test)
-    untrained = make_network(jax.random.key(6))
+    untrained = make_potential_network(jax.random.key(6))
     before = relative_errors(as_numpy(predict(untrained, jnp.asarray(test.position, jnp.float32))), test)
     assert max(errors.values()) < 0.1
     assert min(before.values()) > 0.8
@@ -144,7 +146,7 @@ def test_a_rate_that_explodes_is_a_users_mistake():
 
 
 def test_networks_survive_their_file(tmp_path):
-    networks = [make_network(jax.random.key(k)) for k in (1, 2)]
+    networks = [make_potential_network(jax.random.key(k)) for k in (1, 2)]
     save_networks(tmp_path / "all.eqx", networks, "plummer", "all", "digest")
     found = load_networks(tmp_path / "all.eqx")
     assert len(found) == 2

@@ -19,7 +19,7 @@ from natal.studies.potential.accuracy import as_numpy, relative_errors, relative
 from natal.studies.potential.fields import Sample, SoftenedParticles, plummer_sphere, sample_field, uniform_in_radius
 from natal.studies.potential.metrics import accuracy_numbers, mean_and_sd, orbit_numbers, training_numbers
 from natal.studies.potential.names import field_names, figure_names
-from natal.studies.potential.network import make_network
+from natal.studies.potential.network import make_potential_network
 from natal.studies.potential.settings import Potential
 from natal.studies.potential.store import read_sample, read_tracks, write_samples, write_tracks
 from natal.studies.potential.tables import accuracy_tables, line_table, orbit_tables, predictors
@@ -46,7 +46,8 @@ def study():
     """Tables of two untrained networks a combination, in a field of a few particles."""
     rng = np.random.default_rng(5)
     networks = {
-        name: [make_network(jax.random.key(k + shift)) for k in (1, 2)] for shift, name in enumerate(("force", "all"))
+        name: [make_potential_network(jax.random.key(k + shift)) for k in (1, 2)]
+        for shift, name in enumerate(("force", "all"))
     }
     with jax.enable_x64(True):
         position = jnp.asarray(rng.normal(size=(30, 3)))

@@ -9,8 +9,8 @@ import pytest
 from closed_form import BOX, SIGMA, make_runs, smooth_mean
 
 from natal.data.normaliser import fit_normaliser
-from natal.emulator.ensemble import make_network
 from natal.emulator.layers import TrainingNetwork
+from natal.emulator.perceptron import make_emulator_network
 from natal.emulator.training import History, mean_squared_error, normalised, train_ensemble
 from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
 from natal.settings.emulator import TrainingSettings
@@ -112,18 +112,18 @@ def with_bias(network, layer, units, value):
 def test_dead_units_are_counted():
     """16 of 64 ReLUs that no run switches on are dead; leaky ones are not, saturated sigmoids are."""
     x = jax.random.normal(jax.random.key(1), (300, 2))
-    network = with_bias(make_network(KEY, "relu", "he"), 0, 16, -100.0)
+    network = with_bias(make_emulator_network(KEY, "relu", "he"), 0, 16, -100.0)
     first, second = idle_shares(network, x)
     assert first == 0.25
     assert second < 0.25
-    assert idle_shares(with_bias(make_network(KEY, "leaky_relu", "he"), 0, 16, -100.0), x)[0] == 0
-    assert idle_shares(with_bias(make_network(KEY, "sigmoid", "he"), 1, 32, 100.0), x)[1] == 0.5
+    assert idle_shares(with_bias(make_emulator_network(KEY, "leaky_relu", "he"), 0, 16, -100.0), x)[0] == 0
+    assert idle_shares(with_bias(make_emulator_network(KEY, "sigmoid", "he"), 1, 32, 100.0), x)[1] == 0.5
 
 
 def test_a_unit_that_one_run_switches_on_is_not_dead():
     """One run that passes a gradient is enough."""
     x = jax.random.normal(jax.random.key(1), (300, 2))
-    network = make_network(KEY, "relu", "he")
+    network = make_emulator_network(KEY, "relu", "he")
     z = x @ network.layers[0].weight[0]
     just_one = with_bias(network, 0, 1, -(z.max() + jnp.sort(z)[-2]) / 2)
     assert idle_shares(just_one, x)[0] == idle_shares(network, x)[0]
@@ -133,7 +133,7 @@ def test_a_unit_that_one_run_switches_on_is_not_dead():
 def test_gradients_by_layer_add_up():
     """Their squares sum to that of the whole gradient."""
     x, y = jax.random.normal(jax.random.key(1), (50, 2)), jax.random.normal(jax.random.key(2), (50, 3))
-    network = make_network(KEY)
+    network = make_emulator_network(KEY)
     whole = jax.tree.leaves(eqx.filter_grad(mean_squared_error)(network, x, y))
     total = sum(float((leaf**2).sum()) for leaf in whole)
     assert float((layer_gradient_norms(network, x, y) ** 2).sum()) == pytest.approx(total, rel=1e-5)

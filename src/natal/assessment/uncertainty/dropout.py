@@ -16,8 +16,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.assessment.uncertainty.spread import SpreadLikelihood, with_noise
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
-from natal.emulator.ensemble import Ensemble, make_network
-from natal.emulator.training import fit_networks, mean_squared_error, normalised
+from natal.emulator.ensemble import Ensemble
+from natal.emulator.perceptron import make_emulator_network
+from natal.emulator.training import mean_squared_error, normalised, train_by_epochs
 from natal.settings.emulator import TrainingSettings
 from natal.variables import Box
 
@@ -74,11 +75,11 @@ def fit_mc_dropout(
     """
     key_network, key_training, key_masks = jax.random.split(key, 3)
     normaliser = fit_normaliser(train)
-    untrained = DropoutNetwork(make_network(key_network), eqx.nn.Dropout(rate))
+    untrained = DropoutNetwork(make_emulator_network(key_network), eqx.nn.Dropout(rate))
     # a stack of one
     stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, untrained)
     data = normalised(train, normaliser), normalised(validation, normaliser)
-    trained, _ = fit_networks(key_training, stacked, dropout_loss, *data, settings, "train with dropout")
+    trained, _ = train_by_epochs(key_training, stacked, dropout_loss, *data, settings, "train with dropout")
     network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, trained)
     networks = eqx.filter_vmap(lambda k: freeze_mask(network, k))(jax.random.split(key_masks, masks))
     return with_noise(Ensemble(networks, normaliser, (box["q0"], box["a_au"])), validation)

@@ -12,9 +12,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs
-from natal.emulator.ensemble import Ensemble, make_network
+from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
-from natal.emulator.training import fit_networks, normalised
+from natal.emulator.perceptron import make_emulator_network
+from natal.emulator.training import normalised, train_by_epochs
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.settings.emulator import TrainingSettings
 from natal.variables import SUMMARIES, Box
@@ -24,7 +25,7 @@ N_OUTPUTS = len(SUMMARIES)
 
 def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     """The emulator's network with three more outputs for log-variances, which start at zero: unit variance."""
-    network = make_network(key)
+    network = make_emulator_network(key)
     last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
     weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
     last = eqx.tree_at(lambda layer: (layer.weight, layer.bias), last, (weight, jnp.zeros(2 * N_OUTPUTS, DTYPE)))
@@ -79,7 +80,7 @@ def fit_variance_head(
     normaliser = fit_normaliser(train)
     untrained = eqx.filter_vmap(make_two_headed_network)(jax.random.split(key_networks, settings.members))
     data = normalised(train, normaliser), normalised(validation, normaliser)
-    networks, _ = fit_networks(
+    networks, _ = train_by_epochs(
         key_training, untrained, negative_log_likelihood, *data, settings, "train with variance heads"
     )
     return with_variance_heads(networks, normaliser, box)

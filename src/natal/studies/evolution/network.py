@@ -23,7 +23,7 @@ from natal.data.outcomes import Outcomes
 from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_perceptron
-from natal.likelihood.density_training import DensityHistory, fit_networks, latent
+from natal.likelihood.density_training import DensityHistory, latent, train_members
 from natal.likelihood.mixture import Mixture
 from natal.provenance.environment import made_by
 from natal.settings.density import DensitySettings
@@ -74,7 +74,7 @@ def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch 3"]:
     return jnp.stack([-0.5 * share * log_a, share * log_a, jnp.zeros_like(log_a)], axis=-1)
 
 
-def make_network(
+def make_evolution_network(
     key: PRNGKeyArray,
     width: int,
     components: int,
@@ -107,7 +107,7 @@ def train(
     x, y = train.x[train.survived], train.y[train.survived]
     values = latent(y, n_stars) - trivial_part(coordinates, jnp.log(x[:, 1]))
     make = partial(
-        make_network,
+        make_evolution_network,
         width=settings.width,
         components=settings.components,
         shift=jnp.asarray(values.mean(0), DTYPE),
@@ -118,7 +118,7 @@ def train(
     )
     key_start, key_run = jax.random.split(key)
     networks = eqx.filter_vmap(make)(jax.random.split(key_start, settings.members))
-    return fit_networks(key_run, networks, train, validation, settings)
+    return train_members(key_run, networks, train, validation, settings, section="network")
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ def load(path: str | Path) -> DensityEnsemble:
         raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")
     zeros = jnp.zeros(3, DTYPE)
     make = partial(
-        make_network,
+        make_evolution_network,
         width=header.width,
         components=header.components,
         shift=zeros,

@@ -8,25 +8,20 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
+from natal.emulator.perceptron import redraw
 from natal.studies.potential.fields import Sample
 
 WIDTH = 128
 DEPTH = 4
 
 
-def make_network(key: PRNGKeyArray) -> eqx.nn.MLP:
+def make_potential_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     """An untrained network from a position in units of a to Phi in units of GM/a.
 
     Glorot-normal weights, Var(w) = 2 / (n_in + n_out), and zero biases (Glorot & Bengio 2010).
     """
     network = eqx.nn.MLP(3, "scalar", WIDTH, DEPTH, activation=jnp.tanh, dtype=DTYPE, key=key)
-    glorot = jax.nn.initializers.glorot_normal(in_axis=-1, out_axis=-2)
-    keys = jax.random.split(key, len(network.layers))
-    weights = [glorot(k, layer.weight.shape, DTYPE) for k, layer in zip(keys, network.layers, strict=True)]
-    biases = [jnp.zeros(layer.weight.shape[0], DTYPE) for layer in network.layers]
-    network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
-    initialised: eqx.nn.MLP = eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
-    return initialised
+    return redraw(key, network, jax.nn.initializers.glorot_normal(in_axis=-1, out_axis=-2))
 
 
 def potential_at(network: eqx.nn.MLP, position: Float[Array, "point 3"]) -> Float[Array, " point"]:

@@ -16,7 +16,7 @@ from natal.errors import NatalError
 from natal.files.atomic import atomic_path
 from natal.provenance.environment import made_by
 from natal.studies.potential.fields import Sample
-from natal.studies.potential.network import DEPTH, WIDTH, make_network
+from natal.studies.potential.network import DEPTH, WIDTH, make_potential_network
 from natal.studies.potential.orbits import Tracks
 
 FORMAT = "natal-potential-1"
@@ -67,7 +67,7 @@ def load_networks(path: str | Path) -> list[eqx.nn.MLP]:
     if header.get("format") != FORMAT or header["hidden"] != [WIDTH] * DEPTH:
         raise NatalError(f"{path} does not hold potential networks of {DEPTH} x {WIDTH}: train them again")
     n = header["seeds"]
-    stacked = read_leaves(path, _stacked([make_network(jax.random.key(0))] * n), remedy="train them again")
+    stacked = read_leaves(path, _stacked([make_potential_network(jax.random.key(0))] * n), remedy="train them again")
     return [jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, stacked) for k in range(n)]  # noqa: B023
 
 

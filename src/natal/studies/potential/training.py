@@ -1,6 +1,6 @@
 """Trains the network with the physics-informed loss, or with some of its terms."""
 
-import time
+from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -8,17 +8,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 from optax.contrib import muon
 
+from natal.emulator.loop import drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.progress import Progress
 from natal.studies.potential.fields import Sample
 from natal.studies.potential.network import (
     fix_gauge,
-    make_network,
+    make_potential_network,
     potential_and_gradient,
     potential_at,
     through_second_order,
@@ -35,7 +34,7 @@ TERMS = {
 }
 """Terms of the loss, by the name of their combination."""
 
-STEPS_PER_CALL = 100
+STEPS_PER_CHECK = 100
 WARMUP = 0.05
 """The share of steps in which the learning rate rises."""
 
@@ -92,57 +91,53 @@ def train_potential(
     settings: PotentialSettings,
     label: str,
 ) -> tuple[eqx.nn.MLP, TrainingCurve]:
-    """Train one network on `train` for a fixed number of steps and return it with its curve.
+    """Train one network for a fixed number of steps.
 
     Muon (Jordan et al. 2024) for the matrices and Adam for the rest, mini-batches, a rate that rises at first and
-    falls to nothing along a cosine. Nothing is selected on the way, so no validation rows are needed. Without
-    a term for the potential its constant is fixed at the origin, where it is `central_potential`. Raises `NatalError`
-    if the loss does not stay finite.
+    falls to nothing along a cosine. Nothing is selected on the way, so no validation rows are needed.
+
+    Args:
+        key: Of initial weights and mini-batches.
+        train: The field at the points to learn from.
+        central_potential: The potential at the origin, which fixes its constant if no term of the loss does.
+        terms: Terms of the loss, of `QUANTITIES`.
+        settings: Steps, batches and rate.
+        label: The work's name in progress lines.
+
+    Returns:
+        The network after the last step, and its curve.
+
+    Raises:
+        NatalError: If the loss does not stay finite.
     """
     scales = measure_scales(train)
-    data = Sample(*(jnp.asarray(values, DTYPE) for values in train))
-    n_calls = -(-settings.steps // STEPS_PER_CALL)
-    n_steps = n_calls * STEPS_PER_CALL
+    n_checks = -(-settings.steps // STEPS_PER_CHECK)
+    n_steps = n_checks * STEPS_PER_CHECK
     rate = optax.warmup_cosine_decay_schedule(0.0, settings.learning_rate, int(WARMUP * n_steps), n_steps)
-    optimiser = muon(rate)
     key_start, key_run = jax.random.split(key)
-    parameters, static = eqx.partition(make_network(key_start), eqx.is_inexact_array)
 
-    def loss(parameters: Any, rows: Sample) -> tuple[Array, Array]:
-        by_term = loss_terms(eqx.combine(parameters, static), rows, scales, terms)
-        each = jnp.stack([by_term.get(name, jnp.asarray(jnp.nan, DTYPE)) for name in QUANTITIES])
-        return sum(by_term.values(), jnp.zeros((), DTYPE)), each
+    def loss(network: eqx.nn.MLP, *rows_and_key: Any) -> dict[str, Array]:
+        return loss_terms(network, Sample(*rows_and_key[:-1]), scales, terms)
 
-    def step(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], Array]:
-        parameters, state = carry
-        chosen = jax.random.randint(key, (settings.batch_size,), 0, len(data.position))
-        rows = Sample(*(values[chosen] for values in data))
-        gradient, each = jax.grad(loss, has_aux=True)(parameters, rows)
-        updates, state = optimiser.update(gradient, state, parameters)
-        return (optax.apply_updates(parameters, updates), state), each
-
-    @jax.jit
-    def advance(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], Array]:
-        carry, losses = lax.scan(step, carry, jax.random.split(key, STEPS_PER_CALL))
-        return carry, losses.mean(0)
-
-    carry = (parameters, optimiser.init(parameters))
-    keys = jax.random.split(key_run, n_calls)
-    run = advance.lower(carry, keys[0]).compile()
-    started = time.perf_counter()
-    curve: list[np.ndarray] = []
-    seconds: list[float] = []
-    with Progress(total=n_steps, label=label, unit="steps") as progress:
-        for call_key in keys:
-            carry, losses = run(carry, call_key)
-            curve.append(np.asarray(losses))
-            seconds.append(time.perf_counter() - started)
-            progress.advance(STEPS_PER_CALL)
-    stacked = np.stack(curve)
-    trained = [QUANTITIES.index(name) for name in terms]
-    if not np.isfinite(stacked[:, trained]).all():
+    fit = fit_networks(
+        jax.random.split(key_run, n_checks),
+        make_potential_network(key_start),
+        loss,
+        tuple(jnp.asarray(values, DTYPE) for values in train),
+        None,
+        muon(rate),
+        label=label,
+        unit=f"x {STEPS_PER_CHECK} steps",
+        checks_per_call=1,
+        batches=partial(
+            drawn_batches, n_rows=len(train.position), n_batches=STEPS_PER_CHECK, batch_size=settings.batch_size
+        ),
+    )
+    trained = fit.curves["train_loss"]
+    if not np.isfinite(list(trained.values())).all():
         raise NatalError(f"training.learning_rate = {settings.learning_rate:g} does not train: the loss is not finite")
-    network = eqx.combine(carry[0], static)
+    network = fit.networks
     if "potential" not in terms:
         network = fix_gauge(network, jnp.zeros(3, DTYPE), central_potential)
-    return network, TrainingCurve(STEPS_PER_CALL * np.arange(1, n_calls + 1), stacked, np.array(seconds))
+    losses = np.stack([trained.get(name, np.full(n_checks, np.nan, DTYPE)) for name in QUANTITIES], axis=1)
+    return network, TrainingCurve(STEPS_PER_CHECK * np.arange(1, n_checks + 1), losses, fit.seconds)

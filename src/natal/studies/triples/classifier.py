@@ -20,7 +20,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
 
 from natal.emulator.network_files import DTYPE, read_leaves
-from natal.emulator.training import History, fit_networks
+from natal.emulator.training import History, train_by_epochs
 from natal.errors import NatalError
 from natal.files.atomic import atomic_path
 from natal.settings.emulator import TrainingSettings
@@ -105,16 +105,16 @@ def train_classifier(
         max_epochs=settings.max_epochs,
         patience=settings.patience,
     )
-    try:
-        networks, history = fit_networks(
-            key, networks, cross_entropy, data(*train), data(*validation), fitting, "classify"
-        )
-    except NatalError as error:
-        # which names the campaign's key
-        raise NatalError(
-            f"classifier.learning_rate = {settings.learning_rate:g} does not train: a member's validation loss never "
-            "was finite and below that of its untrained weights"
-        ) from error
+    networks, history = train_by_epochs(
+        key,
+        networks,
+        cross_entropy,
+        data(*train),
+        data(*validation),
+        fitting,
+        "train the classifier",
+        section="classifier",
+    )
     trained = eqx.tree_at(lambda c: c.networks, untrained, networks)
     temperature = best_temperature(trained(validation[0], calibrated=False), validation[1])
     return eqx.tree_at(lambda c: c.temperature, trained, jnp.asarray(temperature, DTYPE)), history

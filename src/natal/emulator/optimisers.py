@@ -1,60 +1,11 @@
-"""Choices a campaign may make about its networks and their training; the defaults are those of `ensemble`.
+"""Optimisers, their schedules of the learning rate, and L2 weight decay."""
 
-Activations, initial weights, optimisers with their schedules of the learning rate, and L2 weight decay. What layers do
-only in training, dropout and batch normalisation, is in `natal.emulator.layers`.
-"""
-
-from collections.abc import Callable
 from typing import Any
 
-import equinox as eqx
 import jax
-import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.settings.emulator import TrainingSettings
-
-Activation = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
-
-
-def gelu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """z times the normal distribution function at z (Hendrycks & Gimpel 2016), without their tanh approximation."""
-    return jax.nn.gelu(z, approximate=False)
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    "relu": jax.nn.relu,
-    "leaky_relu": jax.nn.leaky_relu,  # slope 0.01 below zero
-    "tanh": jnp.tanh,
-    "sigmoid": jax.nn.sigmoid,
-    "gelu": gelu,
-}
-
-
-def activation_name(function: Activation) -> str:
-    """The name of one of `ACTIVATIONS`."""
-    return next(name for name, known in ACTIVATIONS.items() if known is function)
-
-
-def initialise(key: PRNGKeyArray, network: eqx.nn.MLP, initialisation: str) -> eqx.nn.MLP:
-    """The network with weights drawn anew; `equinox` leaves it as Equinox made it.
-
-    `glorot`: uniform, Var(w) = 2 / (n_in + n_out) (Glorot & Bengio 2010, eq. 16). `he`: normal, Var(w) = 2 / n_in (He
-    et al. 2015, eq. 10). Biases of both are zero. Equinox's own: uniform(+-1/sqrt(n_in)) for weights and biases.
-    """
-    if initialisation == "equinox":
-        return network
-    if initialisation == "glorot":
-        draw = jax.nn.initializers.glorot_uniform(in_axis=-1, out_axis=-2)
-    else:
-        # JAX's he_normal is cut at two standard deviations
-        draw = jax.nn.initializers.variance_scaling(2.0, "fan_in", "normal", in_axis=-1, out_axis=-2)
-    keys = jax.random.split(key, len(network.layers))
-    weights = [draw(k, x.weight.shape, x.weight.dtype) for k, x in zip(keys, network.layers, strict=True)]
-    biases = [jnp.zeros(layer.weight.shape[0], layer.weight.dtype) for layer in network.layers]
-    network = eqx.tree_at(lambda n: [layer.weight for layer in n.layers], network, weights)
-    return eqx.tree_at(lambda n: [layer.bias for layer in n.layers], network, biases)
 
 
 def make_schedule(settings: TrainingSettings, steps: int) -> float | optax.Schedule:

@@ -1,0 +1,227 @@
+"""The training loop of every network: members side by side, judged again and again, the best weights kept.
+
+One compiled scan advances all members by some checks. A check is a stretch of optimiser steps and a validation loss.
+Each member keeps its weights of the lowest validation loss, and stops by itself when its patience is spent.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
+
+from natal.emulator.network_files import DTYPE
+from natal.errors import NatalError
+from natal.progress import track
+
+Rows = tuple[Array, ...]
+"""Arrays with one row for each example along their first axes; a loss gets them as arguments."""
+
+Batches = tuple[Int[Array, "step row"], Key[Array, " step"]]
+"""Which rows each step of a check sees, and the step's key."""
+
+
+class Fit(NamedTuple):
+    """What `fit_networks` found.
+
+    Attributes:
+        networks: The members with their best weights, stacked along a first axis.
+        best_check: Steps behind the best weights in checks, (member,); 0 are the untrained weights.
+        curves: `train_loss` and `gradient_norm`, means over a check's steps, `validation_loss`, and what was recorded,
+            each (member, check, ...); nan after a member's end.
+        compile_s: Seconds of preparation and compilation.
+        seconds: Seconds from there to the end of each call of the compiled scan, (call,).
+    """
+
+    networks: Any
+    best_check: Int[np.ndarray, " member"]
+    curves: dict[str, Any]
+    compile_s: float
+    seconds: Float[np.ndarray, " call"]
+
+
+class _Member(NamedTuple):
+    """State of one network."""
+
+    parameters: Any
+    optimiser: Any
+    best: Any
+    best_loss: Float[Array, ""]
+    best_check: Int[Array, ""]
+
+
+def fit_networks(
+    keys: Key[Array, "*member check"],
+    networks: Any,
+    loss: Callable[..., Any],
+    train: Rows,
+    validation: Rows | None,
+    optimiser: optax.GradientTransformation,
+    *,
+    label: str,
+    unit: str,
+    checks_per_call: int,
+    batches: Callable[[PRNGKeyArray], Batches] | None = None,
+    validate_first: bool = False,
+    patience: int | None = None,
+    refusal: str | None = None,
+    having_seen: Callable[..., Any] | None = None,
+    record: Callable[..., dict[str, Array]] | None = None,
+) -> Fit:
+    """Train every array of `networks` and return each member's weights of the lowest validation loss.
+
+    Args:
+        keys: What is random in each check of each member, (member, check); for one network without a member axis
+            (check,), and everything below lacks that axis, too.
+        networks: Untrained members, their weights stacked along a first axis.
+        loss: `loss(network, *rows, key)` gives a number, or several by name, of which the sum is minimised. Its key is
+            None in validation, where it must not be random.
+        train: Rows to learn from.
+        validation: Rows that choose the weights; None keeps the last weights.
+        optimiser: Of one member.
+        label: What progress lines are named by.
+        unit: What they count: calls of the compiled scan.
+        checks_per_call: Checks that one call advances.
+        batches: The batches of a check, from its key; by default one step with all rows.
+        validate_first: Whether a check begins with its validation loss, with the weights before its steps, rather than
+            ends with it.
+        patience: Checks without a better loss after which a member stops; None: it never does.
+        refusal: How the error begins if a member learned nothing; None accepts untrained weights.
+        having_seen: `having_seen(network, inputs, key)` gives the network with what it notes of a batch, of which the
+            inputs are the first array, after its step. It must change no learned weight.
+        record: `record(network, *train)` says what to note of the weights at the beginning of each check.
+
+    Returns:
+        The trained members, their curves and times.
+
+    Raises:
+        NatalError: If a member's validation loss never was finite and below that of its untrained weights.
+    """
+    started = time.perf_counter()
+    parameters, static = eqx.partition(networks, eqx.is_array)
+    n_checks, axis = keys.shape[-1], keys.ndim - 1
+    each_member: Callable[[Callable[..., Any]], Callable[..., Any]] = jax.vmap if axis else lambda function: function
+
+    def total_loss(parameters: Any, rows: Rows, key: PRNGKeyArray | None) -> tuple[Array, Any]:
+        terms = loss(eqx.combine(parameters, static), *rows, key)
+        return sum(jax.tree.leaves(terms), jnp.zeros((), DTYPE)), terms
+
+    def validate(parameters: Any) -> Array:
+        return jnp.asarray(jnp.inf, DTYPE) if validation is None else total_loss(parameters, validation, None)[0]
+
+    def step(carry: tuple[Any, Any], rows: Rows, key: PRNGKeyArray) -> tuple[tuple[Any, Any], dict[str, Any]]:
+        parameters, state = carry
+        (_, terms), gradient = jax.value_and_grad(total_loss, has_aux=True)(parameters, rows, key)
+        updates, state = optimiser.update(gradient, state, parameters)
+        parameters = optax.apply_updates(parameters, updates)
+        if having_seen is not None:
+            parameters = eqx.filter(having_seen(eqx.combine(parameters, static), rows[0], key), eqx.is_array)
+        return (parameters, state), {"train_loss": terms, "gradient_norm": optax.tree.norm(gradient)}
+
+    def steps(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], dict[str, Any]]:
+        if batches is None:
+            return step(carry, train, key)
+
+        def step_of(
+            carry: tuple[Any, Any], batch: tuple[Int[Array, " row"], PRNGKeyArray]
+        ) -> tuple[tuple[Any, Any], dict[str, Any]]:
+            return step(carry, tuple(values[batch[0]] for values in train), batch[1])
+
+        carry, curve = lax.scan(step_of, carry, batches(key))
+        return carry, jax.tree.map(jnp.mean, curve)
+
+    def check(member: _Member, number_and_key: tuple[Array, PRNGKeyArray]) -> tuple[_Member, dict[str, Any]]:
+        number, key = number_and_key
+        (parameters, state), curve = steps((member.parameters, member.optimiser), key)
+        judged, judged_check = (member.parameters, number) if validate_first else (parameters, number + 1)
+        validation_loss = validate(judged)
+        active = number < n_checks
+        if patience is not None:
+            active &= number - member.best_check <= patience
+        better = active & ((validation_loss < member.best_loss) | (validation is None))
+
+        def choose(which: Array, new: Any, old: Any) -> Any:
+            return jax.tree.map(lambda new, old: jnp.where(which, new, old), new, old)
+
+        following = _Member(
+            *choose(active, (parameters, state), (member.parameters, member.optimiser)),
+            *choose(better, (judged, validation_loss, judged_check), member[2:]),
+        )
+        curve |= {"validation_loss": validation_loss}
+        if record is not None:
+            curve |= record(eqx.combine(member.parameters, static), *train)
+        return following, choose(active, curve, jax.tree.map(lambda _: jnp.nan, curve))
+
+    def begin(parameters: Any) -> _Member:
+        first_loss = jnp.asarray(jnp.inf, DTYPE) if validate_first else validate(parameters)
+        return _Member(parameters, optimiser.init(parameters), parameters, first_loss, jnp.asarray(0))
+
+    @jax.jit
+    def advance(members: _Member, numbers: Array, keys: Array) -> tuple[_Member, dict[str, Any]]:
+        result: tuple[_Member, dict[str, Any]]
+        result = each_member(lambda member, keys: lax.scan(check, member, (numbers, keys)))(members, keys)
+        return result
+
+    members = jax.jit(each_member(begin))(parameters)
+    numbers = jnp.arange(checks_per_call)
+    run = advance.lower(members, numbers, keys[..., numbers % n_checks]).compile()
+    compiled = time.perf_counter()
+
+    parts, seconds = [], []
+    n_calls = -(-n_checks // checks_per_call)
+    for _ in track(range(n_calls), total=n_calls, label=label, unit=unit):
+        members, curves = run(members, numbers, keys[..., numbers % n_checks])
+        numbers += checks_per_call
+        parts.append(jax.device_get(curves))
+        seconds.append(time.perf_counter() - compiled)
+        if patience is not None and np.all(numbers[0] - members.best_check > patience):
+            break
+    best_check = np.asarray(members.best_check)
+    # losses exploded or never moved: the weights would be random but look trained
+    n_idle = np.sum(~np.isfinite(members.best_loss) | (best_check == 0))
+    if refusal is not None and n_idle:
+        raise NatalError(
+            f"{refusal}: {n_idle} of {best_check.size} members never had a validation loss that is finite and below "
+            "that of their untrained weights"
+        )
+    run_checks = range(min(n_checks, checks_per_call * len(parts)))
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts, axis).take(run_checks, axis), *parts)
+    return Fit(eqx.combine(members.best, static), best_check, joined, compiled - started, np.array(seconds))
+
+
+def shuffled_batches(key: PRNGKeyArray, n_rows: int, n_batches: int) -> Batches:
+    """An epoch's batches, of equal size and in a new order; the few rows left over come in with another epoch's order.
+
+    Args:
+        key: Of the epoch.
+        n_rows: Rows to learn from.
+        n_batches: Steps of the epoch.
+
+    Returns:
+        Row indices (step, row) and the keys of the steps.
+    """
+    key_order, key_steps = jax.random.split(key)
+    rows = jax.random.permutation(key_order, n_rows)[: n_rows // n_batches * n_batches].reshape(n_batches, -1)
+    return rows, jax.random.split(key_steps, n_batches)
+
+
+def drawn_batches(key: PRNGKeyArray, n_rows: int, n_batches: int, batch_size: int) -> Batches:
+    """Batches whose rows are drawn independently and with replacement.
+
+    Args:
+        key: Of the check.
+        n_rows: Rows to learn from.
+        n_batches: Steps of the check.
+        batch_size: Rows of a step.
+
+    Returns:
+        Row indices (step, row) and the keys of the steps, which these rows are drawn with.
+    """
+    keys = jax.random.split(key, n_batches)
+    return jax.vmap(lambda key: jax.random.randint(key, (batch_size,), 0, n_rows))(keys), keys
