@@ -8,7 +8,7 @@ import yaml
 from natal.settings.base import Section
 from natal.settings.mistakes import Node, allowed, resolved
 
-WIDTH = 10_000
+WIDTH = 10**6
 """Characters of a line: none is broken."""
 
 LONGEST = 60
@@ -25,9 +25,7 @@ def key_table(settings: type[Section], values: dict[str, Any]) -> str:
     schema = settings.model_json_schema()
     rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
     for key, node, value in _keys(schema, schema, values, ""):
-        given = (
-            yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=WIDTH).removesuffix("\n...\n").strip()
-        )
+        given = _in_one_line(value)
         default = f"`{given}`" if len(given) <= LONGEST else "see `config.yaml`"
         cells = f"`{key}`", default, allowed(schema, node, (key,)), _meaning(node)
         rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
@@ -61,8 +59,18 @@ def editor_schema(settings: type[Section]) -> str:
     for node in _all_nodes(schema):
         for key in ("title", "allowed", "required", "default"):
             node.pop(key, None)
-    head = "# Written by `make schema` from the classes of natal.settings.\n"
-    return head + yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=WIDTH, default_flow_style=None)
+    written = ["# Written by `make schema` from the settings' classes: a section a line."]
+    for name, value in schema.items():
+        if name in ("$defs", "properties"):
+            written += [f"{name}:", *(f"  {key}: {_in_one_line(inner)}" for key, inner in value.items())]
+        else:
+            written.append(f"{name}: {_in_one_line(value)}")
+    return "\n".join(written) + "\n"
+
+
+def _in_one_line(value: Any) -> str:
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=WIDTH)
+    return text.removesuffix("\n...\n").strip()
 
 
 def _all_nodes(value: Any) -> Iterator[Node]:

@@ -95,14 +95,13 @@ def _child(node: Node, key: str | int) -> Node | None:
         return node["prefixItems"][key] if key < len(node.get("prefixItems", ())) else node.get("items")
     if key in node.get("properties", ()):
         return node["properties"][key]  # type: ignore[no-any-return]
-    others = [*node.get("patternProperties", {}).values(), node.get("additionalProperties")]
-    return others[0] or None
+    return node.get("additionalProperties") or None
 
 
 def allowed(schema: Node, node: Node, path: Path) -> str:
     """What a value may be, in words; the last name in `path` is its key."""
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
-    return _words(schema, resolved(schema, node), key)
+    return _words(schema, node, key)
 
 
 def _words(schema: Node, node: Node, key: str, many: bool = False) -> str:
