@@ -10,8 +10,9 @@ from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.cost import batch_size
 
-with script(snakemake, cpu_devices=1) as log:
+with script(snakemake) as log:
     # the job reserves all cores, so that nothing runs beside it, and measures on one
+    device.set_up(threads=1)
     config = snakemake.config
     box = plan.box(config)
     cluster = ClusterModel(**config["cluster"])
