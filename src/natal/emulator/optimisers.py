@@ -27,7 +27,7 @@ def make_schedule(settings: TrainingSettings, steps: int) -> float | optax.Sched
 
 
 def make_optimiser(settings: TrainingSettings, steps: int) -> optax.GradientTransformation:
-    """The optimiser for one network, which `steps` is the largest number of steps of.
+    """The optimiser for one network, which takes `steps` steps at most.
 
     `weight_decay` is the lambda of a penalty lambda sum_l ||W_l||_F^2 on the loss: its gradient 2 lambda W is added to
     that of the data, for weights and not for biases. With `adamw` the step itself shrinks weights by 2 lambda times the

@@ -21,7 +21,7 @@ from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_density_network
 from natal.settings.density import DensitySettings
-from natal.variables import SUMMARIES, Box
+from natal.variables import SUMMARIES, Box, Limits
 
 STEPS_PER_CHECK = 25
 CHECKS_PER_CALL = 10
@@ -139,7 +139,7 @@ def _arrays(outcomes: Outcomes) -> tuple[Array, Array, Array]:
     return jnp.asarray(outcomes.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(outcomes.survived)
 
 
-def _location_and_scale(train: Outcomes, limits: tuple, n_stars: int) -> tuple[np.ndarray, np.ndarray]:
+def _location_and_scale(train: Outcomes, limits: Limits, n_stars: int) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of (ln(sigma_v sqrt(a / a0)), ln(r_h / a), z) over surviving training rows.
 
     Raises `NatalError` if one of them does not vary.
