@@ -95,8 +95,8 @@ def descend(at, **options):
     """Members that start `at` some places and move by 1/16 a step, in 10 checks of two steps, two checks a call."""
     start, rows = jnp.asarray(at), (jnp.zeros((4, 1)),)
     options = {
-        "label": "test",
-        "unit": "calls",
+        "progress_label": "test",
+        "progress_unit": "calls",
         "checks_per_call": 2,
         "batches": partial(drawn_batches, n_rows=4, n_batches=2, batch_size=1),
     } | options
@@ -110,10 +110,10 @@ def test_each_member_keeps_the_weights_of_its_lowest_validation_loss():
     """Judged after each check, to the end: curves and weights are exact powers of two."""
     fit = descend([1.0, 0.5])
     after = np.array([[1.0], [0.5]]) - np.arange(1, 11) / 8
-    np.testing.assert_array_equal(fit.curves["validation_loss"], after**2)
+    np.testing.assert_array_equal(fit.validation_loss, after**2)
     # the mean of a check's two steps, each before it is made
-    np.testing.assert_array_equal(fit.curves["train_loss"], after + 1 / 8 - 1 / 32)
-    np.testing.assert_array_equal(fit.curves["gradient_norm"], np.ones((2, 10)))
+    np.testing.assert_array_equal(fit.train_loss, after + 1 / 8 - 1 / 32)
+    np.testing.assert_array_equal(fit.gradient_norm, np.ones((2, 10)))
     np.testing.assert_array_equal(fit.networks.at, [0.0, 0.0])
     assert fit.best_check.tolist() == [8, 4]
     assert len(fit.seconds) == 5
@@ -122,7 +122,7 @@ def test_each_member_keeps_the_weights_of_its_lowest_validation_loss():
 def test_a_check_may_begin_with_its_validation_loss():
     """The untrained weights are then the first that are judged, and the last check's steps never are."""
     fit = descend([1.0, 0.5], validate_first=True)
-    np.testing.assert_array_equal(fit.curves["validation_loss"], (np.array([[1.0], [0.5]]) - np.arange(10) / 8) ** 2)
+    np.testing.assert_array_equal(fit.validation_loss, (np.array([[1.0], [0.5]]) - np.arange(10) / 8) ** 2)
     np.testing.assert_array_equal(fit.networks.at, [0.0, 0.0])
     assert fit.best_check.tolist() == [8, 4]
 
@@ -133,7 +133,7 @@ def test_patience_ends_each_member_by_itself(validate_first):
     fit = descend([0.25, 0.5], validate_first=validate_first, patience=1)
     assert fit.best_check.tolist() == [2, 4]
     np.testing.assert_array_equal(fit.networks.at, [0.0, 0.0])
-    n_judged = np.isfinite(fit.curves["validation_loss"]).sum(1)
+    n_judged = np.isfinite(fit.validation_loss).sum(1)
     np.testing.assert_array_equal(n_judged, fit.best_check + 2)
     assert len(fit.seconds) == 3
 
@@ -142,7 +142,7 @@ def test_checks_that_no_call_ends_with_are_kept():
     """Three checks a call: the last call has two that count for nothing."""
     fit, expected = descend([1.0], checks_per_call=3), descend([1.0])
     for name in ("train_loss", "validation_loss", "gradient_norm"):
-        np.testing.assert_array_equal(fit.curves[name], expected.curves[name])
+        np.testing.assert_array_equal(getattr(fit, name), getattr(expected, name))
 
 
 def test_without_validation_the_last_weights_are_kept():
@@ -150,14 +150,14 @@ def test_without_validation_the_last_weights_are_kept():
     fit = descend(1.0, validation=None)
     assert float(fit.networks.at) == 1.0 - 10 / 8
     assert fit.best_check == 10
-    np.testing.assert_array_equal(fit.curves["train_loss"], 1.0 - np.arange(10) / 8 - 1 / 32)
+    np.testing.assert_array_equal(fit.train_loss, 1.0 - np.arange(10) / 8 - 1 / 32)
 
 
 @pytest.mark.parametrize("validate_first", [False, True])
 def test_members_that_learn_nothing_are_refused_by_number(validate_first):
     """Two of three are best where they start."""
     with pytest.raises(NatalError, match=r"^a.rate = 1 does not train: 2 of 3 members never had a validation loss"):
-        descend([1.0, 0.0, -1.0], validate_first=validate_first, refusal="a.rate = 1 does not train")
+        descend([1.0, 0.0, -1.0], validate_first=validate_first, must_train=True, refusal="a.rate = 1 does not train")
     fit = descend([1.0, 0.0, -1.0], validate_first=validate_first)
     assert fit.best_check.tolist() == [8, 0, 0]
     np.testing.assert_array_equal(fit.networks.at, [0.0, 0.0, -1.0])
@@ -176,12 +176,12 @@ def test_terms_of_a_loss_are_summed_and_noted():
         (jnp.zeros(1),),
         None,
         optax.sgd(1 / 16),
-        label="test",
-        unit="calls",
+        progress_label="test",
+        progress_unit="calls",
         checks_per_call=4,
     )
-    np.testing.assert_array_equal(fit.curves["train_loss"]["one"], 1.0 - 3 / 16 * np.arange(4))
-    np.testing.assert_array_equal(fit.curves["train_loss"]["two"], 2 * (1.0 - 3 / 16 * np.arange(4)))
+    np.testing.assert_array_equal(fit.train_loss["one"], 1.0 - 3 / 16 * np.arange(4))
+    np.testing.assert_array_equal(fit.train_loss["two"], 2 * (1.0 - 3 / 16 * np.arange(4)))
     assert float(fit.networks.at) == 0.25
 
 

@@ -18,8 +18,8 @@ SYMBOL = "a symbol in "
 LABELLED = {
     "Progress": {"label", "unit", "work_unit"},
     "track": {"label", "unit", "work_unit"},
-    "fit_networks": {"label", "unit", "refusal"},
-    "train_by_epochs": {"label"},
+    "fit_networks": {"progress_label", "progress_unit", "refusal"},
+    "train_by_epochs": {"progress_label"},
 }
 
 

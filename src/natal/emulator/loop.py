@@ -26,29 +26,24 @@ Rows = tuple[Array, ...]
 Batches = tuple[Int[Array, "step row"], Key[Array, " step"]]
 """Which rows each step of a check sees, and the step's key."""
 
+Carry = tuple[Any, Any]
+"""A member's parameters and the state of its optimiser."""
+
 
 class Fit(NamedTuple):
-    """What `fit_networks` found.
+    """What `fit_networks` returns: curves (member, check, ...) are nan after a member's end, and count no penalty."""
 
-    Attributes:
-        networks: The members with their best weights, stacked along a first axis.
-        best_check: Steps behind the best weights in checks, (member,); 0 are the untrained weights.
-        curves: `train_loss` and `gradient_norm`, means over a check's steps, `validation_loss`, and what was recorded,
-            each (member, check, ...); nan after a member's end.
-        compile_s: Seconds of preparation and compilation.
-        seconds: Seconds from there to the end of each call of the compiled scan, (call,).
-    """
-
-    networks: Any
-    best_check: Int[np.ndarray, " member"]
-    curves: dict[str, Any]
+    networks: Any  # with each member's best weights
+    best_check: np.ndarray  # (member,): how many checks' steps are behind these; 0: they are the untrained ones
+    train_loss: Any  # mean over a check's steps; by name where the loss has terms
+    gradient_norm: np.ndarray  # of all parameters together, mean over a check's steps
+    validation_loss: np.ndarray
+    recorded: dict[str, np.ndarray]
     compile_s: float
-    seconds: Float[np.ndarray, " call"]
+    seconds: np.ndarray  # (call,): from then to the end of each call of the compiled scan
 
 
 class _Member(NamedTuple):
-    """State of one network."""
-
     parameters: Any
     optimiser: Any
     best: Any
@@ -64,44 +59,44 @@ def fit_networks(
     validation: Rows | None,
     optimiser: optax.GradientTransformation,
     *,
-    label: str,
-    unit: str,
     checks_per_call: int,
+    progress_label: str,
+    progress_unit: str,
     batches: Callable[[PRNGKeyArray], Batches] | None = None,
     validate_first: bool = False,
     patience: int | None = None,
-    refusal: str | None = None,
+    must_train: bool = False,
+    refusal: str = "training failed",
     having_seen: Callable[..., Any] | None = None,
     record: Callable[..., dict[str, Array]] | None = None,
 ) -> Fit:
-    """Train every array of `networks` and return each member's weights of the lowest validation loss.
+    """Train every array of `networks`.
 
     Args:
-        keys: What is random in each check of each member, (member, check); for one network without a member axis
-            (check,), and everything below lacks that axis, too.
+        keys: What is random in each check of each member, (member, check). With keys (check,) there is one network, and
+            nothing has an axis of members.
         networks: Untrained members, their weights stacked along a first axis.
         loss: `loss(network, *rows, key)` gives a number, or several by name, of which the sum is minimised. Its key is
             None in validation, where it must not be random.
         train: Rows to learn from.
         validation: Rows that choose the weights; None keeps the last weights.
         optimiser: Of one member.
-        label: What progress lines are named by.
-        unit: What they count: calls of the compiled scan.
-        checks_per_call: Checks that one call advances.
+        checks_per_call: Checks that one call of the compiled scan advances.
+        progress_label: What progress lines are named by.
+        progress_unit: What they count: calls.
         batches: The batches of a check, from its key; by default one step with all rows.
         validate_first: Whether a check begins with its validation loss, with the weights before its steps, rather than
             ends with it.
         patience: Checks without a better loss after which a member stops; None: it never does.
-        refusal: How the error begins if a member learned nothing; None accepts untrained weights.
+        must_train: Whether a member that learned nothing is an error.
+        refusal: How that error begins.
         having_seen: `having_seen(network, inputs, key)` gives the network with what it notes of a batch, of which the
             inputs are the first array, after its step. It must change no learned weight.
         record: `record(network, *train)` says what to note of the weights at the beginning of each check.
 
-    Returns:
-        The trained members, their curves and times.
-
     Raises:
-        NatalError: If a member's validation loss never was finite and below that of its untrained weights.
+        NatalError: If `must_train`, and a member never had a validation loss that is finite and below that of its
+            untrained weights.
     """
     started = time.perf_counter()
     parameters, static = eqx.partition(networks, eqx.is_array)
@@ -115,31 +110,26 @@ def fit_networks(
     def validate(parameters: Any) -> Array:
         return jnp.asarray(jnp.inf, DTYPE) if validation is None else total_loss(parameters, validation, None)[0]
 
-    def step(carry: tuple[Any, Any], rows: Rows, key: PRNGKeyArray) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    def step(carry: Carry, batch: tuple[Any, PRNGKeyArray]) -> tuple[Carry, tuple[Any, Array]]:
         parameters, state = carry
+        rows, key = tuple(values[batch[0]] for values in train), batch[1]
         (_, terms), gradient = jax.value_and_grad(total_loss, has_aux=True)(parameters, rows, key)
         updates, state = optimiser.update(gradient, state, parameters)
         parameters = optax.apply_updates(parameters, updates)
         if having_seen is not None:
             parameters = eqx.filter(having_seen(eqx.combine(parameters, static), rows[0], key), eqx.is_array)
-        return (parameters, state), {"train_loss": terms, "gradient_norm": optax.tree.norm(gradient)}
+        return (parameters, state), (terms, optax.tree.norm(gradient))
 
-    def steps(carry: tuple[Any, Any], key: PRNGKeyArray) -> tuple[tuple[Any, Any], dict[str, Any]]:
+    def steps(carry: Carry, key: PRNGKeyArray) -> tuple[Carry, tuple[Any, Array]]:
         if batches is None:
-            return step(carry, train, key)
-
-        def step_of(
-            carry: tuple[Any, Any], batch: tuple[Int[Array, " row"], PRNGKeyArray]
-        ) -> tuple[tuple[Any, Any], dict[str, Any]]:
-            return step(carry, tuple(values[batch[0]] for values in train), batch[1])
-
-        carry, curve = lax.scan(step_of, carry, batches(key))
+            return step(carry, (slice(None), key))
+        carry, curve = lax.scan(step, carry, batches(key))
         return carry, jax.tree.map(jnp.mean, curve)
 
-    def check(member: _Member, number_and_key: tuple[Array, PRNGKeyArray]) -> tuple[_Member, dict[str, Any]]:
-        number, key = number_and_key
-        (parameters, state), curve = steps((member.parameters, member.optimiser), key)
-        judged, judged_check = (member.parameters, number) if validate_first else (parameters, number + 1)
+    def check(member: _Member, numbered: tuple[Array, PRNGKeyArray]) -> tuple[_Member, dict[str, Any]]:
+        number, key = numbered
+        carry, (train_loss, gradient_norm) = steps(member[:2], key)
+        judged, judged_check = (member.parameters, number) if validate_first else (carry[0], number + 1)
         validation_loss = validate(judged)
         active = number < n_checks
         if patience is not None:
@@ -149,33 +139,27 @@ def fit_networks(
         def choose(which: Array, new: Any, old: Any) -> Any:
             return jax.tree.map(lambda new, old: jnp.where(which, new, old), new, old)
 
-        following = _Member(
-            *choose(active, (parameters, state), (member.parameters, member.optimiser)),
-            *choose(better, (judged, validation_loss, judged_check), member[2:]),
-        )
-        curve |= {"validation_loss": validation_loss}
-        if record is not None:
-            curve |= record(eqx.combine(member.parameters, static), *train)
-        return following, choose(active, curve, jax.tree.map(lambda _: jnp.nan, curve))
+        best = choose(better, (judged, validation_loss, judged_check), member[2:])
+        curves = {"train_loss": train_loss, "gradient_norm": gradient_norm, "validation_loss": validation_loss}
+        curves["recorded"] = record(eqx.combine(member.parameters, static), *train) if record else {}
+        following = _Member(*choose(active, carry, member[:2]), *best)
+        return following, choose(active, curves, jax.tree.map(lambda _: jnp.nan, curves))
 
     def begin(parameters: Any) -> _Member:
         first_loss = jnp.asarray(jnp.inf, DTYPE) if validate_first else validate(parameters)
         return _Member(parameters, optimiser.init(parameters), parameters, first_loss, jnp.asarray(0))
 
-    @jax.jit
-    def advance(members: _Member, numbers: Array, keys: Array) -> tuple[_Member, dict[str, Any]]:
-        result: tuple[_Member, dict[str, Any]]
-        result = each_member(lambda member, keys: lax.scan(check, member, (numbers, keys)))(members, keys)
-        return result
+    def advance(members: _Member, numbers: Array, keys: Array) -> Any:
+        return each_member(lambda member, keys: lax.scan(check, member, (numbers, keys)))(members, keys)
 
     members = jax.jit(each_member(begin))(parameters)
     numbers = jnp.arange(checks_per_call)
-    run = advance.lower(members, numbers, keys[..., numbers % n_checks]).compile()
+    run = jax.jit(advance).lower(members, numbers, keys[..., numbers % n_checks]).compile()
     compiled = time.perf_counter()
 
     parts, seconds = [], []
     n_calls = -(-n_checks // checks_per_call)
-    for _ in track(range(n_calls), total=n_calls, label=label, unit=unit):
+    for _ in track(range(n_calls), total=n_calls, label=progress_label, unit=progress_unit):
         members, curves = run(members, numbers, keys[..., numbers % n_checks])
         numbers += checks_per_call
         parts.append(jax.device_get(curves))
@@ -185,43 +169,25 @@ def fit_networks(
     best_check = np.asarray(members.best_check)
     # losses exploded or never moved: the weights would be random but look trained
     n_idle = np.sum(~np.isfinite(members.best_loss) | (best_check == 0))
-    if refusal is not None and n_idle:
+    if must_train and n_idle:
         raise NatalError(
             f"{refusal}: {n_idle} of {best_check.size} members never had a validation loss that is finite and below "
             "that of their untrained weights"
         )
     run_checks = range(min(n_checks, checks_per_call * len(parts)))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts, axis).take(run_checks, axis), *parts)
-    return Fit(eqx.combine(members.best, static), best_check, joined, compiled - started, np.array(seconds))
+    best = eqx.combine(members.best, static)
+    return Fit(best, best_check, **joined, compile_s=compiled - started, seconds=np.array(seconds))
 
 
 def shuffled_batches(key: PRNGKeyArray, n_rows: int, n_batches: int) -> Batches:
-    """An epoch's batches, of equal size and in a new order; the few rows left over come in with another epoch's order.
-
-    Args:
-        key: Of the epoch.
-        n_rows: Rows to learn from.
-        n_batches: Steps of the epoch.
-
-    Returns:
-        Row indices (step, row) and the keys of the steps.
-    """
+    """Batches of an epoch, of equal size and in a new order; what does not fill them comes with another epoch's."""
     key_order, key_steps = jax.random.split(key)
     rows = jax.random.permutation(key_order, n_rows)[: n_rows // n_batches * n_batches].reshape(n_batches, -1)
     return rows, jax.random.split(key_steps, n_batches)
 
 
 def drawn_batches(key: PRNGKeyArray, n_rows: int, n_batches: int, batch_size: int) -> Batches:
-    """Batches whose rows are drawn independently and with replacement.
-
-    Args:
-        key: Of the check.
-        n_rows: Rows to learn from.
-        n_batches: Steps of the check.
-        batch_size: Rows of a step.
-
-    Returns:
-        Row indices (step, row) and the keys of the steps, which these rows are drawn with.
-    """
+    """Batches whose rows are drawn independently and with replacement, with the keys of their steps."""
     keys = jax.random.split(key, n_batches)
     return jax.vmap(lambda key: jax.random.randint(key, (batch_size,), 0, n_rows))(keys), keys

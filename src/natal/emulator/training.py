@@ -70,23 +70,9 @@ def train_ensemble(
 ) -> tuple[Ensemble, History]:
     """Train `settings.members` networks on the training runs and stop each by the validation runs.
 
-    Normalisation comes from the training runs; the loss is the mean squared error of normalised outputs.
-
-    Args:
-        key: Of initial weights, batches and dropout.
-        train: Runs of the training split.
-        validation: Runs that choose each member's weights.
-        box: Ranges that the design covers, by input.
-        settings: Networks and their training.
-        record: `record(network, x, y)` says what to note of each epoch's first weights on the training data.
-        must_train: Whether a member that learned nothing is an error.
-
-    Returns:
-        The ensemble with every member's best weights, and its curves.
-
-    Raises:
-        NatalError: If `train` is not the training split, if a column of `settings.log10` is not positive, or if a
-            member learned nothing (`must_train`).
+    Normalisation comes from the training runs; the loss is the mean squared error of normalised outputs. Returns the
+    ensemble with every member's best weights, and the curves. Raises `NatalError` if `train` is not the training split,
+    if a column of `settings.log10` is not positive, and as `train_by_epochs` does.
     """
     normaliser = fit_normaliser(train, log10=settings.log10)
     refuse_non_positive(validation, settings.log10)
@@ -94,16 +80,16 @@ def train_ensemble(
         key, settings.members, normaliser, (box["q0"], box["a_au"]), settings.activation, settings.initialisation
     )
     data = normalised(train, normaliser), normalised(validation, normaliser)
-    fit = partial(train_by_epochs, key, record=record, must_train=must_train)
+    fit = partial(train_by_epochs, key, record=record, must_train=must_train, progress_label="train")
     if settings.dropout_rate or settings.batch_norm:
         wrapped = eqx.filter_vmap(lambda n: TrainingNetwork.around(n, settings.dropout_rate, settings.batch_norm))(
             untrained.networks
         )
         having_seen = TrainingNetwork.having_seen
-        trained, history = fit(wrapped, training_loss, *data, settings, "train", having_seen=having_seen)
+        trained, history = fit(wrapped, training_loss, *data, settings, having_seen=having_seen)
         networks = eqx.filter_vmap(TrainingNetwork.plain)(trained)
     else:
-        networks, history = fit(untrained.networks, mean_squared_error, *data, settings, "train")
+        networks, history = fit(untrained.networks, mean_squared_error, *data, settings)
     return eqx.tree_at(lambda e: e.networks, untrained, networks), history
 
 
@@ -114,27 +100,25 @@ def train_by_epochs(
     train: Data,
     validation: Data,
     settings: TrainingSettings,
-    label: str,
     *,
+    progress_label: str,
+    section: str = "emulator",
+    must_train: bool = True,
     having_seen: Callable[[Any, Array, PRNGKeyArray], Any] | None = None,
     record: Record | None = None,
-    must_train: bool = True,
-    section: str = "emulator",
 ) -> tuple[Any, History]:
-    """Train networks with the optimiser, batches and patience of `settings`; a check of the loop is an epoch.
+    """Train networks with the optimiser, batches and patience of `settings`; a check of `fit_networks` is an epoch.
 
     Args:
         key: Of what is random in training.
         networks: Untrained members, their weights stacked along a first axis.
-        loss: `loss(network, x, y, key)`; the key is fresh in training and None in validation.
+        loss: As `having_seen` and `record`, for `fit_networks`.
         train: Inputs and outputs to learn from, as networks see them.
         validation: The same, to choose each member's weights.
         settings: How to train; what they say of networks is not used.
-        label: The work's name in progress lines and errors.
-        having_seen: `having_seen(network, x, key)` gives the network with what it notes of a batch after its step.
-        record: `record(network, x, y)` says what to note of each epoch's first weights on the training data.
+        progress_label: The work's name in progress lines and errors.
+        section: The configuration's section, for errors.
         must_train: Whether a member that learned nothing is an error.
-        section: The configuration's section, for that error.
 
     Returns:
         The members with their weights of the lowest validation loss, and the curves.
@@ -152,25 +136,18 @@ def train_by_epochs(
         train,
         validation,
         make_optimiser(settings, settings.max_epochs * n_batches),
-        label=label,
-        unit=f"x {EPOCHS_PER_CALL} epochs",
         checks_per_call=EPOCHS_PER_CALL,
+        progress_label=progress_label,
+        progress_unit=f"x {EPOCHS_PER_CALL} epochs",
         batches=None if n_batches == 1 else partial(shuffled_batches, n_rows=n_rows, n_batches=n_batches),
         validate_first=True,
         patience=settings.patience,
         # one epoch alone tells nothing
-        refusal=f"{section}.learning_rate = {settings.learning_rate:g} does not {label}"
-        if must_train and settings.max_epochs > 1
-        else None,
+        must_train=must_train and settings.max_epochs > 1,
+        refusal=f"{section}.learning_rate = {settings.learning_rate:g} does not {progress_label}",
         having_seen=having_seen,
         record=record,
     )
-    curves = dict(fit.curves)
-    return fit.networks, History(
-        train_loss=curves.pop("train_loss"),
-        validation_loss=curves.pop("validation_loss"),
-        gradient_norm=curves.pop("gradient_norm"),
-        best_epoch=fit.best_check,
-        timing_s={"compile": fit.compile_s, "train": fit.seconds[-1]},
-        recorded=curves,
-    )
+    timing_s = {"compile": fit.compile_s, "train": fit.seconds[-1]}
+    curves = fit.train_loss, fit.validation_loss, fit.gradient_norm
+    return fit.networks, History(*curves, fit.best_check, timing_s, fit.recorded)

@@ -4,8 +4,9 @@ Mini-batches, AdamW (Loshchilov & Hutter 2019) with a rate that falls along a co
 that did best on the validation outcomes. Members differ by initial weights and batches.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -63,34 +64,27 @@ def train_density(
     """
     limits = (box["q0"], box["a_au"])
     shift, scale = _location_and_scale(train, limits, n_stars)
-    key_start, key_run = jax.random.split(key)
-    make = partial(
-        make_density_network,
-        width=settings.width,
-        components=settings.components,
-        shift=jnp.asarray(shift, DTYPE),
-        scale=jnp.asarray(scale, DTYPE),
-        box=limits,
-        n_stars=n_stars,
-    )
-    networks = eqx.filter_vmap(make)(jax.random.split(key_start, settings.members))
-    return train_members(key_run, networks, train, validation, settings)
+
+    def member(key: PRNGKeyArray) -> MixtureNetwork:
+        return make_density_network(key, settings.width, settings.components, shift, scale, limits, n_stars)
+
+    return train_members(key, member, train, validation, settings)
 
 
 def train_members(
     key: PRNGKeyArray,
-    networks: MixtureNetwork,
+    make_member: Callable[[PRNGKeyArray], MixtureNetwork],
     train: Outcomes,
     validation: Outcomes,
     settings: DensitySettings,
     *,
     section: str = "density",
 ) -> tuple[DensityEnsemble, DensityHistory]:
-    """Train the weights of `networks`; shift and scale stay. A check of the loop is 25 mini-batches.
+    """Train the weights of `settings.members` networks; a check of `fit_networks` is 25 mini-batches.
 
     Args:
-        key: Of the mini-batches.
-        networks: Untrained members, stacked along a first axis, with the same shift and scale.
+        key: Of initial weights and mini-batches.
+        make_member: Makes one untrained network from a key; shift and scale are the same for all, and stay.
         train: Outcomes to learn from; x has as many columns as the networks take.
         validation: Outcomes that choose each member's weights.
         settings: Steps, batches and rate.
@@ -102,35 +96,36 @@ def train_members(
     Raises:
         NatalError: If a member's validation loss never was finite and below that of its untrained weights.
     """
+    key_start, key_run = jax.random.split(key)
+    networks = eqx.filter_vmap(make_member)(jax.random.split(key_start, settings.members))
     member = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, networks)
 
-    def loss(perceptron: eqx.nn.MLP, x: Array, y: Array, survived: Array, _: PRNGKeyArray | None) -> Array:
-        return negative_log_likelihood(eqx.tree_at(lambda m: m.network, member, perceptron), x, y, survived)
+    def loss(perceptron: eqx.nn.MLP, *rows_and_key: Any) -> Array:
+        return negative_log_likelihood(eqx.tree_at(lambda m: m.network, member, perceptron), *rows_and_key[:-1])
 
     def keys_of_call(key: PRNGKeyArray) -> Key[Array, "member check"]:
         return jax.vmap(partial(jax.random.split, num=CHECKS_PER_CALL))(jax.random.split(key, settings.members))
 
     n_calls = -(-settings.steps // (STEPS_PER_CHECK * CHECKS_PER_CALL))
     rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
+    optimiser = optax.adamw(rate, weight_decay=settings.weight_decay)
     fit = fit_networks(
-        jnp.concatenate([keys_of_call(call_key) for call_key in jax.random.split(key, n_calls)], axis=1),
+        jnp.concatenate([keys_of_call(call_key) for call_key in jax.random.split(key_run, n_calls)], axis=1),
         networks.network,
         loss,
         _arrays(train),
         _arrays(validation),
-        optax.chain(
-            optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.adamw(rate, weight_decay=settings.weight_decay)
-        ),
-        label=f"density, {settings.components} components",
-        unit=f"x {STEPS_PER_CHECK * CHECKS_PER_CALL} steps",
+        optax.chain(optax.clip_by_global_norm(MAX_GRADIENT_NORM), optimiser),
         checks_per_call=CHECKS_PER_CALL,
+        progress_label=f"density, {settings.components} components",
+        progress_unit=f"x {STEPS_PER_CHECK * CHECKS_PER_CALL} steps",
         batches=partial(drawn_batches, n_rows=len(train.x), n_batches=STEPS_PER_CHECK, batch_size=settings.batch_size),
+        must_train=True,
         refusal=f"{section}.learning_rate = {settings.learning_rate:g} does not train",
     )
-    losses = fit.curves["train_loss"], fit.curves["validation_loss"]
-    seconds = fit.compile_s + fit.seconds[-1]
     ensemble = DensityEnsemble(eqx.tree_at(lambda n: n.network, networks, fit.networks))
-    return ensemble, DensityHistory(*losses, STEPS_PER_CHECK * fit.best_check, seconds)
+    best_step, seconds = STEPS_PER_CHECK * fit.best_check, fit.compile_s + fit.seconds[-1]
+    return ensemble, DensityHistory(fit.train_loss, fit.validation_loss, best_step, seconds)
 
 
 def _arrays(outcomes: Outcomes) -> tuple[Array, Array, Array]:

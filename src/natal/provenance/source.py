@@ -19,14 +19,12 @@ from functools import partial
 WORDS = {
     "Progress": {"label", "unit", "work_unit"},
     "track": {"label", "unit", "work_unit"},
-    "fit_networks": {"label", "unit", "refusal"},
-    "train_by_epochs": {"label"},
     "Field": {"description", "examples", "title", "ge", "gt", "le", "lt", "min_length", "max_length", "pattern"},
     "Allowed": {"text"},
 }
 """Keyword arguments that are words, by what is called; limits of settings, too, as they change no value."""
 
-ALWAYS_WORDS = {"json_schema_extra", "remedy"}
+ALWAYS_WORDS = {"json_schema_extra", "progress_label", "progress_unit", "refusal", "remedy"}
 """Keyword arguments that are words whatever is called."""
 
 SAYINGS = {"Allowed"}

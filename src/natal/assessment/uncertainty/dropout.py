@@ -79,7 +79,9 @@ def fit_mc_dropout(
     # a stack of one
     stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, untrained)
     data = normalised(train, normaliser), normalised(validation, normaliser)
-    trained, _ = train_by_epochs(key_training, stacked, dropout_loss, *data, settings, "train with dropout")
+    trained, _ = train_by_epochs(
+        key_training, stacked, dropout_loss, *data, settings, progress_label="train with dropout"
+    )
     network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, trained)
     networks = eqx.filter_vmap(lambda k: freeze_mask(network, k))(jax.random.split(key_masks, masks))
     return with_noise(Ensemble(networks, normaliser, (box["q0"], box["a_au"])), validation)

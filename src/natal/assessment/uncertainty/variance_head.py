@@ -81,6 +81,6 @@ def fit_variance_head(
     untrained = eqx.filter_vmap(make_two_headed_network)(jax.random.split(key_networks, settings.members))
     data = normalised(train, normaliser), normalised(validation, normaliser)
     networks, _ = train_by_epochs(
-        key_training, untrained, negative_log_likelihood, *data, settings, "train with variance heads"
+        key_training, untrained, negative_log_likelihood, *data, settings, progress_label="train with variance heads"
     )
     return with_variance_heads(networks, normaliser, box)

@@ -10,7 +10,6 @@ dimensionless   Q0, ln tau to the same: a does not matter beyond scaling
 
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import equinox as eqx
@@ -106,19 +105,12 @@ def train(
     """
     x, y = train.x[train.survived], train.y[train.survived]
     values = latent(y, n_stars) - trivial_part(coordinates, jnp.log(x[:, 1]))
-    make = partial(
-        make_evolution_network,
-        width=settings.width,
-        components=settings.components,
-        shift=jnp.asarray(values.mean(0), DTYPE),
-        scale=jnp.asarray(values.std(0), DTYPE),
-        n_stars=n_stars,
-        box=box,
-        coordinates=coordinates,
-    )
-    key_start, key_run = jax.random.split(key)
-    networks = eqx.filter_vmap(make)(jax.random.split(key_start, settings.members))
-    return train_members(key_run, networks, train, validation, settings, section="network")
+    shift, scale = (jnp.asarray(statistic, DTYPE) for statistic in (values.mean(0), values.std(0)))
+
+    def member(key: PRNGKeyArray) -> EvolutionNetwork:
+        return make_evolution_network(key, settings.width, settings.components, shift, scale, n_stars, box, coordinates)
+
+    return train_members(key, member, train, validation, settings, section="network")
 
 
 @dataclass(frozen=True)
@@ -165,15 +157,12 @@ def load(path: str | Path) -> DensityEnsemble:
     if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:
         raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")
     zeros = jnp.zeros(3, DTYPE)
-    make = partial(
-        make_evolution_network,
-        width=header.width,
-        components=header.components,
-        shift=zeros,
-        scale=zeros,
-        n_stars=header.n_stars,
-        box=(q0, a_au, t_yr),
-        coordinates=header.coordinates,
-    )
-    networks = eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), header.members))
+
+    def member(key: PRNGKeyArray) -> EvolutionNetwork:
+        width, components, coordinates = header.width, header.components, header.coordinates
+        return make_evolution_network(
+            key, width, components, zeros, zeros, header.n_stars, (q0, a_au, t_yr), coordinates
+        )
+
+    networks = eqx.filter_vmap(member)(jax.random.split(jax.random.key(0), header.members))
     return read_leaves(path, DensityEnsemble(networks), remedy="run the study again")

@@ -91,24 +91,12 @@ def train_potential(
     settings: PotentialSettings,
     label: str,
 ) -> tuple[eqx.nn.MLP, TrainingCurve]:
-    """Train one network for a fixed number of steps.
+    """Train one network on `train` for a fixed number of steps and return it with its curve.
 
     Muon (Jordan et al. 2024) for the matrices and Adam for the rest, mini-batches, a rate that rises at first and
-    falls to nothing along a cosine. Nothing is selected on the way, so no validation rows are needed.
-
-    Args:
-        key: Of initial weights and mini-batches.
-        train: The field at the points to learn from.
-        central_potential: The potential at the origin, which fixes its constant if no term of the loss does.
-        terms: Terms of the loss, of `QUANTITIES`.
-        settings: Steps, batches and rate.
-        label: The work's name in progress lines.
-
-    Returns:
-        The network after the last step, and its curve.
-
-    Raises:
-        NatalError: If the loss does not stay finite.
+    falls to nothing along a cosine. Nothing is selected on the way, so no validation rows are needed. Without
+    a term for the potential its constant is fixed at the origin, where it is `central_potential`. Raises `NatalError`
+    if the loss does not stay finite.
     """
     scales = measure_scales(train)
     n_checks = -(-settings.steps // STEPS_PER_CHECK)
@@ -126,18 +114,17 @@ def train_potential(
         tuple(jnp.asarray(values, DTYPE) for values in train),
         None,
         muon(rate),
-        label=label,
-        unit=f"x {STEPS_PER_CHECK} steps",
         checks_per_call=1,
+        progress_label=label,
+        progress_unit=f"x {STEPS_PER_CHECK} steps",
         batches=partial(
             drawn_batches, n_rows=len(train.position), n_batches=STEPS_PER_CHECK, batch_size=settings.batch_size
         ),
     )
-    trained = fit.curves["train_loss"]
-    if not np.isfinite(list(trained.values())).all():
+    if not np.isfinite(list(fit.train_loss.values())).all():
         raise NatalError(f"training.learning_rate = {settings.learning_rate:g} does not train: the loss is not finite")
     network = fit.networks
     if "potential" not in terms:
         network = fix_gauge(network, jnp.zeros(3, DTYPE), central_potential)
-    losses = np.stack([trained.get(name, np.full(n_checks, np.nan, DTYPE)) for name in QUANTITIES], axis=1)
+    losses = np.stack([fit.train_loss.get(name, np.full(n_checks, np.nan, DTYPE)) for name in QUANTITIES], axis=1)
     return network, TrainingCurve(STEPS_PER_CHECK * np.arange(1, n_checks + 1), losses, fit.seconds)
