@@ -63,7 +63,7 @@ def train_density(
     Raises `NatalError` if a member's validation loss never was finite and below that of its untrained weights.
     """
     limits = (box["q0"], box["a_au"])
-    shift, scale = _location_and_scale(train, limits, n_stars)
+    shift, scale = (jnp.asarray(values, DTYPE) for values in _location_and_scale(train, limits, n_stars))
 
     def member(key: PRNGKeyArray) -> MixtureNetwork:
         return make_density_network(key, settings.width, settings.components, shift, scale, limits, n_stars)
