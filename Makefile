@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run study status provenance env env-cuda12 test test-slow test-slurm test-browser bench lint schema lock
+.PHONY: run study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -44,8 +44,11 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml
 test: env
 	$(BIN)/python -m pytest -m "not slow and not slurm and not browser" -n 2 --dist loadfile --max-worker-restart 2
 
-test-slow: env
-	$(BIN)/python -m pytest -m slow
+# the long ones that `make test` leaves out: real Snakemake runs, full-scale physics
+test-all: env
+	$(BIN)/python -m pytest -m "slow and not slurm and not browser" -n 2 --dist loadfile --max-worker-restart 2
+
+test-slow: test-all
 
 # a private one-node Slurm, as root, from Debian packages; says why and skips where that cannot be
 test-slurm: env

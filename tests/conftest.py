@@ -1,5 +1,6 @@
 """Two CPU devices, natal's signatures checked at run time, and the fixtures that all tests share."""
 
+import fcntl
 from types import SimpleNamespace
 
 import jax
@@ -12,15 +13,14 @@ from project import ROOT, merged
 jax.config.update("jax_num_cpu_devices", 2)
 install_import_hook("natal", "runtime_types.check")
 
-# only now: what is imported earlier is not checked
-from closed_form import BOX, make_runs  # noqa: E402
 
-from natal.emulator.training import train_ensemble  # noqa: E402
-from natal.likelihood.kinds import make_likelihood  # noqa: E402
-from natal.likelihood.widths import fit_widths  # noqa: E402
-from natal.posterior.recovery import locate_truths, recover  # noqa: E402
-from natal.settings.emulator import TrainingSettings  # noqa: E402
-from natal.settings.inference import NutsSettings  # noqa: E402
+def pytest_configure() -> None:
+    """The same program is compiled once, by whatever process and whenever."""
+    from natal.running.device import processor
+
+    jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "tests" / processor()))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 @pytest.fixture
@@ -43,8 +43,38 @@ def smoke_config(config):
 
 
 @pytest.fixture(scope="session")
+def shared(tmp_path_factory, worker_id):
+    """A folder that all processes of this test session share."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "shared"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def once(shared):
+    """Call a function in the process that comes first; the others wait until it has returned."""
+
+    def once(make, name):
+        done = shared / f"{name}.done"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                make()
+                done.touch()
+
+    return once
+
+
+# The linear simulator's runs, an ensemble trained on them and clusters recovered with it. What is imported here is
+# imported when it is needed, and not by the process that only hands out tests.
+
+
+@pytest.fixture(scope="session")
 def runs():
     """Training, validation and test runs of the linear simulator: 200, 60 and 40 points of 8 realizations."""
+    from closed_form import make_runs
+
     return SimpleNamespace(
         train=make_runs("train", 200, 8, seed=1),
         validation=make_runs("validation", 60, 8, seed=2),
@@ -55,6 +85,11 @@ def runs():
 @pytest.fixture(scope="session")
 def trained(runs):
     """(ensemble, history) of five members trained with the default settings."""
+    from closed_form import BOX
+
+    from natal.emulator.training import train_ensemble
+    from natal.settings.emulator import TrainingSettings
+
     return train_ensemble(jax.random.key(4), runs.train, runs.validation, BOX, TrainingSettings())
 
 
@@ -67,12 +102,20 @@ def ensemble(trained):
 @pytest.fixture(scope="session")
 def fitted_likelihood(ensemble, runs):
     """The likelihood as a campaign makes it: the trained ensemble, the width of validation runs."""
+    from natal.likelihood.kinds import make_likelihood
+    from natal.likelihood.widths import fit_widths
+
     return make_likelihood("constant", ensemble, fit_widths(ensemble, runs.validation))
 
 
 @pytest.fixture(scope="session")
 def recovery(fitted_likelihood, runs):
     """One test run of each of 32 points recovered by grid and NUTS: truths x, data y, `recovered` and `truths`."""
+    from closed_form import BOX
+
+    from natal.posterior.recovery import locate_truths, recover
+    from natal.settings.inference import NutsSettings
+
     chosen = np.arange(32) * 8
     x, y = runs.test.x[chosen], runs.test.y[chosen]
     settings = NutsSettings(draws=1000, cases_per_batch=16)

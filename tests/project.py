@@ -1,12 +1,15 @@
 """A copy of the project in which Snakemake really runs."""
 
 import copy
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -34,6 +37,14 @@ TINY = {
 }
 
 
+@cache
+def server(folder: Path | None) -> subprocess.Popen:
+    """A process in whose forks snakemake runs, with the code of the project in `folder` imported if there is one."""
+    command = [sys.executable, "-P", ROOT / "tests" / "snakemake_server.py", *([folder] if folder else [])]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+
+
 def merged(base, changes):
     """`base` with `changes` laid over it; mappings merge, everything else is replaced."""
     if not (isinstance(base, dict) and isinstance(changes, dict)):
@@ -47,6 +58,7 @@ class Project:
     def __init__(self, folder: Path, cache: Path, config: dict = TINY) -> None:
         self.folder = folder
         self.campaign = config["campaign"]
+        self.is_finished = False
         folder.mkdir(exist_ok=True)
         for part in PARTS:
             source = ROOT / part
@@ -59,10 +71,10 @@ class Project:
         self.write_config(config)
 
     @classmethod
-    def opened(cls, folder: Path) -> "Project":
-        """A project that is there already."""
+    def opened(cls, folder: Path, *, is_finished: bool = False) -> "Project":
+        """A project that is there already; nobody edits its code if it `is_finished`."""
         project = cls.__new__(cls)
-        project.folder, project.campaign = folder, TINY["campaign"]
+        project.folder, project.campaign, project.is_finished = folder, TINY["campaign"], is_finished
         return project
 
     def write_config(self, content: dict) -> None:
@@ -77,9 +89,17 @@ class Project:
 
     def snakemake(self, *arguments: str, changes: dict | None = None) -> subprocess.CompletedProcess:
         """Run snakemake on the tiny campaign, with `changes` merged over its configuration."""
-        command = self.command("profiles/local", *arguments, changes=changes)
-        pipes = {"capture_output": True, "text": True}
-        return subprocess.run(command, cwd=self.folder, env=self.environment, timeout=TIMEOUT_S, **pipes)
+        _, _, _, *command = self.command("profiles/local", *arguments, changes=changes)
+        with TemporaryDirectory() as folder:
+            outputs = {name: Path(folder, name) for name in ("stdout", "stderr")}
+            request = {"arguments": command, "cwd": str(self.folder), "environment": self.environment}
+            request |= {"timeout_s": TIMEOUT_S} | {name: str(path) for name, path in outputs.items()}
+            process = server(self.folder if self.is_finished else None)
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            returncode = int(process.stdout.readline())
+            texts = {name: path.read_text() for name, path in outputs.items()}
+        return subprocess.CompletedProcess(command, returncode, **texts)
 
     def command(self, profile: str, *arguments: str, changes: dict | None = None) -> list[str]:
         """The call of snakemake on the tiny campaign, with `changes` merged over its configuration."""

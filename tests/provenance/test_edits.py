@@ -132,10 +132,6 @@ RESULTS = {
     "tuning/diagnostics/curves.py": "what to do, in checks.csv",
     "studies/triples/evaluation.py": "differences of scores, in its metrics",
     "studies/potential/store.py": "units, an attribute of its files",
-    # not yet where they are said
-    "assessment/uncertainty/dropout.py": "",
-    "assessment/uncertainty/variance_head.py": "",
-    "studies/triples/names.py": "",
     "checks/brute_force.py": "what an array is, an attribute of its file",
 }
 

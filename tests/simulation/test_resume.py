@@ -16,8 +16,6 @@ from natal.simulation.run import simulate, simulate_clusters
 from natal.simulation.setup import Setup
 from natal.simulation.shard_files import write_shard
 
-pytestmark = pytest.mark.usefixtures("compile_cache")
-
 CALL = {
     "q0": [0.5, 0.9, 0.9],
     "a_au": [50.0, 100.0, 100.0],

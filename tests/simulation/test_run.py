@@ -12,8 +12,6 @@ from natal.simulation import run
 from natal.simulation.setup import Setup
 from natal.variables import SUMMARIES
 
-pytestmark = pytest.mark.usefixtures("compile_cache")
-
 SHORT = Integration(t_end_yr=5.0, dt_yr=0.05, snapshots=3)
 N_RUNS = 21  # three of a core's batches of eight, the last of them not full
 Q0 = np.linspace(0.5, 1.5, N_RUNS)

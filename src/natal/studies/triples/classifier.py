@@ -105,9 +105,15 @@ def train_classifier(
         max_epochs=settings.max_epochs,
         patience=settings.patience,
     )
-    both, label = (data(*train), data(*validation)), "train the classifier"
     networks, history = train_by_epochs(
-        key, networks, cross_entropy, *both, fitting, progress_label=label, section="classifier"
+        key,
+        networks,
+        cross_entropy,
+        data(*train),
+        data(*validation),
+        fitting,
+        progress_label="train the classifier",
+        section="classifier",
     )
     trained = eqx.tree_at(lambda c: c.networks, untrained, networks)
     temperature = best_temperature(trained(validation[0], calibrated=False), validation[1])
