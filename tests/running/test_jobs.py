@@ -332,8 +332,8 @@ def test_a_simulation_stopped_by_sigterm_goes_on(log_path, tmp_path, caplog):
 
 
 def test_sigterm_does_not_wait_for_the_device(log_path, tmp_path):
-    """In the middle of a snapshot that would take days: the job ends within the seconds a scheduler leaves it."""
-    seconds, n_found = stop_simulation(log_path, tmp_path / "simulations" / "x.checkpoint", 3e8, 1)
+    """In the middle of a snapshot that would take an hour: the job ends within the seconds a scheduler leaves it."""
+    seconds, n_found = stop_simulation(log_path, tmp_path / "simulations" / "x.checkpoint", 9e6, 1)
     assert n_found == 1
     assert seconds < 10
 

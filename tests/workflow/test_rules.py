@@ -20,7 +20,8 @@ def constants(path, *, defined):
     text = path.read_text()
     if defined:
         imported = re.findall(r"^from \S+ import (.+)$", text, re.M)
-        names = re.findall(r"^ *([A-Z][A-Z_]+) =", text, re.M) + ", ".join(imported).split(", ")
+        assigned = re.findall(r"^ *([A-Z][A-Z_]+(?:, [A-Z_]+)*) =", text, re.M)
+        names = ", ".join([*assigned, *imported]).split(", ")
         return {name for name in names if name.isupper()}
     tokens = tokenize.generate_tokens(io.StringIO(text).readline)
     before, names = "", set()
@@ -43,7 +44,7 @@ def test_a_rule_file_uses_shared_names_and_its_own(path):
     known = {name for shared in SHARED[path.parent.name] for name in constants(shared, defined=True)}
     known |= constants(path, defined=True)
     # its first lines say so
-    known |= {"STUDY"} if path == WORKFLOW / "studies" / "common.smk" else set()
+    known |= {"STUDY", "SETTINGS"} if path == WORKFLOW / "studies" / "common.smk" else set()
     if path in (WORKFLOW / "rules" / "stages.smk", WORKFLOW / "rules" / "environment.smk"):
         # what campaign and studies both define
         known |= set.intersection(*(constants(shared[0], defined=True) for shared in SHARED.values()))
