@@ -72,6 +72,7 @@ def density_ensemble(log_odds, shifts, scale=1.0):
     return DensityEnsemble(eqx.filter_vmap(make)(keys, jnp.asarray(log_odds), jnp.asarray(shifts)))
 
 
+@pytest.mark.slow
 def test_information_of_members_that_agree_is_nothing():
     """However wide their laws are."""
     for scale in (0.1, 3.0):
@@ -87,6 +88,7 @@ def test_information_of_members_far_apart_is_the_logarithm_of_their_number():
     assert found == pytest.approx(np.log(3), abs=0.02)
 
 
+@pytest.mark.slow
 def test_information_about_survival():
     """Two members that agree about survivors, but not about survival: the information of a coin of two biases."""
     odds = np.array([2.0, -1.0], "float32")

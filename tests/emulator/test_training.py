@@ -213,6 +213,7 @@ def some():
     ],
     ids=lambda options: "-".join(map(str, options.values())),
 )
+@pytest.mark.slow
 def test_every_option_trains_and_is_kept(some, tmp_path, options):
     """The loss falls by half at least, the history is that of the weights that are kept, and a file holds them."""
     settings = TrainingSettings(**({"members": 2, "max_epochs": 150, "learning_rate": 3e-3} | options))

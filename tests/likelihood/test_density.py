@@ -26,6 +26,9 @@ from natal.settings.density import DensitySettings
 from natal.settings.inference import NutsSettings
 from natal.settings.likelihood import KINDS
 
+# networks are trained and posteriors sampled: long
+pytestmark = pytest.mark.slow
+
 N_STARS = 100
 SETTINGS = DensitySettings(members=3, components=1, width=16, steps=1000, batch_size=256)
 

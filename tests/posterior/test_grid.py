@@ -294,6 +294,7 @@ def total_variation(cases, draws):
 
 
 @pytest.mark.parametrize("n", [500, 8000, 128_000])
+@pytest.mark.slow
 def test_total_variation_of_exact_draws(whole, n):
     """n independent draws from the grid itself are about 0.4 sqrt(16 / n) away, however many there are."""
     found = total_variation(whole, drawn_by_numpy(whole, n, np.random.default_rng(n))) * np.sqrt(n)

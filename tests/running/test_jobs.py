@@ -315,6 +315,7 @@ def stop_simulation(log_path, path, t_end_yr, n_snapshots):
     return seconds, n_found
 
 
+@pytest.mark.slow
 def test_a_simulation_stopped_by_sigterm_goes_on(log_path, tmp_path, caplog):
     """It leaves whole snapshots; the rest is computed later, to the bits of a run that was never stopped."""
     caplog.set_level(logging.INFO, "natal")

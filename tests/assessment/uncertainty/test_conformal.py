@@ -32,6 +32,9 @@ from natal.posterior.grid import make_grid, summarise_cases
 from natal.settings.inference import NutsSettings
 from natal.settings.uncertainty import BayesianSettings, UncertaintySettings
 
+# networks are trained and posteriors sampled: long
+pytestmark = pytest.mark.slow
+
 SMALL = (32, 24)
 
 

@@ -30,6 +30,9 @@ from natal.settings.emulator import TrainingSettings
 from natal.settings.inference import NutsSettings
 from natal.settings.uncertainty import BayesianSettings
 
+# networks are trained and posteriors sampled: long
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(20)
 NO_ERROR = jnp.zeros(3)
 
