@@ -44,11 +44,11 @@ $(VENV)/%.stamp: requirements/%.txt pyproject.toml
 test: env
 	$(BIN)/python -m pytest -m "not slow and not slurm and not browser" -n 2 --dist loadfile --max-worker-restart 2
 
-# the long ones that `make test` leaves out: real Snakemake runs, full-scale physics
-test-all: env
+# the long ones that `make test` leaves out: jobs that really run, networks that are trained, full-scale physics
+test-slow: env
 	$(BIN)/python -m pytest -m "slow and not slurm and not browser" -n 2 --dist loadfile --max-worker-restart 2
 
-test-slow: test-all
+test-all: test test-slow
 
 # a private one-node Slurm, as root, from Debian packages; says why and skips where that cannot be
 test-slurm: env

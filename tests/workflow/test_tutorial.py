@@ -19,7 +19,7 @@ def run(code: list[str], project, tmp_path) -> str:
     """Run pieces of code one after the other in one process, in a project's folder, without a screen."""
     script = tmp_path / "code.py"
     script.write_text("\n\n".join(code))
-    # threads as a job of the workflow has them (natal.device)
+    # threads as a job of the workflow has them (natal.running.device)
     environment = project.environment | {"MPLBACKEND": "Agg", "NPROC": "2"}
     done = subprocess.run([sys.executable, script], cwd=project.folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
