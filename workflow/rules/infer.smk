@@ -54,7 +54,7 @@ rule observe:
     log: LOGS / "observe.log"
     benchmark: LOGS / "observe.benchmark.tsv"
     params:
-        digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR),
+        digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS),
     threads: 2
     resources: **growing(mem_mb=8000, runtime=120)
     message: "Recover the birth conditions of your own clusters"

@@ -12,7 +12,7 @@ FIGURES = {
 # the report writes a caption beside each figure but the corner plots
 CAPTIONS = {name: RESULTS / "figures" / f"{name}.rst" for names in FIGURES.values() for name in names}
 N_CORNERS = config["report"]["corner_cases"]
-N_OBSERVED = len(read_observations(config["observations"])) if OBSERVED else 0
+N_OBSERVED = len(OWN_CLUSTERS)
 FIGURES["Recovery"] += [f"corner_{k}" for k in range(N_CORNERS)]
 FIGURES["Own clusters"] = [f"observed_{k}" for k in range(min(N_CORNERS, N_OBSERVED))]
 
