@@ -169,10 +169,7 @@ def test_what_direct_inference_would_have_cost():
         "gradient_alone_s": 2e-4,
         "gradient_batched_s": 4e-6,
     }
-    metrics = {
-        "nuts": {"gradients_per_case": 36_000.0},
-        "recovery": {"n_cases": 120},
-    }
+    metrics = {"nuts": {"gradients_per_case": 36_000.0}, "recovery": {"n_cases": 120}}
     found = speed_report(measured, metrics)
     assert measured.items() <= found.items()
     assert found["speedup_alone"] == pytest.approx(1000.0)

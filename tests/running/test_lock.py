@@ -286,8 +286,7 @@ def test_without_slurm_nothing_is_done(noted, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(
-    ("kind", "off"),
-    [("accounting_storage/slurmdbd", False), ("accounting_storage/none", True), ("(null)", True)],
+    ("kind", "off"), [("accounting_storage/slurmdbd", False), ("accounting_storage/none", True), ("(null)", True)]
 )
 def test_whether_accounting_is_off(slurm, kind, off):
     """By Slurm's configuration, in which older versions say `none` and newer ones nothing."""

@@ -17,10 +17,7 @@ pytestmark = pytest.mark.workflow
             {"design": {"box": {"a_au": [200, 50]}}},
             "config: design.box.a_au = [200, 50] is not allowed: the first value must be below the second",
         ),
-        (
-            {"integration": {"dt_yr": -0.05}},
-            "config: integration.dt_yr = -0.05 is not allowed: a positive number (yr)",
-        ),
+        ({"integration": {"dt_yr": -0.05}}, "config: integration.dt_yr = -0.05 is not allowed: a positive number (yr)"),
         (
             {"inference": {"prior": {"q0": [0.4, 1.5], "a_au": [50, 200]}}},
             "config: inference.prior.q0 = [0.4, 1.5] is not allowed: it must lie within design.box.q0 = [0.5, 1.5], "

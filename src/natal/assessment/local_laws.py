@@ -90,10 +90,7 @@ def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
 
 
 def local_laws(
-    runs: SimulatedRuns,
-    places: Float[np.ndarray, "place 2"],
-    box: Box,
-    reach: tuple[float, float],
+    runs: SimulatedRuns, places: Float[np.ndarray, "place 2"], box: Box, reach: tuple[float, float]
 ) -> LocalLaws:
     """The law of a run at `places` (q0, a_au), from runs within about `reach` of each.
 

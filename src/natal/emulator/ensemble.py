@@ -129,12 +129,7 @@ def read_header(path: str | Path) -> Header:
         raise NatalError(f"{path} is not a natal ensemble: {error}") from error
 
 
-def load_ensemble(
-    path: str | Path,
-    *,
-    box: Box | None = None,
-    design_digest: str | None = None,
-) -> Ensemble:
+def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: str | None = None) -> Ensemble:
     """Load an ensemble; with `box` or `design_digest`, only if it was trained on exactly these.
 
     `box` is {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|. Raises `NatalError` naming what does not fit:

@@ -10,10 +10,7 @@ ARM_STYLES = {
     "adaptive": {"color": VERMILLION, "linestyle": "-", "marker": "o"},
     "space_filling": {"color": BLUE, "linestyle": "--", "marker": "s"},
 }
-ERRORS = {
-    "disagreement": "error of the mean [standard deviations]",
-    "information": "surprise [nats a cluster]",
-}
+ERRORS = {"disagreement": "error of the mean [standard deviations]", "information": "surprise [nats a cluster]"}
 
 
 @styled

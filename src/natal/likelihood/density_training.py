@@ -51,12 +51,7 @@ def negative_log_likelihood(
 
 
 def train_density(
-    key: PRNGKeyArray,
-    train: Outcomes,
-    validation: Outcomes,
-    box: Box,
-    n_stars: int,
-    settings: DensitySettings,
+    key: PRNGKeyArray, train: Outcomes, validation: Outcomes, box: Box, n_stars: int, settings: DensitySettings
 ) -> tuple[DensityEnsemble, DensityHistory]:
     """Fit `settings.members` networks to `train`, each stopped by `validation`.
 

@@ -51,10 +51,7 @@ def sample_kroupa_masses(
 
 
 def sample_plummer(
-    key: PRNGKeyArray,
-    mass_msun: Float[Array, " star"],
-    a_au: Float[Array, ""] | float,
-    truncation_radius: float = 10.0,
+    key: PRNGKeyArray, mass_msun: Float[Array, " star"], a_au: Float[Array, ""] | float, truncation_radius: float = 10.0
 ) -> tuple[Float[Array, "3 star"], Float[Array, "3 star"]]:
     """Draw positions (AU) and velocities (AU/yr) of a Plummer sphere in virial equilibrium, untouched by any
     later shift or scaling.

@@ -65,9 +65,7 @@ def bound_stars(
 
 
 def half_mass_radius(
-    position_au: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
-    members: Bool[Array, "batch star"],
+    position_au: Float[Array, "3 batch star"], mass_msun: Float[Array, "batch star"], members: Bool[Array, "batch star"]
 ) -> Float[Array, " batch"]:
     """Smallest radius about the members' centre of mass that holds at least half of their mass, in AU."""
     weight = jnp.where(members, mass_msun, 0.0)

@@ -224,10 +224,7 @@ def draw_cases(
 
 @eqx.filter_jit
 def total_variation_of_draws(
-    grid: Grid,
-    y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"] | None,
-    draws: Float[Array, "case draw 2"],
+    grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None, draws: Float[Array, "case draw 2"]
 ) -> Float[Array, " case"]:
     """Total variation between draws and the grid posterior on 16 blocks of about equal grid probability.
 

@@ -44,12 +44,7 @@ def recover_observed(
 
 
 def answer_on_grid(
-    seed: int,
-    likelihood: Likelihood,
-    prior_box: Box,
-    observed: pd.DataFrame,
-    grid_shape: tuple[int, int],
-    n_draws: int,
+    seed: int, likelihood: Likelihood, prior_box: Box, observed: pd.DataFrame, grid_shape: tuple[int, int], n_draws: int
 ) -> tuple[pd.DataFrame, xr.DataTree]:
     """The same answer in seconds, without NUTS: moments, quantiles and `n_draws` draws of the grid posterior.
 
@@ -71,10 +66,7 @@ def answer_on_grid(
     columns["mahalanobis_p"] = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
     table = pd.concat([observed.rename(columns={"name": "case"}), pd.DataFrame(columns)], axis=1)
     names = table["case"].tolist()
-    groups = {
-        "posterior": posterior_dataset(draws[:, None], names),
-        "observed_data": observed_dataset(names, y, error),
-    }
+    groups = {"posterior": posterior_dataset(draws[:, None], names), "observed_data": observed_dataset(names, y, error)}
     return table, xr.DataTree.from_dict(groups)
 
 

@@ -45,11 +45,7 @@ def mahalanobis_p(
 
 @eqx.filter_jit
 def _replicates(
-    key: PRNGKeyArray,
-    likelihood: Likelihood,
-    low: Float[Array, "2"],
-    high: Float[Array, "2"],
-    error: Float[Array, "3"],
+    key: PRNGKeyArray, likelihood: Likelihood, low: Float[Array, "2"], high: Float[Array, "2"], error: Float[Array, "3"]
 ) -> Float[Array, "replicate 3"]:
     """Clusters from the prior, as they would be observed with `error`."""
 

@@ -12,13 +12,7 @@ from closed_form import BOX, SIGMA, LinearLikelihood, blank_ensemble, linear_mea
 from scipy.stats import beta, binom, norm
 
 from natal.assessment.coverage import LEVELS, clustered_errors, contraction
-from natal.assessment.uncertainty.comparison import (
-    coarse,
-    compare,
-    comparison_table,
-    nuts_check,
-    widths_along_q0,
-)
+from natal.assessment.uncertainty.comparison import coarse, compare, comparison_table, nuts_check, widths_along_q0
 from natal.assessment.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
 from natal.assessment.uncertainty.method_reports import share_and_error
 from natal.data.runs import Runs

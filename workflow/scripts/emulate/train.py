@@ -21,11 +21,7 @@ with script(snakemake, cpu_devices=1) as log:
     validation = read_runs(snakemake.input.validation, "validation")
     log.info("%d training runs, %d validation runs on %s", len(train), len(validation), device.describe())
     ensemble, history = train_ensemble(
-        stage_key(config["seed"], "train"),
-        train,
-        validation,
-        plan.box(config),
-        TrainingSettings(**config["emulator"]),
+        stage_key(config["seed"], "train"), train, validation, plan.box(config), TrainingSettings(**config["emulator"])
     )
     save_ensemble(snakemake.output.ensemble, ensemble, design_digest(train), made_by(snakemake.params.digest))
     with atomic_path(snakemake.output.curves) as partial, h5py.File(partial, "w") as file:

@@ -19,29 +19,14 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
     observed = pd.DataFrame(read_observations(snakemake.input.observations))
     table, recovered = recover_observed(
-        config["seed"],
-        likelihood,
-        plan.prior_box(config),
-        observed,
-        inference,
-        inference.grid,
+        config["seed"], likelihood, plan.prior_box(config), observed, inference, inference.grid
     )
     write_csv(snakemake.output.table, table)
-    attributes = made_by(snakemake.params.digest) | {
-        "likelihood": config["likelihood"],
-        "virial_convention": "K/|W|",
-    }
+    attributes = made_by(snakemake.params.digest) | {"likelihood": config["likelihood"], "virial_convention": "K/|W|"}
     write_posteriors(
         snakemake.output.posteriors, table.case.tolist(), recovered, *measurements(observed), None, attributes
     )
     for row in table.itertuples():
-        log.info(
-            "%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU",
-            row.case,
-            row.q0_mean,
-            row.q0_sd,
-            row.a_au_mean,
-            row.a_au_sd,
-        )
+        log.info("%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU", row.case, row.q0_mean, row.q0_sd, row.a_au_mean, row.a_au_sd)
         for doubt in reasons_for_doubt(row):
             log.warning("%s", doubt)

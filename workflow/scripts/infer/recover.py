@@ -28,13 +28,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     log.info("%d test clusters on %s", len(test), device.describe())
     no_error = np.zeros_like(test.y)
     recovered = recover(
-        stage_key(config["seed"], "recover"),
-        likelihood,
-        prior,
-        test.y,
-        no_error,
-        inference,
-        inference.grid,
+        stage_key(config["seed"], "recover"), likelihood, prior, test.y, no_error, inference, inference.grid
     )
     truths = locate_truths(likelihood, recovered, test.x, test.y)
 
@@ -49,10 +43,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         }
     )
     write_csv(snakemake.output.table, recovery_table(cases, recovered, truths))
-    attributes = made_by(snakemake.params.digest) | {
-        "likelihood": config["likelihood"],
-        "virial_convention": "K/|W|",
-    }
+    attributes = made_by(snakemake.params.digest) | {"likelihood": config["likelihood"], "virial_convention": "K/|W|"}
     write_posteriors(snakemake.output.posteriors, names, recovered, test.y, no_error, test.x, attributes)
     # a prior narrower than the design makes no statement on clusters born outside it
     inside = np.isfinite(truths.log_density)

@@ -50,8 +50,5 @@ with script(snakemake) as log:
         for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
             left.unlink(missing_ok=True)
     log.info(
-        "%d runs, %d dissolved, largest energy error %.2g",
-        len(table),
-        table.dissolved.sum(),
-        table.energy_error.max(),
+        "%d runs, %d dissolved, largest energy error %.2g", len(table), table.dissolved.sum(), table.energy_error.max()
     )

@@ -107,11 +107,7 @@ def model(network: eqx.nn.MLP, points: PointStatistics) -> None:
 
 
 def fit_bayesian(
-    key: PRNGKeyArray,
-    train: Runs,
-    box: Box,
-    settings: BayesianSettings,
-    predict_noise: bool = False,
+    key: PRNGKeyArray, train: Runs, box: Box, settings: BayesianSettings, predict_noise: bool = False
 ) -> tuple[SpreadLikelihood | VarianceHeadLikelihood, dict[str, float]]:
     """Sample the posterior of weights and noise given the training runs; no validation runs are needed.
 

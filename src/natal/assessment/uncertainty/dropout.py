@@ -61,13 +61,7 @@ def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
 
 
 def fit_mc_dropout(
-    key: PRNGKeyArray,
-    train: Runs,
-    validation: Runs,
-    box: Box,
-    settings: TrainingSettings,
-    rate: float,
-    masks: int,
+    key: PRNGKeyArray, train: Runs, validation: Runs, box: Box, settings: TrainingSettings, rate: float, masks: int
 ) -> SpreadLikelihood:
     """Train one network with dropout of probability `rate`, freeze `masks` sets of dropped neurons, fit the noise.
 

@@ -69,11 +69,7 @@ def with_variance_heads(networks: eqx.nn.MLP, normaliser: Normaliser, box: Box) 
 
 
 def fit_variance_head(
-    key: PRNGKeyArray,
-    train: Runs,
-    validation: Runs,
-    box: Box,
-    settings: TrainingSettings,
+    key: PRNGKeyArray, train: Runs, validation: Runs, box: Box, settings: TrainingSettings
 ) -> VarianceHeadLikelihood:
     """Train `settings.members` two-headed networks on training runs, each stopped by validation runs."""
     key_networks, key_training = jax.random.split(key)

@@ -158,12 +158,7 @@ def known_age(
 
 @eqx.filter_jit
 def draw(
-    key: PRNGKeyArray,
-    edges: Edges,
-    laws: Mixture,
-    log_prior_t: Float[Array, " t"],
-    y: Float[Array, "case 3"],
-    n: int,
+    key: PRNGKeyArray, edges: Edges, laws: Mixture, log_prior_t: Float[Array, " t"], y: Float[Array, "case 3"], n: int
 ) -> Float[Array, "case n 3"]:
     """`n` points of every case's posterior, uniform within their cells."""
 

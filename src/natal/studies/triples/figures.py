@@ -54,9 +54,7 @@ def stability_map(table: pd.DataFrame) -> Figure:
     _by_label(axes[0], e, scaled, unstable)
     axes[0].plot(grid, curve, color=BLACK, label="Mardling & Aarseth (2001)")
     axes[0].set(
-        xlabel=r"$e_{\rm out}$",
-        ylabel=r"$R_p / a_{\rm in}\;/\;[(1+q_{\rm out})^{2/5}(1 - 0.3\,i/180°)]$",
-        yscale="log",
+        xlabel=r"$e_{\rm out}$", ylabel=r"$R_p / a_{\rm in}\;/\;[(1+q_{\rm out})^{2/5}(1 - 0.3\,i/180°)]$", yscale="log"
     )
     _by_label(axes[1], e, table.period_ratio.to_numpy(), unstable)
     axes[1].set(xlabel=r"$e_{\rm out}$", ylabel=r"$P_{\rm out} / P_{\rm in}$", yscale="log")

@@ -49,10 +49,7 @@ def step(now: Clocked, mass_msun: Masses, b_au: PerTriple, h_au_yr: PerTriple) -
 
 def _drift(now: Clocked, h_au_yr: PerTriple) -> Clocked:
     dt_yr = h_au_yr / now.rate_per_au
-    return now._replace(
-        position_au=now.position_au + dt_yr[:, None] * now.velocity_au_yr,
-        t_yr=now.t_yr + dt_yr,
-    )
+    return now._replace(position_au=now.position_au + dt_yr[:, None] * now.velocity_au_yr, t_yr=now.t_yr + dt_yr)
 
 
 def _kick(now: Clocked, mass_msun: Masses, b_au: PerTriple, h_au_yr: PerTriple) -> Clocked:
