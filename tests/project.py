@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,7 +60,8 @@ class Project:
         self.folder = folder
         self.campaign = config["campaign"]
         self.is_finished = False
-        folder.mkdir(exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         for part in PARTS:
             source = ROOT / part
             if source.is_dir():
@@ -101,12 +103,21 @@ class Project:
             texts = {name: path.read_text() for name, path in outputs.items()}
         return subprocess.CompletedProcess(command, returncode, **texts)
 
+    def run(self, *arguments: str) -> subprocess.CompletedProcess:
+        """Run snakemake on the tiny campaign; it must end well."""
+        done = self.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
     def command(self, profile: str, *arguments: str, changes: dict | None = None) -> list[str]:
         """The call of snakemake on the tiny campaign, with `changes` merged over its configuration."""
         configs = ["tiny.yaml"]
         if changes is not None:
-            (self.folder / "changes.yaml").write_text(yaml.safe_dump(changes))
-            configs.append("changes.yaml")
+            # a name of its own: other processes may ask the same project for other changes
+            text = yaml.safe_dump(changes)
+            name = f"changes-{sha256(text.encode()).hexdigest()[:12]}.yaml"
+            (self.folder / name).write_text(text)
+            configs.append(name)
         return [sys.executable, "-m", "snakemake", "--profile", profile, *arguments, "--configfile", *configs]
 
     @property

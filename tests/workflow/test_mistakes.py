@@ -39,14 +39,14 @@ pytestmark = pytest.mark.workflow
         ({"observations": "none.csv"}, "observations: there is no file none.csv"),
     ],
 )
-def test_a_bad_configuration_is_refused_in_one_line(finished, changes, line):
+def test_a_bad_configuration_is_refused_in_one_line(planned, changes, line):
     """Exit code not 0, the key named with what is allowed, no traceback, results untouched."""
-    before = {path: path.stat().st_mtime_ns for path in finished.results().rglob("*")}
-    done = finished.snakemake("-n", changes=changes)
+    before = {path: path.stat().st_mtime_ns for path in planned.results().rglob("*")}
+    done = planned.snakemake("-n", changes=changes)
     assert done.returncode != 0
     assert line in done.stderr.splitlines()
     assert "Traceback" not in done.stdout + done.stderr
-    assert before == {path: path.stat().st_mtime_ns for path in finished.results().rglob("*")}
+    assert before == {path: path.stat().st_mtime_ns for path in planned.results().rglob("*")}
 
 
 def test_a_missing_column_is_named(fresh):

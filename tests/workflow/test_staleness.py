@@ -98,18 +98,18 @@ SETTINGS = {
     ("changes", "expected"),
     [pytest.param(*case, id=f"{row}: {case[0]}") for row, cases in SETTINGS.items() for case in cases],
 )
-def test_a_changed_setting_reruns_its_stages(finished, changes, expected):
+def test_a_changed_setting_reruns_its_stages(planned, changes, expected):
     """Exact job lists for changed configuration keys."""
-    assert finished.stale(changes=changes) == expected
+    assert planned.stale(changes=changes) == expected
 
 
-def test_new_observations_are_answered_and_shown(finished, tmp_path):
+def test_new_observations_are_answered_and_shown(planned, tmp_path):
     """Nothing else reruns, and the answer alone is a target."""
     file = tmp_path / "mine.csv"
     file.write_text("name,f_bound,sigma_v_kms,r_h_au\nmine,0.8,5.0,300\n")
     changes = {"observations": str(file)}
-    assert finished.stale(changes=changes) == {"observe": 1} | drawn("observed")
-    assert finished.stale("observed", changes=changes) == {"observe": 1, "observed": 1}
+    assert planned.stale(changes=changes) == {"observe": 1} | drawn("observed")
+    assert planned.stale("observed", changes=changes) == {"observe": 1, "observed": 1}
 
 
 # a file of natal, what is replaced in it, and the exact jobs that follow: tests/provenance/test_edits.py has the others
