@@ -10,8 +10,7 @@ rule propose:
         **dataset("train"),
         # what makes the points of `design.proposed` is not among them: they are parameters of the simulate jobs
         networks=DENSITIES["mixture"] if INFORMATION else LIKELIHOOD["ensemble"],
-    output:
-        PROPOSED,
+    output: PROPOSED
     log: LOGS / "propose.log"
     params:
         digest=digest(
@@ -23,9 +22,7 @@ rule propose:
 
 
 rule adaptive_gain:
-    input:
-        **dataset("train", "validation"),
-        tracks=RESULTS / "tracks.csv",
+    input: **dataset("train", "validation"), tracks=RESULTS / "tracks.csv"
     output:
         gain=RESULTS / "adaptive" / "adaptive_gain.csv",
         curves=RESULTS / "adaptive" / "learning_curves.csv",

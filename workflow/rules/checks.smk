@@ -5,8 +5,7 @@ if "brute_force" in CHECKED:
     BRUTE_FORCE = config["checks"]["brute_force"]
 
     rule brute_force_runs:
-        output:
-            CHECKS / "brute_force_runs.csv",
+        output: CHECKS / "brute_force_runs.csv"
         log: LOGS / "brute_force_runs.log"
         benchmark: LOGS / "brute_force_runs.benchmark.tsv"
         params:
@@ -54,9 +53,7 @@ if "posterior_predictive" in CHECKED:
     PREDICTIVE = config["checks"]["posterior_predictive"]
 
     rule posterior_predictive:
-        input:
-            **dataset("test"),
-            posteriors=RESULTS / "posteriors.nc",
+        input: **dataset("test"), posteriors=RESULTS / "posteriors.nc"
         output:
             table=shown(CHECKS / "posterior_predictive.csv", "Against the simulator", table="posterior predictive"),
             metrics=RESULTS / "metrics" / "posterior_predictive.json",

@@ -61,8 +61,7 @@ CHAPTERS = [
 ]
 
 
-wildcard_constraints:
-    shard="[a-z]+[0-9]*_[0-9]+(_r[0-9]+)?",
+wildcard_constraints: shard="[a-z]+[0-9]*_[0-9]+(_r[0-9]+)?"
 
 
 def dataset(*splits):

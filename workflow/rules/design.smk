@@ -3,8 +3,7 @@
 
 rule design:
     localrule: True
-    output:
-        shown(RESULTS / "design.csv", "Simulations", table="design"),
+    output: shown(RESULTS / "design.csv", "Simulations", table="design")
     log: LOGS / "design.log"
     params:
         digest=digest(

@@ -3,8 +3,7 @@ DIAGNOSTICS = RESULTS / "diagnostics"
 
 
 rule diagnostics:
-    input:
-        **dataset("train", "validation"),
+    input: **dataset("train", "validation")
     output:
         checks=DIAGNOSTICS / "checks.csv",
         layers=DIAGNOSTICS / "layers.csv",
@@ -12,8 +11,7 @@ rule diagnostics:
         figures=pictures(DIAGNOSTICS, "layers", "loss_curves", "normalisation"),
     log: LOGS / "diagnostics.log"
     benchmark: LOGS / "diagnostics.benchmark.tsv"
-    params:
-        digest=digest("diagnostics/diagnostics.py", "seed", "emulator", box=BOX),
+    params: digest=digest("diagnostics/diagnostics.py", "seed", "emulator", box=BOX)
     threads: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train again and watch"
@@ -21,15 +19,11 @@ rule diagnostics:
 
 
 rule sweep:
-    input:
-        **dataset("train", "validation"),
-    output:
-        table=RESULTS / "sweep" / "sweep.csv",
-        figures=pictures(RESULTS / "sweep", "sweep"),
+    input: **dataset("train", "validation")
+    output: table=RESULTS / "sweep" / "sweep.csv", figures=pictures(RESULTS / "sweep", "sweep")
     log: LOGS / "sweep.log"
     benchmark: LOGS / "sweep.benchmark.tsv"
-    params:
-        digest=digest("diagnostics/sweep.py", "seed", "emulator", "sweep", box=BOX),
+    params: digest=digest("diagnostics/sweep.py", "seed", "emulator", "sweep", box=BOX)
     threads: 2
     resources: **growing(mem_mb=4000, runtime=120)
     message: "Train with every combination of settings"

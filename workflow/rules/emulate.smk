@@ -3,28 +3,23 @@
 
 rule dataset:
     localrule: True
-    input:
-        splits_needed,
-    output:
-        **dataset(*SPLITS, *CALIBRATED),
+    input: splits_needed
+    output: **dataset(*SPLITS, *CALIBRATED)
     log: LOGS / "dataset.log"
-    params:
-        digest=digest("emulate/dataset.py"),
+    params: digest=digest("emulate/dataset.py")
     message: "Cut the runs into training, validation and test"
     script: "../scripts/emulate/dataset.py"
 
 
 rule train:
-    input:
-        **dataset("train", "validation"),
+    input: **dataset("train", "validation")
     output:
         ensemble=LIKELIHOOD["ensemble"],
         curves=RESULTS / "emulator" / "training.h5",
         metrics=RESULTS / "metrics" / "training.json",
     log: LOGS / "train.log"
     benchmark: LOGS / "train.benchmark.tsv"
-    params:
-        digest=digest("emulate/train.py", "seed", "emulator", box=BOX),
+    params: digest=digest("emulate/train.py", "seed", "emulator", box=BOX)
     threads: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train the ensemble"
@@ -32,16 +27,11 @@ rule train:
 
 
 rule density:
-    input:
-        **dataset("train", "validation"),
-        tracks=RESULTS / "tracks.csv",
-    output:
-        **DENSITIES,
-        metrics=RESULTS / "metrics" / "density.json",
+    input: **dataset("train", "validation"), tracks=RESULTS / "tracks.csv"
+    output: **DENSITIES, metrics=RESULTS / "metrics" / "density.json"
     log: LOGS / "density.log"
     benchmark: LOGS / "density.benchmark.tsv"
-    params:
-        digest=digest("emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=BOX),
+    params: digest=digest("emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=BOX)
     threads: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train the density networks"
@@ -53,12 +43,10 @@ rule likelihood:
         **dataset("train", "validation"),
         **DENSITIES,
         ensemble=LIKELIHOOD["ensemble"],
-    output:
-        LIKELIHOOD["likelihood"],
+    output: LIKELIHOOD["likelihood"]
     log: LOGS / "likelihood.log"
     benchmark: LOGS / "likelihood.benchmark.tsv"
-    params:
-        digest=digest("emulate/likelihood.py", "likelihood", box=BOX),
+    params: digest=digest("emulate/likelihood.py", "likelihood", box=BOX)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Fit the likelihoods' widths on validation runs and compare them"
     script: "../scripts/emulate/likelihood.py"

@@ -6,17 +6,14 @@ PARTS = ["simulation", "training", "density", "evaluation", "recovery", *CALIBRA
 
 
 rule recover:
-    input:
-        **LIKELIHOOD,
-        **dataset("test"),
+    input: **LIKELIHOOD, **dataset("test")
     output:
         posteriors=RESULTS / "posteriors.nc",
         table=shown(RESULTS / "recovery.csv", "Recovery", table="recovery"),
         metrics=RESULTS / "metrics" / "recovery.json",
     log: LOGS / "recover.log"
     benchmark: LOGS / "recover.benchmark.tsv"
-    params:
-        digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR),
+    params: digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR)
     threads: 2
     resources: **growing(mem_mb=8000, runtime=120)
     message: "Recover the birth conditions of every test cluster"
@@ -26,9 +23,7 @@ rule recover:
 if CALIBRATED:
 
     rule calibrate:
-        input:
-            **LIKELIHOOD,
-            **dataset("calibration"),
+        input: **LIKELIHOOD, **dataset("calibration")
         output:
             table=shown(RESULTS / "calibration.csv", "Calibration", table="calibration"),
             metrics=RESULTS / "metrics" / "calibration.json",
@@ -45,16 +40,11 @@ if CALIBRATED:
 
 
 rule observe:
-    input:
-        **LIKELIHOOD,
-        observations=observations_file,
-    output:
-        posteriors=RESULTS / "observed.nc",
-        table=shown(RESULTS / "observed.csv", "Own clusters", table="observed"),
+    input: **LIKELIHOOD, observations=observations_file
+    output: posteriors=RESULTS / "observed.nc", table=shown(RESULTS / "observed.csv", "Own clusters", table="observed")
     log: LOGS / "observe.log"
     benchmark: LOGS / "observe.benchmark.tsv"
-    params:
-        digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS),
+    params: digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
     threads: 2
     resources: **growing(mem_mb=8000, runtime=120)
     message: "Recover the birth conditions of your own clusters"
@@ -62,29 +52,22 @@ rule observe:
 
 
 rule evaluate:
-    input:
-        **dataset("train", "test"),
-        ensemble=LIKELIHOOD["ensemble"],
-    output:
-        RESULTS / "metrics" / "evaluation.json",
+    input: **dataset("train", "test"), ensemble=LIKELIHOOD["ensemble"]
+    output: RESULTS / "metrics" / "evaluation.json"
     log: LOGS / "evaluate.log"
     benchmark: LOGS / "evaluate.benchmark.tsv"
-    params:
-        digest=digest("infer/evaluate.py", box=BOX),
+    params: digest=digest("infer/evaluate.py", box=BOX)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Evaluate the emulator and its baselines on the test runs"
     script: "../scripts/infer/evaluate.py"
 
 
 rule speed:
-    input:
-        **LIKELIHOOD,
-    output:
-        RESULTS / "metrics" / "speed.json",
+    input: **LIKELIHOOD
+    output: RESULTS / "metrics" / "speed.json"
     log: LOGS / "speed.log"
     benchmark: LOGS / "speed.benchmark.tsv"
-    params:
-        digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=BOX),
+    params: digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=BOX)
     threads: all_cores
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Measure the cost of a simulation and of the emulator"
@@ -93,13 +76,9 @@ rule speed:
 
 rule metrics:
     localrule: True
-    input:
-        **{part: RESULTS / "metrics" / f"{part}.json" for part in PARTS},
-        likelihood=LIKELIHOOD["likelihood"],
-    output:
-        shown(RESULTS / "metrics.json", "Summary", file="metrics"),
+    input: **{part: RESULTS / "metrics" / f"{part}.json" for part in PARTS}, likelihood=LIKELIHOOD["likelihood"]
+    output: shown(RESULTS / "metrics.json", "Summary", file="metrics")
     log: LOGS / "metrics.log"
-    params:
-        digest=digest("infer/metrics.py"),
+    params: digest=digest("infer/metrics.py")
     message: "Gather every number of the campaign"
     script: "../scripts/infer/metrics.py"

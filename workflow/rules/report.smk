@@ -60,12 +60,10 @@ rule draw_simulations:
         # clusters are shown as they were simulated; summaries.csv depends on every shard anyway
         shards=[SIMULATIONS / f"{shard}.h5" for shard in SHARDS if shard.startswith(("test", "table"))],
         summaries=RESULTS / "summaries.csv",
-    output:
-        DRAWN["Simulations"],
+    output: DRAWN["Simulations"]
     log: LOGS / "draw_simulations.log"
     benchmark: LOGS / "draw_simulations.benchmark.tsv"
-    params:
-        digest=digest("report/draw_simulations.py", "integration.max_energy_error", box=BOX),
+    params: digest=digest("report/draw_simulations.py", "integration.max_energy_error", box=BOX)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Draw the simulations"
     script: "../scripts/report/draw_simulations.py"
@@ -77,12 +75,10 @@ rule draw_emulator:
         **dataset("train", "test"),
         curves=RESULTS / "emulator" / "training.h5",
         speed=RESULTS / "metrics" / "speed.json",
-    output:
-        DRAWN["Emulator"],
+    output: DRAWN["Emulator"]
     log: LOGS / "draw_emulator.log"
     benchmark: LOGS / "draw_emulator.benchmark.tsv"
-    params:
-        digest=digest("report/draw_emulator.py", box=BOX),
+    params: digest=digest("report/draw_emulator.py", box=BOX)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Draw the emulator"
     script: "../scripts/report/draw_emulator.py"
@@ -94,12 +90,10 @@ rule draw_recovery:
         posteriors=RESULTS / "posteriors.nc",
         recovery=RESULTS / "recovery.csv",
         metrics=RESULTS / "metrics" / "recovery.json",
-    output:
-        DRAWN["Recovery"],
+    output: DRAWN["Recovery"]
     log: LOGS / "draw_recovery.log"
     benchmark: LOGS / "draw_recovery.benchmark.tsv"
-    params:
-        digest=digest("report/draw_recovery.py", "report", "inference.grid", box=BOX, prior=PRIOR),
+    params: digest=digest("report/draw_recovery.py", "report", "inference.grid", box=BOX, prior=PRIOR)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Draw the recovery of test clusters"
     script: "../scripts/report/draw_recovery.py"
@@ -109,15 +103,11 @@ if CALIBRATED:
 
     rule draw_calibration:
         localrule: True
-        input:
-            calibration=RESULTS / "calibration.csv",
-            metrics=RESULTS / "metrics" / "calibration.json",
-        output:
-            DRAWN["Calibration"],
+        input: calibration=RESULTS / "calibration.csv", metrics=RESULTS / "metrics" / "calibration.json"
+        output: DRAWN["Calibration"]
         log: LOGS / "draw_calibration.log"
         benchmark: LOGS / "draw_calibration.benchmark.tsv"
-        params:
-            digest=digest("report/draw_calibration.py"),
+        params: digest=digest("report/draw_calibration.py")
         message: "Draw the calibration of posteriors"
         script: "../scripts/report/draw_calibration.py"
 
@@ -128,12 +118,10 @@ rule draw_uncertainty:
         ensemble=LIKELIHOOD["ensemble"],
         comparison=RESULTS / "uncertainty" / "comparison.csv",
         widths=RESULTS / "uncertainty" / "widths.csv",
-    output:
-        DRAWN["Uncertainty methods"],
+    output: DRAWN["Uncertainty methods"]
     log: LOGS / "draw_uncertainty.log"
     benchmark: LOGS / "draw_uncertainty.benchmark.tsv"
-    params:
-        digest=digest("report/draw_uncertainty.py", box=BOX),
+    params: digest=digest("report/draw_uncertainty.py", box=BOX)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Draw the uncertainty methods"
     script: "../scripts/report/draw_uncertainty.py"
@@ -146,12 +134,10 @@ if CHECKED:
         input:
             **{name: RESULTS / "checks" / f"{name}.csv" for name in CHECKED},
             **({"posteriors": RESULTS / "checks" / "brute_force.h5"} if "brute_force" in CHECKED else {}),
-        output:
-            DRAWN["Against the simulator"],
+        output: DRAWN["Against the simulator"]
         log: LOGS / "draw_checks.log"
         benchmark: LOGS / "draw_checks.benchmark.tsv"
-        params:
-            digest=digest("report/draw_checks.py"),
+        params: digest=digest("report/draw_checks.py")
         message: "Draw the checks against the simulator"
         script: "../scripts/report/draw_checks.py"
 
@@ -163,12 +149,10 @@ if FIGURES["Own clusters"]:
             **LIKELIHOOD,
             posteriors=RESULTS / "observed.nc",
             observed=RESULTS / "observed.csv",
-        output:
-            DRAWN["Own clusters"],
+        output: DRAWN["Own clusters"]
         log: LOGS / "draw_observed.log"
         benchmark: LOGS / "draw_observed.benchmark.tsv"
-        params:
-            digest=digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR),
+        params: digest=digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR)
         resources: **growing(mem_mb=4000, runtime=30)
         message: "Draw your own clusters"
         script: "../scripts/report/draw_observed.py"
@@ -181,9 +165,7 @@ rule report:
         recovery=RESULTS / "recovery.csv",
         observed=OBSERVED[:1],
         figures=PNG_FILES,
-    output:
-        shown(RESULTS / "report.html", "Summary", file="report"),
-        captions=list(CAPTIONS.values()),
+    output: shown(RESULTS / "report.html", "Summary", file="report"), captions=list(CAPTIONS.values())
     log: LOGS / "report.log"
     params:
         digest=digest("report/report.py", *config, templates=REPORT_TEMPLATES),

@@ -2,8 +2,7 @@
 
 
 rule simulate:
-    output:
-        SIMULATIONS / "{shard}.h5",
+    output: SIMULATIONS / "{shard}.h5"
     log: LOGS / "simulate" / "{shard}.log"
     benchmark: LOGS / "simulate" / "{shard}.benchmark.tsv"
     params:
@@ -12,18 +11,14 @@ rule simulate:
         point_ids=lambda wildcards: SHARDS[wildcards.shard].point_ids,
         realizations=lambda wildcards: shard_runs(wildcards.shard)["realizations"],
     threads: shard_threads
-    resources:
-        mem_mb=shard_memory_mb,
-        runtime=shard_runtime_min,
+    resources: mem_mb=shard_memory_mb, runtime=shard_runtime_min
     message: "Simulate {wildcards.shard}"
     script: "../scripts/simulate/simulate.py"
 
 
 rule summaries:
     localrule: True
-    input:
-        design=RESULTS / "design.csv",
-        shards=[SIMULATIONS / f"{shard}.h5" for shard in SHARDS],
+    input: design=RESULTS / "design.csv", shards=[SIMULATIONS / f"{shard}.h5" for shard in SHARDS]
     output:
         table=shown(RESULTS / "summaries.csv", "Simulations", table="summaries"),
         tracks=RESULTS / "tracks.csv",

@@ -25,38 +25,28 @@ FIGURES = pictures(
 )
 
 
-wildcard_constraints:
-    prior="[a-z]+",
+wildcard_constraints: prior="[a-z]+"
 
 
 rule all:
     default_target: True
     localrule: True
-    input:
-        RESULTS / "metrics.json",
-        FIGURES,
+    input: RESULTS / "metrics.json", FIGURES
 
 
 rule train:
-    input:
-        tracks=TRACKS,
-    output:
-        **ENSEMBLES,
-        metrics=RESULTS / "metrics" / "training.json",
+    input: tracks=TRACKS
+    output: **ENSEMBLES, metrics=RESULTS / "metrics" / "training.json"
     log: LOGS / "train.log"
     benchmark: LOGS / "train.benchmark.tsv"
-    params:
-        digest=digest("train.py", "seed", "n_stars", "box", "network", "gaps"),
-        sets=SETS,
+    params: digest=digest("train.py", "seed", "n_stars", "box", "network", "gaps"), sets=SETS
     threads: 2
     message: "Train the laws in time, in each set of coordinates, with and without gaps"
     script: "../scripts/studies/evolution/train.py"
 
 
 rule evaluate:
-    input:
-        **ENSEMBLES,
-        tracks=TRACKS,
+    input: **ENSEMBLES, tracks=TRACKS
     output:
         scores=RESULTS / "scores.csv",
         coverage=RESULTS / "coverage.csv",
@@ -64,18 +54,14 @@ rule evaluate:
         metrics=RESULTS / "metrics" / "evaluation.json",
     log: LOGS / "evaluate.log"
     benchmark: LOGS / "evaluate.benchmark.tsv"
-    params:
-        digest=digest("evaluate.py", "seed", "n_stars", "box", "coordinates", "gaps", "bands"),
-        sets=SETS,
+    params: digest=digest("evaluate.py", "seed", "n_stars", "box", "coordinates", "gaps", "bands"), sets=SETS
     threads: 2
     message: "Compare the laws with clusters that they have not seen"
     script: "../scripts/studies/evolution/evaluate.py"
 
 
 rule recover:
-    input:
-        ensemble=CHOSEN,
-        tracks=TRACKS,
+    input: ensemble=CHOSEN, tracks=TRACKS
     output:
         table=RESULTS / "recovery" / "{prior}.csv",
         nuts=RESULTS / "recovery" / "{prior}_nuts.csv",
@@ -83,8 +69,7 @@ rule recover:
         metrics=RESULTS / "metrics" / "recovery_{prior}.json",
     log: LOGS / "recover_{prior}.log"
     benchmark: LOGS / "recover_{prior}.benchmark.tsv"
-    params:
-        digest=digest("recover.py", "seed", "n_stars", "box", "age_priors", "recovery"),
+    params: digest=digest("recover.py", "seed", "n_stars", "box", "age_priors", "recovery")
     threads: 2
     message: "Recover births under the age prior {wildcards.prior}"
     script: "../scripts/studies/evolution/recover.py"
@@ -98,8 +83,7 @@ rule figures:
         coverage=RESULTS / "coverage.csv",
         recovery=[RESULTS / "recovery" / f"{prior}.csv" for prior in PRIORS],
         posteriors=RESULTS / "recovery" / f"{PRIORS[0]}_posteriors.nc",
-    output:
-        FIGURES,
+    output: FIGURES
     log: LOGS / "figures.log"
     benchmark: LOGS / "figures.benchmark.tsv"
     params:
@@ -116,11 +100,9 @@ rule metrics:
         training=RESULTS / "metrics" / "training.json",
         evaluation=RESULTS / "metrics" / "evaluation.json",
         recovery=[RESULTS / "metrics" / f"recovery_{prior}.json" for prior in PRIORS],
-    output:
-        RESULTS / "metrics.json",
+    output: RESULTS / "metrics.json"
     log: LOGS / "metrics.log"
-    params:
-        digest=digest("metrics.py"),
+    params: digest=digest("metrics.py")
     message: "Gather every number of the study"
     script: "../scripts/studies/evolution/metrics.py"
 

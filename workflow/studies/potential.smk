@@ -21,51 +21,38 @@ TRACKS = RESULTS / "tables" / "{field}" / "tracks.h5"
 TABLE_FILES = {name: RESULTS / "tables" / "{field}" / f"{name}.csv" for name in TABLES}
 
 
-wildcard_constraints:
-    field="|".join(FIELDS),
-    terms="|".join(TERMS),
+wildcard_constraints: field="|".join(FIELDS), terms="|".join(TERMS)
 
 
 rule all:
     default_target: True
     localrule: True
-    input:
-        RESULTS / "metrics.json",
-        FIGURES,
+    input: RESULTS / "metrics.json", FIGURES
 
 
 rule cluster:
-    output:
-        stars=RESULTS / "cluster.csv",
-        run=RESULTS / "cluster.json",
+    output: stars=RESULTS / "cluster.csv", run=RESULTS / "cluster.json"
     log: LOGS / "cluster.log"
     benchmark: LOGS / "cluster.benchmark.tsv"
-    params:
-        digest=digest("cluster.py", "seed", "cluster"),
+    params: digest=digest("cluster.py", "seed", "cluster")
     threads: 2
     message: "Simulate the cluster"
     script: "../scripts/studies/potential/cluster.py"
 
 
 rule fields:
-    input:
-        stars=rules.cluster.output.stars,
-    output:
-        samples=RESULTS / "fields.h5",
+    input: stars=rules.cluster.output.stars
+    output: samples=RESULTS / "fields.h5"
     log: LOGS / "fields.log"
-    params:
-        digest=digest("fields.py", "seed", "softenings_au", "points"),
+    params: digest=digest("fields.py", "seed", "softenings_au", "points")
     threads: 2
     message: "Sample the true fields"
     script: "../scripts/studies/potential/fields.py"
 
 
 rule train:
-    input:
-        samples=rules.fields.output.samples,
-    output:
-        networks=NETWORKS,
-        curves=CURVES,
+    input: samples=rules.fields.output.samples
+    output: networks=NETWORKS, curves=CURVES
     log: LOGS / "train_{field}_{terms}.log"
     benchmark: LOGS / "train_{field}_{terms}.benchmark.tsv"
     params:
@@ -84,13 +71,10 @@ rule evaluate:
         stars=rules.cluster.output.stars,
         samples=rules.fields.output.samples,
         networks=expand(NETWORKS, terms=TERMS, allow_missing=True),
-    output:
-        **TABLE_FILES,
-        tracks=TRACKS,
+    output: **TABLE_FILES, tracks=TRACKS
     log: LOGS / "evaluate_{field}.log"
     benchmark: LOGS / "evaluate_{field}.benchmark.tsv"
-    params:
-        digest=digest("evaluate.py", "points", "orbits"),
+    params: digest=digest("evaluate.py", "points", "orbits")
     message: "Accuracy and orbits in {wildcards.field}"
     script: "../scripts/studies/potential/evaluate.py"
 
@@ -102,11 +86,9 @@ rule metrics:
         accuracy=expand(TABLE_FILES["accuracy"], field=FIELDS),
         orbits=expand(TABLE_FILES["orbits"], field=FIELDS),
         curves=expand(CURVES, field=FIELDS, terms=TERMS),
-    output:
-        RESULTS / "metrics.json",
+    output: RESULTS / "metrics.json"
     log: LOGS / "metrics.log"
-    params:
-        digest=digest("metrics.py", "softenings_au", "training", "orbits"),
+    params: digest=digest("metrics.py", "softenings_au", "training", "orbits")
     message: "Gather the numbers"
     script: "../scripts/studies/potential/metrics.py"
 
@@ -116,11 +98,9 @@ rule figures:
         **{name: expand(file, field=FIELDS) for name, file in TABLE_FILES.items()},
         tracks=expand(TRACKS, field=FIELDS),
         curves=expand(CURVES, field=FIELDS, terms=TERMS),
-    output:
-        FIGURES,
+    output: FIGURES
     log: LOGS / "figures.log"
-    params:
-        digest=digest("figures.py", "softenings_au", "training", "points"),
+    params: digest=digest("figures.py", "softenings_au", "training", "points")
     message: "Draw the figures"
     script: "../scripts/studies/potential/figures.py"
 

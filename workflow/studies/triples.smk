@@ -17,83 +17,64 @@ DATASET = {split: RESULTS / "dataset" / f"{split}.csv" for split in names.SPLITS
 FIGURES = pictures(RESULTS / "figures", *names.FIGURES)
 
 
-wildcard_constraints:
-    shard=r"\d+",
-    check="|".join(names.CHECKS),
+wildcard_constraints: shard=r"\d+", check="|".join(names.CHECKS)
 
 
 rule all:
     default_target: True
     localrule: True
-    input:
-        RESULTS / "metrics.json",
-        FIGURES,
+    input: RESULTS / "metrics.json", FIGURES
 
 
 rule systems:
     localrule: True
-    output:
-        RESULTS / "systems.csv",
+    output: RESULTS / "systems.csv"
     log: LOGS / "systems.log"
-    params:
-        digest=digest("systems.py", "seed", "prior", "triples"),
+    params: digest=digest("systems.py", "seed", "prior", "triples")
     message: "Draw triples from the prior"
     script: "../scripts/studies/triples/systems.py"
 
 
 rule follow:
-    input:
-        systems=RESULTS / "systems.csv",
-    output:
-        RESULTS / "followed" / "{shard}.csv",
+    input: systems=RESULTS / "systems.csv"
+    output: RESULTS / "followed" / "{shard}.csv"
     log: LOGS / "follow" / "{shard}.log"
     benchmark: LOGS / "follow" / "{shard}.benchmark.tsv"
-    params:
-        digest=digest("follow.py", "integration", "unstable_change"),
+    params: digest=digest("follow.py", "integration", "unstable_change")
     message: "Follow triples, shard {wildcards.shard}"
     script: "../scripts/studies/triples/follow.py"
 
 
 rule check:
-    input:
-        systems=RESULTS / "systems.csv",
-    output:
-        RESULTS / "checks" / "{check}.csv",
+    input: systems=RESULTS / "systems.csv"
+    output: RESULTS / "checks" / "{check}.csv"
     log: LOGS / "checks" / "{check}.log"
     benchmark: LOGS / "checks" / "{check}.benchmark.tsv"
-    params:
-        digest=digest("check.py", "integration", "unstable_change", "checks"),
+    params: digest=digest("check.py", "integration", "unstable_change", "checks")
     message: "Follow some triples again: {wildcards.check}"
     script: "../scripts/studies/triples/check.py"
 
 
 rule dataset:
     localrule: True
-    input:
-        systems=RESULTS / "systems.csv",
-        followed=[RESULTS / "followed" / f"{shard}.csv" for shard in SHARDS],
-    output:
-        **DATASET,
+    input: systems=RESULTS / "systems.csv", followed=[RESULTS / "followed" / f"{shard}.csv" for shard in SHARDS]
+    output: **DATASET
     log: LOGS / "dataset.log"
-    params:
-        digest=digest("dataset.py"),
+    params: digest=digest("dataset.py")
     message: "Cut the triples into training, validation and test"
     script: "../scripts/studies/triples/dataset.py"
 
 
 # nothing before `evaluate` reads test rows
 rule classify:
-    input:
-        train=DATASET["train"],
-        validation=DATASET["validation"],
+    input: train=DATASET["train"], validation=DATASET["validation"]
     output:
         classifier=RESULTS / "classifier.eqx",
         criterion=RESULTS / "criterion.json",
         curves=RESULTS / "training.csv",
     log: LOGS / "classify.log"
     benchmark: LOGS / "classify.benchmark.tsv"
-    params:
-        digest=digest("classify.py", "seed", "classifier"),
+    params: digest=digest("classify.py", "seed", "classifier")
     threads: 2
     message: "Train the classifier"
     script: "../scripts/studies/triples/classify.py"
@@ -110,8 +91,7 @@ rule evaluate:
         predictions=RESULTS / "predictions.csv",
         checked=RESULTS / "checked.csv",
     log: LOGS / "evaluate.log"
-    params:
-        digest=digest("evaluate.py", "seed", "evaluation", "checks", "unstable_change"),
+    params: digest=digest("evaluate.py", "seed", "evaluation", "checks", "unstable_change")
     message: "Score the classifier and the criterion on test triples"
     script: "../scripts/studies/triples/evaluate.py"
 
@@ -123,11 +103,9 @@ rule figures:
         metrics=RESULTS / "metrics.json",
         predictions=RESULTS / "predictions.csv",
         checked=RESULTS / "checked.csv",
-    output:
-        FIGURES,
+    output: FIGURES
     log: LOGS / "figures.log"
-    params:
-        digest=digest("figures.py", "evaluation", "checks", "unstable_change"),
+    params: digest=digest("figures.py", "evaluation", "checks", "unstable_change")
     message: "Draw the figures"
     script: "../scripts/studies/triples/figures.py"
 
