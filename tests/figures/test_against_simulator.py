@@ -8,7 +8,7 @@ from matplotlib.colors import to_hex
 from natal.assessment.posterior_predictive import check_cases
 from natal.data.runs import Runs
 from natal.figures import against_simulator
-from natal.figures.style import ORANGE
+from natal.figures.colours import ORANGE
 
 N = 6
 

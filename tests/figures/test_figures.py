@@ -18,7 +18,8 @@ from natal.assessment.emulator_map import EmulatorMap, map_over_box
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import ReplicateMeans, replicate_means
 from natal.emulator.ensemble import untrained_ensemble
-from natal.figures.style import BLUE, dot_area, hpd_thresholds
+from natal.figures.colours import BLUE
+from natal.figures.style import dot_area, hpd_thresholds
 from natal.likelihood.kinds import ConstantLikelihood
 from natal.simulation.snapshots import Cluster
 

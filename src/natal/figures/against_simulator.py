@@ -7,7 +7,9 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from natal.figures.style import BLACK, BLUE, GREEN, LABELS, ORANGE, SYMBOLS, VERMILLION, hpd_thresholds, panels, styled
+from natal.figures.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
+from natal.figures.labels import LABELS, SYMBOLS
+from natal.figures.style import hpd_thresholds, panels, styled
 from natal.variables import SUMMARIES
 
 PANELS_A_ROW = 4

@@ -17,20 +17,10 @@ from scipy.stats import binom
 
 from natal.assessment.coverage import LEVELS
 from natal.assessment.uniformity import ecdf, simultaneous_band
+from natal.figures.colours import BAND, BLACK, BLUE, GREEN, ORANGE, PARAMETER_COLOURS, VERMILLION
+from natal.figures.labels import SYMBOLS
 from natal.figures.recovery import by_region
-from natal.figures.style import (
-    BAND,
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PARAMETER_COLOURS,
-    SYMBOLS,
-    VERMILLION,
-    panels,
-    shared_legend,
-    styled,
-)
+from natal.figures.style import panels, shared_legend, styled
 from natal.variables import BIRTH
 
 REGIONS = (*BIRTH, "joint")

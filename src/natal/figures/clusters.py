@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from natal.figures.style import BLACK, BLUE, MANY_POINTS, SYMBOLS, VERMILLION, WIDTH_IN, panels, styled
+from natal.figures.colours import BLACK, BLUE, MANY_POINTS, VERMILLION
+from natal.figures.labels import SYMBOLS
+from natal.figures.style import WIDTH_IN, panels, styled
 from natal.simulation.snapshots import Cluster
 
 # steps of scale bars: 1, 2 or 5 times a power of ten

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
-from natal.figures.style import BLUE, GREY, panels, styled
+from natal.figures.colours import BLUE, GREY
+from natal.figures.style import panels, styled
 
 
 @styled

@@ -5,8 +5,10 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
+from natal.figures.colours import BLACK, BLUE, GREY, MEMBER_COLOURS, ORANGE
 from natal.figures.emulator import loss_curves
-from natal.figures.style import BLACK, BLUE, GREY, MEMBER_COLOURS, ORANGE, SYMBOLS, panels, shared_legend, styled
+from natal.figures.labels import SYMBOLS
+from natal.figures.style import panels, shared_legend, styled
 from natal.variables import BIRTH, SUMMARIES
 
 

@@ -12,24 +12,9 @@ from matplotlib.figure import Figure
 from natal.data.runs import ReplicateMeans
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
-from natal.figures.style import (
-    BAND,
-    BLACK,
-    BLUE,
-    GREY,
-    LABELS,
-    MANY_POINTS,
-    MEMBER_COLOURS,
-    ORANGE,
-    SKY,
-    SYMBOLS,
-    UNITS,
-    dot_area,
-    panels,
-    rms,
-    shared_legend,
-    styled,
-)
+from natal.figures.colours import BAND, BLACK, BLUE, GREY, MANY_POINTS, MEMBER_COLOURS, ORANGE, SKY
+from natal.figures.labels import LABELS, SYMBOLS, UNITS
+from natal.figures.style import dot_area, panels, rms, shared_legend, styled
 from natal.variables import BIRTH, SUMMARIES
 
 

@@ -11,7 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from natal.assessment.emulator_map import EmulatorMap
 from natal.data.runs import ReplicateMeans
-from natal.figures.style import BLACK, LABELS, panels, shared_legend, styled
+from natal.figures.colours import BLACK
+from natal.figures.labels import LABELS
+from natal.figures.style import panels, shared_legend, styled
 from natal.variables import SUMMARIES
 
 N_LEVELS = 12

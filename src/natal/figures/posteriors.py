@@ -7,7 +7,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from natal.figures.style import BLACK, BLUE, HPD_LEVELS, LABELS, ORANGE, TICK_SIZE, hpd_thresholds, styled
+from natal.figures.colours import BLACK, BLUE, ORANGE
+from natal.figures.labels import LABELS
+from natal.figures.style import HPD_LEVELS, TICK_SIZE, hpd_thresholds, styled
 from natal.variables import BIRTH, Box
 
 with warnings.catch_warnings():

@@ -11,24 +11,9 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
 from scipy.stats import binom
 
 from natal.assessment.coverage import LEVELS
-from natal.figures.style import (
-    BAND,
-    BLACK,
-    LABELS,
-    MANY_POINTS,
-    PARAMETER_COLOURS,
-    PARAMETER_MARKERS,
-    SKY,
-    SYMBOLS,
-    UNITS,
-    VERMILLION,
-    binomial_band,
-    dot_area,
-    panels,
-    rms,
-    shared_legend,
-    styled,
-)
+from natal.figures.colours import BAND, BLACK, MANY_POINTS, PARAMETER_COLOURS, PARAMETER_MARKERS, SKY, VERMILLION
+from natal.figures.labels import LABELS, SYMBOLS, UNITS
+from natal.figures.style import binomial_band, dot_area, panels, rms, shared_legend, styled
 from natal.variables import BIRTH
 
 

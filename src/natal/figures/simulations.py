@@ -4,19 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from natal.figures.style import (
-    GREY,
-    LABELS,
-    MANY_POINTS,
-    PURPLE,
-    SKY,
-    SPLIT_COLOURS,
-    SYMBOLS,
-    VERMILLION,
-    panels,
-    scatter_by_radius,
-    styled,
-)
+from natal.figures.colours import GREY, MANY_POINTS, PURPLE, SKY, SPLIT_COLOURS, VERMILLION
+from natal.figures.labels import LABELS, SYMBOLS
+from natal.figures.style import panels, scatter_by_radius, styled
 from natal.variables import BIRTH, CALIBRATION, SPLITS, SUMMARIES, Box
 
 

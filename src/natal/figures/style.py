@@ -1,7 +1,4 @@
-"""One style for all figures: colours, symbols, labels with units, panels.
-
-Colours are those of Okabe & Ito (2008), which stay apart for colour-blind readers.
-"""
+"""One style for all figures: type sizes, panels, legends, and what several figures draw alike."""
 
 from typing import Any
 
@@ -13,23 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 from scipy.stats import binom
 
-from natal.variables import BIRTH, SPLITS, SUMMARIES
-
-BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#808080"
-
-SPLIT_COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN), strict=True))
-MEMBER_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, GREY)
-PARAMETER_COLOURS = {"q0": BLUE, "a_au": VERMILLION, "joint": BLACK}
-PARAMETER_MARKERS = {"q0": "o", "a_au": "s", "joint": "D"}
-BAND: dict[str, Any] = {"color": GREY, "alpha": 0.25, "linewidth": 0}
-# a vector format would otherwise hold thousands of symbols
-MANY_POINTS: dict[str, Any] = {"linewidth": 0, "rasterized": True}
-
-VARIABLES = {**BIRTH, **SUMMARIES}
-SYMBOLS = {name: variable.symbol for name, variable in VARIABLES.items()} | {"joint": "joint"}
-UNITS = {name: f" {variable.shown_unit}".rstrip() for name, variable in VARIABLES.items()}
-LABELS = {name: variable.label for name, variable in VARIABLES.items()}
+from natal.figures.colours import MANY_POINTS
 
 WIDTH_IN = 10.0
 TICK_SIZE = 10

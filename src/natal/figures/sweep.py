@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from natal.figures.style import BLUE, VERMILLION, panels, styled
+from natal.figures.colours import BLUE, VERMILLION
+from natal.figures.style import panels, styled
 
 NUMBERS = ("rank", "campaign", "loss", "loss_se", "above_best", "above_best_se", "epochs", "seconds", "error")
 

@@ -5,22 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from natal.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    LABELS,
-    MEMBER_COLOURS,
-    ORANGE,
-    PURPLE,
-    SKY,
-    SYMBOLS,
-    VERMILLION,
-    panels,
-    shared_legend,
-    styled,
-)
+from natal.figures.colours import BLACK, BLUE, GREEN, GREY, MEMBER_COLOURS, ORANGE, PURPLE, SKY, VERMILLION
+from natal.figures.labels import LABELS, SYMBOLS
+from natal.figures.style import panels, shared_legend, styled
 from natal.variables import SUMMARIES
 
 MARKERS = {"f_bound": ("o", SKY), "sigma_v_kms": ("s", ORANGE), "r_h_au": ("^", GREEN)} | {

@@ -9,20 +9,9 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from natal.figures.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    LABELS,
-    MANY_POINTS,
-    ORANGE,
-    SYMBOLS,
-    VERMILLION,
-    panels,
-    shared_legend,
-    styled,
-)
+from natal.figures.colours import BLACK, BLUE, GREEN, GREY, MANY_POINTS, ORANGE, VERMILLION
+from natal.figures.labels import LABELS, SYMBOLS
+from natal.figures.style import panels, shared_legend, styled
 from natal.studies.evolution.evaluation import LEVELS
 from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 from natal.variables import SUMMARIES

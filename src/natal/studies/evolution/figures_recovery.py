@@ -8,20 +8,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from natal.assessment.uniformity import ecdf, simultaneous_band
-from natal.figures.style import (
-    BAND,
-    BLUE,
-    GREY,
-    LABELS,
-    MANY_POINTS,
-    MEMBER_COLOURS,
-    ORANGE,
-    SYMBOLS,
-    VERMILLION,
-    panels,
-    shared_legend,
-    styled,
-)
+from natal.figures.colours import BAND, BLUE, GREY, MANY_POINTS, MEMBER_COLOURS, ORANGE, VERMILLION
+from natal.figures.labels import LABELS, SYMBOLS
+from natal.figures.style import panels, shared_legend, styled
 from natal.simulation.snapshots import nearest_points
 from natal.studies.evolution.tracks import BIRTH_AND_AGE
 

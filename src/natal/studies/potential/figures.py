@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullFormatter
 
-from natal.figures.style import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION, panels, shared_legend, styled
+from natal.figures.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from natal.figures.style import panels, shared_legend, styled
 from natal.studies.potential.accuracy import MEASURES
 from natal.studies.potential.orbits import Tracks
 from natal.studies.potential.tables import EXACT, HALVED, NO_SEED, SPHERE

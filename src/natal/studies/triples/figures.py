@@ -7,19 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from natal.figures.style import (
-    BLACK,
-    BLUE,
-    GREY,
-    MANY_POINTS,
-    MEMBER_COLOURS,
-    ORANGE,
-    VERMILLION,
-    dot_area,
-    panels,
-    shared_legend,
-    styled,
-)
+from natal.figures.colours import BLACK, BLUE, GREY, MANY_POINTS, MEMBER_COLOURS, ORANGE, VERMILLION
+from natal.figures.style import dot_area, panels, shared_legend, styled
 from natal.studies.triples import scores
 from natal.studies.triples.criterion import criterion_ratio, critical_pericentre
 from natal.studies.triples.evaluation import share
