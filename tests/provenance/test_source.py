@@ -151,6 +151,7 @@ OFFERED = {
     "from natal.grid import *": "from natal.grid import *",
     "def _check": "@register\ndef _check(): pass",
     "n = 2": "def f():\n n = 1\n def g():\n  nonlocal n\n  n = 2\n raise ValueError(n)\n return g",
+    "said += ['no']": "def f(said):\n said += ['no']\n raise ValueError(len('no'))",
     "x.n = 3": "def f(x):\n x.n = 3\n raise ValueError('no')",
     "n = 4": "def f():\n class B:\n  n = 4\n raise ValueError(n)\n return B",
 }

@@ -13,8 +13,7 @@ result counts all the same, move it to where it is raised or logged.
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from collections.abc import Iterator
 
 WORDS = {
     "Progress": {"label", "unit", "work_unit"},
@@ -59,14 +58,13 @@ def without_words(source: str, *, labels: bool, script: bool = False) -> ast.Mod
     words = _Words(labels)
     words.visit(tree)
     for function in [*words.spoken_in, *([tree] if script else [])]:
-        while gone := _leave_out(_blocks(function, fields=False), partial(_does_nothing, read=_read(function))):
-            words.read.subtract(_read(*gone))
-    while gone := _leave_out([next(_blocks(tree))], partial(_is_unused, read=words.read)):
-        words.read.subtract(_read(*gone))
+        _leave_out_unused(list(_blocks(function, fields=False)), _read(function))
+    read = _read(tree)
+    _leave_out_unused([next(_blocks(tree))], read, private_only=True)
     for block in _blocks(tree):
         for node in block:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                node.names = [alias for alias in node.names if _is_read(alias, words.read)]
+                node.names = [alias for alias in node.names if _is_read(alias, read)]
         block[:] = [node for node in block if getattr(node, "names", True)]
     return tree
 
@@ -83,50 +81,49 @@ def _blocks(node: ast.AST, *, fields: bool = True) -> Iterator[Block]:
                 yield from _blocks(statement, fields=fields)
 
 
-def _leave_out(blocks: Iterable[Block], is_unused: Callable[[ast.AST], bool]) -> Block:
-    """Remove statements; return those removed."""
-    gone = []
-    for block in blocks:
-        gone += [statement for statement in block if is_unused(statement)]
-        block[:] = [statement for statement in block if statement not in gone]
-    return gone
+def _read(*code: ast.AST) -> Counter[str]:
+    """Names that pieces of code read, and how often; words in strings are among them (`__all__`, annotations)."""
+    read: Counter[str] = Counter()
+    for node in (inner for piece in code for inner in ast.walk(piece)):
+        match node:
+            # to add to something may change what others see
+            case ast.Name(id=name, ctx=ast.Load() | ast.Del()) | ast.AugAssign(target=ast.Name(id=name)):
+                read[name] += 1
+            case ast.Constant(value=str(text)):
+                read.update(re.findall(r"\w+", text))
+            case ast.Nonlocal(names=names) | ast.Global(names=names):
+                read.update(names)
+    return read
 
 
-def _does_nothing(node: ast.AST, read: Counter[str]) -> bool:
-    """Whether a statement of a function, which reads the names `read`, has no effect."""
-    match node:
-        case ast.Assign(targets=[ast.Name(name)], value=value) | ast.AugAssign(target=ast.Name(name), value=value):
-            return not read[name] and _is_pure(value)
-        case ast.If(test=value, body=[], orelse=[]) | ast.For(iter=value, body=[], orelse=[]):
-            return _is_pure(value)
-        case ast.FunctionDef(name=name, decorator_list=[]):
-            return not read[name]
-    return False
+def _leave_out_unused(blocks: list[Block], read: Counter[str], *, private_only: bool = False) -> None:
+    """Remove statements without effect, and from the names `read` those that only they read, until none is left.
 
+    Of a module, whose other names are for others to read, `private_only`.
+    """
 
-def _is_unused(node: ast.AST, read: Counter[str]) -> bool:
-    """Whether a statement of a module, which reads the names `read`, makes something private that nothing uses."""
-    match node:
-        case ast.Assign(targets=[ast.Name(name)], value=value) if _is_pure(value):
-            pass
-        case ast.FunctionDef(name=name, decorator_list=[]) | ast.ClassDef(name=name, decorator_list=[]):
-            pass
-        case _:
-            return False
-    return name.startswith("_") and not name.startswith("__") and not read[name]
+    def is_unread(name: str) -> bool:
+        return not read[name] and (not private_only or (name.startswith("_") and not name.startswith("__")))
+
+    def is_unused(node: ast.AST) -> bool:
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=value):
+                return is_unread(name) and _is_pure(value)
+            case ast.If(test=value, body=[], orelse=[]) | ast.For(iter=value, body=[], orelse=[]):
+                return _is_pure(value)
+            case ast.FunctionDef(name=name, decorator_list=[]) | ast.ClassDef(name=name, decorator_list=[]):
+                return is_unread(name)
+        return False
+
+    while gone := [statement for block in blocks for statement in block if is_unused(statement)]:
+        for block in blocks:
+            block[:] = [statement for statement in block if statement not in gone]
+        read.subtract(_read(*gone))
 
 
 def _is_read(alias: ast.alias, read: Counter[str]) -> bool:
     """Whether what is imported is used, or offered to others (`from x import y as y`)."""
     return alias.name == "*" or alias.name == alias.asname or read[alias.asname or alias.name.partition(".")[0]] > 0
-
-
-def _read(*code: ast.AST) -> Counter[str]:
-    """Names that pieces of code read, and how often; words in strings are among them (`__all__`, annotations)."""
-    reader = _Reader()
-    for node in code:
-        reader.visit(node)
-    return reader.read
 
 
 def _last(called: ast.expr) -> str:
@@ -147,46 +144,20 @@ def _is_pure(value: ast.expr) -> bool:
     )
 
 
-class _Reader(ast.NodeTransformer):
-    """Counts names that are read; changes nothing."""
-
-    def __init__(self) -> None:
-        self.read: Counter[str] = Counter()
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        self.read[node.id] += not isinstance(node.ctx, ast.Store)
-        return node
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:
-        if isinstance(node.value, str):
-            self.read.update(re.findall(r"\w+", node.value))
-        return node
-
-    def visit_Nonlocal(self, node: ast.Nonlocal | ast.Global) -> ast.AST:
-        self.read.update(node.names)
-        return node
-
-    visit_Global = visit_Nonlocal
-
-
-class _Words(_Reader):
+class _Words(ast.NodeTransformer):
     """Leaves out what is only said; `spoken_in` lists the functions that said something, inner ones first."""
 
     def __init__(self, labels: bool) -> None:
-        super().__init__()
         self.spoken_in: list[Function] = []
+        self._n_said = 0
         self._by_call = WORDS if labels else WORDS | LABELS
-        self._speaks = False
         self._in_function = False
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         value = node.value
-        if isinstance(value, ast.Constant):
-            return None
-        if isinstance(value, ast.Call) and _owner(value.func) in LOGGERS and _last(value.func) in LOGGING:
-            self._speaks = True
-            return None
-        return self.generic_visit(node)
+        logs = isinstance(value, ast.Call) and _owner(value.func) in LOGGERS and _last(value.func) in LOGGING
+        self._n_said += logs
+        return None if logs or isinstance(value, ast.Constant) else self.generic_visit(node)
 
     def visit_Pass(self, node: ast.Pass) -> None:
         # a body that held words only is like an empty one
@@ -194,23 +165,23 @@ class _Words(_Reader):
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
         if isinstance(node.exc, ast.Call):
-            self._speaks = True
+            self._n_said += 1
             node.exc = node.exc.func
         return self.generic_visit(node)
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        self._speaks |= node.msg is not None
+        self._n_said += node.msg is not None
         node.msg = None
         return self.generic_visit(node)
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = _last(node.func)
         if name.endswith(("Error", "Warning")) or name in SAYINGS or (_owner(node.func), name) == ("sys", "exit"):
-            self._speaks = True
+            self._n_said += 1
             node.args, node.keywords = [], []
         words = ALWAYS_WORDS | self._by_call.get(name, set())
         kept = [keyword for keyword in node.keywords if keyword.arg not in words]
-        self._speaks |= len(kept) < len(node.keywords)
+        self._n_said += len(node.keywords) - len(kept)
         node.keywords = kept
         return self.generic_visit(node)
 
@@ -225,11 +196,9 @@ class _Words(_Reader):
             return self.generic_visit(node)
         return self.visit(ast.Assign([node.target], node.value)) if node.value else None
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:
+    def visit_If(self, node: ast.If) -> ast.AST:
         if _last(node.test) == "TYPE_CHECKING":
             node.body = []
-            if not node.orelse:
-                return None
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.AST:
@@ -238,20 +207,19 @@ class _Words(_Reader):
 
     def visit_FunctionDef(self, node: Function) -> ast.AST:
         node.returns = None
-        spoke, self._speaks = self._speaks, False
+        before = self._n_said
         self._visit_inside(node, in_function=True)
-        if self._speaks:
+        if self._n_said > before:
             self.spoken_in.append(node)
-        self._speaks |= spoke
         return node
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        self._visit_inside(node, in_function=False)
-        return node
+        return self._visit_inside(node, in_function=False)
 
-    def _visit_inside(self, node: ast.AST, *, in_function: bool) -> None:
+    def _visit_inside(self, node: ast.AST, *, in_function: bool) -> ast.AST:
         outside, self._in_function = self._in_function, in_function
         self.generic_visit(node)
         self._in_function = outside
+        return node
