@@ -11,15 +11,15 @@ import jax
 from jax import lax
 from jaxtyping import Array, Float, Int
 
-from natal.nbody.gravity import accelerations
+from natal.nbody.gravity import Coordinates, Masses, accelerations
 
 
 class State(NamedTuple):
     """Positions (AU), velocities (AU/yr) and the accelerations (AU/yr^2) at those positions."""
 
-    position_au: Float[Array, "3 batch star"]
-    velocity_au_yr: Float[Array, "3 batch star"]
-    acceleration_au_yr2: Float[Array, "3 batch star"]
+    position_au: Coordinates
+    velocity_au_yr: Coordinates
+    acceleration_au_yr2: Coordinates
 
 
 class Trajectory(NamedTuple):
@@ -29,17 +29,12 @@ class Trajectory(NamedTuple):
     velocity_au_yr: Float[Array, "time 3 batch star"]
 
 
-def start(
-    position_au: Float[Array, "3 batch star"],
-    velocity_au_yr: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
-    softening_au: float,
-) -> State:
+def start(position_au: Coordinates, velocity_au_yr: Coordinates, mass_msun: Masses, softening_au: float) -> State:
     """The state that a first step needs: the given phase-space point and its accelerations."""
     return State(position_au, velocity_au_yr, accelerations(position_au, mass_msun, softening_au))
 
 
-def step(state: State, mass_msun: Float[Array, "batch star"], dt_yr: float, softening_au: float) -> State:
+def step(state: State, mass_msun: Masses, dt_yr: float, softening_au: float) -> State:
     """Advance by one kick-drift-kick step of `dt_yr` (negative to go back in time)."""
     half = state.velocity_au_yr + 0.5 * dt_yr * state.acceleration_au_yr2
     position = state.position_au + dt_yr * half
@@ -48,11 +43,7 @@ def step(state: State, mass_msun: Float[Array, "batch star"], dt_yr: float, soft
 
 
 def take_steps(
-    state: State,
-    mass_msun: Float[Array, "batch star"],
-    n_steps: int | Int[Array, ""],
-    dt_yr: float,
-    softening_au: float,
+    state: State, mass_msun: Masses, n_steps: int | Int[Array, ""], dt_yr: float, softening_au: float
 ) -> State:
     """Advance by `n_steps` steps of `dt_yr`, a number known when compiling or not. To be called under `jax.jit`."""
     moved: State = lax.fori_loop(0, n_steps, lambda _, s: step(s, mass_msun, dt_yr, softening_au), state)
@@ -60,9 +51,9 @@ def take_steps(
 
 
 def integrate(
-    position_au: Float[Array, "3 batch star"],
-    velocity_au_yr: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
+    position_au: Coordinates,
+    velocity_au_yr: Coordinates,
+    mass_msun: Masses,
     *,
     dt_yr: float,
     steps_per_snapshot: int,

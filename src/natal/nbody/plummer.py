@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key, PRNGKeyArray
 
-from natal.nbody.gravity import kinetic_energy, potential_energy
+from natal.nbody.gravity import Coordinates, Masses, kinetic_energy, potential_energy
 from natal.settings.cluster import KROUPA_BREAK_MSUN
 from natal.units import G_AU3_PER_MSUN_YR2
 
@@ -24,9 +24,9 @@ KROUPA_SLOPES = (1.3, 2.3)
 class InitialConditions(NamedTuple):
     """One batch of clusters at t = 0, in the centre-of-mass frame."""
 
-    position_au: Float[Array, "3 batch star"]
-    velocity_au_yr: Float[Array, "3 batch star"]
-    mass_msun: Float[Array, "batch star"]
+    position_au: Coordinates
+    velocity_au_yr: Coordinates
+    mass_msun: Masses
 
 
 def sample_kroupa_masses(
@@ -80,9 +80,7 @@ def _isotropic(key: PRNGKeyArray, n: int, dimensions: int = 3) -> Float[Array, "
     return unit_vectors
 
 
-def to_centre_of_mass(
-    coordinates: Float[Array, "3 batch star"], mass_msun: Float[Array, "batch star"]
-) -> Float[Array, "3 batch star"]:
+def to_centre_of_mass(coordinates: Coordinates, mass_msun: Masses) -> Coordinates:
     """Subtract the mass-weighted mean over stars from positions or velocities."""
     total = mass_msun.sum(-1)
     centre = (coordinates * mass_msun).sum(-1) / total
@@ -90,12 +88,12 @@ def to_centre_of_mass(
 
 
 def scale_to_virial_ratio(
-    position_au: Float[Array, "3 batch star"],
-    velocity_au_yr: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
+    position_au: Coordinates,
+    velocity_au_yr: Coordinates,
+    mass_msun: Masses,
     q0: Float[Array, " batch"],
     softening_au: float,
-) -> Float[Array, "3 batch star"]:
+) -> Coordinates:
     """Scale each cluster's velocities by one factor so that K/|W| = `q0` exactly.
 
     W is the softened potential energy of that very realization. Convention: Q0 = K/|W|, equilibrium at 0.5.

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from natal.nbody.gravity import specific_potential
+from natal.nbody.gravity import Coordinates, Masses, specific_potential
 from natal.units import KMS_PER_AU_YR
 from natal.variables import SUMMARIES
 
@@ -22,9 +22,9 @@ MIN_BOUND_STARS = 5
 class BoundStars(NamedTuple):
     """The stars of a batch of clusters at one time, and which of them are bound: what summaries are computed from."""
 
-    position_au: Float[Array, "3 batch star"]
-    velocity_au_yr: Float[Array, "3 batch star"]
-    mass_msun: Float[Array, "batch star"]
+    position_au: Coordinates
+    velocity_au_yr: Coordinates
+    mass_msun: Masses
     bound: Bool[Array, "batch star"]
     dissolved: Bool[Array, " batch"]
 
@@ -39,10 +39,7 @@ class BoundStars(NamedTuple):
 
 
 def bound_stars(
-    position_au: Float[Array, "3 batch star"],
-    velocity_au_yr: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
-    softening_au: float,
+    position_au: Coordinates, velocity_au_yr: Coordinates, mass_msun: Masses, softening_au: float
 ) -> Bool[Array, "batch star"]:
     """Find each cluster's bound set by repeated removal.
 
@@ -65,7 +62,7 @@ def bound_stars(
 
 
 def half_mass_radius(
-    position_au: Float[Array, "3 batch star"], mass_msun: Float[Array, "batch star"], members: Bool[Array, "batch star"]
+    position_au: Coordinates, mass_msun: Masses, members: Bool[Array, "batch star"]
 ) -> Float[Array, " batch"]:
     """Smallest radius about the members' centre of mass that holds at least half of their mass, in AU."""
     weight = jnp.where(members, mass_msun, 0.0)
@@ -81,9 +78,7 @@ def half_mass_radius(
 
 
 def velocity_dispersion(
-    velocity_au_yr: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
-    members: Bool[Array, "batch star"],
+    velocity_au_yr: Coordinates, mass_msun: Masses, members: Bool[Array, "batch star"]
 ) -> Float[Array, " batch"]:
     """One-dimensional dispersion sqrt(sum m |v - v_b|^2 / (3 sum m)) of the members, in AU/yr."""
     weight = jnp.where(members, mass_msun, 0.0)
@@ -114,10 +109,7 @@ FUNCTIONS: dict[str, Callable[[BoundStars], Float[Array, " batch"]]] = {
 
 
 def summarise(
-    position_au: Float[Array, "3 batch star"],
-    velocity_au_yr: Float[Array, "3 batch star"],
-    mass_msun: Float[Array, "batch star"],
-    softening_au: float,
+    position_au: Coordinates, velocity_au_yr: Coordinates, mass_msun: Masses, softening_au: float
 ) -> dict[str, Array]:
     """Reduce each cluster to the summaries of its bound stars.
 
@@ -132,9 +124,7 @@ def summarise(
     return {name: FUNCTIONS[name](stars) for name in SUMMARIES} | {"n_bound": n_bound, "dissolved": dissolved}
 
 
-def _weighted_mean(
-    coordinates: Float[Array, "3 batch star"], weight: Float[Array, "batch star"]
-) -> Float[Array, "3 batch"]:
+def _weighted_mean(coordinates: Coordinates, weight: Masses) -> Float[Array, "3 batch"]:
     """Mean over stars; zero where no star has weight."""
     total = weight.sum(-1)
     return (coordinates * weight).sum(-1) / jnp.where(total > 0, total, 1.0)
