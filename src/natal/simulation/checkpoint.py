@@ -28,7 +28,7 @@ HEADER_BYTES = 4096
 class Checkpoint:
     """A checkpoint file, open and locked as long as the context lasts; it stays on disk afterwards.
 
-    A sink of snapshots (`natal.simulation.sinks`).
+    It has the methods of `natal.simulation.in_memory.InMemory`, and hands on what it holds already.
 
     Args:
         path: The file.

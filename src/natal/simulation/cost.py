@@ -5,8 +5,6 @@ Plain arithmetic without JAX, so that the workflow can ask for resources before 
 
 import math
 
-from natal.errors import NatalError
-
 CPU_PAIRS_PER_BATCH = 40_000
 """Pair weights of a batch on a CPU: 320 kB in float64, to stay well inside a core's second-level cache."""
 
@@ -50,17 +48,6 @@ def memory_bytes(n_runs: int, n_stars: int, n_snapshots_held: int = SNAPSHOTS_HE
     blocks.
     """
     return BASELINE_BYTES + 7.0 * item_bytes * n_snapshots_held * n_runs * n_stars
-
-
-def check_memory(n_runs: int, n_stars: int, n_snapshots_held: int, item_bytes: int, max_memory_gb: float) -> None:
-    """Raise `NatalError` naming what to change if a job needs more than `max_memory_gb` (1e9 bytes each)."""
-    needed = memory_bytes(n_runs, n_stars, n_snapshots_held, item_bytes)
-    if needed > max_memory_gb * 1e9:
-        raise NatalError(
-            f"a job of {n_runs} runs of {n_stars} stars needs {needed / 1e9:.2f} GB, more than "
-            f"resources.max_memory_gb = {max_memory_gb:g}: raise it, or lower design.points_per_job or "
-            "design.realizations"
-        )
 
 
 def runtime_minutes(n_runs: int, n_stars: int, n_steps: int, gint_per_s: float) -> int:

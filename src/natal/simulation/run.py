@@ -1,12 +1,11 @@
 """Simulates star clusters: initial conditions, leapfrog and summaries, snapshot by snapshot.
 
-`follow` is the loop. What goes around it is in `simulate`: going on from a checkpoint file or from an earlier
-simulation, compilation, time and progress.
+`simulate` goes on from a checkpoint file or from an earlier simulation, and keeps and times what `_snapshots` makes.
 """
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
@@ -18,9 +17,9 @@ from natal.simulation.batches import BatchEngine
 from natal.simulation.checkpoint import Checkpoint
 from natal.simulation.clusters import SimulatedClusters
 from natal.simulation.cost import interactions
+from natal.simulation.in_memory import InMemory
 from natal.simulation.resume import EarlierRuns, Leg, remaining_legs
 from natal.simulation.setup import Setup, Values
-from natal.simulation.sinks import InMemory, SnapshotSink
 
 log = logging.getLogger("natal")
 
@@ -88,17 +87,11 @@ def simulate(
         NatalError: The time step does not fit the snapshot times, or another process writes to the file.
     """
     integration = setup.integration
-    n_steps, n_snapshots = integration.n_steps, integration.snapshots
-    sink: SnapshotSink = InMemory() if checkpoint is None else checkpoint
-    n_done = sink.begin(setup.identity, setup.snapshot_type, n_snapshots)
-    if n_done:
-        step = (n_done - 1) * integration.steps_per_snapshot
-        log.info("resuming from snapshot %d of %d (step %d of %d)", n_done, n_snapshots, step, n_steps)
+    kept = InMemory() if checkpoint is None else checkpoint
+    n_done = kept.begin(setup.identity, setup.snapshot_type, integration.snapshots)
     legs = remaining_legs(n_done, integration, [] if earlier is None else earlier.steps)
-    if earlier is not None and legs:
-        log.info("going on from a simulation of the same clusters up to %g yr", earlier.steps[-1] * integration.dt_yr)
-
-    last = sink.records()[-1, ...] if n_done else None
+    _log_beginning(integration, n_done, earlier if legs else None)
+    last = kept.records()[-1, ...] if n_done else None
     with BatchEngine(setup, devices or jax.local_devices()) as engine:
         compile_time_s = 0.0
         if any(leg.is_computed for leg in legs):
@@ -107,53 +100,54 @@ def simulate(
             compile_time_s = time.perf_counter() - started
         elapsed_s = 0.0 if last is None else float(last["elapsed_s"])
         started = time.perf_counter()
-        with Progress(
-            total=n_steps,
-            done=n_steps - sum(leg.n_steps for leg in legs),
-            label="simulate",
-            unit="steps",
-            work_per_unit=interactions(setup.n_runs, setup.cluster.n_stars, 1) / 1e9,
-            work_unit="Gint",
-        ) as progress:
-
-            def advance(before: np.ndarray | None, now: np.ndarray, n: int) -> None:
-                for share in engine.next_snapshot(before, now, n):
-                    progress.advance(share * n)
-
-            for snapshot in follow(legs, last, advance, earlier, sink.room):
-                ended = time.perf_counter()
-                # a state of an earlier simulation says what that had taken
-                elapsed_s = max(elapsed_s, float(snapshot["elapsed_s"])) + ended - started
-                started = ended
-                snapshot["elapsed_s"] = elapsed_s
-                sink.append(snapshot)
-    sink.check_complete()
-    return SimulatedClusters.from_snapshots(sink.records(), integration.time_yr, compile_time_s)
+        for snapshot in _snapshots(engine, legs, last, earlier, kept.room):
+            ended = time.perf_counter()
+            # a state of an earlier simulation says what that had taken
+            elapsed_s = max(elapsed_s, float(snapshot["elapsed_s"])) + ended - started
+            started = ended
+            snapshot["elapsed_s"] = elapsed_s
+            kept.append(snapshot)
+    kept.check_complete()
+    return SimulatedClusters.from_snapshots(kept.records(), integration.time_yr, compile_time_s)
 
 
-def follow(
-    legs: Iterable[Leg],
+def _log_beginning(integration: Integration, n_done: int, earlier: EarlierRuns | None) -> None:
+    if n_done:
+        step = (n_done - 1) * integration.steps_per_snapshot
+        at = n_done, integration.snapshots, step, integration.n_steps
+        log.info("resuming from snapshot %d of %d (step %d of %d)", *at)
+    if earlier is not None:
+        log.info("going on from a simulation of the same clusters up to %g yr", earlier.steps[-1] * integration.dt_yr)
+
+
+def _snapshots(
+    engine: BatchEngine,
+    legs: list[Leg],
     last: np.ndarray | None,
-    advance: Callable[[np.ndarray | None, np.ndarray, int], None],
     earlier: EarlierRuns | None,
     room: Callable[[], np.ndarray],
 ) -> Iterator[np.ndarray]:
     """Yield every snapshot that is left, each made from the last state known before it.
 
     Args:
+        engine: Computes, and knows what is simulated.
         legs: The ways to the snapshots, in turn.
         last: The snapshot before the first of them; None before birth.
-        advance: Fills its second argument with what follows the first one after a number of steps, or with the birth
-            if that is None. Both may be one.
         earlier: What legs with an `earlier_step` start from.
         room: Gives a snapshot to fill.
     """
-    for leg in legs:
-        now = room()
-        if earlier is not None and leg.earlier_step is not None:
-            earlier.copy_to(now, leg.earlier_step)
+    n_steps = engine.setup.integration.n_steps
+    work = interactions(engine.setup.n_runs, engine.setup.cluster.n_stars, 1) / 1e9
+    done = n_steps - sum(leg.n_steps for leg in legs)
+    progress = Progress(total=n_steps, done=done, label="simulate", unit="steps", work_per_unit=work, work_unit="Gint")
+    with progress:
+        for leg in legs:
+            now = room()
+            if earlier is not None and leg.earlier_step is not None:
+                earlier.copy_to(now, leg.earlier_step)
+                last = now
+            if leg.is_computed:
+                for share in engine.next_snapshot(last, now, leg.n_steps):
+                    progress.advance(share * leg.n_steps)
+            yield now
             last = now
-        if leg.is_computed:
-            advance(last, now, leg.n_steps)
-        yield now
-        last = now

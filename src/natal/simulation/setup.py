@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from natal.errors import NatalError
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.clusters import snapshot_type
-from natal.simulation.cost import check_memory
+from natal.simulation.cost import memory_bytes
 
 Values = np.ndarray | Sequence[float] | Sequence[int] | float
 """One number a run, or one for all."""
@@ -43,17 +44,7 @@ class Setup:
         cluster: ClusterModel | None = None,
         integration: Integration | None = None,
     ) -> "Setup":
-        """Set up one run for each entry of `q0` and `a_au`.
-
-        Args:
-            q0: K/|W| at birth, shape (run,) or a scalar; 0.5 is equilibrium.
-            a_au: Plummer scale radius, shape (run,) or a scalar.
-            point_id: Numbers that the random stars follow from; by default they count the runs.
-            realization: The same, for runs of one point; 0 by default.
-            seed: The campaign's seed.
-            cluster: What a cluster is made of.
-            integration: How it is followed.
-        """
+        """Set up one run for each entry of `q0` and `a_au`; arguments as of `natal.simulate_clusters`."""
         integration = integration or Integration()
         q0, a_au = np.broadcast_arrays(np.atleast_1d(q0), np.atleast_1d(a_au))
         return cls(
@@ -65,6 +56,15 @@ class Setup:
             cluster=cluster or ClusterModel(),
             integration=integration,
         )
+
+    @classmethod
+    def of_campaign(
+        cls, config: dict[str, Any], q0: Values, a_au: Values, *, point_id: Values, realization: Values | None = None
+    ) -> "Setup":
+        """Set up runs with the seed, the clusters and the integration of a campaign's configuration."""
+        cluster, integration = ClusterModel(**config["cluster"]), Integration(**config["integration"])
+        births: dict[str, Any] = {"point_id": point_id, "realization": realization}
+        return cls.of(q0, a_au, **births, seed=config["seed"], cluster=cluster, integration=integration)
 
     @property
     def births(self) -> tuple[np.ndarray, ...]:
@@ -95,5 +95,11 @@ class Setup:
 
     def check_memory(self, max_memory_gb: float, n_snapshots_held: int) -> None:
         """Raise `NatalError` naming what to change if the runs do not fit into `max_memory_gb` (1e9 bytes each)."""
-        item_bytes = np.dtype(self.integration.precision).itemsize
-        check_memory(self.n_runs, self.cluster.n_stars, n_snapshots_held, item_bytes, max_memory_gb)
+        n_stars, item_bytes = self.cluster.n_stars, np.dtype(self.integration.precision).itemsize
+        needed = memory_bytes(self.n_runs, n_stars, n_snapshots_held, item_bytes)
+        if needed > max_memory_gb * 1e9:
+            raise NatalError(
+                f"a job of {self.n_runs} runs of {n_stars} stars needs {needed / 1e9:.2f} GB, more than "
+                f"resources.max_memory_gb = {max_memory_gb:g}: raise it, or lower design.points_per_job or "
+                "design.realizations"
+            )

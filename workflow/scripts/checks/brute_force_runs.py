@@ -8,8 +8,6 @@ from natal.campaign.design import grid_points
 from natal.files.formats import write_csv
 from natal.running import device
 from natal.running.jobs import script
-from natal.settings.cluster import ClusterModel
-from natal.settings.integration import Integration
 from natal.simulation.conservation import check_runs
 from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
@@ -24,19 +22,11 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     log.info("%d points x %d realizations on %s", len(points), n, device.describe())
     table = points.loc[points.index.repeat(n)].reset_index(drop=True)
     table["realization"] = np.tile(np.arange(n), len(points))
-    integration = Integration(**config["integration"])
-    setup = Setup.of(
-        table.q0,
-        table.a_au,
-        point_id=table.point_id,
-        realization=table.realization,
-        seed=config["seed"],
-        cluster=ClusterModel(**config["cluster"]),
-        integration=integration,
-    )
-    setup.check_memory(config["resources"]["max_memory_gb"], integration.snapshots)
+    births = {"point_id": table.point_id, "realization": table.realization}
+    setup = Setup.of_campaign(config, table.q0, table.a_au, **births)
+    setup.check_memory(config["resources"]["max_memory_gb"], setup.integration.snapshots)
     runs = simulate(setup)
-    check_runs(runs, points, n, integration.max_energy_error)
+    check_runs(runs, points, n, setup.integration.max_energy_error)
     for name in (*SUMMARIES, "dissolved"):
         table[name] = runs.summaries[name][:, -1]
     write_csv(snakemake.output[0], table)

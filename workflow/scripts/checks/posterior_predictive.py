@@ -10,8 +10,6 @@ from natal.data.runs import read_runs
 from natal.files.formats import write_csv, write_json
 from natal.running import device
 from natal.running.jobs import script
-from natal.settings.cluster import ClusterModel
-from natal.settings.integration import Integration
 from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 from natal.variables import BIRTH, SUMMARIES
@@ -27,16 +25,9 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         draws = np.stack([chosen[name].values for name in BIRTH], axis=-1)
     births = np.concatenate([thinned(one, section["draws"]) for one in draws])
     log.info("%d cases x %d draws on %s", len(cases), section["draws"], device.describe())
-    integration = Integration(**config["integration"])
-    setup = Setup.of(
-        births[:, 0],
-        births[:, 1],
-        point_id=plan.POINT_ID_OFFSET["posterior_predictive"] + np.arange(len(births)),
-        seed=config["seed"],
-        cluster=ClusterModel(**config["cluster"]),
-        integration=integration,
-    )
-    setup.check_memory(config["resources"]["max_memory_gb"], integration.snapshots)
+    point_id = plan.POINT_ID_OFFSET["posterior_predictive"] + np.arange(len(births))
+    setup = Setup.of_campaign(config, *births.T, point_id=point_id)
+    setup.check_memory(config["resources"]["max_memory_gb"], setup.integration.snapshots)
     runs = simulate(setup)
     replicated = np.stack([runs.summaries[name][:, -1] for name in SUMMARIES], axis=-1)
     table = check_cases(test.at(cases), replicated.reshape(len(cases), -1, len(SUMMARIES)), n_stars)

@@ -10,8 +10,6 @@ from natal.campaign.design import design_files, make_design
 from natal.provenance.environment import computed_by, made_by
 from natal.running import device
 from natal.running.jobs import script
-from natal.settings.cluster import ClusterModel
-from natal.settings.integration import Integration
 from natal.simulation.checkpoint import Checkpoint
 from natal.simulation.conservation import check_runs
 from natal.simulation.cost import SNAPSHOTS_HELD, interactions
@@ -20,26 +18,23 @@ from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 from natal.simulation.shard_files import write_shard
 from natal.simulation.shard_format import EARLIER
+from natal.variables import BIRTH
 
 output = Path(snakemake.output[0])
 
 with script(snakemake, cpu_devices=snakemake.threads, reads=design_files(snakemake.config)) as log:
     started_unix_s, started = time.time(), time.perf_counter()
     config = snakemake.config
-    cluster = ClusterModel(**config["cluster"])
-    integration = Integration(**config["integration"])
     first_realization, n_realizations = snakemake.params.realizations
     design = make_design(config)
     points = design[design.point_id.isin(snakemake.params.point_ids)]
-    setup = Setup.of(
-        np.repeat(points.q0.to_numpy(), n_realizations),
-        np.repeat(points.a_au.to_numpy(), n_realizations),
+    setup = Setup.of_campaign(
+        config,
+        *(np.repeat(points[name].to_numpy(), n_realizations) for name in BIRTH),
         point_id=np.repeat(points.point_id.to_numpy(), n_realizations),
         realization=np.tile(first_realization + np.arange(n_realizations), len(points)),
-        seed=config["seed"],
-        cluster=cluster,
-        integration=integration,
     )
+    integration = setup.integration
     setup.check_memory(config["resources"]["max_memory_gb"], SNAPSHOTS_HELD)
     log.info("%d points x %d realizations on %s", len(points), n_realizations, device.describe())
 
@@ -50,7 +45,7 @@ with script(snakemake, cpu_devices=snakemake.threads, reads=design_files(snakema
         allowed = integration.max_energy_error
         check_runs(runs, points, n_realizations, allowed, first_realization=first_realization)
 
-        work = interactions(setup.n_runs, cluster.n_stars, integration.n_steps)
+        work = interactions(setup.n_runs, setup.cluster.n_stars, integration.n_steps)
         attributes = made_by(snakemake.params.digest) | {
             "stem": snakemake.params.stem,
             "config": json.dumps(
