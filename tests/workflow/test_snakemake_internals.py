@@ -28,6 +28,7 @@ PIECES = [
     "snakemake.persistence:PersistenceBase.params",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
+    "snakemake.cli:parse_config",
     "snakemake.exceptions:MissingRuleException",
     "snakemake.io:IOFile",
     "snakemake_executor_plugin_slurm:Executor.run_uuid",

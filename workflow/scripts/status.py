@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import yaml
-from snakemake.cli import parse_config
 from snakemake.utils import update_config
 
 from natal.campaign import plan
@@ -13,6 +12,7 @@ from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.status import shard_status, table
 from natal.errors import NatalError
+from natal.running.snakemake_internals import given_settings
 
 FOLDER = Path(__file__).parents[2]
 
@@ -24,7 +24,7 @@ try:
     config: dict = {}
     for path in [FOLDER / "config" / "config.yaml", *arguments.configfile]:
         update_config(config, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    update_config(config, parse_config(arguments.config))
+    update_config(config, given_settings(arguments.config))
     check_campaign(config)
     name = config["campaign"]
     simulations, logs = Path("results") / name / "simulations", Path("logs") / name / "simulate"

@@ -27,8 +27,8 @@ def prior_draws(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
 
 
 def design_files(config: Config) -> list[str]:
-    """The files that a design is read from: `design.table`, if there is one."""
-    return [config["design"]["table"]] if config["design"]["table"] else []
+    """The files that a design is read from: `design.table`, if there is one, and `design.proposed`."""
+    return [*filter(None, [config["design"]["table"]]), *config["design"]["proposed"]]
 
 
 def make_design(config: Config) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from typing import Any
 
 from natal.campaign.plan import Layout, Shard
 from natal.errors import NatalError
+from natal.files.atomic import atomic_path
 from natal.files.sealed import check_seal, read_seal
 from natal.provenance.digests import changed_parts, is_of_older_code
 from natal.simulation.shard_format import EARLIER, FORMAT
@@ -127,10 +128,8 @@ def write_layout(folder: Path, layout: Layout) -> None:
     """Note how simulations are cut into jobs; blocks that are not part of the campaign just now stay noted."""
     recorded = read_layout(folder) or {}
     if recorded | layout != recorded:
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = folder / f"{LAYOUT}.partial"
-        partial.write_text(json.dumps(recorded | layout, indent=1), encoding="utf-8")
-        partial.replace(folder / LAYOUT)
+        with atomic_path(folder / LAYOUT) as partial:
+            partial.write_text(json.dumps(recorded | layout, indent=1), encoding="utf-8")
 
 
 def keep_earlier(folder: Path, stems: Mapping[str, str], digests: Mapping[str, str]) -> None:

@@ -22,6 +22,12 @@ def asks_for(workflow: Any, rule: str, resource: str) -> bool:
     return asked is not None and asked.raw != 0
 
 
+def given_settings(pairs: list[str]) -> dict[str, Any]:
+    """What `--config KEY=VALUE ...` on the command line stands for."""
+    settings: dict[str, Any] = import_module("snakemake.cli").parse_config(pairs)
+    return settings
+
+
 def runs_jobs(workflow: Any) -> bool:
     """Whether jobs are about to run: not in a dry run, nor for --report and the like."""
     return workflow.executor_plugin is not None and not workflow.dryrun

@@ -37,13 +37,6 @@ with script(snakemake, cpu_devices=1) as log:
     write_csv(snakemake.output.curves, curves)
     write_csv(snakemake.output.gain, gain)
     save_figures(snakemake.output.figures, {"adaptive_gain": gain_figure(curves, criterion)})
-    for row in gain.itertuples():
-        log.info(
-            "error %.4f: %d points that fill the box, %.0f adaptive ones, %+.0f saved (%.0f to %.0f)",
-            row.target_error,
-            row.n_points,
-            row.n_adaptive,
-            row.saved,
-            row.saved_low,
-            row.saved_high,
-        )
+    for row in gain.to_dict("records"):
+        said = "error %(target_error).4f: %(n_points)d points that fill the box, %(n_adaptive).0f adaptive ones, "
+        log.info(said + "%(saved)+.0f saved (%(saved_low).0f to %(saved_high).0f)", row)

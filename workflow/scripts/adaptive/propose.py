@@ -1,4 +1,4 @@
-"""Propose training points where the ensemble's members disagree, for `design.proposed`."""
+"""Propose training points for `design.proposed`, where they teach most by the campaign's criterion."""
 
 import zlib
 
