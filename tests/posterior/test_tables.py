@@ -9,7 +9,7 @@ from closed_form import BOX
 from scipy.stats import chi2
 
 from natal.posterior.quiet_arviz import az
-from natal.posterior.tables import nuts_report, posterior_dataset, recovery_table, write_posteriors
+from natal.posterior.tables import nuts_report, posterior_dataset, posterior_tree, recovery_table, write_posteriors
 from natal.variables import BIRTH
 
 NAMES = [f"{point}-00" for point in range(32)]
@@ -38,7 +38,7 @@ def path(recovery, tmp_path_factory):
     """The netCDF file of test cases."""
     path = tmp_path_factory.mktemp("recovery") / "posteriors.nc"
     error = np.tile([0.01, 0.2, 5.0], (32, 1))
-    write_posteriors(path, NAMES, recovery.recovered, recovery.y, error, recovery.x, MADE_BY)
+    write_posteriors(path, posterior_tree(NAMES, recovery.recovered, recovery.y, error, recovery.x, MADE_BY))
     return path
 
 
@@ -180,7 +180,8 @@ def test_the_file_opens_in_h5py(path, recovery):
 def test_a_users_own_clusters_have_no_true_parameters(recovery, tmp_path):
     """The group is not there, and names with spaces and accents stay as they are."""
     names = [f"Orión {k}" for k in range(32)]
-    write_posteriors(tmp_path / "observed.nc", names, recovery.recovered, recovery.y, 0 * recovery.y, None, {})
+    tree = posterior_tree(names, recovery.recovered, recovery.y, 0 * recovery.y, None, {})
+    write_posteriors(tmp_path / "observed.nc", tree)
     with xr.open_datatree(tmp_path / "observed.nc", engine="h5netcdf") as tree:
         assert sorted(tree.children) == ["observed_data", "posterior", "sample_stats"]
         assert tree["posterior"].coords["case"].values.tolist() == names

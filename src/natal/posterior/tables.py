@@ -141,17 +141,8 @@ def posterior_tree(
     return tree
 
 
-def write_posteriors(
-    path: str | Path,
-    names: list[str],
-    recovered: Recovered,
-    y: np.ndarray,
-    error: np.ndarray,
-    truth: np.ndarray | None,
-    attributes: dict[str, Any],
-) -> None:
-    """Write `posterior_tree` as netCDF groups."""
-    tree = posterior_tree(names, recovered, y, error, truth, attributes)
+def write_posteriors(path: str | Path, tree: xr.DataTree) -> None:
+    """Write a `posterior_tree` as netCDF groups."""
     packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     encoding = {f"/{name}": dict.fromkeys(group.data_vars, packed) for name, group in tree.children.items()}
     with atomic_path(path, n_bytes=tree.nbytes) as partial:

@@ -18,14 +18,8 @@ from natal.provenance.records import write_records
 log = logging.getLogger("natal")
 
 STORAGE_TROUBLE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EIO,
-    errno.ESTALE,
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
+    *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE),
 }
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"

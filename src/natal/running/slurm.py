@@ -11,6 +11,7 @@ from pathlib import Path
 from natal.errors import NatalError
 
 CANCEL_TIMEOUT_S = 120
+UNFINISHED = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING"
 RUNS = ".slurm-runs"
 """Names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
 
@@ -62,13 +63,6 @@ def accounting_is_off() -> bool:
 
 def _in_queue(runs: list[str]) -> list[str] | None:
     """Ids of the runs' jobs that wait, run or are ending; None if Slurm does not answer."""
-    command = [
-        "squeue",
-        "--me",
-        "--noheader",
-        "--format=%A",
-        f"--name={','.join(runs)}",
-        "--states=PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING",
-    ]
+    command = ["squeue", "--me", "--noheader", "--format=%A", f"--name={','.join(runs)}", f"--states={UNFINISHED}"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return None if answer.returncode else sorted(set(answer.stdout.split()))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from natal.settings.adaptive import Adaptive
-from natal.settings.base import CsvFile, FolderName, RuleError, Section, Seed
+from natal.settings.base import Count, CsvFile, FolderName, Positive, RuleError, Section, Seed
 from natal.settings.checks import Checks
 from natal.settings.cluster import ClusterModel
 from natal.settings.density import Density
@@ -12,11 +12,28 @@ from natal.settings.emulator import Emulator
 from natal.settings.inference import Inference
 from natal.settings.integration import Integration
 from natal.settings.likelihood import Kind
-from natal.settings.report import Report
-from natal.settings.resources import Resources
 from natal.settings.sweep import SweepSettings
 from natal.settings.uncertainty import UncertaintySettings
 from natal.variables import BIRTH
+
+
+class Resources(Section):
+    """Memory and time that a simulate job may take."""
+
+    max_memory_gb: Positive
+    """GB (1e9 bytes) that a simulate job may use; a job that needs more says so before it starts, and what to lower"""
+    gint_per_s: Positive | None
+    """speed of a simulate job, 1e9 pair interactions a second, from which its time limit on a cluster follows; `null`:
+    the lowest that this campaign's finished shards reached"""
+    max_runtime_min: Count
+    """the longest time limit to ask for, your queue's for instance. A job that is cut goes on from its last snapshot"""
+
+
+class Report(Section):
+    """What the report shows."""
+
+    corner_cases: Count
+    """test cases shown with a corner plot"""
 
 
 class Campaign(Section):

@@ -134,17 +134,7 @@ def _birth(
     cluster: ClusterModel,
 ) -> _Stars:
     keys = jax.vmap(realization_key, (None, 0, 0))(seed_key, point_id, realization)
-    stars = initial_conditions(
-        keys,
-        q0,
-        a_au,
-        n_stars=cluster.n_stars,
-        star_mass_msun=cluster.star_mass_msun,
-        imf=cluster.imf,
-        imf_mass_range_msun=cluster.imf_mass_range_msun,
-        softening_au=cluster.softening_au,
-        truncation_radius=cluster.truncation_radius,
-    )
+    stars = initial_conditions(keys, q0, a_au, **cluster.model_dump())
     return _Stars(_coordinate_last(stars.position_au), _coordinate_last(stars.velocity_au_yr), stars.mass_msun)
 
 

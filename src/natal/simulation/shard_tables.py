@@ -11,16 +11,10 @@ from natal.files.sealed import check_seal
 from natal.simulation.shard_format import FORMAT
 from natal.variables import BIRTH, SUMMARIES, SURVIVAL
 
-SUMMARY_COLUMNS = [
-    "point_id",
-    "realization",
-    "split",
-    *BIRTH,
-    *SUMMARIES,
-    *SURVIVAL,
-    "energy_error",
-    "virial_ratio_final",
-]
+OF_RUNS = ("energy_error", "virial_ratio_final")
+"""What a run has one number of, whatever its snapshots."""
+
+SUMMARY_COLUMNS = ["point_id", "realization", "split", *BIRTH, *SUMMARIES, *SURVIVAL, *OF_RUNS]
 
 
 def read_shard_summaries(path: str | Path) -> pd.DataFrame:
@@ -39,8 +33,7 @@ def read_shard_summaries(path: str | Path) -> pd.DataFrame:
                     **point_wise,
                     "realization": np.tile(file["realization"][:], n_points),
                     **final,
-                    "energy_error": file["energy_error"][:].ravel(),
-                    "virial_ratio_final": file["virial_ratio_final"][:].ravel(),
+                    **{name: file[name][:].ravel() for name in OF_RUNS},
                 }
             )[[name for name in SUMMARY_COLUMNS if name != "split"]]
     except NatalError as error:

@@ -33,10 +33,5 @@ with script(snakemake, cpu_devices=1) as log:
     write_json(snakemake.output.metrics, {"brute_force": found.report})
     for kernel in KERNELS:
         part = found.report[kernel]
-        log.info(
-            "%s: total variation to the emulator's posterior %.3f (median of %d cases), %.3f from too few runs",
-            kernel,
-            part["tv_median"],
-            found.report["n_cases"],
-            part["noise_median"],
-        )
+        said = kernel, part["tv_median"], found.report["n_cases"], part["noise_median"]
+        log.info("%s: total variation to the emulator's %.3f (median of %d cases), %.3f from too few runs", *said)

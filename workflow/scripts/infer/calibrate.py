@@ -50,9 +50,5 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     }
     timing = {"calibrate": {f"{key}_s": seconds for key, seconds in recovered.timing_s.items()}}
     write_json(snakemake.output.metrics, {"calibration": report, "timing": timing})
-    log.info(
-        "%d of %d checks fail%s",
-        len(report["failed"]),
-        len(report["verdicts"]),
-        f": {', '.join(report['failed'])}" if report["failed"] else "",
-    )
+    failed = f": {', '.join(report['failed'])}" if report["failed"] else ""
+    log.info("%d of %d checks fail%s", len(report["failed"]), len(report["verdicts"]), failed)

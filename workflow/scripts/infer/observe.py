@@ -8,7 +8,7 @@ from natal.files.formats import write_csv
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.observed import measurements, recover_observed
-from natal.posterior.tables import write_posteriors
+from natal.posterior.tables import posterior_tree, write_posteriors
 from natal.provenance.environment import made_by
 from natal.running.jobs import script
 from natal.settings.inference import Inference
@@ -23,9 +23,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     )
     write_csv(snakemake.output.table, table)
     attributes = made_by(snakemake.params.digest) | {"likelihood": config["likelihood"], "virial_convention": "K/|W|"}
-    write_posteriors(
-        snakemake.output.posteriors, table.case.tolist(), recovered, *measurements(observed), None, attributes
-    )
+    tree = posterior_tree(table.case.tolist(), recovered, *measurements(observed), None, attributes)
+    write_posteriors(snakemake.output.posteriors, tree)
     for row in table.itertuples():
         log.info("%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU", row.case, row.q0_mean, row.q0_sd, row.a_au_mean, row.a_au_sd)
         for doubt in reasons_for_doubt(row):

@@ -10,7 +10,7 @@ from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.recovery import locate_truths, recover
-from natal.posterior.tables import nuts_report, recovery_table, write_posteriors
+from natal.posterior.tables import nuts_report, posterior_tree, recovery_table, write_posteriors
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
@@ -44,7 +44,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     )
     write_csv(snakemake.output.table, recovery_table(cases, recovered, truths))
     attributes = made_by(snakemake.params.digest) | {"likelihood": config["likelihood"], "virial_convention": "K/|W|"}
-    write_posteriors(snakemake.output.posteriors, names, recovered, test.y, no_error, test.x, attributes)
+    tree = posterior_tree(names, recovered, test.y, no_error, test.x, attributes)
+    write_posteriors(snakemake.output.posteriors, tree)
     # a prior narrower than the design makes no statement on clusters born outside it
     inside = np.isfinite(truths.log_density)
     shrunk = contraction(np.asarray(recovered.grid_summary.sd, float), prior)
@@ -56,10 +57,6 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         "timing": {"recover": {f"{key}_s": seconds for key, seconds in recovered.timing_s.items()}},
     }
     write_json(snakemake.output.metrics, report)
-    log.info(
-        "max R-hat %.4f, %d divergences, log score %.3f, joint 95 %% regions hold %.1f %% of truths",
-        report["nuts"]["max_rhat"],
-        report["nuts"]["divergences"],
-        calibration["log_score"],
-        100 * calibration["coverage"]["95"]["joint"],
-    )
+    sampler, held = report["nuts"], 100 * calibration["coverage"]["95"]["joint"]
+    log.info("max R-hat %.4f, %d divergences", sampler["max_rhat"], sampler["divergences"])
+    log.info("log score %.3f, joint 95 %% regions hold %.1f %% of truths", calibration["log_score"], held)

@@ -61,10 +61,6 @@ with script(snakemake, cpu_devices=snakemake.threads, reads=design_files(snakema
             "wall_time_s": time.perf_counter() - started,
         }
         write_shard(output, points, n_realizations, runs, attributes, first_realization=first_realization)
-    log.info(
-        "compiled in %.1f s, integrated in %.1f s (%.2f Gint/s), largest energy error %.2g",
-        runs.timing_s["compile"],
-        runs.timing_s["integrate"],
-        work / runs.timing_s["integrate"] / 1e9,
-        runs.energy_error.max(),
-    )
+    compile_s, integrate_s = runs.timing_s["compile"], runs.timing_s["integrate"]
+    said = compile_s, integrate_s, work / integrate_s / 1e9, runs.energy_error.max()
+    log.info("compiled in %.1f s, integrated in %.1f s (%.2f Gint/s), largest energy error %.2g", *said)

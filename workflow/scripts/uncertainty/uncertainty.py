@@ -56,10 +56,5 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     timing = {"fit_s": fitting_s, "compare_s": time.perf_counter() - started - fitting_s}
     write_json(snakemake.output.metrics, {"uncertainty": reports, "timing": {"uncertainty": timing}})
     for row in table.itertuples():
-        log.info(
-            "%s: joint 95 %% regions hold %.1f %% of truths in %.1f %% of the box, log score %.3f",
-            row.method,
-            100 * row.coverage_95_joint,
-            100 * row.area_95,
-            row.log_score,
-        )
+        said = row.method, 100 * row.coverage_95_joint, 100 * row.area_95, row.log_score
+        log.info("%s: joint 95 %% regions hold %.1f %% of truths in %.1f %% of the box, log score %.3f", *said)

@@ -9,7 +9,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from natal.figures.colours import BLACK, BLUE, GREEN, GREY, MANY_POINTS, ORANGE, VERMILLION
+from natal.figures.colours import BLACK, BLUE, GREEN, GREY, MANY_POINTS, VERMILLION
 from natal.figures.labels import LABELS, SYMBOLS
 from natal.figures.style import panels, shared_legend, styled
 from natal.studies.evolution.evaluation import LEVELS
@@ -18,7 +18,6 @@ from natal.variables import SUMMARIES
 
 COLOURS = {"direct": VERMILLION, "scaled": BLUE, "dimensionless": GREEN}
 MARKERS = {"direct": "s", "scaled": "o", "dimensionless": "D"}
-Q0_COLOURS = (BLUE, GREEN, ORANGE, VERMILLION)
 NEAR_Q0 = 0.03
 
 
@@ -75,15 +74,8 @@ def scaling(
         of_band = (1.0, np.sqrt(a_au) / unit_kms, 1 / a_au)
         for k, (values, factor) in enumerate(zip(scaled, of_band, strict=True)):
             ax = axes[k, column]
-            ax.scatter(
-                own_time(near.t_yr.to_numpy(), near.a_au.to_numpy(), mass_msun),
-                values,
-                c=near.a_au,
-                s=7,
-                cmap="viridis",
-                norm=colours,
-                **MANY_POINTS,
-            )
+            near_time = own_time(near.t_yr.to_numpy(), near.a_au.to_numpy(), mass_msun)
+            ax.scatter(near_time, values, c=near.a_au, s=7, cmap="viridis", norm=colours, **MANY_POINTS)
             at = own_time(times_yr, np.full_like(times_yr, a_au), mass_msun)
             ax.plot(at, band[:, 2, k] * factor, color=BLACK, label=f"median at {SYMBOLS['a_au']} = {a_au:.0f} AU")
             ax.plot(at, band[:, [0, 4], k] * factor, color=BLACK, linestyle=":", label="95 % of clusters")
@@ -116,15 +108,8 @@ def coverage(table: pd.DataFrame) -> Figure:
             whole, by_time = one[one.t_yr.isna()].iloc[0], one[one.t_yr.notna()]
             ax.axhline(level, color=GREY, linestyle="--", linewidth=1)
             ax.axhspan(whole.inside - whole.se, whole.inside + whole.se, color=colour, alpha=0.2, linewidth=0)
-            ax.errorbar(
-                by_time.t_yr,
-                by_time.inside,
-                by_time.se,
-                color=colour,
-                marker=marker,
-                ls="",
-                label=f"{100 * level:.0f} % bands",
-            )
+            style = {"color": colour, "marker": marker, "ls": "", "label": f"{100 * level:.0f} % bands"}
+            ax.errorbar(by_time.t_yr, by_time.inside, by_time.se, **style)
         ax.set(xlabel="t [yr]", title=SYMBOLS[name])
     axes[0, 0].set_ylabel("share of test snapshots inside")
     shared_legend(figure, axes[0, 0])
@@ -153,10 +138,7 @@ def coordinates(scores: pd.DataFrame) -> Figure:
         ax.axhline(0, color=GREY, linestyle="--", linewidth=1)
     right.set_xticks(np.arange(len(gaps)), gaps)
     left.set(ylabel="lost [nats a snapshot]", title="against the coordinates in use", xlim=(-0.5, 1.5))
-    right.set(
-        ylabel="lost [nats a snapshot]",
-        title="by times left out of training, there (test)",
-        xlim=(-0.5, len(gaps) - 0.5),
-    )
+    right.set(ylabel="lost [nats a snapshot]", title="by times left out of training, there (test)")
+    right.set_xlim(-0.5, len(gaps) - 0.5)
     shared_legend(figure, left)
     return figure

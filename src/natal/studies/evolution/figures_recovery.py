@@ -38,14 +38,8 @@ def posteriors(table: pd.DataFrame, draws: xr.Dataset, shown_q0: Sequence[float]
                 flat["t_yr"][::step], flat[name][::step], s=3, color=BLUE, alpha=0.4, label="age unknown", **MANY_POINTS
             )
             middle, low, high = (row[f"known_{name}_q{level}"] for level in ("50", "16", "84"))
-            ax.errorbar(
-                row.t_yr_true,
-                middle,
-                [[middle - low], [high - middle]],
-                color=ORANGE,
-                linewidth=3,
-                label="age known, 68 %",
-            )
+            known = {"color": ORANGE, "linewidth": 3, "label": "age known, 68 %"}
+            ax.errorbar(row.t_yr_true, middle, [[middle - low], [high - middle]], **known)
             ax.plot(row.t_yr_true, row[f"{name}_true"], "x", color=VERMILLION, ms=10, mew=2.5, label="truth")
             ax.set_ylabel(LABELS[name] if column == 0 else "")
         axes[0, column].set_title(f"{SYMBOLS['f_bound']} = {row.f_bound:.2f}, age {row.t_yr_true:.0f} yr")

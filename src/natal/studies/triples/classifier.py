@@ -99,12 +99,7 @@ def train_classifier(
         loss: Array = optax.sigmoid_binary_cross_entropy(jax.vmap(network)(x), y).mean()
         return loss
 
-    fitting = TrainingSettings(
-        members=settings.members,
-        learning_rate=settings.learning_rate,
-        max_epochs=settings.max_epochs,
-        patience=settings.patience,
-    )
+    fitting = TrainingSettings(**settings.model_dump(exclude={"width"}))
     networks, history = train_by_epochs(
         key,
         networks,

@@ -74,37 +74,22 @@ def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
     for k in range(norms.shape[2]):
         with np.errstate(invalid="ignore"):
             share = float(np.nanmedian(norms[..., k] / total))
-        yield health_row(
-            "gradients flow",
-            f"layer {k + 1}: share of the gradient",
-            share,
-            f"above {SMALL_GRADIENT:g}",
-            share > SMALL_GRADIENT,
-            "vanishing: relu or gelu instead of sigmoid or tanh, initialisation he or glorot, batch_norm",
-        )
+        subject, limit = f"layer {k + 1}: share of the gradient", f"above {SMALL_GRADIENT:g}"
+        advice = "vanishing: relu or gelu instead of sigmoid or tanh, initialisation he or glorot, batch_norm"
+        yield health_row("gradients flow", subject, share, limit, share > SMALL_GRADIENT, advice)
     growth = float(np.nanmax(total / total[:, :1]))
-    yield health_row(
-        "gradients flow",
-        "largest gradient over the first",
-        growth,
-        f"below {LARGE_GRADIENT:g}",
-        growth < LARGE_GRADIENT,
-        "exploding: a learning_rate ten times lower, initialisation glorot",
-    )
+    subject, limit = "largest gradient over the first", f"below {LARGE_GRADIENT:g}"
+    advice = "exploding: a learning_rate ten times lower, initialisation glorot"
+    yield health_row("gradients flow", subject, growth, limit, growth < LARGE_GRADIENT, advice)
 
 
 def idle_checks(history: History) -> Iterator[dict[str, Any]]:
     """Units that no longer learn, at the weights that are kept: mean over members."""
     members = np.arange(len(history.best_epoch))
     for k, share in enumerate(history.recorded["idle_share"][members, history.best_epoch].mean(0)):
-        yield health_row(
-            "units learn",
-            f"layer {k + 1}: share of idle units",
-            float(share),
-            f"below {MANY_IDLE:g}",
-            share < MANY_IDLE,
-            "activation leaky_relu or gelu, initialisation he, a lower learning_rate",
-        )
+        subject, limit = f"layer {k + 1}: share of idle units", f"below {MANY_IDLE:g}"
+        advice = "activation leaky_relu or gelu, initialisation he, a lower learning_rate"
+        yield health_row("units learn", subject, float(share), limit, share < MANY_IDLE, advice)
 
 
 def normalisation_checks(train: Runs, normaliser: Normaliser) -> Iterator[dict[str, Any]]:

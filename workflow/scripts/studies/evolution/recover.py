@@ -39,9 +39,5 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     report = recovery.age_report(cases, recovered, ranges, prior)
     report |= {"n_dissolved": int(drawn.dissolved.sum()), "nuts": sampling.nuts_report(nuts, recovered, result)}
     write_json(snakemake.output.metrics, report)
-    log.info(
-        "not knowing the age costs %.2f nats; max R-hat %.3f, %d divergences",
-        report["loss"][0]["nats"],
-        report["nuts"]["max_rhat"],
-        report["nuts"]["divergences"],
-    )
+    said = report["loss"][0]["nats"], report["nuts"]["max_rhat"], report["nuts"]["divergences"]
+    log.info("not knowing the age costs %.2f nats; max R-hat %.3f, %d divergences", *said)
