@@ -14,21 +14,11 @@ from typing import Any as _Any
 
 # name -> module; type checkers read `__init__.pyi`
 _LAZY = {
-    "cluster_snapshots": "clusters",
-    "corner_case": "posteriors",
-    "coverage": "recovery",
-    "design_coverage": "simulations",
-    "energy_errors": "simulations",
-    "loss_curves": "emulator",
-    "pit_histograms": "recovery",
-    "predicted_vs_true": "emulator",
-    "recovered_vs_true": "recovery",
-    "residuals": "emulator",
-    "sampler_health": "recovery",
-    "slices": "emulator",
-    "speed_bars": "cost",
+    **{"cluster_snapshots": "clusters", "corner_case": "posteriors", "speed_bars": "cost"},
+    **dict.fromkeys(["design_coverage", "energy_errors", "summary_scatter"], "simulations"),
+    **dict.fromkeys(["loss_curves", "predicted_vs_true", "residuals", "slices"], "emulator"),
     "summary_map": "emulator_map",
-    "summary_scatter": "simulations",
+    **dict.fromkeys(["coverage", "pit_histograms", "recovered_vs_true", "sampler_health"], "recovery"),
 }
 
 __all__ = ["against_simulator", "calibration", "uncertainty_methods", *_LAZY]

@@ -62,9 +62,8 @@ def coverage(
     rows = -(-len(parts) // columns)
     figure, axes = panels(rows, columns, 4.3 * rows, width=5.0 * columns, sharex=True, sharey=True)
     nominal = np.linspace(0, 1, 401)
-    lowest = min(
-        min(levels), *(share for shares, _ in parts.values() for values in shares.values() for share in values)
-    )
+    observed_shares = (share for shares, _ in parts.values() for values in shares.values() for share in values)
+    lowest = min(*levels, *observed_shares)
     for panel, (ax, (title, (shares, size))) in enumerate(zip(axes.flat, parts.items(), strict=False)):
         ax.fill_between(nominal, *binomial_band(nominal, size), label="95 % binomial band", **BAND)
         ax.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)

@@ -59,9 +59,8 @@ def answer_on_grid(
     columns: dict[str, np.ndarray] = {}
     for k, name in enumerate(BIRTH):
         columns |= {f"{name}_{part}": np.asarray(getattr(summary, part), float)[:, k] for part in ("mean", "sd")}
-        columns |= dict(
-            zip([f"{name}_{label}" for label in QUANTILES], np.asarray(summary.quantiles, float)[:, k].T, strict=True)
-        )
+        quantiles = np.asarray(summary.quantiles, float)[:, k].T
+        columns |= {f"{name}_{label}": values for label, values in zip(QUANTILES, quantiles, strict=True)}
     columns |= fit_columns(summary)
     columns["mahalanobis_p"] = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
     table = pd.concat([observed.rename(columns={"name": "case"}), pd.DataFrame(columns)], axis=1)

@@ -58,10 +58,8 @@ def simulate_clusters(
     >>> run.position_au.shape
     (1, 11, 100, 3)
     """
-    setup = Setup.of(
-        q0, a_au, point_id=point_id, realization=realization, seed=seed, cluster=cluster, integration=integration
-    )
-    return simulate(setup)
+    births = {"point_id": point_id, "realization": realization}
+    return simulate(Setup.of(q0, a_au, **births, seed=seed, cluster=cluster, integration=integration))
 
 
 def simulate(

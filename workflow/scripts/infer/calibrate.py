@@ -21,15 +21,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     prior, seed, n_draws = plan.prior_box(config), config["seed"], inference.calibration_draws
     runs = read_runs(snakemake.input.calibration, plan.CALIBRATION)
     log.info("%d calibration clusters on %s", len(runs), device.describe())
-    recovered = recover(
-        stage_key(seed, "calibrate"),
-        likelihood,
-        prior,
-        runs.y,
-        np.zeros_like(runs.y),
-        thinned_settings(inference, n_draws),
-        inference.grid,
-    )
+    key, no_error, thinned = stage_key(seed, "calibrate"), np.zeros_like(runs.y), thinned_settings(inference, n_draws)
+    recovered = recover(key, likelihood, prior, runs.y, no_error, thinned, inference.grid)
     truths = locate_truths(likelihood, recovered, runs.x, runs.y)
     draws = posterior_draws(recovered, n_draws)
     key = stage_key(seed, "calibration checks")

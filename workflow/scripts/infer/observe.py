@@ -18,9 +18,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
     observed = pd.DataFrame(read_observations(snakemake.input.observations))
-    table, recovered = recover_observed(
-        config["seed"], likelihood, plan.prior_box(config), observed, inference, inference.grid
-    )
+    prior = plan.prior_box(config)
+    table, recovered = recover_observed(config["seed"], likelihood, prior, observed, inference, inference.grid)
     write_csv(snakemake.output.table, table)
     attributes = made_by(snakemake.params.digest) | {"likelihood": config["likelihood"], "virial_convention": "K/|W|"}
     tree = posterior_tree(table.case.tolist(), recovered, *measurements(observed), None, attributes)

@@ -27,9 +27,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         raise NatalError("inference.prior holds none of the test clusters' true Q0 and a: widen it")
     log.info("%d test clusters on %s", len(test), device.describe())
     no_error = np.zeros_like(test.y)
-    recovered = recover(
-        stage_key(config["seed"], "recover"), likelihood, prior, test.y, no_error, inference, inference.grid
-    )
+    key = stage_key(config["seed"], "recover")
+    recovered = recover(key, likelihood, prior, test.y, no_error, inference, inference.grid)
     truths = locate_truths(likelihood, recovered, test.x, test.y)
 
     names = [f"{point}-{realization:02d}" for point, realization in zip(test.point_id, test.realization, strict=True)]

@@ -82,19 +82,13 @@ def accuracy(tables: Mapping[str, pd.DataFrame]) -> Figure:
                 chosen = within[within.terms == terms]
                 own, smooth = (chosen[chosen.reference == name][measure] for name in (EXACT, SPHERE))
                 colour = COLOURS[terms]
-                ax.plot(
-                    np.full(len(own), place - 0.12), own, "o", color=colour, markersize=5, label="against its field"
-                )
+                ax.plot(np.full(len(own), place - 0.12), own, "o", color=colour, markersize=5)
                 if len(smooth):
                     places = np.full(len(smooth), place + 0.12)
-                    ax.plot(
-                        places, smooth, "s", mfc="none", color=colour, markersize=5, label="against the Plummer fit"
-                    )
+                    ax.plot(places, smooth, "s", mfc="none", color=colour, markersize=5)
             model = within[within.terms == SPHERE]
             if len(model):
-                ax.axhline(
-                    model[measure].iloc[0], color=BLUE, linestyle="--", linewidth=1, label="the Plummer fit itself"
-                )
+                ax.axhline(model[measure].iloc[0], color=BLUE, linestyle="--", linewidth=1)
             ax.set(yscale="log", title=f"{field_title(field)}: {SYMBOLS[measure]}", xlim=(-0.6, len(kinds) - 0.4))
             _whole_decades(ax)
             ax.set_xticks(range(len(kinds)), [NAMES[name].replace(" + ", "\n+ ") for name in kinds], fontsize=8)

@@ -130,12 +130,11 @@ def score_report(predictions: pd.DataFrame, rng: np.random.Generator, *, bins: i
             ("accuracy", ((p > 0.5) == unstable).astype(float)),
         )
     }
-    columns["sharp_criterion", "accuracy"] = ((predictions.criterion_ratio.to_numpy() < 1) == unstable).astype(float)
-    for score in ("brier", "log_loss", "accuracy"):
-        columns["network less criterion", score] = columns["network", score] - columns["criterion", score]
-    columns["network less sharp_criterion", "accuracy"] = (
-        columns["network", "accuracy"] - columns["sharp_criterion", "accuracy"]
-    )
+    sharp = predictions.criterion_ratio.to_numpy() < 1
+    columns["sharp_criterion", "accuracy"] = (sharp == unstable).astype(float)
+    pairs = [*(("criterion", score) for score in ("brier", "log_loss", "accuracy")), ("sharp_criterion", "accuracy")]
+    for other, score in pairs:
+        columns[f"network less {other}", score] = columns["network", score] - columns[other, score]
     intervals = scores.bootstrap(np.stack(list(columns.values())), rng, resamples)
     report: dict[str, Any] = {"n": len(predictions), "methods": {}, "differences": {}}
     for (name, score), values, (low, high) in zip(columns, columns.values(), intervals, strict=True):
@@ -149,17 +148,9 @@ def score_report(predictions: pd.DataFrame, rng: np.random.Generator, *, bins: i
         }
     gap, low, high = ranking.difference(METHODS.index("network"), METHODS.index("criterion"))
     report["differences"]["network less criterion"]["auc"] = {"value": gap, "low": low, "high": high}
-    wrong = unstable & (predictions.criterion_ratio.to_numpy() > 1)
-    report["methods"]["sharp_criterion"] |= {
-        "unstable_called_stable": share(int(wrong.sum()), int(unstable.sum())),
-        "stable_called_unstable": share(
-            int((~unstable & (predictions.criterion_ratio.to_numpy() < 1)).sum()), int((~unstable).sum())
-        ),
-    }
-    report["methods"]["network"] |= {
-        "unstable_called_stable": share(int((unstable & (probability["network"] <= 0.5)).sum()), int(unstable.sum())),
-        "stable_called_unstable": share(
-            int((~unstable & (probability["network"] > 0.5)).sum()), int((~unstable).sum())
-        ),
-    }
+    for name, called_unstable in (("sharp_criterion", sharp), ("network", probability["network"] > 0.5)):
+        report["methods"][name] |= {
+            "unstable_called_stable": share(int((unstable & ~called_unstable).sum()), int(unstable.sum())),
+            "stable_called_unstable": share(int((~unstable & called_unstable).sum()), int((~unstable).sum())),
+        }
     return report

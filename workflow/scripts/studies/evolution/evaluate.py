@@ -21,13 +21,9 @@ with script(snakemake, cpu_devices=1) as log:
     parts = [score_rows(ensembles, config["gaps"], snapshots(table, split), split) for split in ("validation", "test")]
     scores = pd.concat(parts, ignore_index=True)
     write_csv(snakemake.output.scores, scores)
-    pit = predicted_pit(
-        stage_key(config["seed"], "bands"),
-        ensembles[config["coordinates"], "none"],
-        snapshots(table, "test"),
-        config["bands"]["draws"],
-        np.random.default_rng(config["seed"]),
-    )
+    key, rng = stage_key(config["seed"], "bands"), np.random.default_rng(config["seed"])
+    chosen, n_draws = ensembles[config["coordinates"], "none"], config["bands"]["draws"]
+    pit = predicted_pit(key, chosen, snapshots(table, "test"), n_draws, rng)
     write_csv(snakemake.output.pit, pit)
     coverage = coverage_table(pit)
     write_csv(snakemake.output.coverage, coverage)
