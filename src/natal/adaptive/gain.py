@@ -91,7 +91,8 @@ def savings(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     def saved(rows: np.ndarray) -> np.ndarray:
         target = _falling(filling[rows].mean(0))
         n_adaptive = _points_needed(sizes, _falling(adaptive[rows].mean(0)), target)
-        return _points_needed(sizes, target, target) - n_adaptive
+        saved_points: np.ndarray = _points_needed(sizes, target, target) - n_adaptive
+        return saved_points
 
     everything = np.arange(len(table))
     resampled = [saved(rng.integers(0, len(table), len(table))) for _ in range(N_RESAMPLES)]
