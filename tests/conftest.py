@@ -1,6 +1,8 @@
 """Two CPU devices, natal's signatures checked at run time, and the fixtures that all tests share."""
 
 import fcntl
+import os
+import pickle
 from types import SimpleNamespace
 
 import jax
@@ -10,6 +12,12 @@ import yaml
 from jaxtyping import install_import_hook
 from project import ROOT, merged
 
+# Most of the time goes into compiling programs that run once: optimise them little, in jobs of the workflow, too.
+# Set before JAX first looks, and left alone where a user has set it.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
+)
 jax.config.update("jax_num_cpu_devices", 2)
 install_import_hook("natal", "runtime_types.check")
 
@@ -53,15 +61,15 @@ def shared(tmp_path_factory, worker_id):
 
 @pytest.fixture(scope="session")
 def once(shared):
-    """Call a function in the process that comes first; the others wait until it has returned."""
+    """What a function returns, from the process that comes first; the others wait and read it."""
 
     def once(make, name):
-        done = shared / f"{name}.done"
+        made = shared / f"{name}.pickle"
         with open(shared / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if not done.exists():
-                make()
-                done.touch()
+            if not made.exists():
+                made.write_bytes(pickle.dumps(make()))
+        return pickle.loads(made.read_bytes())
 
     return once
 
@@ -83,14 +91,17 @@ def runs():
 
 
 @pytest.fixture(scope="session")
-def trained(runs):
+def trained(runs, once):
     """(ensemble, history) of five members trained with the default settings."""
     from closed_form import BOX
 
     from natal.emulator.training import train_ensemble
     from natal.settings.emulator import TrainingSettings
 
-    return train_ensemble(jax.random.key(4), runs.train, runs.validation, BOX, TrainingSettings())
+    def make():
+        return train_ensemble(jax.random.key(4), runs.train, runs.validation, BOX, TrainingSettings())
+
+    return once(make, "trained")
 
 
 @pytest.fixture(scope="session")
@@ -109,16 +120,19 @@ def fitted_likelihood(ensemble, runs):
 
 
 @pytest.fixture(scope="session")
-def recovery(fitted_likelihood, runs):
+def recovery(fitted_likelihood, runs, once):
     """One test run of each of 32 points recovered by grid and NUTS: truths x, data y, `recovered` and `truths`."""
     from closed_form import BOX
 
     from natal.posterior.recovery import locate_truths, recover
     from natal.settings.inference import NutsSettings
 
-    chosen = np.arange(32) * 8
-    x, y = runs.test.x[chosen], runs.test.y[chosen]
-    settings = NutsSettings(draws=1000, cases_per_batch=16)
-    recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64))
-    truths = locate_truths(fitted_likelihood, recovered, x, y)
-    return SimpleNamespace(x=x, y=y, recovered=recovered, truths=truths, point_id=runs.test.point_id[chosen])
+    def make():
+        chosen = np.arange(32) * 8
+        x, y = runs.test.x[chosen], runs.test.y[chosen]
+        settings = NutsSettings(draws=1000, cases_per_batch=16)
+        recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64))
+        truths = locate_truths(fitted_likelihood, recovered, x, y)
+        return SimpleNamespace(x=x, y=y, recovered=recovered, truths=truths, point_id=runs.test.point_id[chosen])
+
+    return once(make, "recovery")

@@ -56,10 +56,20 @@ def fresh(tmp_path, cache):
 
 
 @pytest.fixture
-def editable(finished, tmp_path, cache):
-    """A copy of the finished project, results and Snakemake's records included, to be edited."""
+def editable(planned, tmp_path):
+    """A copy of the planned project, results and Snakemake's records included, to be edited."""
+    return copied(planned, tmp_path)
+
+
+@pytest.fixture
+def complete(finished, tmp_path):
+    """A copy of the finished project, to be edited."""
+    return copied(finished, tmp_path)
+
+
+def copied(project, tmp_path):
     folder = tmp_path / "project"
-    shutil.copytree(finished.folder, folder, symlinks=True)
+    shutil.copytree(project.folder, folder, symlinks=True)
     return Project.opened(folder)
 
 
@@ -67,6 +77,6 @@ def editable(finished, tmp_path, cache):
 def pytest_collection_modifyitems(items):
     """What looks at plans is quick; a test in which jobs run is one of the long ones."""
     for item in items:
-        runs_jobs = {"finished", "editable", "fresh"} & set(getattr(item, "fixturenames", ()))
+        runs_jobs = {"finished", "complete", "editable", "fresh"} & set(getattr(item, "fixturenames", ()))
         if "workflow" in item.keywords and item.path.name != "test_mistakes.py" and runs_jobs:
             item.add_marker("slow")

@@ -104,11 +104,11 @@ def test_files_that_can_hold_it_name_digest_and_commit(finished):
         assert {"commit", "created", "version_jax"} <= set(attributes)
 
 
-def test_snakemakes_own_report(editable):
+def test_snakemakes_own_report(complete):
     """It needs nothing that a finished campaign does not have."""
-    done = editable.snakemake("--report", "report.zip")
+    done = complete.snakemake("--report", "report.zip")
     assert done.returncode == 0, done.stderr
-    with zipfile.ZipFile(editable.folder / "report.zip") as report:
+    with zipfile.ZipFile(complete.folder / "report.zip") as report:
         shown = {Path(name).name for name in report.namelist()}
     assert {"report.html", "residuals.png", "corner_0.png", "recovery.csv"} <= shown
 
@@ -167,7 +167,7 @@ def test_calibration_draws_are_checked_and_nothing_else(finished):
         assert (results / "figures" / f"{name}.pdf").is_file()
 
 
-def test_a_campaign_without_checks(editable):
+def test_a_campaign_without_checks(complete):
     """Without calibration draws and checks against the simulator nothing of them is planned or asked for."""
     none = {"cases": 0}
     changes = {
@@ -175,13 +175,13 @@ def test_a_campaign_without_checks(editable):
         "checks": {"brute_force": none, "posterior_predictive": none},
         "uncertainty": {"methods": ["constant"]},
     }
-    planned = editable.stale(changes=changes)
+    planned = complete.stale(changes=changes)
     assert not {"calibrate", "brute_force_runs", "brute_force", "posterior_predictive"} & set(planned)
-    done = editable.snakemake("results/tiny/metrics.json", changes=changes)
+    done = complete.snakemake("results/tiny/metrics.json", changes=changes)
     assert done.returncode == 0, done.stderr
-    metrics = json.loads((editable.results() / "metrics.json").read_text())
+    metrics = json.loads((complete.results() / "metrics.json").read_text())
     assert not {"calibration", "brute_force", "posterior_predictive"} & set(metrics)
-    assert editable.stale(changes=changes) == {
+    assert complete.stale(changes=changes) == {
         f"draw_{chapter}": 1 for chapter in ("simulations", "emulator", "recovery", "uncertainty")
     } | {"report": 1}
 
@@ -230,16 +230,16 @@ def test_a_table_without_splits_is_enough_for_summaries(fresh):
     assert "points.csv: column split must name train, validation and test points" in refused.stderr
 
 
-def test_own_observations_are_recovered(editable):
+def test_own_observations_are_recovered(complete):
     """`observations` adds observed.csv and observed.nc and repeats no simulation or training."""
-    (editable.folder / "mine.csv").write_text(
+    (complete.folder / "mine.csv").write_text(
         "name,f_bound,sigma_v_kms,r_h_au,sigma_v_kms_err\nA,0.9,4.0,150,0.5\nB,0.99,6.0,90,\n"
     )
     changes = {"observations": "mine.csv"}
-    assert editable.stale(changes=changes) == {"observe": 1, "draw_observed": 1, "report": 1}
-    done = editable.snakemake("results/tiny/observed.csv", changes=changes)
+    assert complete.stale(changes=changes) == {"observe": 1, "draw_observed": 1, "report": 1}
+    done = complete.snakemake("results/tiny/observed.csv", changes=changes)
     assert done.returncode == 0, done.stderr
-    observed = pd.read_csv(editable.results() / "observed.csv")
+    observed = pd.read_csv(complete.results() / "observed.csv")
     assert observed.case.tolist() == ["A", "B"]
     assert observed.q0_mean.between(0.5, 1.5).all()
     assert observed.a_au_mean.between(50, 200).all()

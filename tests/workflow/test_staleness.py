@@ -202,32 +202,32 @@ def test_an_edited_table_row_reruns_its_shard_only(fresh):
     assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
 
 
-def test_proposed_points_become_a_block_of_their_own(editable):
+def test_proposed_points_become_a_block_of_their_own(complete):
     """Proposed, looked at, named: only their shard is simulated, and what was there keeps its bytes."""
-    assert editable.stale("propose") == {"propose": 1}
-    done = editable.snakemake("propose")
+    assert complete.stale("propose") == {"propose": 1}
+    done = complete.snakemake("propose")
     assert done.returncode == 0, done.stderr
-    assert editable.stale("propose") == editable.stale() == {}
+    assert complete.stale("propose") == complete.stale() == {}
     for change in ({"points": 4}, {"criterion": "information"}):
-        assert editable.stale("propose", changes={"adaptive": change}) == {"propose": 1}
-    file = editable.results() / "proposed0.csv"
+        assert complete.stale("propose", changes={"adaptive": change}) == {"propose": 1}
+    file = complete.results() / "proposed0.csv"
     points = pd.read_csv(file)
     assert list(points) == ["q0", "a_au", "score"]
     assert len(points) == 3
 
     changes = {"design": {"proposed": ["results/tiny/proposed0.csv"]}}
     new_block = {"design": 1, "simulate": 1, "summaries": 1} | AFTER_SUMMARIES
-    assert editable.stale(changes=changes) == new_block
+    assert complete.stale(changes=changes) == new_block
     # another round writes another file
     learned = {"design": 1, "simulate": 1, "summaries": 1, "dataset": 1, "train": 1}
-    assert editable.stale("propose", changes=changes) == learned | {"propose": 1}
-    shards = {path: path.read_bytes() for path in (editable.results() / "simulations").glob("*.h5")}
-    done = editable.snakemake("results/tiny/dataset/train.csv", changes=changes)
+    assert complete.stale("propose", changes=changes) == learned | {"propose": 1}
+    shards = {path: path.read_bytes() for path in (complete.results() / "simulations").glob("*.h5")}
+    done = complete.snakemake("results/tiny/dataset/train.csv", changes=changes)
     assert done.returncode == 0, done.stderr
     assert {path: path.read_bytes() for path in shards} == shards
-    new = set((editable.results() / "simulations").glob("*.h5")) - set(shards)
+    new = set((complete.results() / "simulations").glob("*.h5")) - set(shards)
     assert [path.name for path in new] == ["proposed0_000.h5"]
-    runs = pd.read_csv(editable.results() / "dataset" / "train.csv")
+    runs = pd.read_csv(complete.results() / "dataset" / "train.csv")
     runs = runs[runs.point_id >= 600_000]
     assert len(runs) == 9
     assert sorted(runs.q0.unique()) == sorted(points.q0)
@@ -235,42 +235,42 @@ def test_proposed_points_become_a_block_of_their_own(editable):
     row = points.copy()
     row.loc[0, "a_au"] = 101.0
     row.to_csv(file, index=False)
-    assert editable.stale("results/tiny/summaries.csv", changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
+    assert complete.stale("results/tiny/summaries.csv", changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
 
 
-def test_what_adaptive_points_save_is_a_target_of_its_own(editable):
+def test_what_adaptive_points_save_is_a_target_of_its_own(complete):
     """Tables and figure; the settings it depends on, which are those of the networks that its criterion asks."""
-    done = editable.snakemake("adaptive_gain")
+    done = complete.snakemake("adaptive_gain")
     assert done.returncode == 0, done.stderr
-    gain = pd.read_csv(editable.results() / "adaptive" / "adaptive_gain.csv")
+    gain = pd.read_csv(complete.results() / "adaptive" / "adaptive_gain.csv")
     assert gain.n_points.tolist() == [6, 8]
     assert gain[["target_error", "n_adaptive", "saved_low", "saved_high"]].notna().all(axis=None)
-    assert (editable.results() / "adaptive" / "adaptive_gain.png").stat().st_size > 10_000
-    assert editable.stale("adaptive_gain") == {}
+    assert (complete.results() / "adaptive" / "adaptive_gain.png").stat().st_size > 10_000
+    assert complete.stale("adaptive_gain") == {}
     again = {"adaptive_gain": 1}
     # eight points are too few for density networks to learn from: no more than the plan
     for changes in ({"emulator": {"learning_rate": 0.002}}, {"adaptive": {"criterion": "information"}}):
-        assert editable.stale("adaptive_gain", changes=changes) == again
-    assert editable.stale("adaptive_gain", changes={"density": {"learning_rate": 0.002}}) == {}
-    assert editable.stale() == {}
+        assert complete.stale("adaptive_gain", changes=changes) == again
+    assert complete.stale("adaptive_gain", changes={"density": {"learning_rate": 0.002}}) == {}
+    assert complete.stale() == {}
 
 
-def test_training_is_watched_and_swept_by_targets_of_their_own(editable):
+def test_training_is_watched_and_swept_by_targets_of_their_own(complete):
     """They run without the rest, write their tables and figures, and go stale with the settings of the networks."""
     settings = {"sweep": {"grid": [{"activation": ["tanh"]}]}}
-    done = editable.snakemake("diagnostics", "sweep", changes=settings)
+    done = complete.snakemake("diagnostics", "sweep", changes=settings)
     assert done.returncode == 0, done.stdout + done.stderr
-    checks = pd.read_csv(editable.results() / "diagnostics" / "checks.csv")
+    checks = pd.read_csv(complete.results() / "diagnostics" / "checks.csv")
     assert set(checks.verdict) <= {"fine", "look", "still falling", "plateau", "overfitting", "oscillation"}
-    table = pd.read_csv(editable.results() / "sweep" / "sweep.csv")
+    table = pd.read_csv(complete.results() / "sweep" / "sweep.csv")
     assert sorted(table.activation) == ["relu", "tanh"]
     assert table.campaign.sum() == 1
     figures = ["diagnostics/layers", "diagnostics/loss_curves", "diagnostics/normalisation", "sweep/sweep"]
     for name in figures:
-        assert (editable.results() / f"{name}.png").stat().st_size > 10_000
-    assert editable.stale("diagnostics", "sweep", changes=settings) == {}
-    assert editable.stale("sweep", changes={"sweep": {"grid": [{"activation": ["gelu"]}]}}) == {"sweep": 1}
-    assert editable.stale("diagnostics", changes={"emulator": {"optimiser": "adamw"}}) == {"diagnostics": 1}
+        assert (complete.results() / f"{name}.png").stat().st_size > 10_000
+    assert complete.stale("diagnostics", "sweep", changes=settings) == {}
+    assert complete.stale("sweep", changes={"sweep": {"grid": [{"activation": ["gelu"]}]}}) == {"sweep": 1}
+    assert complete.stale("diagnostics", changes={"emulator": {"optimiser": "adamw"}}) == {"diagnostics": 1}
 
 
 def test_points_that_change_sides_keep_their_simulations(fresh):
