@@ -91,17 +91,21 @@ def runs():
 
 
 @pytest.fixture(scope="session")
-def trained(runs, once):
+def trained(runs, once, shared):
     """(ensemble, history) of five members trained with the default settings."""
     from closed_form import BOX
 
+    from natal.emulator.ensemble import load_ensemble, save_ensemble
     from natal.emulator.training import train_ensemble
     from natal.settings.emulator import TrainingSettings
 
     def make():
-        return train_ensemble(jax.random.key(4), runs.train, runs.validation, BOX, TrainingSettings())
+        ensemble, history = train_ensemble(jax.random.key(4), runs.train, runs.validation, BOX, TrainingSettings())
+        save_ensemble(shared / "trained.eqx", ensemble, design_digest="", made_by={})
+        return history
 
-    return once(make, "trained")
+    history = once(make, "trained")
+    return load_ensemble(shared / "trained.eqx"), history
 
 
 @pytest.fixture(scope="session")

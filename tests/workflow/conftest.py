@@ -1,6 +1,5 @@
 """Tiny campaigns, planned and finished, and copies of the project in which Snakemake really runs."""
 
-import os
 import shutil
 
 import pytest
@@ -30,9 +29,7 @@ def planned(shared, cache, once):
             if not path.exists():
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
-                # older than its inputs, so that --touch has something to do
-                os.utime(path, (1, 1))
-        project.run("--touch")
+        project.run("--touch", "--forceall")
 
     once(run, "planned")
     return Project.opened(shared / "planned", is_finished=True)
