@@ -7,6 +7,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,13 @@ N_REALIZATIONS = 4000
 
 Values = float | list[float] | np.ndarray
 
+# what is given in the order of the declaration or by name; errors by name only
+_GIVEN_BIRTH = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in BIRTH])
+_MEASURED = Signature(
+    [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in SUMMARIES]
+    + [Parameter(name, Parameter.KEYWORD_ONLY, default=0.0) for name in SUMMARIES.errors]
+)
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -55,7 +63,7 @@ class Answer:
     prior_box: Box
 
     @property
-    def draws(self) -> Float[np.ndarray, "draw 2"]:
+    def draws(self) -> Float[np.ndarray, "draw birth"]:
         """All draws of (q0, a_au)."""
         return np.column_stack([self.tree[f"posterior/{name}"].to_numpy().ravel() for name in BIRTH])
 
@@ -82,16 +90,16 @@ class TrainedCampaign:
         """The design box {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|."""
         return dict(zip(BIRTH, self.emulator.box, strict=True))
 
-    def predict(self, q0: Values, a_au: Values, *, extrapolate: bool = False, seed: int = 0) -> pd.DataFrame:
-        """What one surviving cluster born with Q0 = K/|W| and scale radius `a_au` looks like: one row an output.
+    def predict(self, *birth: Values, extrapolate: bool = False, seed: int = 0, **by_name: Values) -> pd.DataFrame:
+        """What one surviving cluster born with Q0 = K/|W| and scale radius a looks like: one row an output.
 
-        Scalars or arrays that broadcast. Columns: q0, a_au, output, unit; mean, sd and quantiles of single realizations
-        under the campaign's likelihood, from `N_REALIZATIONS` draws; emulator_sd, the networks' disagreement about
-        the mean, which is part of sd. Raises `NatalError` for a point outside the design box unless `extrapolate`.
+        `q0` and `a_au`, by name or in this order: scalars or arrays that broadcast. Columns: q0, a_au, output, unit;
+        mean, sd and quantiles of single realizations under the campaign's likelihood, from `N_REALIZATIONS` draws;
+        emulator_sd, the networks' disagreement about the mean, which is part of sd. Raises `NatalError` for a point
+        outside the design box unless `extrapolate`.
         """
-        points = np.column_stack([v.ravel() for v in np.broadcast_arrays(*map(np.atleast_1d, (q0, a_au)))]).astype(
-            float
-        )
+        given = np.broadcast_arrays(*map(np.atleast_1d, _GIVEN_BIRTH.bind(*birth, **by_name).args))
+        points = np.column_stack([values.ravel() for values in given]).astype(float)
         if not extrapolate:
             refuse_outside(points, self.emulator.box)
         _, spread = self.emulator(points, extrapolate=True)
@@ -108,27 +116,24 @@ class TrainedCampaign:
 
     def posterior(
         self,
-        f_bound: float,
-        sigma_v_kms: float,
-        r_h_au: float,
-        *,
-        f_bound_err: float = 0.0,
-        sigma_v_kms_err: float = 0.0,
-        r_h_au_err: float = 0.0,
+        *summaries: float,
         name: str = "observed",
         prior_box: Box | None = None,
         nuts: NutsSettings | None = None,
         grid_shape: tuple[int, int] = (256, 256),
         seed: int = 0,
+        **measured: float,
     ) -> Answer:
         """The posterior of (Q0, a) for one observed cluster, exact on a grid; with `nuts`, as observed.csv has it.
 
-        The summaries are those of docs/physics.md, the errors their standard deviations. The prior is uniform on
+        The summaries are those of docs/physics.md, by name (`r_h_au=450.0`) or in the order of
+        `natal.variables.SUMMARIES`; `r_h_au_err` and its like are their standard deviations. The prior is uniform on
         `prior_box` (default: the design box). NUTS takes half a minute and shows the same posterior. Raises
         `NatalError` for an impossible number or a prior that leaves the design box.
         """
-        values = (f_bound, sigma_v_kms, r_h_au, f_bound_err, sigma_v_kms_err, r_h_au_err)
-        numbers = dict(zip((*SUMMARIES, *SUMMARIES.errors), map(float, values), strict=True))
+        bound = _MEASURED.bind(*summaries, **measured)
+        bound.apply_defaults()
+        numbers = {column: float(value) for column, value in bound.arguments.items()}
         for column, value in numbers.items():
             try:
                 check_measured(column, value)
@@ -182,11 +187,11 @@ def _present(folder: Path, part: Path) -> Path:
 
 @eqx.filter_jit
 def _realizations(
-    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "point 2"]
-) -> Float[Array, "point realization 3"]:
+    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "point birth"]
+) -> Float[Array, "point realization summary"]:
     """Clusters drawn from the likelihood's law at each point."""
 
-    def one(key: PRNGKeyArray, x: Float[Array, "2"]) -> Float[Array, "realization 3"]:
+    def one(key: PRNGKeyArray, x: Float[Array, " birth"]) -> Float[Array, "realization summary"]:
         drawn: Array = likelihood.conditional(x).observed().sample(key, (N_REALIZATIONS,))
         return drawn
 

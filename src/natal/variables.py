@@ -5,7 +5,7 @@ function that computes it. Standard library only: every Snakemake call reads thi
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal
 
@@ -22,25 +22,33 @@ CALIBRATION = "calibration"
 
 Function = Callable[[Any], Any]
 
+SIZE_POWERS = {"1": 0.0, "K/|W|": 0.0, "AU": 1.0, "km/s": -0.5, "yr": 1.5}
+"""By unit: the power of a cluster's size that a number goes with, since self-gravity has no scale of its own."""
+
 
 @dataclass(frozen=True)
 class Variable:
     """One number of a cluster.
 
-    `transform` says in which form a law of it is closest to normal: `log`, or `count` for a share of the cluster's
-    stars, which is the logit of a count, or `none`. `support` is what a measured value may be. `observable` tells
-    whether someone with a telescope can have it.
+    `transform` says in which form a law of it is closest to normal, and a birth condition evenly spread: `log`, or
+    `count` for a share of the cluster's stars, which is the logit of a count, or `none`. `support` is what a measured
+    value may be. `observable` tells whether someone with a telescope can have it.
     """
 
     name: str
     unit: str
     transform: Literal["none", "log", "count"] = "none"
-    support: Literal["positive", "fraction"] = "positive"
+    support: Literal["positive", "fraction", "real"] = "positive"
     observable: bool = False
     _: KW_ONLY
     # by name: for stages that draw nothing they are words (`natal.provenance.source`)
     symbol: str
     meaning: str
+
+    @property
+    def size_power(self) -> float:
+        """The power of a cluster's size that this goes with (`SIZE_POWERS`)."""
+        return SIZE_POWERS[self.unit]
 
     @property
     def shown_unit(self) -> str:
@@ -54,14 +62,16 @@ class Variable:
             return r"$Q_0 = K/|W|$"
         return f"{self.symbol} [{self.shown_unit}]" if self.shown_unit else self.symbol
 
-    def transformed(self, values: Any, *, n_stars: int, log: Function, logit: Function) -> Any:
+    def transformed(self, values: Any, *, log: Function, logit: Function | None = None, n_stars: int = 0) -> Any:
         """Values in the form of `transform`; `log` and `logit` are those of the array library in use.
 
-        Of a count, half a star is added to those in it and to those not: a share may be 0 or 1.
+        Of a count, the only one to need `logit` and `n_stars`, half a star is added to those in it and to those not: a
+        share may be 0 or 1.
         """
         if self.transform == "log":
             return log(values)
         if self.transform == "count":
+            assert logit is not None
             return logit((n_stars * values + 0.5) / (n_stars + 1))
         return values
 
@@ -69,7 +79,7 @@ class Variable:
         """Raise `ValueError` saying what a measured value must be, if this one is not."""
         if not math.isfinite(value):
             raise ValueError("must be a finite number")
-        if value <= 0 or (self.support == "fraction" and value > 1):
+        if (self.support != "real" and value <= 0) or (self.support == "fraction" and value > 1):
             raise ValueError("must be above 0 and at most 1" if self.support == "fraction" else "must be above 0")
 
 
@@ -97,9 +107,12 @@ class Variables(Mapping[str, Variable]):
 
 BIRTH = Variables(
     Variable("q0", "K/|W|", symbol=r"$Q_0$", meaning="virial ratio at birth"),
-    Variable("a_au", "AU", symbol=r"$a$", meaning="Plummer scale radius at birth"),
+    Variable("a_au", "AU", "log", symbol=r"$a$", meaning="Plummer scale radius at birth"),
 )
 """Birth conditions: the inputs of the networks, the parameters of the posteriors."""
+
+SIZE = BIRTH.names.index("a_au")
+"""Which birth condition is the size that `SIZE_POWERS` speak of."""
 
 SUMMARIES = Variables(
     Variable("f_bound", "1", "count", "fraction", symbol=r"$f_{\rm bound}$", meaning="bound mass over total mass"),
@@ -116,6 +129,11 @@ SUMMARIES = Variables(
 
 SURVIVAL = ("n_bound", "dissolved")
 """Columns beside the summaries: the number of bound stars, and whether they are too few to be a cluster."""
+
+
+def limits_of(box: Mapping[str, Sequence[float]]) -> Limits:
+    """A box without its names."""
+    return tuple((low, high) for low, high in (box[name] for name in BIRTH))
 
 
 def check_measured(column: str, value: float) -> None:

@@ -14,8 +14,8 @@ from scipy.stats import multivariate_normal
 
 from natal.assessment import brute_force
 from natal.assessment.brute_force import PLACES, compare_with_emulator
-from natal.assessment.cases import cases_for_simulation, transformed
-from natal.assessment.local_laws import KERNELS, SimulatedRuns, local_laws
+from natal.assessment.cases import cases_for_simulation, near_normal
+from natal.assessment.local_laws import KERNELS, SimulatedRuns, local_laws, simulated_runs
 from natal.campaign.design import grid_points
 from natal.data.runs import Runs
 from natal.errors import NatalError
@@ -32,7 +32,7 @@ def mean_z(x):
 
 
 def summaries(z):
-    """The inverse of `transformed`."""
+    """The inverse of `near_normal`."""
     bound = (expit(z[..., 0]) * (N_STARS + 1) - 0.5) / N_STARS
     return np.stack([bound, np.exp(z[..., 1]), np.exp(z[..., 2])], axis=-1)
 
@@ -102,7 +102,7 @@ def comparison():
 def test_transformed_is_inverted():
     """No star or every star bound stays finite."""
     y = np.array([[0.0, 1.0, 100.0], [0.37, 3.0, 400.0], [1.0, 8.0, 90.0]])
-    z = transformed(y, N_STARS)
+    z = near_normal(y, N_STARS)
     assert np.isfinite(z).all()
     np.testing.assert_allclose(summaries(z), y, atol=1e-12)
 
@@ -151,7 +151,7 @@ def test_exact_posterior_is_the_closed_form(comparison):
     """Cell shares of the emulator's posterior follow from the normal density at cell centres."""
     places = np.stack(np.meshgrid(comparison.q0, comparison.a_au, indexing="ij"), axis=-1)
     case = observed(N_CASES, 2)
-    z = transformed(case.y, N_STARS)[7]
+    z = near_normal(case.y, N_STARS)[7]
     values = multivariate_normal(np.zeros(3), COVARIANCE).logpdf(z - mean_z(places))
     np.testing.assert_allclose(np.exp(comparison.emulator[7]), np.exp(values - logsumexp(values)), atol=1e-5)
     row = comparison.table.iloc[7]
@@ -224,7 +224,7 @@ def test_too_few_runs_are_refused():
     """In one line that says what to raise."""
     x = grid_points(BOX, (4, 4))
     runs = SimulatedRuns(x, simulate(x, np.random.default_rng(0)), np.arange(len(x)) // 2)
-    with pytest.raises(NatalError, match=r"near q0 = .*raise q0, a_au or realizations|raise q0"):
+    with pytest.raises(NatalError, match=r"near q0 = .*raise grid or realizations|raise grid"):
         local_laws(runs, x, BOX, (0.06, 0.15))
     with pytest.raises(NatalError, match="too few runs for any estimate"):
         brute_force.choose_reach(runs, BOX)
@@ -257,7 +257,7 @@ def test_table_of_runs_is_arranged():
         {"q0": [0.5, 1.4], "a_au": [60.0, 90.0], "realization": [0, 1], "f_bound": [0.9, 0.02]}
         | {"sigma_v_kms": [5.0, np.nan], "r_h_au": [100.0, np.nan]}
     )
-    runs = brute_force.simulated_runs(table, N_STARS)
+    runs = simulated_runs(table, N_STARS)
     assert np.isfinite(runs.z[0]).all()
     assert not np.isfinite(runs.z[1]).all()
     assert runs.half(1).x.tolist() == [[1.4, 90.0]]

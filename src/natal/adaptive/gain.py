@@ -6,10 +6,10 @@ their errors on validation runs are compared.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
@@ -17,11 +17,10 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from natal.adaptive.proposals import choose_batch, disagreement, fill_space, information
 from natal.data.outcomes import Outcomes, rescaled_outcomes
 from natal.data.runs import Runs, replicate_means
-from natal.emulator.network_files import DTYPE
 from natal.emulator.training import train_ensemble
 from natal.errors import NatalError
-from natal.likelihood.density import DensityEnsemble
-from natal.likelihood.density_training import train_density
+from natal.likelihood.density import DensityEnsemble, log_outcome
+from natal.likelihood.density_training import on_device, train_density
 from natal.progress import Progress
 from natal.settings.adaptive import GainSettings
 from natal.settings.density import DensitySettings
@@ -38,7 +37,7 @@ Fit = Callable[[PRNGKeyArray, Int[np.ndarray, " chosen"]], tuple[float, Float[np
 
 
 def learning_curves(
-    key: PRNGKeyArray, place: Float[np.ndarray, "point 2"], fit: Fit, settings: GainSettings
+    key: PRNGKeyArray, place: Float[np.ndarray, "point birth"], fit: Fit, settings: GainSettings
 ) -> pd.DataFrame:
     """Validation error against number of points: columns repeat, arm, n_points, error.
 
@@ -171,18 +170,14 @@ def fit_laws(
 
 def surprise(ensemble: DensityEnsemble, outcomes: Outcomes) -> float:
     """Mean negative log likelihood (natural log, physical units) of outcomes under the members' mean law."""
-    # what a dissolved cluster lacks may be any positive numbers
-    y = jnp.asarray(np.where(outcomes.survived[:, None], outcomes.y, 1.0), DTYPE)
-    return -float(_log_probs(ensemble, jnp.asarray(outcomes.x, DTYPE), y, jnp.asarray(outcomes.survived)).mean())
+    return -float(_log_probs(ensemble, *on_device(outcomes)).mean())
 
 
 @eqx.filter_jit
 def _log_probs(
-    ensemble: DensityEnsemble, x: Float[Array, "row 2"], y: Float[Array, "row 3"], survived: Bool[Array, " row"]
+    ensemble: DensityEnsemble,
+    x: Float[Array, "row birth"],
+    y: Float[Array, "row summary"],
+    survived: Bool[Array, " row"],
 ) -> Float[Array, " row"]:
-    def one(x: Array, y: Array, survived: Array) -> Array:
-        law = ensemble(x)
-        survive = jnp.minimum(jax.nn.logsumexp(law.log_weight), -1e-6)
-        return jnp.where(survived, law.observed().log_prob(y), jnp.log(-jnp.expm1(survive)))
-
-    return jax.vmap(one)(x, y, survived)
+    return jax.vmap(partial(log_outcome, ensemble))(x, y, survived)

@@ -47,14 +47,14 @@ class Proposal:
     score: np.ndarray  # (point,)
 
 
-def disagreement(ensemble: Ensemble, x: Float[np.ndarray, "point 2"]) -> Float[np.ndarray, " point"]:
+def disagreement(ensemble: Ensemble, x: Float[np.ndarray, "point birth"]) -> Float[np.ndarray, " point"]:
     """Variance (ddof = 1) of the members' predictions, mean over outputs normalised to unit variance, at each point."""
     normalised = ensemble.normaliser.normalise_y(ensemble.at_points(x))
     return np.asarray(normalised.var(1, ddof=1).mean(-1), float)
 
 
 def information(
-    key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[np.ndarray, "point 2"]
+    key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[np.ndarray, "point birth"]
 ) -> Float[np.ndarray, " point"]:
     """Mutual information (nats) of one cluster's outcome and the member that predicts it, at each point (q0, a_au).
 
@@ -66,7 +66,9 @@ def information(
 
 
 @eqx.filter_jit
-def _information(key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[Array, "point 2"]) -> Float[Array, " point"]:
+def _information(
+    key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[Array, "point birth"]
+) -> Float[Array, " point"]:
     members, keys = ensemble.members, jax.random.split(key, ensemble.n_members)
 
     def at(x: Array) -> Array:
@@ -81,7 +83,7 @@ def _information(key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[Array, "
         log_p = eqx.filter_vmap(log_prob, in_axes=(eqx.if_array(0), None))(members, y.reshape(-1, y.shape[-1]))
         log_p = log_p.reshape(len(keys), *y.shape[:-1])
         alive = jnp.einsum("mmd->md", log_p) - _log_mean(log_p)
-        log_dissolved = eqx.filter_vmap(lambda member: member.log_dissolved(x))(members)
+        log_dissolved = eqx.filter_vmap(lambda member: member(x).log_dissolved())(members)
         dissolved = log_dissolved - _log_mean(log_dissolved)
         share = jnp.exp(log_dissolved)
         return jnp.maximum(((1 - share) * alive.mean(-1) + share * dissolved).mean(), 0.0)
@@ -96,7 +98,7 @@ def _log_mean(values: Float[Array, "member ..."]) -> Float[Array, "..."]:
 
 
 def choose_batch(
-    place: Float[np.ndarray, "point 2"],
+    place: Float[np.ndarray, "point birth"],
     variance: Float[np.ndarray, " point"],
     n: int,
     allowed: np.ndarray | None = None,
@@ -130,7 +132,7 @@ def choose_batch(
 
 
 def propose_points(
-    acquisition: Callable[[Float[np.ndarray, "point 2"]], Float[np.ndarray, " point"]], box: Box, n: int, seed: Any
+    acquisition: Callable[[Float[np.ndarray, "point birth"]], Float[np.ndarray, " point"]], box: Box, n: int, seed: Any
 ) -> Proposal:
     """Propose `n` points within `box` where `acquisition` is large, spread as `choose_batch` does.
 
@@ -145,7 +147,7 @@ def propose_points(
     return Proposal(x[chosen], score)
 
 
-def fill_space(place: Float[np.ndarray, "point 2"], chosen: list[int], n: int) -> list[int]:
+def fill_space(place: Float[np.ndarray, "point birth"], chosen: list[int], n: int) -> list[int]:
     """Go on with `n` more of the points, each as far from the chosen ones as can be (Kennard & Stone 1969)."""
     filled = list(chosen)
     nearest = ((place[:, None] - place[filled]) ** 2).sum(-1).min(1)

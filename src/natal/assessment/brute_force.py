@@ -14,7 +14,7 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from natal.assessment.cases import transformed
+from natal.assessment.cases import near_normal
 from natal.assessment.local_laws import KERNELS, LocalLaws, SimulatedRuns, choose_reach, local_laws
 from natal.data.runs import Runs
 from natal.likelihood.protocols import Likelihood
@@ -53,7 +53,7 @@ def compare_with_emulator(
     values = np.array([log_likelihood(cells, jnp.asarray(y, cells.q0.dtype), None) for y in test.y], float)
     values = values.reshape(len(test.y), -1)
     posteriors = {"emulator": values - logsumexp(values, axis=1, keepdims=True)}
-    z, reach = transformed(test.y, n_stars), choose_reach(runs, box)
+    z, reach = near_normal(test.y, n_stars), choose_reach(runs, box)
     whole, *halves = (local_laws(part, places, box, reach) for part in (runs, runs.half(0), runs.half(1)))
 
     columns: dict[str, Any] = {"point_id": test.point_id, "realization": test.realization}
@@ -88,7 +88,7 @@ def compare_with_emulator(
     return BruteForce(q0, a_au, **shaped, table=table, report=report)
 
 
-def _cell_of(x: Float[np.ndarray, "case 2"], box: Box) -> np.ndarray:
+def _cell_of(x: Float[np.ndarray, "case birth"], box: Box) -> np.ndarray:
     """Index of the cell that holds each (q0, a_au), as in `log_posteriors`."""
     cell = []
     for k, name in enumerate(BIRTH):
@@ -98,7 +98,9 @@ def _cell_of(x: Float[np.ndarray, "case 2"], box: Box) -> np.ndarray:
     return index
 
 
-def log_posteriors(laws: LocalLaws, z: Float[np.ndarray, "case 3"], kernel: str) -> Float[np.ndarray, "case place"]:
+def log_posteriors(
+    laws: LocalLaws, z: Float[np.ndarray, "case summary"], kernel: str
+) -> Float[np.ndarray, "case place"]:
     """Natural log of each place's share of the posterior of each case, for a uniform prior over equal cells."""
     values = np.array([laws.log_likelihood(one, kernel) for one in z])
     log_shares: np.ndarray = values - logsumexp(values, axis=1, keepdims=True)
@@ -114,7 +116,7 @@ def total_variation_of_posteriors(
 
 
 def mean_and_sd(
-    log_p: Float[np.ndarray, "case place"], places: Float[np.ndarray, "place 2"]
+    log_p: Float[np.ndarray, "case place"], places: Float[np.ndarray, "place birth"]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of (q0, a_au), each of shape (case, 2)."""
     p = np.exp(log_p)

@@ -8,8 +8,8 @@ from natal.data.runs import Runs
 from natal.variables import SUMMARIES
 
 
-def transformed(y: Float[np.ndarray, "*run 3"], n_stars: int) -> Float[np.ndarray, "*run 3"]:
-    """(logit f_bound, ln sigma_v, ln r_h): summaries in the form in which their laws are closest to normal."""
+def near_normal(y: Float[np.ndarray, "*run summary"], n_stars: int) -> Float[np.ndarray, "*run summary"]:
+    """Summaries in the form in which their laws are closest to normal: logit of a count, ln sigma_v, ln r_h."""
     columns = [
         variable.transformed(y[..., k], n_stars=n_stars, log=np.log, logit=logit)
         for k, variable in enumerate(SUMMARIES.values())

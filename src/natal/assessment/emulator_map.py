@@ -18,8 +18,8 @@ class EmulatorMap(NamedTuple):
 
     q0: Float[np.ndarray, " nq"]
     a_au: Float[np.ndarray, " na"]
-    mean: Float[np.ndarray, "nq na 3"]
-    scatter: Float[np.ndarray, "nq na 3"]
+    mean: Float[np.ndarray, "nq na summary"]
+    scatter: Float[np.ndarray, "nq na summary"]
 
 
 def map_over_box(
@@ -39,9 +39,9 @@ def map_over_box(
 
 @eqx.filter_jit
 def _mean_and_scatter(
-    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "nq na 2"], n_draws: int
+    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "nq na birth"], n_draws: int
 ) -> tuple[Array, Array]:
-    def one(x: Float[Array, "2"]) -> tuple[Array, Array]:
+    def one(x: Float[Array, " birth"]) -> tuple[Array, Array]:
         draws = likelihood.conditional(x).observed().sample(key, (n_draws,))
         return likelihood.ensemble.mean(x), draws.std(0)
 

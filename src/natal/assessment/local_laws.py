@@ -1,7 +1,7 @@
 """The law of one cluster's summaries at any place, from simulations around it, without a network.
 
 Runs lie on a regular grid of (Q0, a) points. At each place a polynomial of second order, fitted to the runs around it
-(Cleveland & Devlin 1988), gives the mean of (logit f_bound, ln sigma_v, ln r_h), and its residuals give the law about
+(Cleveland & Devlin 1988), gives the mean of the summaries (`cases.near_normal`), and its residuals give the law about
 the mean, in two ways: a normal law with their covariance (synthetic likelihood, Wood 2010, doi:10.1038/nature09319),
 and a kernel estimate with one kernel at every residual. How far runs count as around a place is chosen by predicting
 each half of the runs from the other half.
@@ -10,15 +10,15 @@ each half of the runs from the other half.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import combinations_with_replacement, product
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from natal.assessment.cases import transformed
+from natal.assessment.cases import near_normal
 from natal.errors import NatalError
-from natal.variables import BIRTH, SUMMARIES, Box
+from natal.variables import BIRTH, SUMMARIES, Box, limits_of
 
 REACHES = tuple(product((0.06, 0.09, 0.13, 0.19, 0.27), (0.15, 0.27, 0.45, 0.8)))
 """Kernel widths in (Q0, a) to choose from, in units of the box's extent (of ln a)."""
@@ -27,15 +27,13 @@ KERNELS = ("synthetic", "kernel")
 MIN_EFFECTIVE_RUNS = 20.0
 """Of a reach: fewer runs around a point give no covariance."""
 
-_N_TERMS = 6
-
 
 @dataclass(frozen=True)
 class SimulatedRuns:
     """Runs at the points of a regular grid, the same number at each."""
 
-    x: np.ndarray  # (run, 2), as q0 and a_au
-    z: np.ndarray  # (run, 3), `transformed` summaries, nan where dissolved
+    x: np.ndarray  # (run, birth)
+    z: np.ndarray  # (run, summary), `near_normal`, nan where dissolved
     replicate: np.ndarray  # (run,), counting the runs of a point
 
     def half(self, which: int) -> "SimulatedRuns":
@@ -49,10 +47,10 @@ class LocalLaws:
     """The law of one run's summaries at each of some places, with the weight of every run there."""
 
     log_survival: Float[np.ndarray, " place"]
-    mean: Float[np.ndarray, "place 3"]
-    covariance: Float[np.ndarray, "place 3 3"]
+    mean: Float[np.ndarray, "place summary"]
+    covariance: Float[np.ndarray, "place summary summary"]
     weight: Float[np.ndarray, "place survivor"]  # sums to 1
-    residual: Float[np.ndarray, "survivor 3"]
+    residual: Float[np.ndarray, "survivor summary"]
 
     @cached_property
     def _root(self) -> np.ndarray:
@@ -61,13 +59,14 @@ class LocalLaws:
 
     @cached_property
     def _kernels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Whitened centres (place, survivor, 3) of the kernels, and their width at each place."""
-        # Silverman's width for three dimensions; residuals shrink to leave the covariance as it is (West 1993)
-        width = (4.0 / 5.0 * (self.weight**2).sum(1)) ** (1 / 7)
+        """Whitened centres (place, survivor, summary) of the kernels, and their width at each place."""
+        # Silverman's width; residuals shrink to leave the covariance as it is (West 1993)
+        n = self.residual.shape[1]
+        width = (4.0 / (n + 2.0) * (self.weight**2).sum(1)) ** (1 / (n + 4))
         centred = self.residual - (self.weight @ self.residual)[:, None]
         return centred @ (np.sqrt(1 - width**2)[:, None, None] * np.swapaxes(self._root, 1, 2)), width
 
-    def log_likelihood(self, z: Float[np.ndarray, "3"], kernel: str) -> Float[np.ndarray, " place"]:
+    def log_likelihood(self, z: Float[np.ndarray, " summary"], kernel: str) -> Float[np.ndarray, " place"]:
         """Natural log of the likelihood of one observation, up to a constant; `kernel` is one of `KERNELS`."""
         apart = np.einsum("pij,pj->pi", self._root, z - self.mean)
         scale = self.log_survival + np.log(np.diagonal(self._root, axis1=1, axis2=2)).sum(1)
@@ -79,18 +78,18 @@ class LocalLaws:
         # at places far from all runs nothing but the nearest counts
         nearest = distance2.min(1)
         near = (self.weight * np.exp(-0.5 * (distance2 - nearest[:, None]))).sum(1)
-        smooth: np.ndarray = scale - 3 * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
+        smooth: np.ndarray = scale - len(z) * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
         return smooth
 
 
 def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
-    """Arrange a table of runs: q0, a_au, realization, f_bound, sigma_v_kms, r_h_au (nan where dissolved)."""
-    z = transformed(table[list(SUMMARIES)].to_numpy(float), n_stars)
+    """Arrange a table of runs: births, realization, summaries (nan where dissolved)."""
+    z = near_normal(table[list(SUMMARIES)].to_numpy(float), n_stars)
     return SimulatedRuns(table[list(BIRTH)].to_numpy(float), z, table.realization.to_numpy())
 
 
 def local_laws(
-    runs: SimulatedRuns, places: Float[np.ndarray, "place 2"], box: Box, reach: tuple[float, float]
+    runs: SimulatedRuns, places: Float[np.ndarray, "place birth"], box: Box, reach: tuple[float, ...]
 ) -> LocalLaws:
     """The law of a run at `places` (q0, a_au), from runs within about `reach` of each.
 
@@ -112,10 +111,10 @@ def local_laws(
 
     counted = (kernel @ n_alive) ** 2 / np.maximum(kernel**2 @ n_alive, 1e-300)
     if counted.min() < MIN_EFFECTIVE_RUNS:
-        q0, a_au = places[counted.argmin()]
+        place = ", ".join(f"{name} = {value:.3g}" for name, value in zip(BIRTH, places[counted.argmin()], strict=True))
         raise NatalError(
-            f"checks.brute_force: about {counted.min():.0f} surviving runs near q0 = {q0:.2f}, a = {a_au:.0f} AU, "
-            f"{MIN_EFFECTIVE_RUNS:.0f} are needed: raise q0, a_au or realizations"
+            f"checks.brute_force: about {counted.min():.0f} surviving runs near {place}, {MIN_EFFECTIVE_RUNS:.0f} are "
+            "needed: raise grid or realizations"
         )
     total = np.stack([np.bincount(point_of, column, len(x)) for column in z.T], axis=-1)
     at_points = _smoother(x, x, n_alive, reach)
@@ -123,12 +122,13 @@ def local_laws(
     leverage = np.minimum(np.diag(at_points), 0.9)[point_of]
     residual = (z - (at_points @ total)[point_of]) / np.sqrt(1 - leverage)[:, None]
     weight = (kernel / (kernel @ n_alive)[:, None])[:, point_of]
-    products = (residual[:, :, None] * residual[:, None, :]).reshape(-1, 9)
-    covariance = (weight @ products).reshape(-1, 3, 3)
+    n = residual.shape[1]
+    products = (residual[:, :, None] * residual[:, None, :]).reshape(-1, n * n)
+    covariance = (weight @ products).reshape(-1, n, n)
     return LocalLaws(log_survival, _smoother(targets, x, n_alive, reach) @ total, covariance, weight, residual)
 
 
-def choose_reach(runs: SimulatedRuns, box: Box) -> tuple[float, float]:
+def choose_reach(runs: SimulatedRuns, box: Box) -> tuple[float, ...]:
     """The reach with which one half of the runs predicts the other best, by the synthetic likelihood."""
     scores = {}
     for reach in REACHES:
@@ -137,11 +137,11 @@ def choose_reach(runs: SimulatedRuns, box: Box) -> tuple[float, float]:
         except NatalError:
             continue
     if not scores:
-        raise NatalError("checks.brute_force: too few runs for any estimate: raise q0, a_au or realizations")
+        raise NatalError("checks.brute_force: too few runs for any estimate: raise grid or realizations")
     return max(scores, key=scores.__getitem__)
 
 
-def _score(fitted: SimulatedRuns, other: SimulatedRuns, box: Box, reach: tuple[float, float]) -> float:
+def _score(fitted: SimulatedRuns, other: SimulatedRuns, box: Box, reach: tuple[float, ...]) -> float:
     points, index = np.unique(other.x, axis=0, return_inverse=True)
     laws = local_laws(fitted, points, box, reach)
     alive = np.isfinite(other.z).all(1)
@@ -154,10 +154,13 @@ def _score(fitted: SimulatedRuns, other: SimulatedRuns, box: Box, reach: tuple[f
     return float(values.mean())
 
 
-def _unit(x: Float[np.ndarray, "n 2"], box: Box) -> Float[np.ndarray, "n 2"]:
-    """Q0 and ln a as shares of the box."""
-    (q_low, q_high), (a_low, a_high) = (box[name] for name in BIRTH)
-    return np.column_stack([(x[:, 0] - q_low) / (q_high - q_low), np.log(x[:, 1] / a_low) / np.log(a_high / a_low)])
+def _unit(x: Float[np.ndarray, "n birth"], box: Box) -> Float[np.ndarray, "n birth"]:
+    """Births as shares of the box, of its logarithm where they are declared so."""
+    columns = []
+    for variable, values, (low, high) in zip(BIRTH.values(), x.T, limits_of(box), strict=True):
+        is_log = variable.transform == "log"
+        columns.append(np.log(values / low) / np.log(high / low) if is_log else (values - low) / (high - low))
+    return np.column_stack(columns)
 
 
 def _kernel(targets: np.ndarray, x: np.ndarray, reach: Sequence[float]) -> Float[np.ndarray, "target point"]:
@@ -173,12 +176,11 @@ def _smoother(
     terms, at_target = (_terms(2 * place - 1) for place in (x, targets))
     kernel = _kernel(targets, x, reach)
     products = (terms[:, :, None] * terms[:, None, :]).reshape(len(x), -1)
-    moment = ((kernel * n_alive) @ products).reshape(len(targets), _N_TERMS, _N_TERMS)
+    moment = ((kernel * n_alive) @ products).reshape(len(targets), *[terms.shape[1]] * 2)
     coefficient = np.linalg.solve(moment, at_target[..., None])[..., 0]
     contributions: np.ndarray = kernel * (coefficient @ terms.T)
     return contributions
 
 
-def _terms(x: np.ndarray) -> Float[np.ndarray, "n 6"]:
-    q, a = x.T
-    return np.column_stack([np.ones_like(q), q, a, q * q, q * a, a * a])
+def _terms(x: np.ndarray) -> Float[np.ndarray, "n term"]:
+    return np.column_stack([np.ones(len(x)), x, *(a * b for a, b in combinations_with_replacement(x.T, 2))])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from natal.assessment.cases import transformed
+from natal.assessment.cases import near_normal
 from natal.data.runs import Runs
 from natal.errors import NatalError
 from natal.posterior.grid import QUANTILES
@@ -23,7 +23,7 @@ MIN_ALIVE = 10
 """Runs that a case needs for quantiles and p-values."""
 
 
-def thinned(draws: Float[np.ndarray, "chain draw 2"], n: int) -> Float[np.ndarray, "n 2"]:
+def thinned(draws: Float[np.ndarray, "chain draw birth"], n: int) -> Float[np.ndarray, "n birth"]:
     """`n` posterior draws at even steps through all chains; raises `NatalError` if there are fewer."""
     flat = draws.reshape(-1, draws.shape[-1])
     if len(flat) < n:
@@ -43,7 +43,7 @@ def rank_p(observed: float, replicated: Float[np.ndarray, " run"]) -> float:
     return two_sided
 
 
-def joint_p(observed: Float[np.ndarray, "3"], replicated: Float[np.ndarray, "run 3"]) -> float:
+def joint_p(observed: Float[np.ndarray, " summary"], replicated: Float[np.ndarray, "run summary"]) -> float:
     """p-value by rank of the squared Mahalanobis distance from the mean of all runs, the observed one among them.
 
     Exact for an exchangeable observation, whatever the law.
@@ -56,11 +56,11 @@ def joint_p(observed: Float[np.ndarray, "3"], replicated: Float[np.ndarray, "run
     return float((distance2 >= distance2[0] * (1 - 1e-9)).mean())
 
 
-def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run 3"], n_stars: int) -> pd.DataFrame:
-    """Observations against (f_bound, sigma_v_kms, r_h_au) of runs from their posteriors, nan where dissolved.
+def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run summary"], n_stars: int) -> pd.DataFrame:
+    """Observations against the summaries of runs from their posteriors, nan where dissolved.
 
     Quantiles and p-values are of the runs that survive, as an observed cluster did; with fewer than ten of those they
-    are nan. The joint p-value compares (logit f_bound, ln sigma_v, ln r_h).
+    are nan. The joint p-value compares them as `near_normal` has them.
     """
     rows = []
     for k, (y, runs) in enumerate(zip(observed.y, replicated, strict=True)):
@@ -75,7 +75,7 @@ def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run 3"], n_s
             for label, level in QUANTILES.items():
                 row[f"{name}_{label}"] = np.quantile(values, level) if enough else np.nan
             row[f"{name}_p"] = rank_p(y[output], values) if enough else np.nan
-        row["joint_p"] = joint_p(transformed(y, n_stars), transformed(runs[alive], n_stars)) if enough else np.nan
+        row["joint_p"] = joint_p(near_normal(y, n_stars), near_normal(runs[alive], n_stars)) if enough else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
 

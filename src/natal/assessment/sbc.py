@@ -36,8 +36,8 @@ THINNING = 20
 
 
 def rank_shares(
-    key: PRNGKeyArray, truth: Float[np.ndarray, "case 2"], draws: Float[np.ndarray, "case draw 2"]
-) -> Float[np.ndarray, "case 2"]:
+    key: PRNGKeyArray, truth: Float[np.ndarray, "case birth"], draws: Float[np.ndarray, "case draw birth"]
+) -> Float[np.ndarray, "case birth"]:
     """The truth's rank among its posterior draws as a number in (0, 1): (draws below + u) / (draws + 1).
 
     With u uniform a rank's share is uniform, not discrete, if truth and draws come from one distribution (Talts et
@@ -49,7 +49,10 @@ def rank_shares(
 
 
 def tarp_shares(
-    key: PRNGKeyArray, truth: Float[np.ndarray, "case 2"], draws: Float[np.ndarray, "case draw 2"], prior_box: Box
+    key: PRNGKeyArray,
+    truth: Float[np.ndarray, "case birth"],
+    draws: Float[np.ndarray, "case draw birth"],
+    prior_box: Box,
 ) -> Float[np.ndarray, " case"]:
     """Posterior probability of the disc about a random point that reaches to the truth, by case.
 
@@ -72,7 +75,7 @@ def thinned_settings(settings: NutsSettings, n_draws: int) -> NutsSettings:
     return settings.model_copy(update={"draws": THINNING * -(-n_draws // settings.chains)})
 
 
-def posterior_draws(recovered: Recovered, n: int) -> Float[np.ndarray, "case draw 2"]:
+def posterior_draws(recovered: Recovered, n: int) -> Float[np.ndarray, "case draw birth"]:
     """`n` draws of each case, `THINNING` iterations apart, from all chains."""
     thinned = recovered.nuts.draws[:, :, THINNING - 1 :: THINNING].astype(float)
     # draw by draw, so that every chain has its share
@@ -82,10 +85,10 @@ def posterior_draws(recovered: Recovered, n: int) -> Float[np.ndarray, "case dra
 def calibration_table(
     key: PRNGKeyArray,
     point_id: np.ndarray,
-    truth: Float[np.ndarray, "case 2"],
+    truth: Float[np.ndarray, "case birth"],
     recovered: Recovered,
     truths: TruthSummary,
-    draws: Float[np.ndarray, "case draw 2"],
+    draws: Float[np.ndarray, "case draw birth"],
     prior_box: Box,
 ) -> pd.DataFrame:
     """One row a case within the prior's box: its truth, its posterior and where in it the truth lies.

@@ -1,5 +1,6 @@
 """The design: which points (Q0, a) are simulated."""
 
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -8,20 +9,20 @@ from jaxtyping import Float
 from scipy.stats import qmc
 
 from natal.campaign.plan import PROPOSED, Block, Config, blocks, box, proposed_blocks, read_table
-from natal.variables import BIRTH, CALIBRATION, SPLITS, Box
+from natal.variables import BIRTH, CALIBRATION, SPLITS, Box, limits_of
 
 
 def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
-    """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, 2)."""
+    """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, birth)."""
     unit = qmc.LatinHypercube(d=len(BIRTH), rng=rng).random(n)
-    low, high = np.array([ranges[name] for name in BIRTH]).T
+    low, high = np.array(limits_of(ranges)).T
     points: np.ndarray = low + (high - low) * unit
     return points
 
 
 def prior_draws(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
-    """Draw `n` independent points, uniform within `ranges`, shape (n, 2); more of them begin with the same ones."""
-    low, high = np.array([ranges[name] for name in BIRTH]).T
+    """Draw `n` independent points, uniform within `ranges`, shape (n, birth); more of them begin with the same ones."""
+    low, high = np.array(limits_of(ranges)).T
     points: np.ndarray = low + (high - low) * rng.random((n, len(BIRTH)))
     return points
 
@@ -41,11 +42,8 @@ def make_design(config: Config) -> pd.DataFrame:
     parts = []
     if config["design"]["table"]:
         rows = pd.DataFrame(read_table(config))
-        parts.append(
-            pd.DataFrame(
-                {"point_id": rows.index, "block": "table", "split": rows.split, "q0": rows.q0, "a_au": rows.a_au}
-            )
-        )
+        births = {name: rows[name] for name in BIRTH}
+        parts.append(pd.DataFrame({"point_id": rows.index, "block": "table", "split": rows.split} | births))
     for block in blocks(config):
         draw = prior_draws if block.split == CALIBRATION else latin_hypercube
         rng = np.random.default_rng([config["seed"], (*SPLITS, CALIBRATION).index(block.split), block.index])
@@ -55,21 +53,22 @@ def make_design(config: Config) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def _block_table(block: Block, label: str, points: Float[np.ndarray, "point 2"]) -> pd.DataFrame:
+def _block_table(block: Block, label: str, points: Float[np.ndarray, "point birth"]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "point_id": block.first_id + np.arange(block.size),
             "block": f"{label}{block.index}",
             "split": block.split,
-            "q0": points[:, 0],
-            "a_au": points[:, 1],
+            **dict(zip(BIRTH, points.T, strict=True)),
         }
     )
 
 
-def grid_points(box: Box, shape: tuple[int, int]) -> Float[np.ndarray, "point 2"]:
-    """Points (q0, a_au) of a regular grid over the box, edges included; even steps in Q0 and in ln a."""
-    (q_low, q_high), (a_low, a_high) = (box[name] for name in BIRTH)
-    q0, a_au = np.linspace(q_low, q_high, shape[0]), np.geomspace(a_low, a_high, shape[1])
-    # rounding must not leave the box
-    return np.array(list(product(q0, np.clip(a_au, a_low, a_high))))
+def grid_points(box: Box, shape: Sequence[int]) -> Float[np.ndarray, "point birth"]:
+    """Points of a regular grid over the box, edges included; even steps in Q0 and in ln a."""
+    axes = []
+    for variable, limits, n in zip(BIRTH.values(), limits_of(box), shape, strict=True):
+        steps = np.geomspace if variable.transform == "log" else np.linspace
+        # rounding must not leave the box
+        axes.append(np.clip(steps(*limits, n), *limits))
+    return np.array(list(product(*axes)))

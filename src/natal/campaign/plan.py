@@ -10,7 +10,7 @@ from typing import Any
 
 from natal.campaign.tables import csv_rows, number
 from natal.errors import NatalError
-from natal.variables import CALIBRATION, SPLITS, Box
+from natal.variables import BIRTH, CALIBRATION, SPLITS, Box
 
 MAX_POINTS_PER_SPLIT = 100_000
 CHECKS = ("brute_force", "posterior_predictive")
@@ -147,7 +147,7 @@ def shard_recipe(config: Config, shard: Shard) -> Any:
     block = next((b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size), None)
     if block is None:
         rows = read_table(config)
-        return [(rows[i]["q0"], rows[i]["a_au"]) for i in shard.point_ids]
+        return [tuple(rows[i][name] for name in BIRTH) for i in shard.point_ids]
     # further independent draws leave the first ones where they are
     size = [] if block.split == CALIBRATION else [block.size]
     return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, *size]}
@@ -160,18 +160,21 @@ def q0_factor(config: Config) -> float:
 
 def box(config: Config) -> Box:
     """The design box with q0 as K/|W|: {'q0': (low, high), 'a_au': (low, high)}."""
-    return _in_k_over_w(config["design"]["box"], q0_factor(config))
+    return _in_k_over_w(config, config["design"]["box"])
 
 
 def prior_box(config: Config) -> Box:
     """The box of the uniform prior with q0 as K/|W|: `inference.prior`, or the design box."""
-    return _in_k_over_w(config["inference"]["prior"] or config["design"]["box"], q0_factor(config))
+    return _in_k_over_w(config, config["inference"]["prior"] or config["design"]["box"])
 
 
-def _in_k_over_w(ranges: dict[str, list[float]], factor: float) -> Box:
-    q_low, q_high = ranges["q0"]
-    a_low, a_high = ranges["a_au"]
-    return {"q0": (factor * q_low, factor * q_high), "a_au": (float(a_low), float(a_high))}
+def _factor(config: Config, name: str) -> float:
+    return q0_factor(config) if BIRTH[name].unit == "K/|W|" else 1.0
+
+
+def _in_k_over_w(config: Config, ranges: dict[str, list[float]]) -> Box:
+    factors = {name: _factor(config, name) for name in BIRTH}
+    return {name: (factor * ranges[name][0], factor * ranges[name][1]) for name, factor in factors.items()}
 
 
 def has_splits(config: Config) -> bool:
@@ -191,7 +194,7 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     # a design.csv of another campaign will do, too
     optional = ("split", "point_id", "block")
-    for row_number, row in csv_rows(name, "design.table", required=("q0", "a_au"), optional=optional):
+    for row_number, row in csv_rows(name, "design.table", required=BIRTH.names, optional=optional):
         if row.get("split") == CALIBRATION:
             continue
         values = _point(config, name, row_number, row)
@@ -208,7 +211,7 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     return rows
 
 
-def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, float]]]]:
+def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, ...]]]]:
     """The blocks of `design.proposed`, one a file, each with its points (q0, a_au), q0 as K/|W|.
 
     Files have columns q0 and a_au and optionally score, as `adaptive.proposals` writes them. Raises `NatalError` naming
@@ -217,9 +220,8 @@ def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, float
     proposed = []
     first_id = POINT_ID_OFFSET[PROPOSED]
     for index, name in enumerate(config["design"]["proposed"]):
-        rows = csv_rows(name, "design.proposed", required=("q0", "a_au"), optional=("score",))
-        values = [_point(config, name, number, row) for number, row in rows]
-        points = [(point["q0"], point["a_au"]) for point in values]
+        rows = csv_rows(name, "design.proposed", required=BIRTH.names, optional=("score",))
+        points = [tuple(_point(config, name, number, row).values()) for number, row in rows]
         proposed.append((Block(SPLITS[0], index, len(points), first_id), points))
         first_id += len(points)
     if first_id - POINT_ID_OFFSET[PROPOSED] > MAX_POINTS_PER_SPLIT:
@@ -228,11 +230,8 @@ def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, float
 
 
 def _point(config: Config, path: str, row_number: int, row: dict[str, str]) -> dict[str, float]:
-    """A row's q0, as K/|W|, and a_au; raises `NatalError` if one is no number or outside `design.box`."""
-    values = {
-        "q0": q0_factor(config) * number(path, row_number, "q0", row["q0"]),
-        "a_au": number(path, row_number, "a_au", row["a_au"]),
-    }
+    """A row's birth, q0 as K/|W|; raises `NatalError` if a value is no number or outside `design.box`."""
+    values = {name: _factor(config, name) * number(path, row_number, name, row[name]) for name in BIRTH}
     for column, (low, high) in box(config).items():
         if not low <= values[column] <= high:
             raise NatalError(

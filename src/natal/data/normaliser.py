@@ -19,19 +19,19 @@ class Normaliser(eqx.Module):
     those of the columns `log10`, which are statistics of the common logarithms.
     """
 
-    x_mean: Float[Array, "2"]
-    x_std: Float[Array, "2"]
-    y_mean: Float[Array, "3"]
-    y_std: Float[Array, "3"]
+    x_mean: Float[Array, " birth"]
+    x_std: Float[Array, " birth"]
+    y_mean: Float[Array, " summary"]
+    y_std: Float[Array, " summary"]
     log10: tuple[str, ...] = eqx.field(static=True, default=())
 
-    def normalise_x(self, x: Float[Array, "*batch 2"]) -> Float[Array, "*batch 2"]:
+    def normalise_x(self, x: Float[Array, "*batch birth"]) -> Float[Array, "*batch birth"]:
         return (self._changed(jnp.log10, x, BIRTH) - self.x_mean) / self.x_std
 
-    def normalise_y(self, y: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+    def normalise_y(self, y: Float[Array, "*batch summary"]) -> Float[Array, "*batch summary"]:
         return (self._changed(jnp.log10, y, SUMMARIES) - self.y_mean) / self.y_std
 
-    def denormalise_y(self, y: Float[Array, "*batch 3"]) -> Float[Array, "*batch 3"]:
+    def denormalise_y(self, y: Float[Array, "*batch summary"]) -> Float[Array, "*batch summary"]:
         return self._changed(lambda exponent: 10.0**exponent, y * self.y_std + self.y_mean, SUMMARIES)
 
     def _changed(self, function: Callable[[Array], Array], values: Array, columns: Iterable[str]) -> Array:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from natal.variables import BIRTH, SUMMARIES
+from natal.variables import BIRTH, SIZE, SUMMARIES
 
 EDGE = 1.1
 """Outcomes up to this factor beyond the box's largest a are kept, so that the networks do not end at its edge."""
@@ -39,8 +39,9 @@ def rescaled_outcomes(tracks: pd.DataFrame, t_end_yr: float, a_max_au: float) ->
     later = tracks[tracks.t_yr > 0]
     scale = (t_end_yr / later.t_yr.to_numpy()) ** (2 / 3)
     seen = final_outcomes(later)
-    kept = seen.x[:, 1] * scale <= EDGE * a_max_au
-    ones = np.ones_like(scale)
-    x = seen.x * np.column_stack([ones, scale])
-    y = seen.y * np.column_stack([ones, scale**-0.5, scale])
+    x, y = (
+        values * np.column_stack([scale**variable.size_power for variable in variables.values()])
+        for values, variables in ((seen.x, BIRTH), (seen.y, SUMMARIES))
+    )
+    kept = x[:, SIZE] <= EDGE * a_max_au
     return Outcomes(x[kept], y[kept], seen.survived[kept])

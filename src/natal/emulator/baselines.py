@@ -1,6 +1,7 @@
 """What the emulator has to beat: simple predictors on the same training runs."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -11,7 +12,7 @@ Predictor = Callable[[np.ndarray], np.ndarray]
 
 
 def fit_baselines(train: Runs) -> dict[str, Predictor]:
-    """Fit each baseline on training runs; a predictor maps (n, 2) inputs to (n, 3) outputs in physical units.
+    """Fit each baseline on training runs; a predictor maps inputs to outputs in physical units, one row a run.
 
     mean: the training mean; linear, quadratic: least squares in standardised inputs; nearest: the replicate mean
     of the closest training point (a single run would add the scatter of one cluster).
@@ -41,4 +42,4 @@ def _linear(z: np.ndarray) -> np.ndarray:
 
 
 def _quadratic(z: np.ndarray) -> np.ndarray:
-    return np.column_stack([_linear(z), z**2, z[:, 0] * z[:, 1]])
+    return np.column_stack([_linear(z), z**2, *(a * b for a, b in combinations(z.T, 2))])

@@ -13,7 +13,7 @@ ROUNDING = 4 * float(np.finfo("float32").eps)
 
 
 def refuse_outside(x: Any, box: Limits) -> None:
-    """Raise `NatalError` with a number and its range if any point x (..., 2) = (q0, a_au) lies outside `box`.
+    """Raise `NatalError` with a number and its range if any point x (..., birth) lies outside `box`.
 
     Values that are not known yet, inside a compiled or differentiated function, are not looked at: the sampler's
     bijection and the grid keep to the prior's box, which `refuse_prior_outside` checks.

@@ -1,16 +1,15 @@
-"""The emulator: an ensemble of small networks from (Q0, a) to (f_bound, sigma_v, r_h).
+"""The emulator: an ensemble of small networks from (Q0, a) to the summaries.
 
-Each member is the multilayer perceptron 2 -> 64 -> 64 -> 3 with ReLU (or another of `natal.emulator.perceptron`) and a
-linear output. Members differ by their initial weights, and by what is random in training; their mean is the prediction
-and their standard deviation (ddof = 1) one part of its uncertainty (Lakshminarayanan, Pritzel & Blundell 2017).
+Each member is a multilayer perceptron with two hidden layers of 64 ReLU units (or another of
+`natal.emulator.perceptron`) and a linear output. Members differ by their initial weights, and by what is random in
+training; their mean is the prediction and their standard deviation (ddof = 1) one part of its uncertainty
+(Lakshminarayanan, Pritzel & Blundell 2017).
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,12 +19,13 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.data.normaliser import Normaliser
 from natal.emulator.box import refuse_outside
-from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
+from natal.emulator.network_files import DTYPE, check_header, read_header, read_leaves, write_leaves
 from natal.emulator.perceptron import ACTIVATIONS, HIDDEN, N_PARAMETERS, activation_name, make_emulator_network
 from natal.errors import NatalError
-from natal.variables import BIRTH, SUMMARIES, Box
+from natal.variables import BIRTH, SUMMARIES, Box, Limits, limits_of
 
 FORMAT = "natal-ensemble-1"
+REMEDY = "train the emulator again"
 
 
 class Ensemble(eqx.Module):
@@ -36,13 +36,13 @@ class Ensemble(eqx.Module):
 
     networks: eqx.nn.MLP
     normaliser: Normaliser
-    box: tuple[tuple[float, float], tuple[float, float]] = eqx.field(static=True)
+    box: Limits = eqx.field(static=True)
 
     @property
     def n_members(self) -> int:
         return self.networks.layers[0].weight.shape[0]
 
-    def members(self, x: Float[Array, "2"], *, extrapolate: bool = False) -> Float[Array, "member 3"]:
+    def members(self, x: Float[Array, " birth"], *, extrapolate: bool = False) -> Float[Array, "member summary"]:
         """Every member's prediction at one point x = (q0, a_au), in physical units. Differentiable."""
         if not extrapolate:
             refuse_outside(x, self.box)
@@ -50,26 +50,26 @@ class Ensemble(eqx.Module):
         outputs = eqx.filter_vmap(lambda network: network(normalised))(self.networks)
         return self.normaliser.denormalise_y(outputs)
 
-    def mean(self, x: Float[Array, "2"], *, extrapolate: bool = False) -> Float[Array, "3"]:
+    def mean(self, x: Float[Array, " birth"], *, extrapolate: bool = False) -> Float[Array, " summary"]:
         """The ensemble's prediction at one point: the mean over members."""
         return self.members(x, extrapolate=extrapolate).mean(0)
 
     def __call__(
-        self, x: Float[Array | np.ndarray, "point 2"], *, extrapolate: bool = False
-    ) -> tuple[Float[Array, "point 3"], Float[Array, "point 3"]]:
+        self, x: Float[Array | np.ndarray, "point birth"], *, extrapolate: bool = False
+    ) -> tuple[Float[Array, "point summary"], Float[Array, "point summary"]]:
         """Mean and standard deviation (ddof = 1) over members at many points."""
         if not extrapolate:
             refuse_outside(x, self.box)
         outputs = self.at_points(x)
         return outputs.mean(1), outputs.std(1, ddof=1)
 
-    def at_points(self, x: Float[Array | np.ndarray, "point 2"]) -> Float[Array, "point member 3"]:
+    def at_points(self, x: Float[Array | np.ndarray, "point birth"]) -> Float[Array, "point member summary"]:
         """Every member's prediction at many points."""
         return _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
 
 
 @eqx.filter_jit
-def _members_at(ensemble: Ensemble, x: Float[Array, "point 2"]) -> Float[Array, "point member 3"]:
+def _members_at(ensemble: Ensemble, x: Float[Array, "point birth"]) -> Float[Array, "point member summary"]:
     return jax.vmap(ensemble.members)(x)
 
 
@@ -119,23 +119,13 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, made
     write_leaves(path, header, ensemble)
 
 
-def read_header(path: str | Path) -> Header:
-    """Read an ensemble file's header. Raises `NatalError` if the file is not one."""
-    try:
-        with open(path, "rb") as file:
-            content: dict[str, Any] = json.loads(file.readline())
-        return Header(**content)
-    except (OSError, ValueError, TypeError) as error:
-        raise NatalError(f"{path} is not a natal ensemble: {error}") from error
-
-
 def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: str | None = None) -> Ensemble:
     """Load an ensemble; with `box` or `design_digest`, only if it was trained on exactly these.
 
     `box` is {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|. Raises `NatalError` naming what does not fit:
     format, inputs, outputs, dtype, architecture, box, training design, or damaged weights.
     """
-    header = read_header(path)
+    header = read_header(path, Header, "a natal ensemble")
     expected = {
         "format": FORMAT,
         "inputs": list(BIRTH),
@@ -149,36 +139,30 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
         expected["box"] = {name: list(box[name]) for name in BIRTH}
     if design_digest is not None:
         expected["design_digest"] = design_digest
-    for key, value in expected.items():
-        stored = getattr(header, key)
-        if stored != value:
-            raise NatalError(f"{path} has {key} = {stored}, expected {value}: train the emulator again")
+    check_header(path, header, expected, REMEDY)
 
     if header.activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise NatalError(
-            f"{path} has activation = {header.activation}, expected one of {known}: train the emulator again"
-        )
+        raise NatalError(f"{path} has activation = {header.activation}, expected one of {known}: {REMEDY}")
     columns, logs = [*BIRTH, *SUMMARIES], header.log10
     if not (isinstance(logs, list) and all(column in columns for column in logs)):
-        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: train the emulator again")
+        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: {REMEDY}")
     try:
-        (q0_low, q0_high), (a_low, a_high) = (header.box[name] for name in BIRTH)
+        limits = limits_of(header.box)
     except (KeyError, ValueError, TypeError) as error:
-        raise NatalError(f"{path} has box = {header.box}, expected two ranges, q0 and a_au") from error
+        raise NatalError(f"{path} has box = {header.box}, expected a range of each of {', '.join(BIRTH)}") from error
     if not isinstance(header.members, int) or header.members < 1:
         raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
-    limits = ((q0_low, q0_high), (a_low, a_high))
     normaliser = _blank_normaliser(tuple(header.log10))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
-    return read_leaves(path, skeleton, remedy="train the emulator again")
+    return read_leaves(path, skeleton, remedy=REMEDY)
 
 
 def untrained_ensemble(
     key: PRNGKeyArray,
     members: int,
     normaliser: Normaliser,
-    box: tuple[tuple[float, float], tuple[float, float]],
+    box: Limits,
     activation: str = "relu",
     initialisation: str = "glorot",
 ) -> Ensemble:

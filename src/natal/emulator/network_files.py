@@ -1,6 +1,7 @@
 """Network files: a JSON header line, then the arrays."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -17,6 +18,7 @@ DTYPE = "float32"
 
 
 Module = TypeVar("Module", bound=eqx.Module)
+Header = TypeVar("Header")
 
 
 def write_leaves(path: str | Path, header: Any, module: eqx.Module) -> None:
@@ -24,6 +26,22 @@ def write_leaves(path: str | Path, header: Any, module: eqx.Module) -> None:
     with atomic_path(path) as partial, open(partial, "wb") as file:
         file.write((json.dumps(asdict(header)) + "\n").encode())
         eqx.tree_serialise_leaves(file, module)
+
+
+def read_header(path: str | Path, header: type[Header], what: str) -> Header:
+    """Read the first line as a dataclass. Raises `NatalError` if the file is not `what`."""
+    try:
+        with open(path, "rb") as file:
+            return header(**json.loads(file.readline()))
+    except (OSError, ValueError, TypeError) as error:
+        raise NatalError(f"{path} is not {what}: {error}") from error
+
+
+def check_header(path: str | Path, header: Any, expected: Mapping[str, Any], remedy: str) -> None:
+    """Raise `NatalError`, which ends in `remedy`, naming the first key whose value is not the expected one."""
+    for key, value in expected.items():
+        if getattr(header, key) != value:
+            raise NatalError(f"{path} has {key} = {getattr(header, key)}, expected {value}: {remedy}")
 
 
 def read_leaves(path: str | Path, skeleton: Module, *, remedy: str) -> Module:

@@ -1,6 +1,7 @@
 """One network of the emulator: its layers, activations and initial weights."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import equinox as eqx
 import jax
@@ -11,7 +12,8 @@ from natal.emulator.network_files import DTYPE
 from natal.variables import BIRTH, SUMMARIES
 
 HIDDEN = (64, 64)
-N_PARAMETERS = 4547
+_UNITS = (len(BIRTH), *HIDDEN, len(SUMMARIES))
+N_PARAMETERS = sum((n_in + 1) * n_out for n_in, n_out in pairwise(_UNITS))
 
 Activation = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 

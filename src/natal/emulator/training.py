@@ -18,7 +18,7 @@ from natal.emulator.loop import fit_networks, shuffled_batches
 from natal.emulator.network_files import DTYPE
 from natal.emulator.optimisers import make_optimiser
 from natal.settings.emulator import TrainingSettings
-from natal.variables import Box
+from natal.variables import Box, limits_of
 
 EPOCHS_PER_CALL = 50
 
@@ -44,8 +44,8 @@ class History(NamedTuple):
 
 def mean_squared_error(
     network: Callable[[Array], Array],
-    x: Float[Array, "run 2"],
-    y: Float[Array, "run 3"],
+    x: Float[Array, "run birth"],
+    y: Float[Array, "run summary"],
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, ""]:
     """Mean over runs and outputs of the squared error, in normalised units; no key is used."""
@@ -77,7 +77,7 @@ def train_ensemble(
     normaliser = fit_normaliser(train, log10=settings.log10)
     refuse_non_positive(validation, settings.log10)
     untrained = untrained_ensemble(
-        key, settings.members, normaliser, (box["q0"], box["a_au"]), settings.activation, settings.initialisation
+        key, settings.members, normaliser, limits_of(box), settings.activation, settings.initialisation
     )
     data = normalised(train, normaliser), normalised(validation, normaliser)
     fit = partial(train_by_epochs, key, record=record, must_train=must_train, progress_label="train")

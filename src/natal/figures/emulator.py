@@ -48,11 +48,11 @@ def loss_curves(
 
 @styled
 def predicted_vs_true(
-    predicted: Float[np.ndarray, "run 3"],
-    true: Float[np.ndarray, "run 3"],
-    point_means_predicted: Float[np.ndarray, "point 3"],
-    point_means_true: Float[np.ndarray, "point 3"],
-    point_means_error: Float[np.ndarray, "point 3"],
+    predicted: Float[np.ndarray, "run summary"],
+    true: Float[np.ndarray, "run summary"],
+    point_means_predicted: Float[np.ndarray, "point summary"],
+    point_means_true: Float[np.ndarray, "point summary"],
+    point_means_error: Float[np.ndarray, "point summary"],
 ) -> Figure:
     """Emulator against simulator on the test set, in physical units (1, km/s, AU).
 
@@ -75,10 +75,10 @@ def predicted_vs_true(
 
 @styled
 def residuals(
-    residual: Float[np.ndarray, "run 3"],
-    x: Float[np.ndarray, "run 2"],
-    predicted: Float[np.ndarray, "run 3"],
-    sigma_total: Float[np.ndarray, "3"],
+    residual: Float[np.ndarray, "run summary"],
+    x: Float[np.ndarray, "run birth"],
+    predicted: Float[np.ndarray, "run summary"],
+    sigma_total: Float[np.ndarray, " summary"],
 ) -> Figure:
     """Residuals (simulated - emulated) of single runs against Q0, a and the prediction, in physical units.
 

@@ -20,8 +20,8 @@ with warnings.catch_warnings():
 
 @styled
 def corner_case(
-    draws: Float[np.ndarray, "draw 2"],
-    truth: Float[np.ndarray, "2"] | None,
+    draws: Float[np.ndarray, "draw birth"],
+    truth: Float[np.ndarray, " birth"] | None,
     box: Box,
     title: str = "",
     grid: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None,

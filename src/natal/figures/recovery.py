@@ -83,7 +83,7 @@ def coverage(
 
 
 @styled
-def pit_histograms(pit: Float[np.ndarray, "case 2"], n_bins: int = 10) -> Figure:
+def pit_histograms(pit: Float[np.ndarray, "case birth"], n_bins: int = 10) -> Figure:
     """Probability integral transforms of the true q0 and a: histograms, and ECDF minus uniform.
 
     `pit` is the posterior's marginal cumulative probability at the truth, columns (q0, a_au). Look for: flat within

@@ -1,18 +1,20 @@
 """Figures that compare the uncertainty methods: coverage, size of regions, widths along Q0."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from natal.figures.colours import BLACK, BLUE, GREEN, GREY, MEMBER_COLOURS, ORANGE, PURPLE, SKY, VERMILLION
+from natal.figures.colours import BLACK, GREEN, GREY, MEMBER_COLOURS, ORANGE, PARAMETER_COLOURS, PURPLE, SKY
 from natal.figures.labels import LABELS, SYMBOLS
 from natal.figures.style import panels, shared_legend, styled
-from natal.variables import SUMMARIES
+from natal.variables import BIRTH, SUMMARIES
 
-MARKERS = {"f_bound": ("o", SKY), "sigma_v_kms": ("s", ORANGE), "r_h_au": ("^", GREEN)} | {
-    "q0": ("P", BLUE),
-    "a_au": ("X", VERMILLION),
+MARKERS = {
+    **dict(zip(SUMMARIES, cycle(zip("os^v*", (SKY, ORANGE, GREEN, PURPLE, GREY), strict=True)), strict=False)),
+    **{name: (marker, PARAMETER_COLOURS[name]) for name, marker in zip(BIRTH, cycle("PX<>"), strict=False)},
     "joint": ("D", BLACK),
 }
 LINES = ("-", "--", ":", "-.")

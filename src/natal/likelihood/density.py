@@ -1,45 +1,62 @@
 """An ensemble of mixture density networks: from (Q0, a) to the law of one cluster's outcome (`mixture`).
 
 Bishop (1994); members weigh alike (Lakshminarayanan, Pritzel & Blundell 2017). The networks see what self-gravity
-leaves over once its scaling is taken out: sigma_v sqrt(a) and r_h / a.
+leaves over once its scaling is taken out: sigma_v sqrt(a) and r_h / a (`natal.variables.SIZE_POWERS`).
 """
 
-import json
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
-from natal.errors import NatalError
-from natal.likelihood.mixture import Mixture
-from natal.variables import BIRTH, Box, Limits
+from natal.emulator.network_files import DTYPE, check_header, read_header, read_leaves, write_leaves
+from natal.likelihood.mixture import LATENT, Mixture
+from natal.variables import BIRTH, SIZE, SUMMARIES, Box, Limits, limits_of
 
 FORMAT = "natal-density-1"
 DENSITY_COMPONENTS = {"heteroscedastic": 1, "mixture": 5}
 """Components of a member network's law, by the name of the likelihood."""
 
-PER_COMPONENT = 10
+N_LATENT = len(LATENT)
+PER_COMPONENT = 1 + N_LATENT + N_LATENT * (N_LATENT + 1) // 2
+"""Outputs: a weight, a location, a triangle."""
+
+OUTPUTS = ["log_weight", *({"log": "ln_", "count": "z_", "none": ""}[SUMMARIES[k].transform] + k for k in LATENT)]
 DEPTH = 2
+REMEDY = "fit the likelihood again"
+
+_SIZES = [SUMMARIES[name] for name in LATENT[:-1]]
+# what scaling does to a number that is no logarithm is left to be learned
+_POWERS = np.array([variable.size_power if variable.transform == "log" else 0.0 for variable in _SIZES] + [0.0])
+_IS_LENGTH = np.array([variable.unit == BIRTH["a_au"].unit for variable in _SIZES] + [False])
+
+
+def scaling(log_a: Any, middle: Any = 0.0) -> Any:
+    """The part of latent numbers that scaling gives, (..., latent): ln sigma_v goes as -ln(a) / 2, ln r_h as ln a.
+
+    Up to constants, with which lengths are in units of a, and everything else is at ln a = `middle`.
+    """
+    return _POWERS * (log_a[..., None] - np.where(_IS_LENGTH, 0.0, middle))
 
 
 class MixtureNetwork(eqx.Module):
     """A perceptron whose outputs are read as the parameters of a mixture.
 
     A subclass says how the perceptron's inputs follow from x, and which part of the location follows from x without
-    learning (`trivial`). `shift` and `scale` are the mean and standard deviation of (ln sigma_v, ln r_h, z) over the
+    learning (`trivial`). `shift` and `scale` are the mean and standard deviation of the latent numbers over the
     training rows, after that part is subtracted.
     """
 
     network: eqx.nn.MLP
-    shift: Float[Array, "3"]
-    scale: Float[Array, "3"]
+    shift: Float[Array, " summary"]
+    scale: Float[Array, " summary"]
     components: int = eqx.field(static=True)
     n_stars: int = eqx.field(static=True)
 
@@ -47,46 +64,38 @@ class MixtureNetwork(eqx.Module):
     def __call__(self, x: Float[Array, " input"]) -> Mixture:
         """The law of the outcome at x."""
 
-    def read(self, raw: Float[Array, " raw"], trivial: Float[Array, "3"]) -> Mixture:
+    def read(self, raw: Float[Array, " raw"], trivial: Float[Array, " summary"]) -> Mixture:
         """The perceptron's outputs as a law; `trivial` is the part of its location that need not be learned."""
         weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
         log_weight = jax.nn.log_sigmoid(raw[0]) + jax.nn.log_softmax(weight)
-        location = self.shift + self.scale * rest[:, :3] + trivial
-        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, 3:]), self.n_stars)
-
-    def log_dissolved(self, x: Float[Array, " input"]) -> Float[Array, ""]:
-        """ln of the probability that too few stars stay bound."""
-        # the weights add up to the probability to survive
-        survive = jnp.minimum(jax.nn.logsumexp(self(x).log_weight), -1e-6)
-        return jnp.log(-jnp.expm1(survive))
+        location = self.shift + self.scale * rest[:, :N_LATENT] + trivial
+        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, N_LATENT:]), self.n_stars)
 
 
 class DensityNetwork(MixtureNetwork):
     """One member: from (Q0, a) by way of scaled (Q0, ln a).
 
-    `shift` and `scale` are those of (ln(sigma_v sqrt(a / a0)), ln(r_h / a), z); a0 is the middle of the box in ln a.
+    `shift` and `scale` are those of ln(sigma_v sqrt(a / a0)), ln(r_h / a) and so on; a0 is the middle of the box in
+    ln a.
     """
 
     box: Limits = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "2"]) -> Mixture:
+    def __call__(self, x: Float[Array, " birth"]) -> Mixture:
         """The law of the outcome at x = (q0, a_au)."""
-        (q_low, q_high), (a_low, a_high) = self.box
-        log_low, log_high = np.log(a_low), np.log(a_high)
-        log_a = jnp.log(x[1])
-        place = jnp.stack([(x[0] - q_low) / (q_high - q_low), (log_a - log_low) / (log_high - log_low)])
-        above = log_a - (log_low + log_high) / 2
-        trivial = jnp.stack([-0.5 * above, log_a, jnp.zeros_like(log_a)])
+        births = BIRTH.values()
+        values = [birth.transformed(value, log=jnp.log) for birth, value in zip(births, x, strict=True)]
+        limits = [birth.transformed(np.array(ends), log=np.log) for birth, ends in zip(births, self.box, strict=True)]
+        place = jnp.stack([(value - low) / (high - low) for value, (low, high) in zip(values, limits, strict=True)])
         # the unit variance of a uniform variable
-        return self.read(self.network(np.sqrt(3.0) * (2.0 * place - 1.0)), trivial)
+        return self.read(self.network(np.sqrt(3.0) * (2.0 * place - 1.0)), scaling(values[SIZE], limits[SIZE].mean()))
 
 
-def _triangle(values: Float[Array, "component 6"]) -> Float[Array, "component 3 3"]:
-    """Lower triangles with positive diagonals."""
-    one, two, three = jnp.exp(values[:, :3]).T
-    a, b, c = values[:, 3:].T
-    zero = jnp.zeros_like(one)
-    rows = [[one, zero, zero], [a, two, zero], [b, c, three]]
+def _triangle(values: Float[Array, "component entry"]) -> Float[Array, "component summary summary"]:
+    """Lower triangles: logarithms of the diagonal, then what is below it, row by row."""
+    diagonal, below = list(jnp.exp(values[:, :N_LATENT]).T), iter(values[:, N_LATENT:].T)
+    zero = jnp.zeros_like(diagonal[0])
+    rows = [[*(next(below) for _ in range(k)), diagonal[k], *[zero] * (N_LATENT - 1 - k)] for k in range(N_LATENT)]
     return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
 
@@ -104,14 +113,21 @@ def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: in
     n_outputs = 1 + components * PER_COMPONENT
     network = eqx.nn.MLP(n_inputs, n_outputs, width, DEPTH, activation=jnp.tanh, dtype=DTYPE, key=key_network)
     spread = jnp.zeros((components, PER_COMPONENT - 1), DTYPE)
-    spread = spread.at[:, :3].set(0.5 * jax.random.normal(key_spread, (components, 3), DTYPE))
-    spread = spread.at[:, 3:6].set(-0.5)
+    spread = spread.at[:, :N_LATENT].set(0.5 * jax.random.normal(key_spread, (components, N_LATENT), DTYPE))
+    spread = spread.at[:, N_LATENT : 2 * N_LATENT].set(-0.5)
     bias = jnp.concatenate([jnp.array([3.0], DTYPE), jnp.zeros(components, DTYPE), spread.ravel()])
     last = network.layers[-1]
     untrained: eqx.nn.MLP = eqx.tree_at(
         lambda n: (n.layers[-1].weight, n.layers[-1].bias), network, (0.3 * last.weight, bias)
     )
     return untrained
+
+
+def log_outcome(
+    law: Callable[[Array], Mixture], x: Float[Array, " input"], y: Float[Array, " summary"], survived: Bool[Array, ""]
+) -> Float[Array, ""]:
+    """ln of the density of a cluster's summaries under the law at x; of a dissolved one, of that, whatever `y`."""
+    return jnp.where(survived, law(x).observed().log_prob(y), law(x).log_dissolved())
 
 
 class DensityEnsemble(eqx.Module):
@@ -164,7 +180,7 @@ def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str
         components=member.components,
         n_stars=member.n_stars,
         inputs=list(BIRTH),
-        outputs=["log_weight", "ln_sigma_v_kms", "ln_r_h_au", "z_f_bound"],
+        outputs=OUTPUTS,
         dtype=DTYPE,
         virial_convention="K/|W|",
         box={name: list(limits) for name, limits in zip(BIRTH, member.box, strict=True)},
@@ -179,28 +195,28 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
 
     Raises `NatalError` naming what does not fit.
     """
-    try:
-        with open(path, "rb") as file:
-            header = DensityHeader(**json.loads(file.readline()))
-    except (OSError, ValueError, TypeError) as error:
-        raise NatalError(f"{path} is not a natal density ensemble: {error}") from error
+    header = read_header(path, DensityHeader, "a natal density ensemble")
     expected = {
         "format": FORMAT,
         "inputs": list(BIRTH),
+        "outputs": OUTPUTS,
         "dtype": DTYPE,
         "virial_convention": "K/|W|",
         "box": {name: list(box[name]) for name in BIRTH},
         "design_digest": design_digest,
     }
-    for key, value in expected.items():
-        if getattr(header, key) != value:
-            raise NatalError(f"{path} has {key} = {getattr(header, key)}, expected {value}: fit the likelihood again")
-    limits: Limits = (box["q0"], box["a_au"])
-    zeros = jnp.zeros(3, DTYPE)
-    keys = jax.random.split(jax.random.key(0), header.members)
-    skeleton = DensityEnsemble(
-        eqx.filter_vmap(
-            lambda key: make_density_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
-        )(keys)
-    )
-    return read_leaves(path, skeleton, remedy="fit the likelihood again")
+    check_header(path, header, expected, REMEDY)
+    zeros, limits = jnp.zeros(N_LATENT, DTYPE), limits_of(box)
+
+    def member(key: PRNGKeyArray) -> DensityNetwork:
+        return make_density_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
+
+    return read_members(path, member, header.members, REMEDY)
+
+
+def read_members(
+    path: str | Path, make_member: Callable[[PRNGKeyArray], MixtureNetwork], n_members: int, remedy: str
+) -> DensityEnsemble:
+    """Fill untrained members from a file. Raises `NatalError`, which ends in `remedy`, if it holds something else."""
+    untrained = eqx.filter_vmap(make_member)(jax.random.split(jax.random.key(0), n_members))
+    return read_leaves(path, DensityEnsemble(untrained), remedy=remedy)

@@ -20,9 +20,10 @@ from natal.data.outcomes import Outcomes
 from natal.emulator.loop import drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_density_network
+from natal.likelihood.density import DensityEnsemble, MixtureNetwork, log_outcome, make_density_network, scaling
+from natal.likelihood.mixture import LATENT
 from natal.settings.density import DensitySettings
-from natal.variables import SUMMARIES, Box, Limits
+from natal.variables import SIZE, SUMMARIES, Box, Limits, limits_of
 
 STEPS_PER_CHECK = 25
 CHECKS_PER_CALL = 10
@@ -39,15 +40,10 @@ class DensityHistory(NamedTuple):
 
 
 def negative_log_likelihood(
-    network: MixtureNetwork, x: Float[Array, "row input"], y: Float[Array, "row 3"], survived: Bool[Array, " row"]
+    network: MixtureNetwork, x: Float[Array, "row input"], y: Float[Array, "row summary"], survived: Bool[Array, " row"]
 ) -> Float[Array, ""]:
     """Mean over outcomes; `y` of dissolved clusters may be any positive numbers."""
-
-    def one(x: Array, y: Array, survived: Array) -> Array:
-        alive = network(x).observed().log_prob(y)
-        return jnp.where(survived, alive, network.log_dissolved(x))
-
-    return -jax.vmap(one)(x, y, survived).mean()
+    return -jax.vmap(partial(log_outcome, network))(x, y, survived).mean()
 
 
 def train_density(
@@ -57,7 +53,7 @@ def train_density(
 
     Raises `NatalError` if a member's validation loss never was finite and below that of its untrained weights.
     """
-    limits = (box["q0"], box["a_au"])
+    limits = limits_of(box)
     shift, scale = (jnp.asarray(values, DTYPE) for values in _location_and_scale(train, limits, n_stars))
 
     def member(key: PRNGKeyArray) -> MixtureNetwork:
@@ -108,8 +104,8 @@ def train_members(
         jnp.concatenate([keys_of_call(call_key) for call_key in jax.random.split(key_run, n_calls)], axis=1),
         networks.network,
         loss,
-        _arrays(train),
-        _arrays(validation),
+        on_device(train),
+        on_device(validation),
         optax.chain(optax.clip_by_global_norm(MAX_GRADIENT_NORM), optimiser),
         checks_per_call=CHECKS_PER_CALL,
         progress_label=f"density, {settings.components} components",
@@ -123,30 +119,31 @@ def train_members(
     return ensemble, DensityHistory(fit.train_loss, fit.validation_loss, best_step, seconds)
 
 
-def _arrays(outcomes: Outcomes) -> tuple[Array, Array, Array]:
-    """On the device; placeholders, which no gradient passes, stand for what a dissolved cluster lacks."""
-    y = np.where(outcomes.survived[:, None], outcomes.y, [0.5, 1.0, 100.0])
+def on_device(outcomes: Outcomes) -> tuple[Array, Array, Array]:
+    """Outcomes as laws take them; what a dissolved cluster lacks, which no gradient passes, is a positive number."""
+    y = np.where(outcomes.survived[:, None], outcomes.y, 0.5)
     return jnp.asarray(outcomes.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(outcomes.survived)
 
 
 def _location_and_scale(train: Outcomes, limits: Limits, n_stars: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of (ln(sigma_v sqrt(a / a0)), ln(r_h / a), z) over surviving training rows.
+    """Mean and standard deviation of latent numbers over surviving training rows, without what scaling gives.
 
     Raises `NatalError` if one of them does not vary.
     """
     x, y = train.x[train.survived], train.y[train.survived]
-    log_a, middle = np.log(x[:, 1]), np.log(limits[1]).mean()
-    values = latent(y, n_stars) + np.column_stack([0.5 * (log_a - middle), -log_a, np.zeros_like(log_a)])
+    values = latent(y, n_stars) - scaling(np.log(x[:, SIZE]), np.log(limits[SIZE]).mean())
     shift, scale = values.mean(0), values.std(0)
     if not np.all(scale > 1e-6):
         raise NatalError("the training runs all have the same summaries: nothing can be learned from them")
     return shift, scale
 
 
-def latent(y: Float[np.ndarray, "row 3"], n_stars: int) -> Float[np.ndarray, "row 3"]:
-    """(ln sigma_v, ln r_h, z) of summaries, the numbers that a law's components are normal or logistic in."""
-    f_bound, sigma_v, r_h = (
-        np.asarray(variable.transformed(y[:, k], n_stars=n_stars, log=np.log, logit=logit))
-        for k, variable in enumerate(SUMMARIES.values())
+def latent(y: Float[np.ndarray, "row summary"], n_stars: int) -> Float[np.ndarray, "row summary"]:
+    """The numbers that a law's components are normal or logistic in, in the order `LATENT`."""
+    return np.column_stack(
+        [
+            np.asarray(SUMMARIES[name].transformed(y[:, k], log=np.log, logit=logit, n_stars=n_stars))
+            for name in LATENT
+            for k in [SUMMARIES.names.index(name)]
+        ]
     )
-    return np.column_stack([sigma_v, r_h, f_bound])

@@ -12,23 +12,23 @@ from natal.likelihood.cholesky import cholesky, solve_lower
 class DiagonalGaussian(eqx.Module):
     """Independent normal outputs."""
 
-    mean: Float[Array, "3"]
-    sigma: Float[Array, "3"]
+    mean: Float[Array, " summary"]
+    sigma: Float[Array, " summary"]
 
-    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
+    def observed(self, error: Float[Array, " summary"] | None = None) -> dist.Distribution:
         return dist.Normal(self.mean, self._width(error)).to_event(1)
 
-    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
+    def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
         return (((y - self.mean) / self._width(error)) ** 2).sum()
 
-    def _width(self, error: Float[Array, "3"] | None) -> Float[Array, "3"]:
+    def _width(self, error: Float[Array, " summary"] | None) -> Float[Array, " summary"]:
         return self.sigma if error is None else jnp.sqrt(self.sigma**2 + error**2)
 
 
 class _Normal(dist.MultivariateNormal):  # type: ignore[misc]  # NumPyro has no types
     """Without the batched LAPACK call of NumPyro's own (`natal.likelihood.cholesky`)."""
 
-    def log_prob(self, value: Float[Array, "*batch 3"]) -> Float[Array, "*batch"]:
+    def log_prob(self, value: Float[Array, "*batch summary"]) -> Float[Array, "*batch"]:
         whitened = solve_lower(self.scale_tril, value - self.loc)
         log_root = jnp.log(jnp.diagonal(self.scale_tril, axis1=-2, axis2=-1)).sum(-1)
         return norm.logpdf(whitened).sum(-1) - log_root
@@ -37,16 +37,16 @@ class _Normal(dist.MultivariateNormal):  # type: ignore[misc]  # NumPyro has no 
 class FullGaussian(eqx.Module):
     """Correlated normal outputs."""
 
-    mean: Float[Array, "3"]
-    covariance: Float[Array, "3 3"]
+    mean: Float[Array, " summary"]
+    covariance: Float[Array, "summary summary"]
 
-    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
+    def observed(self, error: Float[Array, " summary"] | None = None) -> dist.Distribution:
         return _Normal(self.mean, scale_tril=self._triangle(error))
 
-    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
+    def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
         return (solve_lower(self._triangle(error), y - self.mean) ** 2).sum()
 
-    def _triangle(self, error: Float[Array, "3"] | None) -> Float[Array, "3 3"]:
+    def _triangle(self, error: Float[Array, " summary"] | None) -> Float[Array, "summary summary"]:
         covariance = self.covariance if error is None else self.covariance + jnp.diag(error**2)
         # outputs differ by four orders of magnitude: the correlations are what single precision can factorise
         width = jnp.sqrt(jnp.diag(covariance))

@@ -31,9 +31,9 @@ class ConstantLikelihood(eqx.Module):
     """
 
     ensemble: Ensemble
-    sigma_total: Float[Array, "3"]
+    sigma_total: Float[Array, " summary"]
 
-    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+    def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
         return DiagonalGaussian(self.ensemble.mean(x), self.sigma_total)
 
 
@@ -41,9 +41,9 @@ class FullConstantLikelihood(eqx.Module):
     """Gaussian about the ensemble mean with the covariance of validation residuals, the same everywhere."""
 
     ensemble: Ensemble
-    covariance: Float[Array, "3 3"]
+    covariance: Float[Array, "summary summary"]
 
-    def conditional(self, x: Float[Array, "2"]) -> FullGaussian:
+    def conditional(self, x: Float[Array, " birth"]) -> FullGaussian:
         return FullGaussian(self.ensemble.mean(x), self.covariance)
 
 
@@ -55,9 +55,9 @@ class EnsembleLikelihood(eqx.Module):
     """
 
     ensemble: Ensemble
-    remainder: Float[Array, "3 3"]
+    remainder: Float[Array, "summary summary"]
 
-    def conditional(self, x: Float[Array, "2"]) -> FullGaussian:
+    def conditional(self, x: Float[Array, " birth"]) -> FullGaussian:
         members = self.ensemble.members(x)
         return FullGaussian(members.mean(0), jnp.cov(members.T) + self.remainder)
 
@@ -68,7 +68,7 @@ class DensityLikelihood(eqx.Module):
     ensemble: Ensemble
     density: DensityEnsemble
 
-    def conditional(self, x: Float[Array, "2"]) -> Mixture:
+    def conditional(self, x: Float[Array, " birth"]) -> Mixture:
         refuse_outside(x, self.ensemble.box)
         return self.density(x)
 

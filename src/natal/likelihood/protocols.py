@@ -17,11 +17,11 @@ from natal.emulator.ensemble import Ensemble
 class Conditional(Protocol):
     """The law of one realization's summaries at one (Q0, a)."""
 
-    def observed(self, error: Float[Array, "3"] | None = None) -> dist.Distribution:
+    def observed(self, error: Float[Array, " summary"] | None = None) -> dist.Distribution:
         """The same with independent Gaussian measurement errors (standard deviations; `None` is faster than zeros)."""
         ...
 
-    def distance2(self, y: Float[Array, "3"], error: Float[Array, "3"] | None = None) -> Float[Array, ""]:
+    def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
         """Squared Mahalanobis distance of measured summaries from the law's mean."""
         ...
 
@@ -32,6 +32,6 @@ class Likelihood(Protocol):
 
     ensemble: Ensemble
 
-    def conditional(self, x: Float[Array, "2"]) -> Conditional:
+    def conditional(self, x: Float[Array, " birth"]) -> Conditional:
         """The law of the summaries at x = (q0, a_au)."""
         ...

@@ -37,20 +37,20 @@ class Grid(NamedTuple):
 class GridSummary(NamedTuple):
     """A case's grid posterior in numbers; parameters in the order (q0, a_au)."""
 
-    mean: Float[Array, "2"]
-    sd: Float[Array, "2"]
-    quantiles: Float[Array, "2 level"]  # at QUANTILES
+    mean: Float[Array, " birth"]
+    sd: Float[Array, " birth"]
+    quantiles: Float[Array, "birth level"]  # at QUANTILES
     log_evidence: Float[Array, ""]
-    unconstrained_cov: Float[Array, "2 2"]  # of logit((x - low) / (high - low)) in the prior's box
+    unconstrained_cov: Float[Array, "birth birth"]  # of logit((x - low) / (high - low)) in the prior's box
     chi2_best: Float[Array, ""]  # squared distance of the observation from the law that explains it best
     entropy: Float[Array, ""]  # minus the mean natural log of the density, per unit Q0 and AU
-    edge_mass: Float[Array, "2 2"]  # mass within EDGE_WIDTH of the (lower, upper) edge of each parameter's range
+    edge_mass: Float[Array, "birth edge"]  # mass within EDGE_WIDTH of the (lower, upper) edge of each parameter's range
 
 
 class TruthSummary(NamedTuple):
     """Where a known truth lies in a case's grid posterior."""
 
-    pit: Float[Array, "2"]  # marginal cumulative probability at the truth
+    pit: Float[Array, " birth"]  # marginal cumulative probability at the truth
     hpd_level: Float[Array, ""]  # mass of the region denser than at the truth
     log_density: Float[Array, ""]  # natural log of the density at the truth, per unit Q0 and AU
 
@@ -76,13 +76,17 @@ def _laws_on(likelihood: Likelihood, q0: Float[Array, " nq"], a_au: Float[Array,
     return laws
 
 
-def log_likelihood(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, "nq na"]:
+def log_likelihood(
+    grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
+) -> Float[Array, "nq na"]:
     """Natural log of the likelihood of one observation in every cell."""
     log_densities: Array = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
     return log_densities
 
 
-def log_posterior(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, "nq na"]:
+def log_posterior(
+    grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
+) -> Float[Array, "nq na"]:
     """Natural log of the posterior density (uniform prior on the grid's box), per unit Q0 and AU."""
     return _log_mass(log_likelihood(grid, y, error)) - jnp.log(grid.cell_area)
 
@@ -95,13 +99,15 @@ def _log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
 
 
 @eqx.filter_jit
-def summarise_cases(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None) -> GridSummary:
+def summarise_cases(
+    grid: Grid, y: Float[Array, "case summary"], error: Float[Array, "case summary"] | None
+) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
     summaries: GridSummary = lax.map(lambda case: _summarise(grid, *case), (y, error))
     return summaries
 
 
-def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> GridSummary:
+def _summarise(grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> GridSummary:
     values = log_likelihood(grid, y, error)
     mass = jnp.exp(_log_mass(values))
     means, sds, quantiles, edge_mass = [], [], [], []
@@ -132,13 +138,15 @@ def _summarise(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None
     )
 
 
-def nearest_distance(grid: Grid, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> Float[Array, ""]:
+def nearest_distance(
+    grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
+) -> Float[Array, ""]:
     """Squared Mahalanobis distance of an observation from the nearest law of the grid."""
     nearest: Array = jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
     return nearest
 
 
-def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "2 2"]:
+def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "birth birth"]:
     places, within = [], []
     for centres in (grid.q0, grid.a_au):
         width = centres[1] - centres[0]
@@ -167,9 +175,9 @@ def _cumulative(
 def summarise_truths(
     likelihood: Likelihood,
     grid: Grid,
-    truth: Float[Array, "case 2"],
-    y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"] | None,
+    truth: Float[Array, "case birth"],
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
 ) -> TruthSummary:
     """PIT, HPD level and log posterior density of known true parameters (q0, a_au).
 
@@ -204,11 +212,11 @@ def summarise_truths(
 
 @eqx.filter_jit
 def draw_cases(
-    key: PRNGKeyArray, grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None, n: int
-) -> Float[Array, "case n 2"]:
+    key: PRNGKeyArray, grid: Grid, y: Float[Array, "case summary"], error: Float[Array, "case summary"] | None, n: int
+) -> Float[Array, "case n birth"]:
     """Draw `n` points from every case's grid posterior, uniform within their cells."""
 
-    def one(case: tuple[PRNGKeyArray, Array, Array | None]) -> Float[Array, "n 2"]:
+    def one(case: tuple[PRNGKeyArray, Array, Array | None]) -> Float[Array, "n birth"]:
         key, y, error = case
         key_cell, key_place = jax.random.split(key)
         values = log_likelihood(grid, y, error)
@@ -224,7 +232,10 @@ def draw_cases(
 
 @eqx.filter_jit
 def total_variation_of_draws(
-    grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "case 3"] | None, draws: Float[Array, "case draw 2"]
+    grid: Grid,
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
+    draws: Float[Array, "case draw birth"],
 ) -> Float[Array, " case"]:
     """Total variation between draws and the grid posterior on 16 blocks of about equal grid probability.
 
@@ -233,7 +244,9 @@ def total_variation_of_draws(
     """
     quarters = jnp.array([0.25, 0.5, 0.75])
 
-    def cut(marginal: Float[Array, " n"], centres: Float[Array, " n"]) -> tuple[Float[Array, "3"], Int[Array, " n"]]:
+    def cut(
+        marginal: Float[Array, " n"], centres: Float[Array, " n"]
+    ) -> tuple[Float[Array, " quarter"], Int[Array, " n"]]:
         """The cell edges closest below the quartiles, and which quarter each cell falls into."""
         cumulative, edges = _cumulative(marginal, centres)
         first_cells = jnp.searchsorted(cumulative, quarters, side="right") - 1

@@ -49,7 +49,7 @@ Priors = dict[str, dist.Distribution]
 """Prior of each parameter, on an interval, in the law's order."""
 
 
-def model(law: Law, priors: Priors, y: Float[Array, "3"], error: Float[Array, "3"] | None) -> None:
+def model(law: Law, priors: Priors, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> None:
     """Independent priors; the emulator inside the law; one observed cluster, in physical units."""
     parameters = jnp.stack([numpyro.sample(name, prior) for name, prior in priors.items()])
     numpyro.sample("observed", law(parameters).observed(error), obs=y)
@@ -59,10 +59,10 @@ def sample_cases(
     key: PRNGKeyArray,
     likelihood: Likelihood,
     prior_box: Box,
-    y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"] | None,
-    starts: Float[Array, "case chain 2"],
-    unconstrained_cov: Float[Array, "case 2 2"],
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
+    starts: Float[Array, "case chain birth"],
+    unconstrained_cov: Float[Array, "case birth birth"],
     settings: NutsSettings,
 ) -> NutsResult:
     """Sample the posterior of every observation under a uniform prior on the box, as `sample_posteriors` does.
@@ -78,8 +78,8 @@ def sample_posteriors(
     key: PRNGKeyArray,
     law: Law,
     priors: Priors,
-    y: Float[Array, "case 3"],
-    error: Float[Array, "case 3"] | None,
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
     starts: Float[Array, "case chain parameter"],
     unconstrained_cov: Float[Array, "case parameter parameter"],
     settings: NutsSettings,
@@ -120,8 +120,8 @@ def sample_posteriors(
 
 def _sample_case(
     key: PRNGKeyArray,
-    y: Float[Array, "3"],
-    error: Float[Array, "3"] | None,
+    y: Float[Array, " summary"],
+    error: Float[Array, " summary"] | None,
     starts: Float[Array, "chain parameter"],
     unconstrained_cov: Float[Array, "parameter parameter"],
     *,

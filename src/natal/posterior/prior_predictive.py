@@ -23,8 +23,8 @@ def mahalanobis_p(
     key: PRNGKeyArray,
     likelihood: Likelihood,
     prior_box: Box,
-    y: Float[np.ndarray, "case 3"],
-    error: Float[np.ndarray, "case 3"],
+    y: Float[np.ndarray, "case summary"],
+    error: Float[np.ndarray, "case summary"],
 ) -> Float[np.ndarray, " case"]:
     """Prior predictive p-value of each observation's distance from the nearest law, by case.
 
@@ -45,11 +45,15 @@ def mahalanobis_p(
 
 @eqx.filter_jit
 def _replicates(
-    key: PRNGKeyArray, likelihood: Likelihood, low: Float[Array, "2"], high: Float[Array, "2"], error: Float[Array, "3"]
-) -> Float[Array, "replicate 3"]:
+    key: PRNGKeyArray,
+    likelihood: Likelihood,
+    low: Float[Array, " birth"],
+    high: Float[Array, " birth"],
+    error: Float[Array, " summary"],
+) -> Float[Array, "replicate summary"]:
     """Clusters from the prior, as they would be observed with `error`."""
 
-    def one(key: PRNGKeyArray) -> Float[Array, "3"]:
+    def one(key: PRNGKeyArray) -> Float[Array, " summary"]:
         key_x, key_y = jax.random.split(key)
         x = jax.random.uniform(key_x, (len(BIRTH),), DTYPE, low, high)
         replicate: Array = likelihood.conditional(x).observed(error).sample(key_y)
@@ -59,6 +63,6 @@ def _replicates(
 
 
 @eqx.filter_jit
-def _distances(grid: Grid, y: Float[Array, "case 3"], error: Float[Array, "3"]) -> Float[Array, " case"]:
+def _distances(grid: Grid, y: Float[Array, "case summary"], error: Float[Array, " summary"]) -> Float[Array, " case"]:
     distances: Array = lax.map(lambda one: nearest_distance(grid, one, error), y, batch_size=50)
     return distances

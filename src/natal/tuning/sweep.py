@@ -95,7 +95,7 @@ def joined(train: Runs, validation: Runs) -> Runs:
     )
 
 
-def losses(ensemble: Ensemble, runs: Runs, unit: Float[np.ndarray, "3"]) -> Float[np.ndarray, " member"]:
+def losses(ensemble: Ensemble, runs: Runs, unit: Float[np.ndarray, " summary"]) -> Float[np.ndarray, " member"]:
     """Every member's mean over runs and outputs of ((prediction - run) / unit)^2."""
     predicted = np.asarray(ensemble.at_points(runs.x), float)
     errors: np.ndarray = (((predicted - runs.y[:, None]) / unit) ** 2).mean((0, 2))

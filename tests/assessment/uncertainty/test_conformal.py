@@ -13,13 +13,14 @@ from scipy.stats import beta, binom, norm
 
 from natal.assessment.coverage import LEVELS, clustered_errors, contraction
 from natal.assessment.uncertainty.comparison import coarse, compare, comparison_table, nuts_check, widths_along_q0
-from natal.assessment.uncertainty.conformal import FixedScale, calibrate, conformal_quantile, fix_scale, region_shares
+from natal.assessment.uncertainty.conformal import calibrate, conformal_quantile, fix_scale, region_shares
 from natal.assessment.uncertainty.method_reports import share_and_error
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError
 from natal.figures import uncertainty_methods as figures
 from natal.likelihood.gaussian import DiagonalGaussian
+from natal.likelihood.kinds import ConstantLikelihood
 from natal.likelihood.mixture import Mixture
 from natal.likelihood.widths import fit_sigma_total
 from natal.posterior.grid import make_grid, summarise_cases
@@ -149,9 +150,9 @@ def test_a_fixed_scale_comes_from_training_runs(ensemble, runs):
     """Root-mean-square residual of the training runs; intervals do not depend on it."""
     fixed = fix_scale(ensemble, runs.train)
     residual = runs.train.y - np.asarray(ensemble(runs.train.x)[0], float)
-    np.testing.assert_allclose(fixed.scale, np.sqrt((residual**2).mean(0)), rtol=1e-5)
-    doubled = FixedScale(ensemble, 2 * fixed.scale)
-    widths = [calibrate(p, runs.validation).bounds(0.68) * np.asarray(p.scale) for p in (fixed, doubled)]
+    np.testing.assert_allclose(fixed.sigma_total, np.sqrt((residual**2).mean(0)), rtol=1e-5)
+    doubled = ConstantLikelihood(ensemble, 2 * fixed.sigma_total)
+    widths = [calibrate(p, runs.validation).bounds(0.68) * np.asarray(p.sigma_total) for p in (fixed, doubled)]
     np.testing.assert_allclose(*widths, rtol=1e-5)
 
 
@@ -353,9 +354,11 @@ def test_the_comparison_can_be_drawn(compared):
 def test_wide_laws_have_conformal_bounds_below_one(ensemble, runs):
     """A width ten times too large: nine tenths of the runs lie within a fifth of it."""
     sigma = jnp.asarray(10 * fit_sigma_total(ensemble, runs.validation), "float32")
-    bounds = calibrate(FixedScale(ensemble, sigma), runs.validation).bounds(0.9)
+    bounds = calibrate(ConstantLikelihood(ensemble, sigma), runs.validation).bounds(0.9)
     assert np.all(bounds < 0.2)
-    assert isinstance(FixedScale(blank_ensemble(), sigma).conditional(jnp.array([1.0, 100.0])), DiagonalGaussian)
+    assert isinstance(
+        ConstantLikelihood(blank_ensemble(), sigma).conditional(jnp.array([1.0, 100.0])), DiagonalGaussian
+    )
 
 
 def test_nuts_is_checked_on_cases_across_q0(compared):

@@ -32,7 +32,7 @@ from natal.emulator.network_files import DTYPE
 from natal.posterior.quiet_arviz import az
 from natal.progress import track
 from natal.settings.uncertainty import BayesianSettings
-from natal.variables import BIRTH, Box
+from natal.variables import BIRTH, Box, limits_of
 
 log = logging.getLogger("natal")
 
@@ -47,10 +47,10 @@ MAX_RHAT = 1.1
 class PointStatistics(NamedTuple):
     """What a normal likelihood needs of the runs, in normalised units."""
 
-    x: Float[Array, "point 2"]
+    x: Float[Array, "point birth"]
     n: Float[Array, " point"]
-    mean: Float[Array, "point 3"]
-    squares: Float[Array, "point 3"]  # summed over the point's runs, about their mean
+    mean: Float[Array, "point summary"]
+    squares: Float[Array, "point summary"]  # summed over the point's runs, about their mean
 
 
 def point_statistics(runs: Runs, normaliser: Normaliser) -> PointStatistics:
@@ -133,7 +133,7 @@ def fit_bayesian(
     if predict_noise:
         return with_variance_heads(networks, normaliser, box), health
     noise = jnp.sqrt((kept["noise"] ** 2).mean(0)) * normaliser.y_std
-    return SpreadLikelihood(Ensemble(networks, normaliser, (box["q0"], box["a_au"])), noise), health
+    return SpreadLikelihood(Ensemble(networks, normaliser, limits_of(box)), noise), health
 
 
 def _sample(

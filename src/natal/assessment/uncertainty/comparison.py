@@ -119,7 +119,7 @@ def widths_along_q0(
 
 
 @eqx.filter_jit
-def _half_width(likelihood: Likelihood, x: Float[Array, "run 2"], level: float) -> Float[Array, "run 3"]:
+def _half_width(likelihood: Likelihood, x: Float[Array, "run birth"], level: float) -> Float[Array, "run summary"]:
     def one(x: Array) -> Array:
         law = likelihood.conditional(x).observed()
         # the same key everywhere: no jumps from point to point

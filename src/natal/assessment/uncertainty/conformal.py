@@ -25,6 +25,7 @@ from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.gaussian import DiagonalGaussian
+from natal.likelihood.kinds import ConstantLikelihood
 from natal.posterior.grid import Grid
 
 
@@ -34,32 +35,22 @@ class GaussianLikelihood(Protocol):
 
     ensemble: Ensemble
 
-    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+    def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
         """The law of the summaries at x = (q0, a_au)."""
         ...
 
 
-class FixedScale(eqx.Module):
-    """The ensemble mean with one scale for all points: scores are plain residuals, in units of `scale`."""
-
-    ensemble: Ensemble
-    scale: Float[Array, "3"]
-
-    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
-        return DiagonalGaussian(self.ensemble.mean(x), self.scale)
-
-
-def fix_scale(ensemble: Ensemble, train: Runs) -> FixedScale:
-    """Scale residuals by their root mean square over training runs, which leaves all other runs exchangeable."""
+def fix_scale(ensemble: Ensemble, train: Runs) -> ConstantLikelihood:
+    """One scale for all points, the root mean square of training residuals: other runs stay exchangeable."""
     residual = train.y - np.asarray(ensemble(train.x)[0], dtype=float)
-    return FixedScale(ensemble, jnp.asarray(np.sqrt((residual**2).mean(0)), DTYPE))
+    return ConstantLikelihood(ensemble, jnp.asarray(np.sqrt((residual**2).mean(0)), DTYPE))
 
 
 class Calibrated(eqx.Module):
     """A predictor (its laws' `mean` and `sigma`), and the scores of the calibration runs."""
 
     predictor: GaussianLikelihood
-    scores: Float[np.ndarray, "run 3"]
+    scores: Float[np.ndarray, "run summary"]
     point: np.ndarray  # (run,), which runs count as one
 
     def bounds(self, level: float) -> np.ndarray:
@@ -95,25 +86,27 @@ def calibrate(predictor: GaussianLikelihood, calibration: Runs, by_point: bool =
     return Calibrated(predictor, scores, calibration.point_id if by_point else np.arange(len(calibration)))
 
 
-def run_scores(predictor: GaussianLikelihood, runs: Runs) -> Float[np.ndarray, "run 3"]:
+def run_scores(predictor: GaussianLikelihood, runs: Runs) -> Float[np.ndarray, "run summary"]:
     """Absolute residual of each run and output over the predicted scale."""
     laws = laws_at(predictor, runs.x)
     scores: np.ndarray = np.abs(runs.y - np.asarray(laws.mean, dtype=float)) / np.asarray(laws.sigma, dtype=float)
     return scores
 
 
-def laws_at(predictor: GaussianLikelihood, x: Float[np.ndarray, "run 2"]) -> DiagonalGaussian:
+def laws_at(predictor: GaussianLikelihood, x: Float[np.ndarray, "run birth"]) -> DiagonalGaussian:
     """The laws at many points, leaves with a leading axis."""
     return _laws_at(predictor, jnp.asarray(x, DTYPE))
 
 
 @eqx.filter_jit
-def _laws_at(predictor: GaussianLikelihood, x: Float[Array, "run 2"]) -> DiagonalGaussian:
+def _laws_at(predictor: GaussianLikelihood, x: Float[Array, "run birth"]) -> DiagonalGaussian:
     return jax.vmap(predictor.conditional)(x)
 
 
 @eqx.filter_jit
-def region_shares(grid: Grid, y: Float[Array, "case 3"], bound: Float[Array, " level"]) -> Float[Array, "case level"]:
+def region_shares(
+    grid: Grid, y: Float[Array, "case summary"], bound: Float[Array, " level"]
+) -> Float[Array, "case level"]:
     """Share of the grid's cells in which every output's score of `y` is at most `bound`: the inverted test.
 
     A (Q0, a) belongs to the region of an observation if the observation is inside the prediction made there, so that

@@ -20,7 +20,7 @@ from natal.emulator.ensemble import Ensemble
 from natal.emulator.perceptron import make_emulator_network
 from natal.emulator.training import mean_squared_error, normalised, train_by_epochs
 from natal.settings.emulator import TrainingSettings
-from natal.variables import Box
+from natal.variables import Box, limits_of
 
 
 class DropoutNetwork(eqx.Module):
@@ -29,7 +29,7 @@ class DropoutNetwork(eqx.Module):
     network: eqx.nn.MLP
     dropout: eqx.nn.Dropout
 
-    def __call__(self, x: Float[Array, "2"], key: PRNGKeyArray | None = None) -> Float[Array, "3"]:
+    def __call__(self, x: Float[Array, " birth"], key: PRNGKeyArray | None = None) -> Float[Array, " summary"]:
         *hidden, last = self.network.layers
         keys = [None] * len(hidden) if key is None else jax.random.split(key, len(hidden))
         for layer, layer_key in zip(hidden, keys, strict=True):
@@ -38,7 +38,7 @@ class DropoutNetwork(eqx.Module):
 
 
 def dropout_loss(
-    network: DropoutNetwork, x: Float[Array, "run 2"], y: Float[Array, "run 3"], key: PRNGKeyArray | None
+    network: DropoutNetwork, x: Float[Array, "run birth"], y: Float[Array, "run summary"], key: PRNGKeyArray | None
 ) -> Float[Array, ""]:
     """Mean squared error with neurons dropped anew for every run; without a key, of the whole network."""
     if key is None:
@@ -78,4 +78,4 @@ def fit_mc_dropout(
     )
     network = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, trained)
     networks = eqx.filter_vmap(lambda k: freeze_mask(network, k))(jax.random.split(key_masks, masks))
-    return with_noise(Ensemble(networks, normaliser, (box["q0"], box["a_au"])), validation)
+    return with_noise(Ensemble(networks, normaliser, limits_of(box)), validation)

@@ -119,8 +119,8 @@ def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
 
 @eqx.filter_jit
 def _predict(
-    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "run 2"], y: Float[Array, "run 3"]
-) -> tuple[Float[Array, "run 3"], Float[Array, "run 3"], Float[Array, " run"]]:
+    key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "run birth"], y: Float[Array, "run summary"]
+) -> tuple[Float[Array, "run summary"], Float[Array, "run summary"], Float[Array, " run"]]:
     """Each run's mean, share of draws below the truth, and log density at the truth."""
 
     def one(run: tuple[PRNGKeyArray, Array, Array]) -> tuple[Array, Array, Array]:
@@ -140,14 +140,16 @@ def _predict(
         below = ((draws < y) & ~equal).mean(0) + share * equal.mean(0)
         return mean, below, law.log_prob(y)
 
-    predicted: tuple[Float[Array, "run 3"], Float[Array, "run 3"], Float[Array, " run"]] = lax.map(
+    predicted: tuple[Float[Array, "run summary"], Float[Array, "run summary"], Float[Array, " run"]] = lax.map(
         one, (jax.random.split(key, len(x)), x, y)
     )
     return predicted
 
 
 @eqx.filter_jit
-def _sizes(grid: Grid, y: Float[Array, "case 3"]) -> tuple[Float[Array, "case level"], Float[Array, "case 2"]]:
+def _sizes(
+    grid: Grid, y: Float[Array, "case summary"]
+) -> tuple[Float[Array, "case level"], Float[Array, "case birth"]]:
     """Share of the grid's cells in the highest-density region of each of `LEVELS`, and the posterior's deviations."""
     levels = jnp.asarray(LEVELS)
 
@@ -171,7 +173,7 @@ def _sizes(grid: Grid, y: Float[Array, "case 3"]) -> tuple[Float[Array, "case le
         sd = jnp.stack([deviation(mass.sum(1), grid.q0), deviation(mass.sum(0), grid.a_au)])
         return jax.vmap(lambda bound: (density >= bound).mean())(lowest), sd
 
-    sizes: tuple[Float[Array, "case level"], Float[Array, "case 2"]] = lax.map(one, y)
+    sizes: tuple[Float[Array, "case level"], Float[Array, "case birth"]] = lax.map(one, y)
     return sizes
 
 
@@ -179,5 +181,5 @@ def _percent(level: float) -> str:
     return f"{100 * level:.0f}"
 
 
-def _by_output(values: Float[np.ndarray, "3"]) -> dict[str, float]:
+def _by_output(values: Float[np.ndarray, " summary"]) -> dict[str, float]:
     return dict(zip(SUMMARIES, values.tolist(), strict=True))

@@ -21,14 +21,14 @@ class SpreadLikelihood(eqx.Module):
     """
 
     ensemble: Ensemble
-    noise: Float[Array, "3"]
+    noise: Float[Array, " summary"]
 
-    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+    def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
         members = self.ensemble.members(x)
         return DiagonalGaussian(members.mean(0), jnp.sqrt(members.var(0) + self.noise**2))
 
 
-def fit_noise(residual: Float[np.ndarray, "run 3"], spread: Float[np.ndarray, "run 3"]) -> np.ndarray:
+def fit_noise(residual: Float[np.ndarray, "run summary"], spread: Float[np.ndarray, "run summary"]) -> np.ndarray:
     """The noise of each output that makes normal residuals of variance spread^2 + noise^2 likeliest, shape (3,).
 
     What `spread` (the members' standard deviation at each run) explains is not counted again: without spread the noise

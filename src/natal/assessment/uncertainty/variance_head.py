@@ -18,13 +18,13 @@ from natal.emulator.perceptron import make_emulator_network
 from natal.emulator.training import normalised, train_by_epochs
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.settings.emulator import TrainingSettings
-from natal.variables import SUMMARIES, Box
+from natal.variables import SUMMARIES, Box, limits_of
 
 N_OUTPUTS = len(SUMMARIES)
 
 
 def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
-    """The emulator's network with three more outputs for log-variances, which start at zero: unit variance."""
+    """The emulator's network with as many more outputs for log-variances, which start at zero: unit variance."""
     network = make_emulator_network(key)
     last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
     weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
@@ -34,7 +34,7 @@ def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
 
 
 def negative_log_likelihood(
-    network: eqx.nn.MLP, x: Float[Array, "run 2"], y: Float[Array, "run 3"], key: PRNGKeyArray | None = None
+    network: eqx.nn.MLP, x: Float[Array, "run birth"], y: Float[Array, "run summary"], key: PRNGKeyArray | None = None
 ) -> Float[Array, ""]:
     """Mean over runs and outputs of -log N(y; mean, variance) but for log(2 pi) / 2; normalised units, no key used."""
     mean, log_variance = jnp.split(jax.vmap(network)(x), 2, axis=-1)
@@ -44,10 +44,12 @@ def negative_log_likelihood(
 class VarianceHeadLikelihood(eqx.Module):
     """Diagonal Gaussian with the mean and the variance of the members' mixture."""
 
-    networks: eqx.nn.MLP  # weights stacked along a first axis; outputs: three means, three log-variances, normalised
+    networks: eqx.nn.MLP  # weights stacked along a first axis; outputs: means, then log-variances, normalised
     ensemble: Ensemble  # the same networks without their log-variances
 
-    def members(self, x: Float[Array, "2"]) -> tuple[Float[Array, "member 3"], Float[Array, "member 3"]]:
+    def members(
+        self, x: Float[Array, " birth"]
+    ) -> tuple[Float[Array, "member summary"], Float[Array, "member summary"]]:
         """Every member's mean and standard deviation at one point x = (q0, a_au), in physical units."""
         normaliser = self.ensemble.normaliser
         x_normalised = normaliser.normalise_x(x)
@@ -55,7 +57,7 @@ class VarianceHeadLikelihood(eqx.Module):
         mean, log_variance = jnp.split(outputs, 2, axis=-1)
         return normaliser.denormalise_y(mean), jnp.exp(0.5 * log_variance) * normaliser.y_std
 
-    def conditional(self, x: Float[Array, "2"]) -> DiagonalGaussian:
+    def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
         mean, sigma = self.members(x)
         return DiagonalGaussian(mean.mean(0), jnp.sqrt((sigma**2).mean(0) + mean.var(0)))
 
@@ -64,7 +66,7 @@ def with_variance_heads(networks: eqx.nn.MLP, normaliser: Normaliser, box: Box) 
     """The likelihood of two-headed networks (weights stacked along a first axis)."""
     last = networks.layers[-1]
     means = jax.tree.map(lambda leaf: leaf[:, :N_OUTPUTS] if eqx.is_array(leaf) else leaf, last)
-    ensemble = Ensemble(eqx.tree_at(lambda n: n.layers[-1], networks, means), normaliser, (box["q0"], box["a_au"]))
+    ensemble = Ensemble(eqx.tree_at(lambda n: n.layers[-1], networks, means), normaliser, limits_of(box))
     return VarianceHeadLikelihood(networks, ensemble)
 
 

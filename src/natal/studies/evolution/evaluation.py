@@ -18,7 +18,8 @@ from scipy.stats import norm
 from natal.assessment.coverage import clustered_error
 from natal.data.outcomes import Outcomes
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.density import DensityEnsemble
+from natal.likelihood.density import DensityEnsemble, log_outcome
+from natal.likelihood.density_training import on_device
 from natal.studies.evolution.tracks import BIRTH_AND_AGE, outcomes
 from natal.variables import SUMMARIES
 
@@ -28,13 +29,7 @@ BATCH = 1024
 
 @eqx.filter_jit
 def _log_scores(ensemble: DensityEnsemble, rows: tuple[Array, Array, Array]) -> Float[Array, " row"]:
-    def one(row: tuple[Array, Array, Array]) -> Array:
-        x, y, survived = row
-        law = ensemble(x)
-        survive = jnp.minimum(jax.nn.logsumexp(law.log_weight), -1e-6)
-        return jnp.where(survived, law.observed().log_prob(y), jnp.log(-jnp.expm1(survive)))
-
-    scores: Array = lax.map(one, rows, batch_size=BATCH)
+    scores: Array = lax.map(lambda row: log_outcome(ensemble, *row), rows, batch_size=BATCH)
     return scores
 
 
@@ -43,9 +38,7 @@ def log_scores(ensemble: DensityEnsemble, clusters: Outcomes) -> np.ndarray:
 
     Per unit f_bound, km/s and AU; of dissolved clusters ln of the probability to be dissolved.
     """
-    y = np.where(clusters.survived[:, None], clusters.y, [0.5, 1.0, 100.0])
-    rows = jnp.asarray(clusters.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(clusters.survived)
-    return np.asarray(_log_scores(ensemble, rows), dtype=float)
+    return np.asarray(_log_scores(ensemble, on_device(clusters)), dtype=float)
 
 
 @eqx.filter_jit
@@ -87,11 +80,11 @@ def predicted_pit(
     alive = table[~table.dissolved].reset_index(drop=True)
     places, row = np.unique(alive[list(BIRTH_AND_AGE)].to_numpy(), axis=0, return_inverse=True)
     draws = predictive_draws(key, ensemble, places, n_draws)
-    for k, name in enumerate(SUMMARIES):
+    for k, (name, variable) in enumerate(SUMMARIES.items()):
         value = alive[name].to_numpy()[:, None]
         # counts of stars are compared as such
         drawn = draws[row, :, k].astype(float)
-        tie = np.isclose(drawn, value, rtol=0, atol=1e-6) if name == "f_bound" else np.zeros(drawn.shape, bool)
+        tie = np.isclose(drawn, value, rtol=0, atol=1e-6) & (variable.transform == "count")
         below = ((drawn < value) & ~tie).sum(1)
         # with the observed one as one more draw, so that no value is at 0 or 1
         alive[f"pit_{name}"] = (below + rng.random(len(alive)) * (tie.sum(1) + 1)) / (n_draws + 1)

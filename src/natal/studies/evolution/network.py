@@ -8,20 +8,18 @@ scaled          Q0, ln a, ln tau to ln(sigma_v sqrt(a)) and ln(r_h / a): scaling
 dimensionless   Q0, ln tau to the same: a does not matter beyond scaling
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.data.outcomes import Outcomes
-from natal.emulator.network_files import DTYPE, read_leaves, write_leaves
+from natal.emulator.network_files import DTYPE, read_header, write_leaves
 from natal.errors import NatalError
-from natal.likelihood.density import DensityEnsemble, MixtureNetwork, make_perceptron
+from natal.likelihood.density import N_LATENT, DensityEnsemble, MixtureNetwork, make_perceptron, read_members, scaling
 from natal.likelihood.density_training import DensityHistory, latent, train_members
 from natal.likelihood.mixture import Mixture
 from natal.provenance.environment import made_by
@@ -67,10 +65,10 @@ def coordinate_limits(box: Ranges) -> Box:
     return {"q0": q0, "log_a": (a_low, a_high), "log_t": (t_low, t_high), "log_tau": tau}
 
 
-def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch 3"]:
-    """The part of (ln sigma_v, ln r_h, z) that scaling gives: sigma_v goes as a^(-1/2), r_h as a."""
-    share = 0.0 if coordinates == "direct" else 1.0
-    return jnp.stack([-0.5 * share * log_a, share * log_a, jnp.zeros_like(log_a)], axis=-1)
+def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch latent"]:
+    """The part of the latent numbers that need not be learned."""
+    given: Array = scaling(log_a)
+    return jnp.zeros_like(given) if coordinates == "direct" else given
 
 
 def make_evolution_network(
@@ -148,15 +146,11 @@ def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") ->
 
 def load(path: str | Path) -> DensityEnsemble:
     """Load what `save` wrote. Raises `NatalError` if the file is something else or damaged."""
-    try:
-        with open(path, "rb") as file:
-            header = Header(**json.loads(file.readline()))
-        q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in BIRTH_AND_AGE))
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NatalError(f"{path} is not an ensemble of this study: {error}") from error
+    header = read_header(path, Header, "an ensemble of this study")
     if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:
         raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")
-    zeros = jnp.zeros(3, DTYPE)
+    q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in BIRTH_AND_AGE))
+    zeros = jnp.zeros(N_LATENT, DTYPE)
 
     def member(key: PRNGKeyArray) -> EvolutionNetwork:
         width, components, coordinates = header.width, header.components, header.coordinates
@@ -164,5 +158,4 @@ def load(path: str | Path) -> DensityEnsemble:
             key, width, components, zeros, zeros, header.n_stars, (q0, a_au, t_yr), coordinates
         )
 
-    networks = eqx.filter_vmap(member)(jax.random.split(jax.random.key(0), header.members))
-    return read_leaves(path, DensityEnsemble(networks), remedy="run the study again")
+    return read_members(path, member, header.members, "run the study again")

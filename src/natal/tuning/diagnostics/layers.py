@@ -19,7 +19,7 @@ Network = eqx.nn.MLP | TrainingNetwork
 
 
 def record_layers(
-    network: Network, x: Float[Array, "run 2"], y: Float[Array, "run 3"]
+    network: Network, x: Float[Array, "run birth"], y: Float[Array, "run summary"]
 ) -> dict[str, Float[Array, " layer"]]:
     """`layer_gradient_norm` of every layer and `idle_share` of every hidden one, over the training runs."""
     return {
@@ -29,7 +29,7 @@ def record_layers(
 
 
 def layer_gradient_norms(
-    network: Network, x: Float[Array, "run 2"], y: Float[Array, "run 3"]
+    network: Network, x: Float[Array, "run birth"], y: Float[Array, "run summary"]
 ) -> Float[Array, " layer"]:
     """Norm of the loss's gradient along the weights and biases of each layer; dropout with the same neurons always."""
     if isinstance(network, TrainingNetwork):
@@ -39,7 +39,7 @@ def layer_gradient_norms(
     return jnp.stack([jnp.sqrt((layer.weight**2).sum() + (layer.bias**2).sum()) for layer in layers])
 
 
-def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run 2"]) -> Float[Array, " hidden"]:
+def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run birth"]) -> Float[Array, " hidden"]:
     """Share of each hidden layer's units whose activation is flat at every run: dead ReLUs, saturated others.
 
     One run at which a ReLU is off says nothing: such a unit learns from the others.
