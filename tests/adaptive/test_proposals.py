@@ -80,6 +80,7 @@ def test_information_of_members_that_agree_is_nothing():
         assert information(jax.random.key(1), ensemble, np.array([[1.0, 100.0]])) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_information_of_members_far_apart_is_the_logarithm_of_their_number():
     """One outcome tells which member is right: ln 3 nats, if the cluster survives."""
     apart = 20 * np.eye(3, dtype="float32")[[0, 1, 2]] * [[1, 1, 0]]
@@ -103,6 +104,7 @@ def test_information_about_survival():
     assert found == pytest.approx(entropy(p.mean()) - entropy(p).mean(), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_information_counts_disagreement_in_units_of_the_scatter():
     """For normal laws apart by a small part of their width it grows with the square of that ratio."""
     shifts = np.array([[0.1, 0, 0], [-0.1, 0, 0]], "float32")
@@ -207,6 +209,7 @@ def front_curves():
     )
 
 
+@pytest.mark.slow
 def test_adaptive_points_beat_space_filling_ones_at_a_sharp_feature(front_curves):
     """At 48 points the error is a fifth lower in each of 3 repeats; 48 space-filling points are worth 38 at most."""
     error = front_curves.pivot(index=["repeat", "n_points"], columns="arm", values="error").unstack("repeat")
@@ -217,6 +220,7 @@ def test_adaptive_points_beat_space_filling_ones_at_a_sharp_feature(front_curves
     assert gain.saved_low[48] > 0
 
 
+@pytest.mark.slow
 def test_surprise_is_that_of_the_mean_law():
     """Two members that differ: by hand, for a cluster that survived and one that did not."""
     odds = np.array([2.0, -1.0], "float32")
@@ -246,6 +250,7 @@ def tracks_of(n_points, seed):
     return table
 
 
+@pytest.mark.slow
 def test_laws_are_fitted_to_chosen_points_only():
     """What the other points' runs say changes nothing; the acquisition is known at all of them."""
     settings = DensitySettings(members=2, width=8, steps=250, batch_size=64, learning_rate=1e-2)

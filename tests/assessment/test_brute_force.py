@@ -167,6 +167,7 @@ def test_noise_falls_with_more_runs(comparison):
     assert more.table.tv_synthetic.median() < comparison.table.tv_synthetic.median()
 
 
+@pytest.mark.slow
 def test_a_wrong_emulator_is_found():
     """One that mistakes Q0 by 0.05: far beyond the noise."""
     found = compare_with_emulator(grid_runs(6, 1), ExactLikelihood(shift=0.05), BOX, observed(8, 2), N_STARS)

@@ -160,6 +160,7 @@ def gaussian_table(n, rng, width=1.0, shift=0.0):
     return pd.DataFrame(columns)
 
 
+@pytest.mark.slow
 def test_honest_campaigns_pass():
     """Of 300 campaigns of 150 honest posteriors no more than 5 % fail any of the twelve checks; once in 1000 seeds."""
     rng = np.random.default_rng(5)

@@ -43,6 +43,7 @@ def test_the_band_is_that_of_arviz(n, probability, counts):
         assert np.abs(n * (found - expected)).max() < counts + 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [10, 100, 590])
 def test_uniform_numbers_leave_the_band_as_often_as_it_says(n):
     """4000 samples of n, checked at 5 % and at 1 %: binomial bounds that are missed once in 10,000 seeds."""

@@ -158,6 +158,7 @@ def test_the_residual_covariance_is_that_of_validation_runs():
     np.testing.assert_allclose(np.sqrt(np.diag(found)) * SIGMA, fit_sigma_total(ensemble, validation), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_members_that_agree_leave_the_whole_residual():
     """The first limit of the ensemble likelihood: it is `constant_full`."""
     residuals = np.random.default_rng(5).multivariate_normal(np.zeros(3), COVARIANCE, 300)
@@ -168,6 +169,7 @@ def test_members_that_agree_leave_the_whole_residual():
     np.testing.assert_allclose(law.covariance / np.outer(SIGMA, SIGMA), expected / np.outer(SIGMA, SIGMA), rtol=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.2, 0.7])
 def test_what_members_explain_is_not_added_again(share):
     """Together the members' covariance and the remainder are the residual covariance, whatever the members' part."""

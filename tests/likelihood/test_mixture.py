@@ -99,6 +99,7 @@ def test_draws_of_the_sizes_follow_the_law(axis):
     assert kstest(y[:, axis], cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_draws_of_the_count_follow_the_law():
     """Shares of counts against the average of their exact probabilities given the drawn sizes, 4.5 sigma each."""
     y = draws(4000, seed=2)
@@ -116,6 +117,7 @@ def test_an_error_of_zero_is_no_error():
     np.testing.assert_allclose(log_prob(y, np.zeros(3)), log_prob(y), rtol=1e-4, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ERRORS)
 def test_measured_densities_are_those_of_draws(size):
     """Against the mean of the measurement's density over 200,000 true values; 5 standard errors and 3 % at most.
@@ -147,6 +149,7 @@ def test_measurements_below_zero_are_possible():
     assert log_prob(row, error)[0] == pytest.approx(expected, abs=0.03 + 5 / np.sqrt(len(true)) * 3)
 
 
+@pytest.mark.slow
 def test_huge_errors_tell_nothing_but_survival():
     """Ten thousand times what the summaries vary by: the same for a law of another place, up to survival."""
     other = Mixture(LAW.log_weight + jnp.log(0.5), LAW.location - 0.7, LAW.cholesky, N_STARS)

@@ -22,6 +22,7 @@ def p_values(y, error=NO_ERROR, box=BOX):
     return mahalanobis_p(KEY, LIKELIHOOD, box, y, np.tile(error, (len(y), 1)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [NO_ERROR, ERROR], ids=["exact", "with measurement errors"])
 def test_clusters_of_the_prior_predictive(error):
     """n = 200 of them: uniform p-values, so that one in a hundred is called outside; each fails one seed in 1000."""

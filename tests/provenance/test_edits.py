@@ -111,6 +111,7 @@ def what_counts(text, path):
     return digests._parse(text, False, script=path in STAGES)
 
 
+@pytest.mark.slow
 def test_other_words_make_nothing_stale(stale):
     """Every error, log line, progress bar and docstring of every module and script, all at once."""
     edited = {path: reworded(path) for path in [*MODULES, *STAGES]}

@@ -120,6 +120,7 @@ def test_energy_error_compares_first_and_last_snapshot(together):
     assert 0 < together.energy_error.max() < 1e-4
 
 
+@pytest.mark.slow
 def test_single_precision_is_single():
     """`precision: float32` computes and returns float32, and still conserves energy."""
     single = simulate(

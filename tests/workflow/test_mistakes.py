@@ -49,6 +49,7 @@ def test_a_bad_configuration_is_refused_in_one_line(planned, changes, line):
     assert before == {path: path.stat().st_mtime_ns for path in planned.results().rglob("*")}
 
 
+@pytest.mark.slow
 def test_a_missing_column_is_named(fresh):
     """A table without the scale radius is refused before anything runs."""
     (fresh.folder / "points.csv").write_text("q0,radius\n0.6,60\n")
@@ -58,6 +59,7 @@ def test_a_missing_column_is_named(fresh):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "line"),
     [
@@ -98,6 +100,7 @@ def test_answers_for_nothing_are_refused(fresh, target):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["results/tiny/sumaries.csv", "results/default/summaries.csv"])
 def test_a_target_that_nothing_makes_is_named(fresh, target):
     """A misspelt file, and one of another campaign than the configuration's."""
@@ -113,6 +116,7 @@ def files(folder):
     return {p: p.stat().st_mtime_ns for p in kept if p.suffix != ".checkpoint" and not p.name.startswith(".")}
 
 
+@pytest.mark.slow
 def test_lost_energy_fails_the_job_and_says_what_to_change(editable):
     """A time step too long for the cluster stops its job with point, realization and setting; other shards stay."""
     failing = editable.results() / "simulations" / "test0_000.h5"

@@ -105,6 +105,7 @@ def test_only_what_is_asked_for_is_in_the_loss(terms):
     assert tuple(found) == TERMS[terms]
 
 
+@pytest.mark.slow
 def test_a_short_training_learns_the_sphere():
     """300 steps reach some per cent in every measure; an untrained network is off by the whole value."""
     train, test = plummer_sample(4096), plummer_sample(1000, seed=1)

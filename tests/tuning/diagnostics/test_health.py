@@ -192,6 +192,7 @@ def test_ten_examples_tell_a_network_that_learns(learning_rate, expected):
     assert ten_examples(KEY, train, BOX, settings)["verdict"] == expected
 
 
+@pytest.mark.slow
 def test_the_whole_table_and_its_figures():
     """A short healthy training, recorded: the recording changes no weight, and every part ends up in the table."""
     train, validation = (make_runs(s, n, 3, seed=n, mean=smooth_mean) for s, n in (("train", 60), ("validation", 30)))
