@@ -111,8 +111,7 @@ def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
     x, y = jnp.asarray(test.x[chosen], DTYPE), jnp.asarray(test.y[chosen], DTYPE)
 
     def log_likelihood(x: Array, y: Array) -> Array:
-        log_density: Array = likelihood.conditional(x).observed().log_prob(y)
-        return log_density
+        return likelihood.conditional(x).observed().log_prob(y)
 
     return seconds_per_call(jax.jit(jax.vmap(jax.value_and_grad(log_likelihood))), x, y) / BATCH
 
@@ -140,10 +139,7 @@ def _predict(
         below = ((draws < y) & ~equal).mean(0) + share * equal.mean(0)
         return mean, below, law.log_prob(y)
 
-    predicted: tuple[Float[Array, "run summary"], Float[Array, "run summary"], Float[Array, " run"]] = lax.map(
-        one, (jax.random.split(key, len(x)), x, y)
-    )
-    return predicted
+    return lax.map(one, (jax.random.split(key, len(x)), x, y))
 
 
 @eqx.filter_jit
@@ -173,8 +169,7 @@ def _sizes(
         sd = jnp.stack([deviation(mass.sum(1), grid.q0), deviation(mass.sum(0), grid.a_au)])
         return jax.vmap(lambda bound: (density >= bound).mean())(lowest), sd
 
-    sizes: tuple[Float[Array, "case level"], Float[Array, "case birth"]] = lax.map(one, y)
-    return sizes
+    return lax.map(one, y)
 
 
 def _percent(level: float) -> str:
