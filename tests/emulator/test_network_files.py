@@ -108,7 +108,7 @@ def test_the_header_is_one_line_of_json(path):
     }
     assert versions == MADE_BY
     assert leaves.startswith(b"\x93NUMPY")
-    assert dataclasses.asdict(read_header(path, Header, "an ensemble")) == header | {"versions": versions}
+    assert dataclasses.asdict(read_header(path, Header, refusal="is no ensemble")) == header | {"versions": versions}
 
 
 def test_every_number_follows_the_header(path):
@@ -162,7 +162,7 @@ def test_every_activation_and_logarithm_comes_back(tmp_path, activation):
     normaliser = Normaliser(one[:2], one[:2], one, one, log10=("a_au", "sigma_v_kms"))
     saved = untrained_ensemble(jax.random.key(1), 2, normaliser, (BOX["q0"], BOX["a_au"]), activation)
     save_ensemble(tmp_path / "ensemble.eqx", saved, DIGEST, {})
-    header = read_header(tmp_path / "ensemble.eqx", Header, "an ensemble")
+    header = read_header(tmp_path / "ensemble.eqx", Header, refusal="is no ensemble")
     assert (header.activation, header.log10) == (activation, ["a_au", "sigma_v_kms"])
     x = uniform_points(20, np.random.default_rng(1))
     loaded = load_ensemble(tmp_path / "ensemble.eqx")

@@ -25,7 +25,7 @@ from natal.errors import NatalError
 from natal.variables import BIRTH, SUMMARIES, Box, Limits, limits_of
 
 FORMAT = "natal-ensemble-1"
-REMEDY = "train the emulator again"
+_REMEDY = "train the emulator again"
 
 
 class Ensemble(eqx.Module):
@@ -125,7 +125,7 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
     `box` is {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|. Raises `NatalError` naming what does not fit:
     format, inputs, outputs, dtype, architecture, box, training design, or damaged weights.
     """
-    header = read_header(path, Header, "a natal ensemble")
+    header = read_header(path, Header, refusal="is not a natal ensemble")
     expected = {
         "format": FORMAT,
         "inputs": list(BIRTH),
@@ -139,14 +139,14 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
         expected["box"] = {name: list(box[name]) for name in BIRTH}
     if design_digest is not None:
         expected["design_digest"] = design_digest
-    check_header(path, header, expected, REMEDY)
+    check_header(path, header, expected, remedy=_REMEDY)
 
     if header.activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
-        raise NatalError(f"{path} has activation = {header.activation}, expected one of {known}: {REMEDY}")
+        raise NatalError(f"{path} has activation = {header.activation}, expected one of {known}: {_REMEDY}")
     columns, logs = [*BIRTH, *SUMMARIES], header.log10
     if not (isinstance(logs, list) and all(column in columns for column in logs)):
-        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: {REMEDY}")
+        raise NatalError(f"{path} has log10 = {logs}, expected some of {columns}: {_REMEDY}")
     try:
         limits = limits_of(header.box)
     except (KeyError, ValueError, TypeError) as error:
@@ -155,7 +155,7 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
         raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
     normaliser = _blank_normaliser(tuple(header.log10))
     skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
-    return read_leaves(path, skeleton, remedy=REMEDY)
+    return read_leaves(path, skeleton, remedy=_REMEDY)
 
 
 def untrained_ensemble(

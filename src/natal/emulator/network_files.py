@@ -28,16 +28,16 @@ def write_leaves(path: str | Path, header: Any, module: eqx.Module) -> None:
         eqx.tree_serialise_leaves(file, module)
 
 
-def read_header(path: str | Path, header: type[Header], what: str) -> Header:
-    """Read the first line as a dataclass. Raises `NatalError` if the file is not `what`."""
+def read_header(path: str | Path, header: type[Header], *, refusal: str) -> Header:
+    """Read the first line as a dataclass. Raises `NatalError` with `refusal` if the file has another."""
     try:
         with open(path, "rb") as file:
             return header(**json.loads(file.readline()))
     except (OSError, ValueError, TypeError) as error:
-        raise NatalError(f"{path} is not {what}: {error}") from error
+        raise NatalError(f"{path} {refusal}: {error}") from error
 
 
-def check_header(path: str | Path, header: Any, expected: Mapping[str, Any], remedy: str) -> None:
+def check_header(path: str | Path, header: Any, expected: Mapping[str, Any], *, remedy: str) -> None:
     """Raise `NatalError`, which ends in `remedy`, naming the first key whose value is not the expected one."""
     for key, value in expected.items():
         if getattr(header, key) != value:

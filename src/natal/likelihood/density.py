@@ -30,7 +30,7 @@ PER_COMPONENT = 1 + N_LATENT + N_LATENT * (N_LATENT + 1) // 2
 
 OUTPUTS = ["log_weight", *({"log": "ln_", "count": "z_", "none": ""}[SUMMARIES[k].transform] + k for k in LATENT)]
 DEPTH = 2
-REMEDY = "fit the likelihood again"
+_REMEDY = "fit the likelihood again"
 
 _SIZES = [SUMMARIES[name] for name in LATENT[:-1]]
 # what scaling does to a number that is no logarithm is left to be learned
@@ -192,7 +192,7 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
 
     Raises `NatalError` naming what does not fit.
     """
-    header = read_header(path, DensityHeader, "a natal density ensemble")
+    header = read_header(path, DensityHeader, refusal="is not a natal density ensemble")
     expected = {
         "format": FORMAT,
         "inputs": list(BIRTH),
@@ -202,17 +202,17 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
         "box": {name: list(box[name]) for name in BIRTH},
         "design_digest": design_digest,
     }
-    check_header(path, header, expected, REMEDY)
+    check_header(path, header, expected, remedy=_REMEDY)
     zeros, limits = jnp.zeros(N_LATENT, DTYPE), limits_of(box)
 
     def member(key: PRNGKeyArray) -> DensityNetwork:
         return make_density_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
 
-    return read_members(path, member, header.members, REMEDY)
+    return read_members(path, member, header.members, remedy=_REMEDY)
 
 
 def read_members(
-    path: str | Path, make_member: Callable[[PRNGKeyArray], MixtureNetwork], n_members: int, remedy: str
+    path: str | Path, make_member: Callable[[PRNGKeyArray], MixtureNetwork], n_members: int, *, remedy: str
 ) -> DensityEnsemble:
     """Fill untrained members from a file. Raises `NatalError`, which ends in `remedy`, if it holds something else."""
     untrained = eqx.filter_vmap(make_member)(jax.random.split(jax.random.key(0), n_members))

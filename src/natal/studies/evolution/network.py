@@ -146,7 +146,7 @@ def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") ->
 
 def load(path: str | Path) -> DensityEnsemble:
     """Load what `save` wrote. Raises `NatalError` if the file is something else or damaged."""
-    header = read_header(path, Header, "an ensemble of this study")
+    header = read_header(path, Header, refusal="is not an ensemble of this study")
     if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:
         raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")
     q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in BIRTH_AND_AGE))
@@ -158,4 +158,4 @@ def load(path: str | Path) -> DensityEnsemble:
             key, width, components, zeros, zeros, header.n_stars, (q0, a_au, t_yr), coordinates
         )
 
-    return read_members(path, member, header.members, "run the study again")
+    return read_members(path, member, header.members, remedy="run the study again")
