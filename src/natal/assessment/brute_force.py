@@ -115,7 +115,7 @@ def total_variation_of_posteriors(
 def mean_and_sd(
     log_p: Float[np.ndarray, "case place"], places: Float[np.ndarray, "place birth"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of (q0, a_au), each of shape (case, 2)."""
+    """Mean and standard deviation of (q0, a_au), each of shape (case, birth)."""
     p = np.exp(log_p)
     mean = p @ places
     return mean, np.sqrt(np.maximum(p @ places**2 - mean**2, 0.0))

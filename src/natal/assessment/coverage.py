@@ -10,7 +10,7 @@ LEVELS = (0.50, 0.68, 0.90, 0.95)
 
 
 def contraction(sd: np.ndarray, prior_box: Box) -> np.ndarray:
-    """1 - posterior variance / prior variance by case and parameter, for posterior deviations `sd` (case, 2).
+    """1 - posterior variance / prior variance by case and parameter, for posterior deviations `sd` (case, birth).
 
     0 where the data say nothing, 1 where they say everything; below 0 where a posterior sits in both ends of the box.
     """
@@ -21,7 +21,7 @@ def contraction(sd: np.ndarray, prior_box: Box) -> np.ndarray:
 def coverage(pit: np.ndarray, hpd_level: np.ndarray) -> dict[str, dict[str, float]]:
     """Share of truths inside central intervals of q0 and a_au and inside joint highest-density regions.
 
-    `pit` (case, 2) is the marginal cumulative probability at the truth, `hpd_level` (case,) the posterior mass
+    `pit` (case, birth) is the marginal cumulative probability at the truth, `hpd_level` (case,) the posterior mass
     denser than the truth. An honest posterior covers as many as its level says. Keys: '50', '68', '90', '95'.
     """
     by_level = {}
@@ -73,9 +73,9 @@ def calibration_report(
 ) -> dict[str, Any]:
     """Coverage, log score and mean contraction over all cases and by tercile of the points' true Q0, and true a.
 
-    `truth` has shape (case, 2), `point_id` (case,) says which cases share a design point; `log_density` is the
+    `truth` has shape (case, birth), `point_id` (case,) says which cases share a design point; `log_density` is the
     natural log of the posterior density at the truth, per unit Q0 and AU, whose mean is the log score; `shrunk`
-    (case, 2) is the `contraction`.
+    (case, birth) is the `contraction`.
     """
 
     def report(cases: np.ndarray) -> dict[str, Any]:

@@ -19,8 +19,8 @@ EDGE = 1.1
 class Outcomes(NamedTuple):
     """Single clusters at the end of the campaign's time: where they were born and what became of them."""
 
-    x: np.ndarray  # (row, 2), q0 and a_au
-    y: np.ndarray  # (row, 3), f_bound, sigma_v_kms and r_h_au; nan where dissolved
+    x: np.ndarray  # (row, birth)
+    y: np.ndarray  # (row, summary), nan where dissolved
     survived: np.ndarray  # (row,)
 
 

@@ -19,8 +19,8 @@ class Runs:
     """
 
     split: str
-    x: np.ndarray  # (run, 2)
-    y: np.ndarray  # (run, 3)
+    x: np.ndarray  # (run, birth)
+    y: np.ndarray  # (run, summary)
     point_id: np.ndarray  # (run,)
     realization: np.ndarray  # (run,)
     n_dissolved: int
@@ -44,9 +44,9 @@ class Runs:
 class ReplicateMeans:
     """Mean and scatter over the surviving realizations of each point."""
 
-    x: np.ndarray  # (point, 2)
-    mean: np.ndarray  # (point, 3)
-    scatter: np.ndarray  # (point, 3), standard deviation with ddof = 1; nan for a single survivor
+    x: np.ndarray  # (point, birth)
+    mean: np.ndarray  # (point, summary)
+    scatter: np.ndarray  # (point, summary), standard deviation with ddof = 1; nan for a single survivor
     n: np.ndarray  # (point,)
 
 

@@ -15,13 +15,13 @@ from natal.variables import SUMMARIES
 class Widths:
     """Second moments of validation residuals, in physical units and in the order of `SUMMARIES`."""
 
-    sigma_total: np.ndarray  # (3,)
-    covariance: np.ndarray  # (3, 3)
-    remainder: np.ndarray  # (3, 3)
+    sigma_total: np.ndarray  # (summary,)
+    covariance: np.ndarray  # (summary, summary)
+    remainder: np.ndarray  # (summary, summary)
 
 
 def fit_sigma_total(ensemble: Ensemble, validation: Runs) -> np.ndarray:
-    """Root-mean-square residual of each output over single validation runs, in physical units, shape (3,).
+    """Root-mean-square residual of each output over single validation runs, in physical units, shape (summary,).
 
     Raises `NatalError` for runs of another split: training residuals are too small, and the test set is kept for
     the final report.
@@ -30,7 +30,7 @@ def fit_sigma_total(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 
 
 def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
-    """Mean outer product of the residuals of single validation runs, in physical units, shape (3, 3).
+    """Mean outer product of the residuals of single validation runs, in physical units, shape (summary, summary).
 
     Raises `NatalError` as `fit_sigma_total` does.
     """
@@ -41,7 +41,7 @@ def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 
 
 def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
-    """What the residual covariance holds beyond the mean covariance of the members, shape (3, 3).
+    """What the residual covariance holds beyond the mean covariance of the members, shape (summary, summary).
 
     Negative directions (members that disagree more than they err) are set to a thousandth of the residual variance.
     """

@@ -52,7 +52,7 @@ def recover(
     settings: NutsSettings,
     grid_shape: tuple[int, int],
 ) -> Recovered:
-    """Posterior of (Q0, a) for each observation `y` (case, 3) with measurement errors `error` (case, 3).
+    """Posterior of (Q0, a) for each observation `y` with measurement errors `error`, both (case, summary).
 
     Every case gets a grid posterior of `grid_shape` cells and NUTS chains that start from draws of it.
     """

@@ -54,7 +54,7 @@ class Calibrated(eqx.Module):
     point: np.ndarray  # (run,), which runs count as one
 
     def bounds(self, level: float) -> np.ndarray:
-        """Largest score of each output inside intervals of `level`, shape (3,); infinite if there are too few runs."""
+        """Largest score of each output inside intervals of `level`, (summary,); infinite if there are too few runs."""
         return np.array([conformal_quantile(column, level, self.point) for column in self.scores.T])
 
     def joint_bound(self, level: float) -> float:

@@ -29,7 +29,7 @@ class SpreadLikelihood(eqx.Module):
 
 
 def fit_noise(residual: Float[np.ndarray, "run summary"], spread: Float[np.ndarray, "run summary"]) -> np.ndarray:
-    """The noise of each output that makes normal residuals of variance spread^2 + noise^2 likeliest, shape (3,).
+    """The noise of each output that makes normal residuals of variance spread^2 + noise^2 likeliest, shape (summary,).
 
     What `spread` (the members' standard deviation at each run) explains is not counted again: without spread the noise
     is the root-mean-square residual. Same units as the residuals.
