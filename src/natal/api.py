@@ -192,6 +192,7 @@ def _realizations(
     """Clusters drawn from the likelihood's law at each point."""
 
     def one(key: PRNGKeyArray, x: Float[Array, " birth"]) -> Float[Array, "realization summary"]:
-        return likelihood.conditional(x).observed().sample(key, (N_REALIZATIONS,))
+        drawn: Array = likelihood.conditional(x).observed().sample(key, (N_REALIZATIONS,))
+        return drawn
 
     return jax.vmap(one)(jax.random.split(key, len(x)), x)

@@ -94,7 +94,8 @@ def _cell_of(x: Float[np.ndarray, "case birth"], box: Box) -> np.ndarray:
     for k, name in enumerate(BIRTH):
         low, high = box[name]
         cell.append(np.clip(((x[:, k] - low) / (high - low) * PLACES[k]).astype(int), 0, PLACES[k] - 1))
-    return np.ravel_multi_index(cell, PLACES)
+    index: np.ndarray = np.ravel_multi_index(cell, PLACES)
+    return index
 
 
 def log_posteriors(
@@ -102,14 +103,16 @@ def log_posteriors(
 ) -> Float[np.ndarray, "case place"]:
     """Natural log of each place's share of the posterior of each case, for a uniform prior over equal cells."""
     values = np.array([laws.log_likelihood(one, kernel) for one in z])
-    return values - logsumexp(values, axis=1, keepdims=True)
+    log_shares: np.ndarray = values - logsumexp(values, axis=1, keepdims=True)
+    return log_shares
 
 
 def total_variation_of_posteriors(
     log_p: Float[np.ndarray, "case place"], log_q: Float[np.ndarray, "case place"]
 ) -> np.ndarray:
     """Half the absolute difference of two posteriors on the same cells, by case."""
-    return 0.5 * np.abs(np.exp(log_p) - np.exp(log_q)).sum(1)
+    distance: np.ndarray = 0.5 * np.abs(np.exp(log_p) - np.exp(log_q)).sum(1)
+    return distance
 
 
 def mean_and_sd(

@@ -22,10 +22,12 @@ def cases_for_simulation(runs: Runs, n: int) -> np.ndarray:
     _, first = np.unique(runs.point_id, return_index=True)
     candidates = first if len(first) >= n else np.arange(len(runs))
     by_q0 = candidates[np.argsort(runs.x[candidates, 0], kind="stable")]
-    return by_q0[np.linspace(0, len(by_q0) - 1, min(n, len(by_q0))).round().astype(int)]
+    chosen: np.ndarray = by_q0[np.linspace(0, len(by_q0) - 1, min(n, len(by_q0))).round().astype(int)]
+    return chosen
 
 
 def cases_along_q0(q0_true: np.ndarray, n: int) -> np.ndarray:
     """Indices of `n` cases at even steps through the true Q0, the extremes left out; some twice if there are fewer."""
     by_q0 = np.argsort(q0_true, kind="stable")
-    return by_q0[np.linspace(0, len(by_q0) - 1, n + 2)[1:-1].round().astype(int)]
+    chosen: np.ndarray = by_q0[np.linspace(0, len(by_q0) - 1, n + 2)[1:-1].round().astype(int)]
+    return chosen

@@ -46,4 +46,5 @@ def _mean_and_scatter(
         return likelihood.ensemble.mean(x), draws.std(0)
 
     # row by row, so that the draws of all points need not fit into memory
-    return lax.map(jax.vmap(one), x)
+    mean_and_scatter: tuple[Array, Array] = lax.map(jax.vmap(one), x)
+    return mean_and_scatter

@@ -71,13 +71,15 @@ class LocalLaws:
         apart = np.einsum("pij,pj->pi", self._root, z - self.mean)
         scale = self.log_survival + np.log(np.diagonal(self._root, axis1=1, axis2=2)).sum(1)
         if kernel == "synthetic":
-            return scale - 0.5 * (apart**2).sum(1)
+            normal: np.ndarray = scale - 0.5 * (apart**2).sum(1)
+            return normal
         centres, width = self._kernels
         distance2 = ((apart[:, None] - centres) ** 2).sum(2) / width[:, None] ** 2
         # at places far from all runs nothing but the nearest counts
         nearest = distance2.min(1)
         near = (self.weight * np.exp(-0.5 * (distance2 - nearest[:, None]))).sum(1)
-        return scale - len(z) * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
+        smooth: np.ndarray = scale - len(z) * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
+        return smooth
 
 
 def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
@@ -163,7 +165,8 @@ def _unit(x: Float[np.ndarray, "n birth"], box: Box) -> Float[np.ndarray, "n bir
 
 def _kernel(targets: np.ndarray, x: np.ndarray, reach: Sequence[float]) -> Float[np.ndarray, "target point"]:
     """Normal in the distance."""
-    return np.exp(-0.5 * (((targets[:, None] - x) / np.asarray(reach)) ** 2).sum(2))
+    weights: np.ndarray = np.exp(-0.5 * (((targets[:, None] - x) / np.asarray(reach)) ** 2).sum(2))
+    return weights
 
 
 def _smoother(
@@ -175,7 +178,8 @@ def _smoother(
     products = (terms[:, :, None] * terms[:, None, :]).reshape(len(x), -1)
     moment = ((kernel * n_alive) @ products).reshape(len(targets), *[terms.shape[1]] * 2)
     coefficient = np.linalg.solve(moment, at_target[..., None])[..., 0]
-    return kernel * (coefficient @ terms.T)
+    contributions: np.ndarray = kernel * (coefficient @ terms.T)
+    return contributions
 
 
 def _terms(x: np.ndarray) -> Float[np.ndarray, "n term"]:

@@ -31,14 +31,16 @@ def thinned(draws: Float[np.ndarray, "chain draw birth"], n: int) -> Float[np.nd
             f"checks.posterior_predictive.draws = {n} is not allowed: NUTS keeps {len(flat)} draws of a case "
             "(inference.chains x inference.draws)"
         )
-    return flat[np.linspace(0, len(flat) - 1, n).round().astype(int)]
+    chosen: np.ndarray = flat[np.linspace(0, len(flat) - 1, n).round().astype(int)]
+    return chosen
 
 
 def rank_p(observed: float, replicated: Float[np.ndarray, " run"]) -> float:
     """Two-sided p-value by rank; equal values count half."""
     below = (replicated < observed).sum() + 0.5 * (replicated == observed).sum()
     share = (below + 0.5) / (len(replicated) + 1)
-    return 2 * min(share, 1 - share)
+    two_sided: float = 2 * min(share, 1 - share)
+    return two_sided
 
 
 def joint_p(observed: Float[np.ndarray, " summary"], replicated: Float[np.ndarray, "run summary"]) -> float:

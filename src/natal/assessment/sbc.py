@@ -44,7 +44,8 @@ def rank_shares(
     al. 2018, arXiv:1804.06788).
     """
     below = (draws < truth[:, None]).sum(1)
-    return (below + np.asarray(jax.random.uniform(key, truth.shape), float)) / (draws.shape[1] + 1)
+    shares: np.ndarray = (below + np.asarray(jax.random.uniform(key, truth.shape), float)) / (draws.shape[1] + 1)
+    return shares
 
 
 def tarp_shares(
@@ -65,7 +66,8 @@ def tarp_shares(
     reach = np.linalg.norm((truth - low) / (high - low) - point, axis=-1)
     distance = np.linalg.norm((draws - low) / (high - low) - point[:, None], axis=-1)
     closer = (distance < reach[:, None]).sum(1)
-    return (closer + np.asarray(jax.random.uniform(key_rank, reach.shape), float)) / (draws.shape[1] + 1)
+    shares: np.ndarray = (closer + np.asarray(jax.random.uniform(key_rank, reach.shape), float)) / (draws.shape[1] + 1)
+    return shares
 
 
 def thinned_settings(settings: NutsSettings, n_draws: int) -> NutsSettings:
@@ -118,7 +120,8 @@ def calibration_table(
         "divergences": recovered.nuts.diverging.sum((1, 2)),
     }
     table = pd.DataFrame(columns)
-    return table[np.isfinite(table.log_density)].reset_index(drop=True)
+    within: pd.DataFrame = table[np.isfinite(table.log_density)].reset_index(drop=True)
+    return within
 
 
 def check_log_score(

@@ -66,7 +66,8 @@ def time_emulator(likelihood: Likelihood, box: Box) -> dict[str, float]:
     y = likelihood.ensemble.mean(points[0])
 
     def log_likelihood(x: jax.Array) -> jax.Array:
-        return likelihood.conditional(x).observed().log_prob(y)
+        log_density: jax.Array = likelihood.conditional(x).observed().log_prob(y)
+        return log_density
 
     def value(x: jax.Array) -> jax.Array:
         return likelihood.ensemble.mean(x)

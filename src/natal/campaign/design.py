@@ -16,13 +16,15 @@ def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray
     """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, birth)."""
     unit = qmc.LatinHypercube(d=len(BIRTH), rng=rng).random(n)
     low, high = np.array(limits_of(ranges)).T
-    return low + (high - low) * unit
+    points: np.ndarray = low + (high - low) * unit
+    return points
 
 
 def prior_draws(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
     """Draw `n` independent points, uniform within `ranges`, shape (n, birth); more of them begin with the same ones."""
     low, high = np.array(limits_of(ranges)).T
-    return low + (high - low) * rng.random((n, len(BIRTH)))
+    points: np.ndarray = low + (high - low) * rng.random((n, len(BIRTH)))
+    return points
 
 
 def design_files(config: Config) -> list[str]:

@@ -20,7 +20,8 @@ def fit_baselines(train: Runs) -> dict[str, Predictor]:
     shift, scale = train.x.mean(0), train.x.std(0)
 
     def standardise(x: np.ndarray) -> np.ndarray:
-        return (x - shift) / scale
+        standardised: np.ndarray = (x - shift) / scale
+        return standardised
 
     def least_squares(features: Callable[[np.ndarray], np.ndarray]) -> Predictor:
         coefficients, *_ = np.linalg.lstsq(features(standardise(train.x)), train.y, rcond=None)

@@ -42,7 +42,8 @@ class BatchNorm(eqx.Module):
         """With running statistics moved towards this batch's, its variance without bias (their algorithm 2)."""
         mean = MEMORY * self.mean + (1 - MEMORY) * z.mean(0)
         var = MEMORY * self.var + (1 - MEMORY) * z.var(0, ddof=1)
-        return eqx.tree_at(lambda n: (n.mean, n.var), self, (mean, var))
+        updated: BatchNorm = eqx.tree_at(lambda n: (n.mean, n.var), self, (mean, var))
+        return updated
 
 
 class TrainingNetwork(eqx.Module):
@@ -83,7 +84,8 @@ class TrainingNetwork(eqx.Module):
             return self
         _, seen = self.outputs(x, key)
         norms = [norm.having_seen(z) for norm, z in zip(self.norms, seen, strict=True)]
-        return eqx.tree_at(lambda n: n.norms, self, norms)
+        updated: TrainingNetwork = eqx.tree_at(lambda n: n.norms, self, norms)
+        return updated
 
     def plain(self) -> eqx.nn.MLP:
         """The network in use: nothing dropped, normalisation folded into weights and biases."""
@@ -96,7 +98,8 @@ class TrainingNetwork(eqx.Module):
             scale = norm.gamma / jnp.sqrt(norm.var + EPSILON)
             parameters = scale[:, None] * layer.weight, scale * (layer.bias - norm.mean) + norm.beta
             folded.append(eqx.tree_at(lambda x: (x.weight, x.bias), layer, parameters))
-        return eqx.tree_at(lambda n: n.layers, self.network, (*folded, last))
+        plain: eqx.nn.MLP = eqx.tree_at(lambda n: n.layers, self.network, (*folded, last))
+        return plain
 
 
 def training_loss(

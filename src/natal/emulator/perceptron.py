@@ -75,4 +75,7 @@ def redraw(key: PRNGKeyArray, network: eqx.nn.MLP, initialiser: jax.nn.initializ
     keys = jax.random.split(key, len(network.layers))
     weights = [initialiser(k, x.weight.shape, x.weight.dtype) for k, x in zip(keys, network.layers, strict=True)]
     biases = [jnp.zeros(layer.weight.shape[0], layer.weight.dtype) for layer in network.layers]
-    return eqx.tree_at(lambda n: [x.weight for x in n.layers] + [x.bias for x in n.layers], network, weights + biases)
+    drawn: eqx.nn.MLP = eqx.tree_at(
+        lambda n: [x.weight for x in n.layers] + [x.bias for x in n.layers], network, weights + biases
+    )
+    return drawn

@@ -117,7 +117,10 @@ def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: in
     spread = spread.at[:, N_LATENT : 2 * N_LATENT].set(-0.5)
     bias = jnp.concatenate([jnp.array([3.0], DTYPE), jnp.zeros(components, DTYPE), spread.ravel()])
     last = network.layers[-1]
-    return eqx.tree_at(lambda n: (n.layers[-1].weight, n.layers[-1].bias), network, (0.3 * last.weight, bias))
+    untrained: eqx.nn.MLP = eqx.tree_at(
+        lambda n: (n.layers[-1].weight, n.layers[-1].bias), network, (0.3 * last.weight, bias)
+    )
+    return untrained
 
 
 def log_outcome(

@@ -37,7 +37,8 @@ def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
     if validation.split != "validation":
         raise NatalError(f"sigma_total must come from validation runs, not from {validation.split} runs")
     residuals = validation.y - np.asarray(ensemble(validation.x)[0], dtype=float)
-    return residuals.T @ residuals / len(residuals)
+    covariance: np.ndarray = residuals.T @ residuals / len(residuals)
+    return covariance
 
 
 def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
@@ -53,7 +54,8 @@ def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
     root = np.linalg.cholesky(residual)
     share, directions = np.linalg.eigh(np.linalg.solve(root, np.linalg.solve(root, residual - own).T))
     half = root @ directions * np.sqrt(np.maximum(share, 1e-3))
-    return half @ half.T
+    remainder: np.ndarray = half @ half.T
+    return remainder
 
 
 def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:

@@ -94,7 +94,7 @@ def _child(node: Node, key: str | int) -> Node | None:
     if isinstance(key, int):
         return node["prefixItems"][key] if key < len(node.get("prefixItems", ())) else node.get("items")
     if key in node.get("properties", ()):
-        return node["properties"][key]
+        return node["properties"][key]  # type: ignore[no-any-return]
     return node.get("additionalProperties") or None
 
 

@@ -81,7 +81,10 @@ def draw_network(network: eqx.nn.MLP) -> eqx.nn.MLP:
 
 def with_parameters(network: eqx.nn.MLP, parameters: list[Array]) -> eqx.nn.MLP:
     """The network with these weights and biases, in the order of its layers."""
-    return eqx.tree_at(lambda n: [p for layer in n.layers for p in (layer.weight, layer.bias)], network, parameters)
+    filled: eqx.nn.MLP = eqx.tree_at(
+        lambda n: [p for layer in n.layers for p in (layer.weight, layer.bias)], network, parameters
+    )
+    return filled
 
 
 def model(network: eqx.nn.MLP, points: PointStatistics) -> None:

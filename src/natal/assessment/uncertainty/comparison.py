@@ -126,4 +126,5 @@ def _half_width(likelihood: Likelihood, x: Float[Array, "run birth"], level: flo
         ends = jnp.quantile(law.sample(jax.random.key(0), (N_SAMPLES,)), jnp.array([1 - level, 1 + level]) / 2, axis=0)
         return 0.5 * (ends[1] - ends[0])
 
-    return lax.map(one, x)
+    half_widths: Array = lax.map(one, x)
+    return half_widths

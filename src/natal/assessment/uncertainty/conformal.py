@@ -89,7 +89,8 @@ def calibrate(predictor: GaussianLikelihood, calibration: Runs, by_point: bool =
 def run_scores(predictor: GaussianLikelihood, runs: Runs) -> Float[np.ndarray, "run summary"]:
     """Absolute residual of each run and output over the predicted scale."""
     laws = laws_at(predictor, runs.x)
-    return np.abs(runs.y - np.asarray(laws.mean, dtype=float)) / np.asarray(laws.sigma, dtype=float)
+    scores: np.ndarray = np.abs(runs.y - np.asarray(laws.mean, dtype=float)) / np.asarray(laws.sigma, dtype=float)
+    return scores
 
 
 def laws_at(predictor: GaussianLikelihood, x: Float[np.ndarray, "run birth"]) -> DiagonalGaussian:
@@ -119,4 +120,5 @@ def region_shares(
         score = (jnp.abs(y - laws.mean) / laws.sigma).max(-1)
         return (score[..., None] <= bound).mean((0, 1))
 
-    return lax.map(partial(one, bound), y)
+    shares: Array = lax.map(partial(one, bound), y)
+    return shares

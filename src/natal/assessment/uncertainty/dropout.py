@@ -56,7 +56,8 @@ def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
         layer.weight * jax.random.bernoulli(k, keep, layer.weight.shape[1:]) / keep
         for k, layer in zip(keys, following, strict=True)
     ]
-    return eqx.tree_at(lambda n: [layer.weight for layer in n.layers[1:]], network.network, weights)
+    thinned: eqx.nn.MLP = eqx.tree_at(lambda n: [layer.weight for layer in n.layers[1:]], network.network, weights)
+    return thinned
 
 
 def fit_mc_dropout(

@@ -111,7 +111,8 @@ def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
     x, y = jnp.asarray(test.x[chosen], DTYPE), jnp.asarray(test.y[chosen], DTYPE)
 
     def log_likelihood(x: Array, y: Array) -> Array:
-        return likelihood.conditional(x).observed().log_prob(y)
+        log_density: Array = likelihood.conditional(x).observed().log_prob(y)
+        return log_density
 
     return seconds_per_call(jax.jit(jax.vmap(jax.value_and_grad(log_likelihood))), x, y) / BATCH
 
@@ -139,7 +140,10 @@ def _predict(
         below = ((draws < y) & ~equal).mean(0) + share * equal.mean(0)
         return mean, below, law.log_prob(y)
 
-    return lax.map(one, (jax.random.split(key, len(x)), x, y))
+    predicted: tuple[Float[Array, "run summary"], Float[Array, "run summary"], Float[Array, " run"]] = lax.map(
+        one, (jax.random.split(key, len(x)), x, y)
+    )
+    return predicted
 
 
 @eqx.filter_jit
@@ -169,7 +173,8 @@ def _sizes(
         sd = jnp.stack([deviation(mass.sum(1), grid.q0), deviation(mass.sum(0), grid.a_au)])
         return jax.vmap(lambda bound: (density >= bound).mean())(lowest), sd
 
-    return lax.map(one, y)
+    sizes: tuple[Float[Array, "case level"], Float[Array, "case birth"]] = lax.map(one, y)
+    return sizes
 
 
 def _percent(level: float) -> str:

@@ -29,7 +29,8 @@ def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
     weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
     last = eqx.tree_at(lambda layer: (layer.weight, layer.bias), last, (weight, jnp.zeros(2 * N_OUTPUTS, DTYPE)))
-    return eqx.tree_at(lambda n: n.layers[-1], network, last)
+    two_headed: eqx.nn.MLP = eqx.tree_at(lambda n: n.layers[-1], network, last)
+    return two_headed
 
 
 def negative_log_likelihood(
