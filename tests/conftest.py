@@ -14,10 +14,7 @@ from project import ROOT, merged
 
 # Most of the time goes into compiling programs that run once: optimise them little, in jobs of the workflow, too.
 # Set before JAX first looks, and left alone where a user has set it.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true",
-)
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1")
 jax.config.update("jax_num_cpu_devices", 2)
 install_import_hook("natal", "runtime_types.check")
 
