@@ -150,6 +150,7 @@ def test_ten_examples_can_be_learned_by_heart():
     assert np.all(np.abs(np.asarray(ensemble(train.x)[0]) - train.y) < 1e-2 * sd)
 
 
+@pytest.mark.slow
 def test_a_smooth_function_is_learned():
     """Noise-free values of a curved map at 200 points: better than every baseline, on points never seen."""
     train, validation = (

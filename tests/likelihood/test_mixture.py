@@ -111,6 +111,7 @@ def test_draws_of_the_count_follow_the_law():
     assert seen[N_STARS] > 100  # the pile-up at f_bound = 1 is there
 
 
+@pytest.mark.slow
 def test_an_error_of_zero_is_no_error():
     """The path with errors ends where the one without is: f_bound counts as spread over its cell in both."""
     y = draws(200, seed=3)
@@ -158,6 +159,7 @@ def test_huge_errors_tell_nothing_but_survival():
     assert float(difference) == pytest.approx(np.log(2.0), abs=0.01)
 
 
+@pytest.mark.slow
 def test_gradients_are_finite_far_away():
     """NUTS walks through regions that explain nothing: values and gradients stay numbers there."""
 
@@ -183,6 +185,7 @@ def test_moments_are_those_of_draws():
     np.testing.assert_allclose(np.cov(sizes.T), covariance[:2, :2], atol=5 * np.sqrt(4 / 20_000) * sd.max() ** 2)
 
 
+@pytest.mark.slow
 def test_distances_tell_odd_observations():
     """Draws lie at about 3, observations that no component explains far beyond; errors bring them closer."""
     near = np.asarray(jax.vmap(LAW.distance2)(jnp.asarray(draws(2000, seed=7), "float32")))

@@ -63,7 +63,7 @@ def sampled_small_box():
     return Sampled(y, starts, exact, sample(y, error, starts, SMALL_BOX))
 
 
-@pytest.fixture(params=["sampled", "sampled_small_box"])
+@pytest.fixture(params=["sampled", pytest.param("sampled_small_box", marks=pytest.mark.slow)])
 def either(request):
     """Both of them."""
     return request.getfixturevalue(request.param)

@@ -91,6 +91,7 @@ def test_observations_that_cannot_be_read_are_refused_in_one_line(fresh, content
     assert "Traceback" not in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["observed", "results/tiny/observed.csv"])
 def test_answers_for_nothing_are_refused(fresh, target):
     """By the target's name and by the file's."""

@@ -96,7 +96,12 @@ SETTINGS = {
 
 @pytest.mark.parametrize(
     ("changes", "expected"),
-    [pytest.param(*case, id=f"{row}: {case[0]}") for row, cases in SETTINGS.items() for case in cases],
+    [
+        # every row is driven in `make test`, its other settings with the long tests
+        pytest.param(*case, id=f"{row}: {case[0]}", marks=[pytest.mark.slow] if k else [])
+        for row, cases in SETTINGS.items()
+        for k, case in enumerate(cases)
+    ],
 )
 def test_a_changed_setting_reruns_its_stages(planned, changes, expected):
     """Exact job lists for changed configuration keys."""

@@ -23,6 +23,8 @@ from natal.studies.potential.settings import PotentialSettings
 from natal.studies.potential.store import load_networks, save_networks
 from natal.studies.potential.training import TERMS, Scales, loss_terms, measure_scales, train_potential
 
+pytestmark = pytest.mark.slow
+
 SHORT = PotentialSettings(steps=300, batch_size=32, learning_rate=7.0e-3)
 
 

@@ -24,6 +24,8 @@ from natal.studies.potential.settings import Potential
 from natal.studies.potential.store import read_sample, read_tracks, write_samples, write_tracks
 from natal.studies.potential.tables import accuracy_tables, line_table, orbit_tables, predictors
 
+pytestmark = pytest.mark.slow
+
 ORBITS = {
     "time": 2.0,
     "dt": 0.05,

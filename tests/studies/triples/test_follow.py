@@ -184,6 +184,7 @@ def kozai_lidov(degrees, ratio=60.0):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("degrees", [50.0, 80.0])
 def test_kozai_lidov_cycles_reach_the_expected_eccentricity(degrees):
     """The eccentricity rises from near 0 to e_max = sqrt(1 - 5/3 cos^2 i) and falls again (Kozai 1962, Lidov 1962).

@@ -26,6 +26,8 @@ from natal.tuning.diagnostics.health import (
 )
 from natal.tuning.diagnostics.layers import idle_shares, layer_gradient_norms, layer_table, record_layers
 
+pytestmark = pytest.mark.slow
+
 KEY = jax.random.key(41)
 EPOCHS = np.arange(600)
 
