@@ -12,15 +12,19 @@ import yaml
 from jaxtyping import install_import_hook
 from project import ROOT, merged
 
-# Most of the time goes into compiling programs that run once: optimise them little, in jobs of the workflow, too.
-# Set before JAX first looks, and left alone where a user has set it.
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level=1")
 jax.config.update("jax_num_cpu_devices", 2)
 install_import_hook("natal", "runtime_types.check")
 
 
-def pytest_configure() -> None:
-    """The same program is compiled once, by whatever process and whenever."""
+def pytest_configure(config) -> None:
+    """The same program is compiled once, by whatever process and whenever, and quickly.
+
+    Most of the time goes into compiling programs that run once: they are optimised little, in jobs of Snakemake, too,
+    and where nothing integrates or trains for long, not at all. A user's own flags stay.
+    """
+    level = 0 if "not slow" in config.option.markexpr else 1
+    flags = f"--xla_cpu_use_fusion_emitters=false --xla_backend_optimization_level={level}"
+    os.environ.setdefault("XLA_FLAGS", flags + " --xla_llvm_disable_expensive_passes=true" * (level == 0))
     from natal.running.device import processor
 
     jax.config.update("jax_compilation_cache_dir", str(ROOT / ".cache" / "tests" / processor()))
