@@ -102,6 +102,7 @@ def test_the_log_likelihood_is_a_sum_of_normal_ones(likelihood, error):
         assert log_prob(likelihood, x, y, jnp.asarray(error)) == pytest.approx(expected, abs=20 * 6 * 3 * 2.0**-22)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", GAUSSIAN)
 def test_large_errors_flatten_the_likelihood(ensemble, kind):
     """A measurement a thousand times worse than the scatter tells nothing: the whole box is as likely."""

@@ -118,6 +118,7 @@ def eccentric_energies(n_steps):
     return (np.array(energy) - energy[0]) / 0.25, h2 - h2[0]
 
 
+@pytest.mark.slow
 def test_the_energy_error_is_the_one_theory_predicts():
     """E - E_0 = -dt^2 (h_2 - h_2(0)) along the orbit; halving dt divides what is left by sixteen."""
     left = []

@@ -14,6 +14,8 @@ from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.run import simulate_clusters
 
+pytestmark = pytest.mark.slow
+
 N_RUNS, N_STARS, A_AU, EPS_AU = 64, 256, 100.0, 5.0
 
 

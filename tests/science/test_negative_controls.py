@@ -25,6 +25,8 @@ from natal.posterior.nuts import NutsResult
 from natal.posterior.recovery import Recovered
 from natal.settings.emulator import TrainingSettings
 
+pytestmark = pytest.mark.slow
+
 N = 600
 N_DRAWS = 100
 
@@ -87,7 +89,6 @@ def test_the_right_likelihood_passes(seen):
     assert report["n_cases"] == N
 
 
-@pytest.mark.slow
 def test_right_likelihoods_fail_as_seldom_as_stated():
     """Thirty campaigns of 150 clusters: more failures than at a rate of 5 % once in 1000 seeds."""
     likelihood = CurvedLikelihood(blank_ensemble())

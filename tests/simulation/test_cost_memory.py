@@ -69,6 +69,7 @@ def small(tmp_path_factory):
     return peak_bytes(100, 16, 3, tmp_path_factory.mktemp("small"))
 
 
+@pytest.mark.slow
 def test_the_baseline(small):
     """Libraries and compiler, to a third: versions differ."""
     assert small == pytest.approx(memory_bytes(16, 100), rel=0.33)
@@ -81,6 +82,7 @@ def test_memory_of_many_runs(small, tmp_path):
     assert added == pytest.approx(memory_bytes(8_000, 100) - memory_bytes(0, 100), rel=0.2)
 
 
+@pytest.mark.slow
 def test_snapshots_go_to_disk(small, tmp_path):
     """501 snapshots of 128 runs are 360 MB on disk; a fifth of that, at most, is ever held."""
     assert peak_bytes(100, 128, 501, tmp_path) - small < 0.2 * 7 * 8 * 128 * 100 * 501

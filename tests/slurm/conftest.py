@@ -19,18 +19,23 @@ def slurm():
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
+def cache(shared):
     """A compile cache for all projects."""
-    return tmp_path_factory.mktemp("cache")
+    folder = shared / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def undisturbed(tmp_path_factory, cache):
+def undisturbed(shared, cache, once):
     """The bytes of summaries.csv of the campaign run on this machine, without Slurm and without faults."""
-    project = Project(tmp_path_factory.mktemp("undisturbed"), cache, CAMPAIGN)
-    done = project.snakemake(SUMMARIES)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return (project.folder / SUMMARIES).read_bytes()
+
+    def run():
+        project = Project(shared / "undisturbed", cache, CAMPAIGN)
+        project.run(SUMMARIES)
+        return (project.folder / SUMMARIES).read_bytes()
+
+    return once(run, "undisturbed")
 
 
 @pytest.fixture

@@ -89,7 +89,8 @@ def test_a_node_that_goes_down_and_comes_back(project, undisturbed):
 def test_a_driver_that_ends_and_is_started_again(project, undisturbed, how):
     """The second call stops what the first left in the queue, and goes on from its snapshots.
 
-    After SIGTERM Snakemake lets running jobs end; after the others they are cut.
+    After SIGTERM Snakemake lets running jobs end; after the others they are cut. A killed driver cancels nothing: by
+    Slurm's own accounts the second call does.
     """
     driver = project.start(SUMMARIES)
     process = project.wait_for_snapshots(VICTIM, HALFWAY)
@@ -99,27 +100,14 @@ def test_a_driver_that_ends_and_is_started_again(project, undisturbed, how):
     snapshots = project.snapshots()
     os.kill(driver.pid, how)
     driver.wait()
-    project.finish(SUMMARIES)
+    output = project.finish(SUMMARIES)
     assert_nothing_was_redone(project, snapshots)
     assert (project.resumed_from(VICTIM) >= HALFWAY) == (how != signal.SIGTERM)
-    assert_as_undisturbed(project, undisturbed)
-
-
-def test_a_running_job_of_a_killed_driver_is_cancelled(project, undisturbed):
-    """Slurm's own accounts say so; the second call's job goes on from its snapshots."""
-    driver = project.start(SUMMARIES)
-    process = project.wait_for_snapshots(VICTIM, HALFWAY)
-    # else it might end before the second call looks
-    os.kill(process, signal.SIGSTOP)
-    snapshots = project.snapshots()
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    output = project.finish(SUMMARIES)
-    first, second = project.jobs_of(VICTIM)
-    assert first["State"].startswith("CANCELLED")
-    assert second["State"] == "COMPLETED"
-    assert re.search(rf"natal: cancelling \d jobs of an earlier run: .*\b{first['JobID']}\b", output)
-    assert_nothing_was_redone(project, snapshots)
+    if how == signal.SIGKILL:
+        first, second = project.jobs_of(VICTIM)
+        assert first["State"].startswith("CANCELLED")
+        assert second["State"] == "COMPLETED"
+        assert re.search(rf"natal: cancelling \d jobs of an earlier run: .*\b{first['JobID']}\b", output)
     assert_as_undisturbed(project, undisturbed)
 
 
@@ -182,13 +170,18 @@ def test_a_read_only_folder(project, undisturbed, small_disk):
 
 
 def test_two_drivers_at_once(project, undisturbed):
-    """The second one says who is at work and leaves everything alone."""
+    """The second one says who is at work and leaves everything alone; `make status` says what runs, and how far."""
     first = project.start(SUMMARIES)
     project.wait_for_snapshots(VICTIM, 2)
+    lines = project.status().splitlines()
+    # how far it is follows once it has logged so
+    assert any(line.split()[:2] == [VICTIM, "running"] for line in lines), lines
+    assert lines[-1].startswith("faults: 3 shards: ")
     before = len(project.output)
     assert project.start(SUMMARIES).wait() != 0
     assert f"results/faults is being worked on by process {first.pid} on " in project.output[before:]
     assert first.wait() == 0, project.output
+    assert project.status() == "faults: 3 shards: 3 done\n"
     assert [len(project.jobs_of(shard)) for shard in SHARDS] == [1, 1, 1]
     assert_as_undisturbed(project, undisturbed)
 

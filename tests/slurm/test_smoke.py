@@ -10,7 +10,8 @@ from slurm_project import CAMPAIGN, SHARDS, SUMMARIES, SlurmProject
 
 from natal.simulation.cost import interactions
 
-pytestmark = pytest.mark.slurm
+# one process runs the campaign for all of them
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("smoke")]
 
 SMOKE_SHARDS = ("train0_000", "validation0_000", "test0_000", "calibration0_000")
 
@@ -70,18 +71,6 @@ def test_everything_is_there(smoke):
 def test_status_says_done(smoke):
     """From the same configuration files as snakemake."""
     assert smoke.status() == "smoke: 4 shards: 4 done\n"
-
-
-def test_status_of_a_running_campaign(project):
-    """Which shards run, and how far they are."""
-    driver = project.start(SUMMARIES)
-    project.wait_for_snapshots(SHARDS[0], 2)
-    lines = project.status().splitlines()
-    # how far it is follows once it has logged so
-    assert any(line.split()[:2] == [SHARDS[0], "running"] for line in lines), lines
-    assert lines[-1].startswith("faults: 3 shards: ")
-    assert driver.wait() == 0
-    assert project.status() == "faults: 3 shards: 3 done\n"
 
 
 def test_a_cluster_without_accounting(tmp_path, cache, undisturbed):
