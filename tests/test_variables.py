@@ -33,7 +33,8 @@ from natal.emulator.ensemble import untrained_ensemble
 from natal.data.normaliser import Normaliser
 from natal.likelihood.density import DensityEnsemble, make_density_network, scaling
 from natal.likelihood.kinds import DensityLikelihood
-from natal.likelihood.mixture import LATENT, Mixture
+from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import LATENT
 from natal.posterior.grid import make_grid, summarise_cases
 
 box = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}

@@ -3,7 +3,12 @@
 Batched LAPACK calls of jaxlib (0.10.2) hand parts of their work to XLA's threads and keep their own thread waiting for
 them. As many such calls at once as there are threads wait for ever, and two that do not need each other's result are
 run at once. For two or three rows they are slow besides.
+
+A matrix is a list of rows here, each a list of numbers or of arrays of one shape: the numbers of many matrices lie
+side by side in memory, and work on them runs at the processor's speed.
 """
+
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -11,30 +16,45 @@ from jaxtyping import Array, Float
 SMALLEST_PIVOT = 1e-12
 """Of the diagonal element: rounding must not make a root of a negative number."""
 
+Rows = Sequence[Sequence[Array]]
 
-def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
-    """The lower triangle L of positive definite matrices L L^T."""
-    n = matrix.shape[-1]
+
+def factor(matrix: Rows) -> list[list[Array]]:
+    """Rows of the lower triangle L of positive definite matrices L L^T, as long as they are not zero."""
     rows: list[list[Array]] = []
-    for i in range(n):
+    for i in range(len(matrix)):
         row: list[Array] = []
         for j in range(i):
-            row.append((matrix[..., i, j] - _dot(row, rows[j], j)) / rows[j][j])
-        pivot = matrix[..., i, i] - _dot(row, row, i)
-        row.append(jnp.sqrt(jnp.maximum(pivot, SMALLEST_PIVOT * matrix[..., i, i])))
+            row.append((matrix[i][j] - dot(row, rows[j][:j])) / rows[j][j])
+        pivot = matrix[i][i] - dot(row, row)
+        row.append(jnp.sqrt(jnp.maximum(pivot, SMALLEST_PIVOT * matrix[i][i])))
         rows.append(row)
+    return rows
+
+
+def solve(lower: Rows, vector: Sequence[Array]) -> list[Array]:
+    """The x of L x = `vector`, L being a lower triangle."""
+    solved: list[Array] = []
+    for row, value in zip(lower, vector, strict=True):
+        solved.append((value - dot(row, solved)) / row[len(solved)])
+    return solved
+
+
+def dot(one: Sequence[Array], other: Sequence[Array]) -> Array | float:
+    """The scalar product of two vectors, as far as both have elements."""
+    return sum((a * b for a, b in zip(one, other, strict=False)), start=0.0)
+
+
+def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
+    """The lower triangle L of positive definite matrices L L^T, as an array."""
+    n = matrix.shape[-1]
+    rows = factor([[matrix[..., i, j] for j in range(n)] for i in range(n)])
     zero = jnp.zeros_like(matrix[..., 0, 0])
     return jnp.stack([jnp.stack([*row, *[zero] * (n - len(row))], axis=-1) for row in rows], axis=-2)
 
 
-def solve_lower(factor: Float[Array, "*#batch n n"], vector: Float[Array, "*#batch n"]) -> Float[Array, "*#batch n"]:
-    """The x of L x = `vector`, L being the lower triangle of `factor`."""
-    solved: list[Array] = []
-    for i in range(vector.shape[-1]):
-        known = sum((factor[..., i, j] * x for j, x in enumerate(solved)), start=jnp.zeros_like(vector[..., i]))
-        solved.append((vector[..., i] - known) / factor[..., i, i])
-    return jnp.stack(solved, axis=-1)
-
-
-def _dot(one: list[Array], other: list[Array], n: int) -> Array | float:
-    return sum((one[k] * other[k] for k in range(n)), start=0.0)
+def solve_lower(lower: Float[Array, "*#batch n n"], vector: Float[Array, "*#batch n"]) -> Float[Array, "*#batch n"]:
+    """The x of L x = `vector`, L being the lower triangle of the array `lower`."""
+    n = vector.shape[-1]
+    rows = [[lower[..., i, j] for j in range(i + 1)] for i in range(n)]
+    return jnp.stack(solve(rows, [vector[..., i] for i in range(n)]), axis=-1)

@@ -17,7 +17,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE, check_header, read_header, read_leaves, write_leaves
-from natal.likelihood.mixture import LATENT, Mixture
+from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import LATENT
 from natal.variables import BIRTH, SIZE, SUMMARIES, Box, Limits, limits_of
 
 FORMAT = "natal-density-1"

@@ -21,7 +21,7 @@ from natal.emulator.loop import drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, log_outcome, make_density_network, scaling
-from natal.likelihood.mixture import LATENT
+from natal.likelihood.mixture_density import LATENT
 from natal.settings.density import DensitySettings
 from natal.variables import SIZE, SUMMARIES, Box, Limits, limits_of
 

@@ -7,9 +7,20 @@ from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
 from natal.likelihood.cholesky import cholesky, solve_lower
+from natal.likelihood.protocols import PlainTable
 
 
-class DiagonalGaussian(eqx.Module):
+class _Plain(eqx.Module):
+    """A law that tables hold as it is."""
+
+    def tabulated(self) -> PlainTable:
+        return PlainTable(self)
+
+    def from_afar(self) -> PlainTable:
+        return PlainTable(self)
+
+
+class DiagonalGaussian(_Plain):
     """Independent normal outputs."""
 
     mean: Float[Array, " summary"]
@@ -34,7 +45,7 @@ class _Normal(dist.MultivariateNormal):  # type: ignore[misc]  # NumPyro has no 
         return norm.logpdf(whitened).sum(-1) - log_root
 
 
-class FullGaussian(eqx.Module):
+class FullGaussian(_Plain):
     """Correlated normal outputs."""
 
     mean: Float[Array, " summary"]

@@ -7,6 +7,8 @@ the grid use nothing else.
 
 from typing import Protocol, runtime_checkable
 
+import equinox as eqx
+import jax
 import numpyro.distributions as dist
 from jaxtyping import Array, Float
 
@@ -24,6 +26,40 @@ class Conditional(Protocol):
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
         """Squared Mahalanobis distance of measured summaries from the law's mean."""
         ...
+
+    def tabulated(self) -> "LawTable":
+        """What densities need of the law: many such, laid out along a last axis, are evaluated at once."""
+        ...
+
+    def from_afar(self) -> "LawTable":
+        """What distances need of the law, as `tabulated`."""
+        ...
+
+
+class LawTable(Protocol):
+    """Laws laid out along the last axis of every leaf."""
+
+    def log_prob(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
+        """ln of the density of measured summaries under each law."""
+        ...
+
+    def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
+        """Squared Mahalanobis distance of measured summaries from each law's mean."""
+        ...
+
+
+class PlainTable(eqx.Module):
+    """A table of laws that need no preparation."""
+
+    laws: Conditional
+
+    def log_prob(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
+        log_densities: Array = jax.vmap(lambda law: law.observed(error).log_prob(y), in_axes=-1)(self.laws)
+        return log_densities
+
+    def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
+        distances: Array = jax.vmap(lambda law: law.distance2(y, error), in_axes=-1)(self.laws)
+        return distances
 
 
 @runtime_checkable

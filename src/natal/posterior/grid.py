@@ -4,6 +4,7 @@ Two parameters can afford it; NUTS is checked against it and takes its starts an
 equal, the density is taken at their centres, and within a cell it counts as constant.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -11,23 +12,69 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from natal.emulator.box import refuse_prior_outside
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.protocols import Conditional, Likelihood
+from natal.likelihood.protocols import Conditional, LawTable, Likelihood
+from natal.posterior.coordinates import InverseCdf
 from natal.posterior.flags import EDGE_WIDTH
+from natal.progress import track
 from natal.variables import BIRTH, Box
 
 QUANTILES = {"q02.5": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q97.5": 0.975}
 
 
+LEVELS = (33, 65, 129)
+"""Nodes along each parameter of the levels that are tried before all cells are evaluated."""
+
+STENCIL = 8
+"""Nodes that values between them are interpolated from (Lagrange), along each parameter."""
+
+TOLERANCE = 0.005
+"""Mean error of ln density, over the posterior, with which every other node of a level may foretell the level's own.
+
+That of the cells is then about a tenth of it."""
+
+DEPTH = 20.0
+"""So far below the largest ln density a finer level is not evaluated any more."""
+
+CASES_PER_CALL = 512
+
+BLOCK = 256
+"""Laws evaluated at a time: their numbers stay in a core's cache."""
+
+
+class Level(NamedTuple):
+    """A lattice of nodes over the prior's box, edges included, as matrices that interpolate along q0 and a_au."""
+
+    n: int
+    refine: tuple[Array, Array]  # from every other node to all
+    to_cells: tuple[Array, Array]
+
+    def predicted(self, values: Float[Array, "n n"]) -> Float[Array, "n n"]:
+        """What every other node says of all."""
+        return _along_both(self.refine, values[::2, ::2])
+
+    def on_cells(self, values: Float[Array, "n n"]) -> Float[Array, "nq na"]:
+        """Values at the centres of cells."""
+        return _along_both(self.to_cells, values)
+
+
 class Grid(NamedTuple):
-    """Cell centres and the likelihood's law at each of them."""
+    """Cell centres, and the likelihood's laws there and at the nodes of the levels."""
 
     q0: Float[Array, " nq"]
     a_au: Float[Array, " na"]
-    laws: Conditional  # leaves with leading axes (nq, na)
+    laws: Conditional  # at the centres, leaves with leading axes (nq, na)
+    levels: tuple[Level, ...] = ()
+    blocks: LawTable | None = None  # of the levels, then of the centres: leaves (block, ..., law in block)
+    afar: LawTable | None = None  # at the nodes of the finest level: leaves (..., law)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.q0), len(self.a_au)
 
     @property
     def cell_area(self) -> Float[Array, ""]:
@@ -61,12 +108,47 @@ def make_grid(likelihood: Likelihood, prior_box: Box, shape: tuple[int, int]) ->
     Raises `NatalError` if that is not within the box that the emulator learned.
     """
     refuse_prior_outside(prior_box, likelihood.ensemble.box)
-    centres = []
-    for name, n in zip(BIRTH, shape, strict=True):
-        low, high = prior_box[name]
-        centres.append(low + (high - low) * (np.arange(n) + 0.5) / n)
+    limits = [prior_box[name] for name in BIRTH]
+    centres = [low + (high - low) * (np.arange(n) + 0.5) / n for (low, high), n in zip(limits, shape, strict=True)]
+    levels, places = [], []
+    for n in (n for n in LEVELS if n <= min(shape)):
+        nodes = [np.linspace(low, high, n) for low, high in limits]
+        refine, to_cells = (
+            tuple(jnp.asarray(_interpolation(*axis), DTYPE) for axis in axes)
+            for axes in (((one[::2], one) for one in nodes), zip(nodes, centres, strict=True))
+        )
+        levels.append(Level(n, refine, to_cells))
+        places.append(_lattice(nodes))
     q0, a_au = (jnp.asarray(c, DTYPE) for c in centres)
-    return Grid(q0, a_au, _laws_on(likelihood, q0, a_au))
+    places.append(_lattice(centres))
+    # filled up to whole blocks with copies of the last place
+    whole = [np.concatenate([one, np.repeat(one[-1:], -len(one) % BLOCK, axis=0)]) for one in places]
+    points = jnp.asarray(np.concatenate(whole).reshape(-1, BLOCK, len(BIRTH)), DTYPE)
+    afar = jnp.asarray(places[max(0, len(levels) - 1)], DTYPE)
+    return Grid(q0, a_au, _laws_on(likelihood, q0, a_au), tuple(levels), *_tables(likelihood, points, afar))
+
+
+def _lattice(axes: list[np.ndarray]) -> np.ndarray:
+    """All places with these values, (place, birth)."""
+    return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
+
+
+def _interpolation(nodes: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Weights (place, node) of Lagrange's polynomial through the `STENCIL` nodes around each place."""
+    n = min(STENCIL, len(nodes))
+    step = nodes[1] - nodes[0]
+    first = np.clip(np.floor((places - nodes[0]) / step).astype(int) + 1 - n // 2, 0, len(nodes) - n)
+    weights = np.zeros((len(places), len(nodes)))
+    for row, (place, start) in enumerate(zip(places, first, strict=True)):
+        near = nodes[start : start + n]
+        for k in range(n):
+            others = np.delete(near, k)
+            weights[row, start + k] = np.prod((place - others) / (near[k] - others))
+    return weights
+
+
+def _along_both(weights: tuple[Array, Array], values: Array) -> Array:
+    return jnp.linalg.multi_dot([weights[0], values, weights[1].T], precision="highest")
 
 
 @eqx.filter_jit
@@ -76,12 +158,70 @@ def _laws_on(likelihood: Likelihood, q0: Float[Array, " nq"], a_au: Float[Array,
     return laws
 
 
+@eqx.filter_jit
+def _tables(
+    likelihood: Likelihood, points: Float[Array, "block law birth"], afar: Float[Array, "node birth"]
+) -> tuple[LawTable, LawTable]:
+    tabulate = jax.vmap(lambda x: likelihood.conditional(x).tabulated(), out_axes=-1)
+    from_afar = jax.vmap(lambda x: likelihood.conditional(x).from_afar(), out_axes=-1)
+    return lax.map(tabulate, points), from_afar(afar)
+
+
 def log_likelihood(
     grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
 ) -> Float[Array, "nq na"]:
-    """Natural log of the likelihood of one observation in every cell."""
-    log_densities: Array = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
-    return log_densities
+    """Natural log of the likelihood of one observation in every cell.
+
+    It is smooth. So it is evaluated at the nodes of ever finer levels, until one foretells itself (`TOLERANCE`), and
+    interpolated; a posterior that is too narrow for all of them is evaluated cell by cell.
+    """
+    if grid.blocks is None:
+        values: Array = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
+        return values
+    sizes = [(level.n, level.n) for level in grid.levels] + [grid.shape]
+    ends = np.cumsum([0] + [-(-n * m // BLOCK) for n, m in sizes])
+    limits, which = jnp.asarray(ends), jnp.arange(ends[-1])
+
+    def read(level: int, values: Array) -> Array:
+        n, m = sizes[level]
+        return values[ends[level] : ends[level + 1]].ravel()[: n * m].reshape(n, m)
+
+    def interpolate(level: int, values: Array) -> tuple[Array, Array, Array, Array]:
+        """Whether this level will do, its values on cells, else what it foretells of the next, and where to look."""
+        at_nodes = read(level, values)
+        wrong = jnp.abs(grid.levels[level].predicted(at_nodes) - at_nodes)
+        # false, too, where numbers are not finite
+        good = (jnp.exp(_log_mass(at_nodes)) * wrong).sum() < TOLERANCE
+        finer = grid.levels[level + 1].refine if level + 1 < len(grid.levels) else grid.levels[level].to_cells
+
+        def foretell() -> tuple[Array, Array]:
+            next_values = _along_both(finer, at_nodes).ravel()
+            filled = jnp.pad(next_values, (0, -len(next_values) % BLOCK), mode="edge").reshape(-1, BLOCK)
+            return jnp.zeros(grid.shape, DTYPE), values.at[ends[level + 1] : ends[level + 2]].set(filled)
+
+        on_cells, values = lax.cond(good, lambda: (grid.levels[level].on_cells(at_nodes), values), foretell)
+        return good, on_cells, values, at_nodes.max() - DEPTH
+
+    branches = [partial(interpolate, k) for k in range(len(grid.levels))]
+    branches.append(lambda values: (jnp.array(True), read(len(grid.levels), values), values, jnp.array(0.0, DTYPE)))
+
+    def go_on(state: tuple[Array, ...]) -> tuple[Array, ...]:
+        level, _, _, values, reach = state
+
+        # true, too, where what was foretold is not a number
+        matters = ~(values.max(1) < reach) & (which >= limits[level]) & (which < limits[level + 1])
+        (chosen,) = jnp.nonzero(matters, size=len(which))
+
+        def fill(k: Array, values: Array) -> Array:
+            table: LawTable = jax.tree.map(lambda leaf: leaf[chosen[k]], grid.blocks)
+            return values.at[chosen[k]].set(table.log_prob(y, error))
+
+        values = lax.fori_loop(0, matters.sum(), fill, values)
+        return level + 1, *lax.switch(level, branches, values)
+
+    start = jnp.zeros(grid.shape, DTYPE), jnp.zeros((ends[-1], BLOCK), DTYPE), jnp.array(-jnp.inf, DTYPE)
+    _, _, on_cells, _, _ = lax.while_loop(lambda state: ~state[1], go_on, (jnp.array(0), jnp.array(False), *start))
+    return on_cells
 
 
 def log_posterior(
@@ -98,18 +238,97 @@ def _log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
     return shifted - jax.nn.logsumexp(shifted)
 
 
+class Quarters(NamedTuple):
+    """16 blocks of about equal mass: the quarters in q0, each cut into quarters in a_au, along cell edges."""
+
+    cuts_q0: Float[Array, " cut"]
+    cuts_a_au: Float[Array, "quarter cut"]
+    mass: Float[Array, "quarter quarter"]
+
+
+class CaseAnswers(NamedTuple):
+    """All that is asked of cases' grid posteriors, as NumPy arrays with a leading axis of cases."""
+
+    summary: GridSummary
+    quarters: Quarters
+    coordinates: InverseCdf
+    draws: Float[np.ndarray, "case draw birth"]  # uniform within their cells
+    truths: TruthSummary | None  # if any are known
+
+
+def answer_cases(
+    key: PRNGKeyArray,
+    likelihood: Likelihood | None,
+    grid: Grid,
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
+    *,
+    n_draws: int = 0,
+    truth: Float[Array, "case birth"] | None = None,
+) -> CaseAnswers:
+    """Everything about every case's grid posterior; its cells are evaluated once.
+
+    A truth outside the grid's box has a density of zero and lies outside every region. Cases are spread over the local
+    devices and go by `CASES_PER_CALL`, so that memory does not grow with their number.
+    """
+    n, n_devices = len(y), len(jax.local_devices())
+    n_calls = -(-n // CASES_PER_CALL)
+    per_call = -(-n // (n_calls * n_devices)) * n_devices
+    cases = jax.tree.map(jnp.asarray, (jax.random.split(key, n), y, error, truth))
+    found = []
+    for first in track(range(0, n, per_call), total=n_calls, label="grid", unit=f"x {per_call} cases"):
+        # every call has the same shape: the last is filled up with copies of its last case
+        chosen = np.minimum(np.arange(first, first + per_call), n - 1)
+        batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
+        found.append(jax.device_get(_answer_batch(likelihood, grid, batch, n_draws)))
+    answers: CaseAnswers = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+    return answers
+
+
 @eqx.filter_jit
+def _answer_batch(
+    likelihood: Likelihood | None, grid: Grid, cases: tuple[Array | None, ...], n_draws: int
+) -> CaseAnswers:
+    arrays, static = eqx.partition((likelihood, grid), eqx.is_array)
+
+    def some(arrays: tuple[Likelihood, Grid], cases: tuple[Array | None, ...]) -> CaseAnswers:
+        answers: CaseAnswers = lax.map(partial(_answer, *eqx.combine(arrays, static), n_draws), cases)
+        return answers
+
+    mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
+    spread = jax.shard_map(some, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
+    answers: CaseAnswers = spread(arrays, cases)
+    return answers
+
+
+def _answer(
+    likelihood: Likelihood | None, grid: Grid, n_draws: int, case: tuple[Array, Array, Array, Array]
+) -> CaseAnswers:
+    key, y, error, truth = case
+    values = log_likelihood(grid, y, error)
+    mass = jnp.exp(_log_mass(values))
+    located = None
+    if truth is not None:
+        # the density at the truth itself, not at the nearest cell
+        at_truth = likelihood.conditional(truth).observed(error).log_prob(y)
+        located = _locate(grid, values, mass, truth, at_truth)
+    summary = _summarise(grid, values, mass, nearest_distance(grid, y, error))
+    edges = _edges(grid.q0), _edges(grid.a_au)
+    return CaseAnswers(
+        summary, _quarters(grid, mass), InverseCdf.of_grid(mass, edges), _draw(key, grid, mass, n_draws), located
+    )
+
+
 def summarise_cases(
     grid: Grid, y: Float[Array, "case summary"], error: Float[Array, "case summary"] | None
 ) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
-    summaries: GridSummary = lax.map(lambda case: _summarise(grid, *case), (y, error))
-    return summaries
+    return answer_cases(jax.random.key(0), None, grid, y, error).summary
 
 
-def _summarise(grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> GridSummary:
-    values = log_likelihood(grid, y, error)
-    mass = jnp.exp(_log_mass(values))
+def _summarise(
+    grid: Grid, values: Float[Array, "nq na"], mass: Float[Array, "nq na"], nearest: Float[Array, ""]
+) -> GridSummary:
     means, sds, quantiles, edge_mass = [], [], [], []
     for axis, centres in enumerate((grid.q0, grid.a_au)):
         marginal = mass.sum(1 - axis)
@@ -132,7 +351,7 @@ def _summarise(grid: Grid, y: Float[Array, " summary"], error: Float[Array, " su
         jnp.stack(quantiles),
         evidence,
         covariance,
-        nearest_distance(grid, y, error),
+        nearest,
         jax.scipy.special.entr(mass).sum() + jnp.log(grid.cell_area),
         jnp.stack(edge_mass),
     )
@@ -142,8 +361,15 @@ def nearest_distance(
     grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
 ) -> Float[Array, ""]:
     """Squared Mahalanobis distance of an observation from the nearest law of the grid."""
-    nearest: Array = jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
-    return nearest
+    if grid.afar is None:
+        nearest: Array = jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
+        return nearest
+    distance2 = grid.afar.distance2(y, error)
+    if not grid.levels:
+        return distance2.min()
+    level = grid.levels[-1]
+    at_nodes = distance2.reshape(level.n, level.n)
+    return jnp.maximum(jnp.minimum(level.on_cells(at_nodes).min(), at_nodes.min()), 0.0)
 
 
 def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "birth birth"]:
@@ -161,112 +387,86 @@ def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[
     return jnp.array([[variances[0], mixed], [mixed, variances[1]]])
 
 
+def _edges(centres: Float[Array, " n"]) -> Float[Array, " n+1"]:
+    width = centres[1] - centres[0]
+    return jnp.concatenate([centres - width / 2, centres[-1:] + width / 2])
+
+
 def _cumulative(
     marginal: Float[Array, " n"], centres: Float[Array, " n"]
 ) -> tuple[Float[Array, " n+1"], Float[Array, " n+1"]]:
     """Cumulative mass at cell edges, and the edges."""
-    width = centres[1] - centres[0]
-    edges = jnp.concatenate([centres - width / 2, centres[-1:] + width / 2])
+    edges = _edges(centres)
     cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(marginal)])
     return cumulative / cumulative[-1], edges
 
 
-@eqx.filter_jit
-def summarise_truths(
-    likelihood: Likelihood,
+def _locate(
     grid: Grid,
-    truth: Float[Array, "case birth"],
-    y: Float[Array, "case summary"],
-    error: Float[Array, "case summary"] | None,
+    values: Float[Array, "nq na"],
+    mass: Float[Array, "nq na"],
+    truth: Float[Array, " birth"],
+    at_truth: Float[Array, ""],
 ) -> TruthSummary:
-    """PIT, HPD level and log posterior density of known true parameters (q0, a_au).
-
-    A truth outside the grid's box has a density of zero and lies outside every region.
-    """
-
-    def one(case: tuple[Array, Array, Array | None]) -> TruthSummary:
-        truth, y, error = case
-        values = log_likelihood(grid, y, error)
-        mass = jnp.exp(_log_mass(values))
-        # the density at the truth itself, not at the nearest cell
-        at_truth = likelihood.conditional(truth).observed(error).log_prob(y)
-        pit = jnp.stack(
-            [
-                jnp.interp(truth[axis], *_cumulative(mass.sum(1 - axis), centres)[::-1])
-                for axis, centres in enumerate((grid.q0, grid.a_au))
-            ]
-        )
-        denser = jnp.where(values > at_truth, mass, 0.0).sum()
-        log_density = at_truth - jax.nn.logsumexp(values) - jnp.log(grid.cell_area)
-        inside = jnp.array(True)
-        for centres, place in zip((grid.q0, grid.a_au), truth, strict=True):
-            half = (centres[-1] - centres[0]) / 2 * len(centres) / (len(centres) - 1)
-            # to the rounding of the centres: a truth on the edge is inside
-            rounding = 4 * jnp.finfo(centres.dtype).eps * centres[-1]
-            inside &= jnp.abs(place - (centres[0] + centres[-1]) / 2) <= half + rounding
-        return TruthSummary(pit, jnp.where(inside, denser, 1.0), jnp.where(inside, log_density, -jnp.inf))
-
-    located: TruthSummary = lax.map(one, (truth, y, error))
-    return located
+    pit = jnp.stack(
+        [
+            jnp.interp(truth[axis], *_cumulative(mass.sum(1 - axis), centres)[::-1])
+            for axis, centres in enumerate((grid.q0, grid.a_au))
+        ]
+    )
+    denser = jnp.where(values > at_truth, mass, 0.0).sum()
+    log_density = at_truth - jax.nn.logsumexp(values) - jnp.log(grid.cell_area)
+    inside = jnp.array(True)
+    for centres, place in zip((grid.q0, grid.a_au), truth, strict=True):
+        half = (centres[-1] - centres[0]) / 2 * len(centres) / (len(centres) - 1)
+        # to the rounding of the centres: a truth on the edge is inside
+        rounding = 4 * jnp.finfo(centres.dtype).eps * centres[-1]
+        inside &= jnp.abs(place - (centres[0] + centres[-1]) / 2) <= half + rounding
+    return TruthSummary(pit, jnp.where(inside, denser, 1.0), jnp.where(inside, log_density, -jnp.inf))
 
 
-@eqx.filter_jit
-def draw_cases(
-    key: PRNGKeyArray, grid: Grid, y: Float[Array, "case summary"], error: Float[Array, "case summary"] | None, n: int
-) -> Float[Array, "case n birth"]:
-    """Draw `n` points from every case's grid posterior, uniform within their cells."""
-
-    def one(case: tuple[PRNGKeyArray, Array, Array | None]) -> Float[Array, "n birth"]:
-        key, y, error = case
-        key_cell, key_place = jax.random.split(key)
-        values = log_likelihood(grid, y, error)
-        cell = jax.random.categorical(key_cell, values.ravel(), shape=(n,))
-        i, j = jnp.unravel_index(cell, values.shape)
-        within = jax.random.uniform(key_place, (n, 2), minval=-0.5, maxval=0.5)
-        widths = jnp.stack([grid.q0[1] - grid.q0[0], grid.a_au[1] - grid.a_au[0]])
-        return jnp.stack([grid.q0[i], grid.a_au[j]], axis=-1) + within * widths
-
-    drawn: Array = lax.map(one, (jax.random.split(key, len(y)), y, error))
-    return drawn
+def _draw(key: PRNGKeyArray, grid: Grid, mass: Float[Array, "nq na"], n: int) -> Float[Array, "n birth"]:
+    """Points of the posterior, by inverse CDF over cells and uniform within them."""
+    key_cell, key_place = jax.random.split(key)
+    before = jnp.cumsum(mass.sum(1)) - mass.sum(1)
+    cumulative = (before[:, None] + jnp.cumsum(mass, axis=1)).ravel()
+    level = jax.random.uniform(key_cell, (n,), maxval=cumulative[-1])
+    cell = jnp.minimum(jnp.searchsorted(cumulative, level, side="right"), mass.size - 1)
+    i, j = jnp.unravel_index(cell, mass.shape)
+    within = jax.random.uniform(key_place, (n, 2), minval=-0.5, maxval=0.5)
+    widths = jnp.stack([grid.q0[1] - grid.q0[0], grid.a_au[1] - grid.a_au[0]])
+    return jnp.stack([grid.q0[i], grid.a_au[j]], axis=-1) + within * widths
 
 
-@eqx.filter_jit
-def total_variation_of_draws(
-    grid: Grid,
-    y: Float[Array, "case summary"],
-    error: Float[Array, "case summary"] | None,
-    draws: Float[Array, "case draw birth"],
-) -> Float[Array, " case"]:
-    """Total variation between draws and the grid posterior on 16 blocks of about equal grid probability.
-
-    The blocks are the quarters in q0, each cut into quarters in a_au, along cell edges. Even exact draws show about
-    0.4 sqrt(16 / n) for n independent ones (half the mean absolute deviation of multinomial shares).
-    """
-    quarters = jnp.array([0.25, 0.5, 0.75])
-
-    def cut(
-        marginal: Float[Array, " n"], centres: Float[Array, " n"]
-    ) -> tuple[Float[Array, " quarter"], Int[Array, " n"]]:
+def _quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:
+    def cut(marginal: Float[Array, " n"], centres: Float[Array, " n"]) -> tuple[Float[Array, " cut"], Int[Array, " n"]]:
         """The cell edges closest below the quartiles, and which quarter each cell falls into."""
         cumulative, edges = _cumulative(marginal, centres)
-        first_cells = jnp.searchsorted(cumulative, quarters, side="right") - 1
+        first_cells = jnp.searchsorted(cumulative, jnp.array([0.25, 0.5, 0.75]), side="right") - 1
         return edges[first_cells], jnp.searchsorted(first_cells, jnp.arange(len(centres)), side="right")
 
-    def one(case: tuple[Array, Array | None, Array]) -> Float[Array, ""]:
-        y, error, draws = case
-        mass = jnp.exp(log_posterior(grid, y, error)) * grid.cell_area
-        # cut along edges, so that draws and cells are counted alike
-        cuts_q, quarter_of_row = cut(mass.sum(1), grid.q0)
-        draw_row = jnp.searchsorted(cuts_q, draws[:, 0], side="right")
-        shares, expected = [], []
-        for row in range(4):
-            along_a = jnp.where((quarter_of_row == row)[:, None], mass, 0.0).sum(0)
-            cuts_a, quarter_of_column = cut(along_a, grid.a_au)
-            draw_column = jnp.searchsorted(cuts_a, draws[:, 1], side="right")
-            for column in range(4):
-                expected.append(jnp.where(quarter_of_column == column, along_a, 0.0).sum())
-                shares.append(((draw_row == row) & (draw_column == column)).mean())
-        return 0.5 * jnp.abs(jnp.stack(shares) - jnp.stack(expected)).sum()
+    def share(along_a: Float[Array, " na"]) -> tuple[Array, Array]:
+        cuts, quarter = cut(along_a, grid.a_au)
+        return cuts, jnp.stack([jnp.where(quarter == k, along_a, 0.0).sum() for k in range(4)])
 
-    distances: Array = lax.map(one, (y, error, draws))
-    return distances
+    cuts_q0, quarter_of_row = cut(mass.sum(1), grid.q0)
+    rows = jnp.stack([quarter_of_row == row for row in range(4)]).astype(mass.dtype)
+    return Quarters(cuts_q0, *jax.vmap(share)(rows @ mass))
+
+
+def total_variation_of_draws(
+    quarters: Quarters, draws: Float[np.ndarray, "case draw birth"]
+) -> Float[np.ndarray, " case"]:
+    """Total variation between draws and the grid posterior on blocks of about equal grid probability.
+
+    Even exact draws show about 0.4 sqrt(16 / n) for n independent ones (half the mean absolute deviation of
+    multinomial shares).
+    """
+    distances = []
+    for cuts_q0, cuts_a_au, mass, (q0, a_au) in zip(*quarters, draws.swapaxes(1, 2), strict=True):
+        # draws and cells are cut along the same edges
+        row = np.searchsorted(cuts_q0, q0, side="right")
+        column = (a_au[:, None] >= cuts_a_au[row]).sum(1)
+        shares = np.bincount(4 * row + column, minlength=16) / len(q0)
+        distances.append(0.5 * np.abs(shares - mass.ravel()).sum())
+    return np.array(distances)

@@ -3,8 +3,9 @@
 The model is written once in NumPyro; the sampler (Hoffman & Gelman 2014) is compiled once and vectorised over
 cases and chains. Cases in a batch advance in step, so a batch takes as long as its deepest tree.
 
-Each case's metric is given, not adapted: with so few parameters the grid posterior knows the covariance, and warm-up
-is left to the step size. (Adapted, it left one or two of 636 cases with R-hat above 1.02.)
+Nothing needs to be adapted: chains walk in coordinates in which the posterior on a grid is a standard normal
+(`natal.posterior.coordinates`) and start from draws of that, so that one step size does for all. (Adapted, some chains'
+are far too small or too large.)
 """
 
 import logging
@@ -22,9 +23,11 @@ from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.distributions import biject_to
 from numpyro.infer import MCMC, NUTS
+from numpyro.infer.util import potential_energy
 
 from natal.emulator.box import refuse_prior_outside
 from natal.likelihood.protocols import Conditional, Likelihood
+from natal.posterior.coordinates import Coordinates
 from natal.progress import track
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, Box
@@ -61,8 +64,7 @@ def sample_cases(
     prior_box: Box,
     y: Float[Array, "case summary"],
     error: Float[Array, "case summary"] | None,
-    starts: Float[Array, "case chain birth"],
-    unconstrained_cov: Float[Array, "case birth birth"],
+    coordinates: Coordinates,
     settings: NutsSettings,
 ) -> NutsResult:
     """Sample the posterior of every observation under a uniform prior on the box, as `sample_posteriors` does.
@@ -71,7 +73,7 @@ def sample_cases(
     """
     refuse_prior_outside(prior_box, likelihood.ensemble.box)
     priors: Priors = {name: dist.Uniform(*prior_box[name]) for name in BIRTH}
-    return sample_posteriors(key, likelihood.conditional, priors, y, error, starts, unconstrained_cov, settings)
+    return sample_posteriors(key, likelihood.conditional, priors, y, error, coordinates, settings)
 
 
 def sample_posteriors(
@@ -80,16 +82,16 @@ def sample_posteriors(
     priors: Priors,
     y: Float[Array, "case summary"],
     error: Float[Array, "case summary"] | None,
-    starts: Float[Array, "case chain parameter"],
-    unconstrained_cov: Float[Array, "case parameter parameter"],
+    coordinates: Coordinates,
     settings: NutsSettings,
+    starts: Float[Array, "case chain parameter"] | None = None,
 ) -> NutsResult:
     """Sample the posterior of every observation.
 
-    `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations (None: exact); `starts` gives each
-    chain's first parameters, best drawn from the grid posterior; `unconstrained_cov` is about the covariance of
-    logit((x - low) / (high - low)) and sets the metric, not what is sampled. A case's draws depend on its own key,
-    data, starts and metric, not on the batch it is in. Batches are spread over all local devices.
+    `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations (None: exact); `coordinates`, with a
+    leading axis of cases, make each posterior about standard normal, and decide the pace, not what is sampled. Chains
+    start at `starts` in those coordinates, best draws of the posterior (None: standard normal draws). A case's draws
+    depend on its own key, data and coordinates, not on the batch it is in. Batches are spread over all local devices.
     """
     started = time.perf_counter()
     devices = jax.local_devices()
@@ -97,11 +99,14 @@ def sample_posteriors(
     # every call has the same shape: the last batch is filled up with copies of its last case
     per_call = min(per_call, -(-n // len(devices)) * len(devices))
     keys = jax.random.split(key, n)
+    if starts is None:
+        shape = (settings.chains, len(priors))
+        starts = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, 1), shape))(keys)
 
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     one = partial(_sample_case, law=law, priors=priors, settings=settings)
     program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 5, out_specs=split, check_vma=False))
-    arrays = jax.tree.map(jnp.asarray, (keys, y, error, starts, unconstrained_cov))
+    arrays = jax.tree.map(jnp.asarray, (keys, y, error, coordinates, starts))
     log.info("compiling NUTS for %d cases at a time", per_call)
     first_batch = np.minimum(np.arange(per_call), n - 1)
     run = program.lower(*jax.tree.map(lambda array: array[first_batch], arrays)).compile()
@@ -122,20 +127,25 @@ def _sample_case(
     key: PRNGKeyArray,
     y: Float[Array, " summary"],
     error: Float[Array, " summary"] | None,
+    coordinates: Coordinates,
     starts: Float[Array, "chain parameter"],
-    unconstrained_cov: Float[Array, "parameter parameter"],
     *,
     law: Law,
     priors: Priors,
     settings: NutsSettings,
 ) -> tuple[Array, Array, Array, Array]:
-    names = tuple(priors)
+    def potential(v: Float[Array, " parameter"]) -> Float[Array, ""]:
+        """Minus ln of the posterior density, in the coordinates."""
+        unconstrained, log_jacobian = coordinates(v)
+        by_name = dict(zip(priors, unconstrained, strict=True))
+        energy: Array = potential_energy(model, (law, priors, y, error), {}, by_name)
+        return energy - log_jacobian
+
     kernel = NUTS(
-        partial(model, law, priors),
-        inverse_mass_matrix={names: unconstrained_cov},
-        dense_mass=[names],
+        potential_fn=potential,
+        step_size=settings.step_size,
+        adapt_step_size=False,
         adapt_mass_matrix=False,
-        target_accept_prob=settings.target_accept,
         max_tree_depth=settings.max_tree_depth,
     )
     mcmc = MCMC(
@@ -146,9 +156,13 @@ def _sample_case(
         chain_method="vectorized",
         progress_bar=False,
     )
-    unconstrained = {name: biject_to(priors[name].support).inv(starts[:, k]) for k, name in enumerate(names)}
-    mcmc.run(key, y, error, init_params=unconstrained, extra_fields=("diverging", "num_steps", "accept_prob"))
-    samples = mcmc.get_samples(group_by_chain=True)
+    mcmc.run(key, init_params=starts, extra_fields=("diverging", "num_steps", "accept_prob"))
+    walked = mcmc.get_samples(group_by_chain=True)
     extra = mcmc.get_extra_fields(group_by_chain=True)
-    draws = jnp.stack([samples[name] for name in names], axis=-1)
+
+    def constrained(v: Float[Array, " parameter"]) -> Float[Array, " parameter"]:
+        pairs = zip(priors.values(), coordinates(v)[0], strict=True)
+        return jnp.stack([biject_to(prior.support)(value) for prior, value in pairs])
+
+    draws = jax.vmap(jax.vmap(constrained))(walked)
     return draws, extra["diverging"], extra["num_steps"], extra["accept_prob"]

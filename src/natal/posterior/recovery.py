@@ -12,16 +12,7 @@ from jaxtyping import PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
-from natal.posterior.grid import (
-    Grid,
-    GridSummary,
-    TruthSummary,
-    draw_cases,
-    make_grid,
-    summarise_cases,
-    summarise_truths,
-    total_variation_of_draws,
-)
+from natal.posterior.grid import Grid, GridSummary, TruthSummary, answer_cases, make_grid, total_variation_of_draws
 from natal.posterior.nuts import NutsResult, sample_cases
 from natal.posterior.quiet_arviz import az
 from natal.settings.inference import NutsSettings
@@ -39,6 +30,7 @@ class Recovered:
     ess_bulk: np.ndarray  # (case, 2)
     grid: Grid
     grid_summary: GridSummary  # leaves (case, ...)
+    truths: TruthSummary | None  # where known truths lie in the grid posteriors
     tv_grid: np.ndarray  # (case,), total variation between draws and grid on 16 blocks of about equal mass
     timing_s: dict[str, float]
 
@@ -51,37 +43,31 @@ def recover(
     error: np.ndarray,
     settings: NutsSettings,
     grid_shape: tuple[int, int],
+    truth: np.ndarray | None = None,
 ) -> Recovered:
     """Posterior of (Q0, a) for each observation `y` with measurement errors `error`, both (case, summary).
 
-    Every case gets a grid posterior of `grid_shape` cells and NUTS chains that start from draws of it.
+    Every case gets a grid posterior of `grid_shape` cells, and NUTS chains in coordinates that make it normal. `truth`
+    holds the cases' true (q0, a_au), if they are known.
     """
-    key_start, key_nuts = jax.random.split(key)
+    key_grid, key_nuts = jax.random.split(key)
     # without errors the laws are much cheaper
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     started = time.perf_counter()
     log.info("posteriors of %d clusters on a grid of %d x %d cells", len(y), *grid_shape)
     grid = make_grid(likelihood, prior_box, grid_shape)
-    summary = summarise_cases(grid, *data)
-    starts = jax.block_until_ready(draw_cases(key_start, grid, *data, settings.chains))
+    known = None if truth is None else jnp.asarray(truth, DTYPE)
+    answers = answer_cases(key_grid, likelihood, grid, *data, truth=known)
     grid_seconds = time.perf_counter() - started
 
-    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, starts, summary.unconstrained_cov, settings)
+    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, answers.coordinates, settings)
     draws = posterior_dataset(nuts.draws, case_names=None)
     rhat, ess = (
         np.column_stack([diagnostic[name].values for name in BIRTH]) for diagnostic in (az.rhat(draws), az.ess(draws))
     )
-    flat = jnp.asarray(nuts.draws.reshape(len(y), -1, len(BIRTH)))
-    tv = np.asarray(total_variation_of_draws(grid, *data, flat))
+    tv = total_variation_of_draws(answers.quarters, nuts.draws.reshape(len(y), -1, len(BIRTH)))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
-    return Recovered(nuts, rhat, ess, grid, jax.device_get(summary), tv, timing)
-
-
-def locate_truths(likelihood: Likelihood, recovered: Recovered, truth: np.ndarray, y: np.ndarray) -> TruthSummary:
-    """PIT, HPD level and log density of the true (q0, a_au) (case, 2) in the grid posteriors of error-free `y`."""
-    located = summarise_truths(likelihood, recovered.grid, jnp.asarray(truth, DTYPE), jnp.asarray(y, DTYPE), None)
-    in_double: TruthSummary = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
-    return in_double
+    return Recovered(nuts, rhat, ess, grid, answers.summary, answers.truths, tv, timing)
 
 
 def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dataset:

@@ -19,13 +19,13 @@ class NutsSettings(Section):
 
     chains: Annotated[int, Field(ge=2), Allowed(text="{}, as R-hat needs two")] = 4
     """NUTS chains a case"""
-    warmup: Iterations = 300
+    warmup: Iterations = 50
     """iterations a chain, not kept"""
-    draws: Iterations = 2500
+    draws: Iterations = 500
     """iterations a chain, kept"""
-    target_accept: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    """acceptance that the step size is adapted to"""
-    max_tree_depth: Annotated[int, Field(ge=2, le=12)] = 4
+    step_size: Annotated[float, Field(gt=0, le=2)] = 0.8
+    """of a leapfrog step, in standard deviations of the posterior"""
+    max_tree_depth: Annotated[int, Field(ge=1, le=12)] = 2
     """at most 2^depth - 1 leapfrog steps an iteration; a batch waits for its deepest tree"""
     cases_per_batch: Count = 32
     """cases sampled together on one device"""
