@@ -129,15 +129,16 @@ def recovery(fitted_likelihood, runs, once):
     """One test run of each of 32 points recovered by grid and NUTS: truths x, data y, `recovered` and `truths`."""
     from closed_form import BOX
 
-    from natal.posterior.recovery import locate_truths, recover
+    from natal.posterior.recovery import recover
     from natal.settings.inference import NutsSettings
 
     def make():
         chosen = np.arange(32) * 8
         x, y = runs.test.x[chosen], runs.test.y[chosen]
         settings = NutsSettings(draws=1000, cases_per_batch=16)
-        recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64))
-        truths = locate_truths(fitted_likelihood, recovered, x, y)
-        return SimpleNamespace(x=x, y=y, recovered=recovered, truths=truths, point_id=runs.test.point_id[chosen])
+        recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64), x)
+        return SimpleNamespace(
+            x=x, y=y, recovered=recovered, truths=recovered.truths, point_id=runs.test.point_id[chosen]
+        )
 
     return once(make, "recovery")

@@ -75,19 +75,19 @@ def test_tarp_sees_a_wrong_correlation():
 
 
 def test_thinned_draws_come_from_all_chains(recovery):
-    """Every twentieth of each chain, chain after chain in turn, as many as asked for."""
+    """Every tenth of each chain, chain after chain in turn, as many as asked for."""
     draws = recovery.recovered.nuts.draws
     found = posterior_draws(recovery.recovered, 30)
     assert found.shape == (32, 30, 2)
     for k in range(30):
-        np.testing.assert_array_equal(found[:, k], draws[:, k % 4, 19 + 20 * (k // 4)])
+        np.testing.assert_array_equal(found[:, k], draws[:, k % 4, 9 + 10 * (k // 4)])
 
 
 def test_the_sampler_runs_as_long_as_thinned_draws_take():
-    """A hundred draws 20 iterations apart from 4 chains are 500 iterations; everything else is as for recovery."""
-    settings = NutsSettings(chains=4, warmup=77, target_accept=0.8)
-    assert thinned_settings(settings, 100) == NutsSettings(chains=4, warmup=77, target_accept=0.8, draws=500)
-    assert thinned_settings(NutsSettings(chains=3), 13).draws == 100
+    """A hundred draws 10 iterations apart from 4 chains are 250 iterations; everything else is as for recovery."""
+    settings = NutsSettings(chains=4, warmup=77, step_size=0.7)
+    assert thinned_settings(settings, 100) == NutsSettings(chains=4, warmup=77, step_size=0.7, draws=250)
+    assert thinned_settings(NutsSettings(chains=3), 13).draws == 50
 
 
 @pytest.fixture(scope="module")

@@ -77,7 +77,10 @@ def test_the_law_is_learned(trained):
     x = np.stack(np.meshgrid(np.linspace(0.6, 1.3, 8), np.linspace(60, 190, 6)), axis=-1).reshape(-1, 2)
     mean, factor, _ = true_law(x)
     moments = jax.vmap(lambda law: law.from_afar())(laws(trained[0], x))
-    found_mean, found_covariance = np.array(moments.mean, float).T, np.array(moments.covariance, float).transpose(2, 0, 1)
+    found_mean, found_covariance = (
+        np.array(moments.mean, float).T,
+        np.array(moments.covariance, float).transpose(2, 0, 1),
+    )
     scaled = factor * np.array([1.0, 1.0, np.pi / np.sqrt(3)])
     covariance = np.einsum("nij,nkj->nik", scaled, scaled)
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))

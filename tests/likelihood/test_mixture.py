@@ -9,7 +9,7 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import kstest, logistic, norm
 
-from natal.likelihood.mixture import Mixture, log_interval
+from natal.likelihood.mixture import Mixture
 from natal.likelihood.protocols import Conditional
 
 N_STARS = 100
@@ -196,13 +196,22 @@ def test_distances_tell_odd_observations():
     assert float(LAW.distance2(odd, jnp.array([0.1, 40.0, 20.0]))) < float(LAW.distance2(odd)) / 3
 
 
-def test_an_interval_far_out_keeps_its_precision():
-    """SciPy's logistic distribution in double precision, where differences of its CDF would vanish."""
-    for low, high in [(-30.0, -29.0), (5.0, 5.5), (20.0, 40.0), (-40.0, 40.0), (-1.0, 2.0)]:
-        exact = logistic.logcdf(high) + np.log(-np.expm1(logistic.logcdf(low) - logistic.logcdf(high)))
-        if low > 0:
-            exact = logistic.logsf(low) + np.log(-np.expm1(logistic.logsf(high) - logistic.logsf(low)))
-        assert float(log_interval(jnp.asarray(low), jnp.asarray(high))) == pytest.approx(exact, rel=1e-5, abs=1e-6)
+@pytest.mark.parametrize("error", [None, 1e-6], ids=["exact", "error"])
+def test_counts_far_from_a_component_keep_their_precision(error):
+    """SciPy's logistic distribution in double precision, from whose tail differences of the CDF would vanish."""
+    for z in (-25.0, -5.0, 0.0, 25.0, 30.0):
+        law = Mixture(jnp.zeros(1), jnp.array([[0.0, 0.0, z]]), jnp.diag(jnp.array([0.1, 0.1, 1.0]))[None], N_STARS)
+        for count in (0, 3, 50, 100):
+            low, high = (
+                np.log(k / (101 - k)) if 0 < k < 101 else np.copysign(np.inf, k - 50) for k in (count, count + 1)
+            )
+            in_cell = logsumexp([logistic.logcdf(high - z), logistic.logcdf(low - z)], b=[1, -1])
+            if low > z:
+                in_cell = logsumexp([logistic.logsf(low - z), logistic.logsf(high - z)], b=[1, -1])
+            expected = in_cell + np.log(N_STARS) + 2 * norm.logpdf(0, scale=0.1)
+            measured = None if error is None else jnp.full(3, error)
+            found = float(law.observed(measured).log_prob(jnp.array([count / N_STARS, 1.0, 1.0])))
+            assert found == pytest.approx(expected, rel=2e-5, abs=2e-4), (z, count)
 
 
 def test_it_is_a_law_as_all_likelihoods_have():

@@ -25,42 +25,39 @@ class Sampled(NamedTuple):
     """Observations, their exact posteriors and what NUTS made of them."""
 
     y: np.ndarray
-    starts: np.ndarray
     exact: list
     result: NutsResult
 
 
-def sample(y, error, starts, box, settings=SETTINGS):
+def sample(y, error, box, settings=SETTINGS):
     """NUTS with the simulator's own law as likelihood."""
-    arrays = [jnp.asarray(v, "float32") for v in (y, np.tile(error, (len(y), 1)), starts)]
+    data = [jnp.asarray(v, "float32") for v in (y, np.tile(error, (len(y), 1)))]
     grid = posterior_grid.make_grid(LinearLikelihood(), box, (64, 64))
-    metric = posterior_grid.summarise_cases(grid, *arrays[:2]).unconstrained_cov
-    return sample_cases(KEY, LinearLikelihood(), box, *arrays, metric, settings)
+    coordinates = posterior_grid.answer_cases(KEY, None, grid, *data).coordinates
+    return sample_cases(KEY, LinearLikelihood(), box, *data, coordinates, settings)
 
 
 def observe(n, box, error, seed):
-    """n clusters from the prior, and chains that start anywhere in the inner half of the box."""
+    """n clusters from the prior."""
     rng = np.random.default_rng(seed)
-    y = linear_mean(uniform_points(n, rng, box)) + np.hypot(SIGMA, error) * rng.standard_normal((n, 3))
-    inner = {name: (0.75 * low + 0.25 * high, 0.25 * low + 0.75 * high) for name, (low, high) in box.items()}
-    return y, uniform_points(4 * n, rng, inner).reshape(n, 4, 2)
+    return linear_mean(uniform_points(n, rng, box)) + np.hypot(SIGMA, error) * rng.standard_normal((n, 3))
 
 
 @pytest.fixture(scope="module")
 def sampled():
     """Thirty-two clusters in the whole box, observed without error, in batches of eight a device."""
-    y, starts = observe(32, BOX, np.zeros(3), seed=1)
+    y = observe(32, BOX, np.zeros(3), seed=1)
     exact = [ExactPosterior(one) for one in y]
-    return Sampled(y, starts, exact, sample(y, np.zeros(3), starts, BOX))
+    return Sampled(y, exact, sample(y, np.zeros(3), BOX))
 
 
 @pytest.fixture(scope="module")
 def sampled_small_box():
     """Sixteen clusters under a smaller prior, with measurement errors."""
     error = np.array([0.1, 0.2, 30.0])
-    y, starts = observe(16, SMALL_BOX, error, seed=2)
+    y = observe(16, SMALL_BOX, error, seed=2)
     exact = [ExactPosterior(one, error, SMALL_BOX) for one in y]
-    return Sampled(y, starts, exact, sample(y, error, starts, SMALL_BOX))
+    return Sampled(y, exact, sample(y, error, SMALL_BOX))
 
 
 @pytest.fixture(params=["sampled", pytest.param("sampled_small_box", marks=pytest.mark.slow)])
@@ -131,26 +128,26 @@ def test_the_shape_of_a_result(sampled):
 
 
 def test_the_sampler_is_well(either):
-    """No divergences, no tree deeper than allowed, acceptance not below its target."""
+    """No divergences, no tree deeper than allowed; leapfrog steps of 0.8 keep the energy of a standard normal."""
     assert not either.result.diverging.any()
     assert either.result.n_steps.min() >= 1
     assert either.result.n_steps.max() <= 2**SETTINGS.max_tree_depth - 1
-    # dual averaging of 300 steps settles on an average near its target
-    assert either.result.accept_prob.mean() > SETTINGS.target_accept - 0.02
+    # the largest error of an oscillator's energy, by step 0.8, is 0.8^2 / 4 of it: on average this is accepted
+    assert either.result.accept_prob.mean() > 0.85
 
 
 @pytest.fixture(scope="module")
 def in_other_company(sampled):
     """The first 16 clusters again, in batches of the same size, beside 13 others: 29 in place of 32."""
-    y, starts = observe(29, BOX, np.zeros(3), seed=3)
-    y[:16], starts[:16] = sampled.y[:16], sampled.starts[:16]
+    y = observe(29, BOX, np.zeros(3), seed=3)
+    y[:16] = sampled.y[:16]
     # two more with the data of the first
-    y[20:22], starts[20:22] = sampled.y[0], sampled.starts[0]
-    return sample(y, np.zeros(3), starts, BOX)
+    y[20:22] = sampled.y[0]
+    return sample(y, np.zeros(3), BOX)
 
 
 def test_a_case_does_not_know_its_company(sampled, in_other_company):
-    """In batches of one size, draws follow from a case's own key, data and starts, to the last bit."""
+    """In batches of one size, draws follow from a case's own key and data, to the last bit."""
     np.testing.assert_array_equal(in_other_company.draws[:16], sampled.result.draws[:16])
     np.testing.assert_array_equal(in_other_company.n_steps[:16], sampled.result.n_steps[:16])
     assert not np.any(np.all(in_other_company.draws[16:] == sampled.result.draws[16:29], axis=(1, 2, 3)))

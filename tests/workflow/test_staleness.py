@@ -120,7 +120,7 @@ def test_new_observations_are_answered_and_shown(planned, tmp_path):
 # a file of natal, what is replaced in it, and the exact jobs that follow: tests/provenance/test_edits.py has the others
 CODE = [
     ("nbody/leapfrog.py", "0.5 * dt_yr * acceleration", "dt_yr * 0.5 * acceleration", SIMULATED | AFTER_SUMMARIES),
-    ("assessment/sbc.py", "THINNING = 20", "THINNING = 10", {"calibrate": 1} | AFTER_CALIBRATE),
+    ("assessment/sbc.py", "THINNING = 10", "THINNING = 5", {"calibrate": 1} | AFTER_CALIBRATE),
     ("figures/style.py", "TICK_SIZE = ", "TICK_SIZE = 1 + ", EVERY_FIGURE),
     ("report/captions.py", "Look for flat histograms", "Look for level histograms", {"report": 1}),
     ("report/templates/report/cost.j2", "What it cost", "What it took", {"report": 1}),

@@ -44,7 +44,7 @@ CHECKED = [name for name, part in config["checks"].items() if part["cases"]]
 OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
 OWN_CLUSTERS = read_observations(config["observations"]) if config["observations"] else []
 
-SAMPLER_KEYS = ["chains", "warmup", "target_accept", "max_tree_depth", "cases_per_batch"]
+SAMPLER_KEYS = ["chains", "warmup", "step_size", "max_tree_depth", "cases_per_batch"]
 CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
 INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]
 

@@ -31,7 +31,7 @@ MIN_CASES = 3
 
 THIRDS = ("low", "middle", "high")
 
-THINNING = 20
+THINNING = 10
 """NUTS iterations between two draws that ranks are counted over, so that they are nearly independent."""
 
 

@@ -9,6 +9,7 @@ side by side in memory, and work on them runs at the processor's speed.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -40,9 +41,10 @@ def solve(lower: Rows, vector: Sequence[Array]) -> list[Array]:
     return solved
 
 
-def dot(one: Sequence[Array], other: Sequence[Array]) -> Array | float:
+def dot(one: Sequence[Any], other: Sequence[Any]) -> Array:
     """The scalar product of two vectors, as far as both have elements."""
-    return sum((a * b for a, b in zip(one, other, strict=False)), start=0.0)
+    product: Array = sum((a * b for a, b in zip(one, other, strict=False)), start=jnp.zeros(()))
+    return product
 
 
 def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:

@@ -13,10 +13,10 @@ from natal.likelihood.protocols import PlainTable
 class _Plain(eqx.Module):
     """A law that tables hold as it is."""
 
-    def tabulated(self) -> PlainTable:
+    def tabulated(self: "DiagonalGaussian | FullGaussian") -> PlainTable:  # type: ignore[misc]
         return PlainTable(self)
 
-    def from_afar(self) -> PlainTable:
+    def from_afar(self: "DiagonalGaussian | FullGaussian") -> PlainTable:  # type: ignore[misc]
         return PlainTable(self)
 
 

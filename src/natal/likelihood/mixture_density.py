@@ -109,8 +109,8 @@ class DensityTable(eqx.Module):
             here = jnp.broadcast_to(first, sizes[k].shape)
             true.append(jnp.where(value > 0, here, sizes[k]) if IS_LOG[k] else here)
 
-        def nearer(_: int, true: Vector) -> Vector:
-            independent, _, _ = self._condition(true, seen, error)
+        def nearer(_: Array, true: Vector) -> Vector:
+            independent = self._condition(true, seen, error)[0]
             places = [sizes[k] + dot(self.root[k], independent) for k in range(N_SIZES)]
             # an exponential seen from far below overshoots
             steps = zip(places, true, LARGEST_STEP, strict=True)
@@ -135,7 +135,9 @@ class DensityTable(eqx.Module):
         Returns the mean and covariance of the independent normal numbers behind the sizes, and the log evidence
         without what is in `log_height`.
         """
-        apart, noise, log_slope = [], [], jnp.zeros_like(true[0])
+        apart: Vector = []
+        noise: Vector = []
+        log_slope = jnp.zeros_like(true[0])
         for k, place in enumerate(true):
             value, slope = (jnp.exp(place),) * 2 if IS_LOG[k] else (place, 1.0)
             apart.append(place + (seen[k] - value) / slope - self.location[k])
@@ -158,7 +160,7 @@ class DensityTable(eqx.Module):
     def _skew(
         self, mode: Vector, left: list[Vector], seen: Vector, error: Vector
     ) -> tuple[Float[Array, "node component *law"], list[Float[Array, "node component *law"]]]:
-        """Gauss-Hermite nodes of the normal law around the mode, and ln of their weights times true over normal density."""
+        """Gauss-Hermite nodes of the normal law around the mode, ln of their weights times true over normal density."""
         # no errors leave nothing open, up to rounding
         for k in range(N_SIZES):
             left[k][k] = left[k][k] + 4e-6
@@ -185,7 +187,7 @@ class DensityTable(eqx.Module):
         return jnp.where(straight, 0.0, excess) + weights, nodes
 
 
-def _log_sum(exponent: Float[Array, "component *law"], factor: Float[Array, "component *law"]) -> Float[Array, "*law"]:
+def _log_sum(exponent: Array, factor: Array) -> Array:
     """ln of the sum over components of factor x exp(exponent)."""
     largest = lax.stop_gradient(exponent.max(0))
     # a law that cannot be has no largest term

@@ -31,17 +31,23 @@ class Conditional(Protocol):
         """What densities need of the law: many such, laid out along a last axis, are evaluated at once."""
         ...
 
-    def from_afar(self) -> "LawTable":
+    def from_afar(self) -> "DistanceTable":
         """What distances need of the law, as `tabulated`."""
         ...
 
 
+@runtime_checkable
 class LawTable(Protocol):
-    """Laws laid out along the last axis of every leaf."""
+    """Laws laid out along the last axis of every leaf, for densities."""
 
     def log_prob(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
         """ln of the density of measured summaries under each law."""
         ...
+
+
+@runtime_checkable
+class DistanceTable(Protocol):
+    """Laws laid out along the last axis of every leaf, for distances."""
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
         """Squared Mahalanobis distance of measured summaries from each law's mean."""

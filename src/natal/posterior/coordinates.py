@@ -6,7 +6,7 @@ points rise, so that they are bijections with two derivatives. How good they are
 not what it samples: the Jacobian is exact.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax
@@ -22,6 +22,7 @@ KNOTS = np.linspace(-REACH, REACH, N_KNOTS)
 SMALLEST_SLOPE = 1e-4
 
 
+@runtime_checkable
 class Coordinates(Protocol):
     """A bijection from coordinates to unconstrained parameters, logit((x - low) / (high - low))."""
 

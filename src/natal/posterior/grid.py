@@ -5,7 +5,7 @@ equal, the density is taken at their centres, and within a cell it counts as con
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from natal.emulator.box import refuse_prior_outside
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.protocols import Conditional, LawTable, Likelihood
+from natal.likelihood.protocols import Conditional, DistanceTable, LawTable, Likelihood
 from natal.posterior.coordinates import InverseCdf
 from natal.posterior.flags import EDGE_WIDTH
 from natal.progress import track
@@ -50,8 +50,8 @@ class Level(NamedTuple):
     """A lattice of nodes over the prior's box, edges included, as matrices that interpolate along q0 and a_au."""
 
     n: int
-    refine: tuple[Array, Array]  # from every other node to all
-    to_cells: tuple[Array, Array]
+    refine: tuple[Array, ...]  # from every other node to all
+    to_cells: tuple[Array, ...]
 
     def predicted(self, values: Float[Array, "n n"]) -> Float[Array, "n n"]:
         """What every other node says of all."""
@@ -70,7 +70,7 @@ class Grid(NamedTuple):
     laws: Conditional  # at the centres, leaves with leading axes (nq, na)
     levels: tuple[Level, ...] = ()
     blocks: LawTable | None = None  # of the levels, then of the centres: leaves (block, ..., law in block)
-    afar: LawTable | None = None  # at the nodes of the finest level: leaves (..., law)
+    afar: DistanceTable | None = None  # at the nodes of the finest level: leaves (..., law)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -147,8 +147,9 @@ def _interpolation(nodes: np.ndarray, places: np.ndarray) -> np.ndarray:
     return weights
 
 
-def _along_both(weights: tuple[Array, Array], values: Array) -> Array:
-    return jnp.linalg.multi_dot([weights[0], values, weights[1].T], precision="highest")
+def _along_both(weights: tuple[Array, ...], values: Array) -> Array:
+    both: Array = jnp.linalg.multi_dot([weights[0], values, weights[1].T], precision="highest")
+    return both
 
 
 @eqx.filter_jit
@@ -161,10 +162,12 @@ def _laws_on(likelihood: Likelihood, q0: Float[Array, " nq"], a_au: Float[Array,
 @eqx.filter_jit
 def _tables(
     likelihood: Likelihood, points: Float[Array, "block law birth"], afar: Float[Array, "node birth"]
-) -> tuple[LawTable, LawTable]:
+) -> tuple[LawTable, DistanceTable]:
     tabulate = jax.vmap(lambda x: likelihood.conditional(x).tabulated(), out_axes=-1)
     from_afar = jax.vmap(lambda x: likelihood.conditional(x).from_afar(), out_axes=-1)
-    return lax.map(tabulate, points), from_afar(afar)
+    blocks: LawTable = lax.map(tabulate, points)
+    distances: DistanceTable = from_afar(afar)  # type: ignore[no-untyped-call]
+    return blocks, distances
 
 
 def log_likelihood(
@@ -202,10 +205,10 @@ def log_likelihood(
         on_cells, values = lax.cond(good, lambda: (grid.levels[level].on_cells(at_nodes), values), foretell)
         return good, on_cells, values, at_nodes.max() - DEPTH
 
-    branches = [partial(interpolate, k) for k in range(len(grid.levels))]
+    branches: list[Any] = [partial(interpolate, k) for k in range(len(grid.levels))]
     branches.append(lambda values: (jnp.array(True), read(len(grid.levels), values), values, jnp.array(0.0, DTYPE)))
 
-    def go_on(state: tuple[Array, ...]) -> tuple[Array, ...]:
+    def go_on(state: Any) -> Any:
         level, _, _, values, reach = state
 
         # true, too, where what was foretold is not a number
@@ -252,7 +255,7 @@ class CaseAnswers(NamedTuple):
     summary: GridSummary
     quarters: Quarters
     coordinates: InverseCdf
-    draws: Float[np.ndarray, "case draw birth"]  # uniform within their cells
+    draws: Any  # (case, draw, birth), uniform within their cells
     truths: TruthSummary | None  # if any are known
 
 
@@ -286,13 +289,12 @@ def answer_cases(
 
 
 @eqx.filter_jit
-def _answer_batch(
-    likelihood: Likelihood | None, grid: Grid, cases: tuple[Array | None, ...], n_draws: int
-) -> CaseAnswers:
+def _answer_batch(likelihood: Likelihood | None, grid: Grid, cases: Any, n_draws: int) -> CaseAnswers:
     arrays, static = eqx.partition((likelihood, grid), eqx.is_array)
 
-    def some(arrays: tuple[Likelihood, Grid], cases: tuple[Array | None, ...]) -> CaseAnswers:
-        answers: CaseAnswers = lax.map(partial(_answer, *eqx.combine(arrays, static), n_draws), cases)
+    def some(arrays: Any, cases: tuple[Array | None, ...]) -> CaseAnswers:
+        likelihood, grid = eqx.combine(arrays, static)
+        answers: CaseAnswers = lax.map(partial(_answer, likelihood, grid, n_draws), cases)
         return answers
 
     mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
@@ -302,13 +304,13 @@ def _answer_batch(
 
 
 def _answer(
-    likelihood: Likelihood | None, grid: Grid, n_draws: int, case: tuple[Array, Array, Array, Array]
+    likelihood: Likelihood | None, grid: Grid, n_draws: int, case: tuple[Array, Array, Array | None, Array | None]
 ) -> CaseAnswers:
     key, y, error, truth = case
     values = log_likelihood(grid, y, error)
     mass = jnp.exp(_log_mass(values))
     located = None
-    if truth is not None:
+    if truth is not None and likelihood is not None:
         # the density at the truth itself, not at the nearest cell
         at_truth = likelihood.conditional(truth).observed(error).log_prob(y)
         located = _locate(grid, values, mass, truth, at_truth)
@@ -324,6 +326,19 @@ def summarise_cases(
 ) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
     return answer_cases(jax.random.key(0), None, grid, y, error).summary
+
+
+def summarise_truths(
+    likelihood: Likelihood,
+    grid: Grid,
+    truth: Float[Array, "case birth"],
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
+) -> TruthSummary:
+    """PIT, HPD level and log posterior density of known true parameters (q0, a_au)."""
+    truths = answer_cases(jax.random.key(0), likelihood, grid, y, error, truth=truth).truths
+    assert truths is not None
+    return truths
 
 
 def _summarise(

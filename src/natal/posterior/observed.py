@@ -1,6 +1,5 @@
 """Recovers clusters that someone observed: with NUTS, as observed.csv has them, or in seconds on the grid alone."""
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -8,7 +7,7 @@ import xarray as xr
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
-from natal.posterior.grid import QUANTILES, Grid, log_posterior, make_grid, summarise_cases
+from natal.posterior.grid import QUANTILES, answer_cases, make_grid
 from natal.posterior.prior_predictive import mahalanobis_p
 from natal.posterior.recovery import Recovered, posterior_dataset, recover
 from natal.posterior.tables import fit_columns, observed_dataset, recovery_table
@@ -53,9 +52,8 @@ def answer_on_grid(
     y, error = measurements(observed)
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     grid = make_grid(likelihood, prior_box, grid_shape)
-    summary = summarise_cases(grid, *data)
-    rng = np.random.default_rng(seed)
-    draws = np.stack([_draw(rng, grid, one, its_error, n_draws) for one, its_error in zip(y, error, strict=True)])
+    answers = answer_cases(stage_key(seed, "observe"), likelihood, grid, *data, n_draws=n_draws)
+    summary = answers.summary
     columns: dict[str, np.ndarray] = {}
     for k, name in enumerate(BIRTH):
         columns |= {f"{name}_{part}": np.asarray(getattr(summary, part), float)[:, k] for part in ("mean", "sd")}
@@ -65,19 +63,8 @@ def answer_on_grid(
     columns["mahalanobis_p"] = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
     table = pd.concat([observed.rename(columns={"name": "case"}), pd.DataFrame(columns)], axis=1)
     names = table["case"].tolist()
-    groups = {"posterior": posterior_dataset(draws[:, None], names), "observed_data": observed_dataset(names, y, error)}
+    groups = {
+        "posterior": posterior_dataset(answers.draws[:, None], names),
+        "observed_data": observed_dataset(names, y, error),
+    }
     return table, xr.DataTree.from_dict(groups)
-
-
-def _draw(rng: np.random.Generator, grid: Grid, y: np.ndarray, error: np.ndarray, n: int) -> np.ndarray:
-    """Draw `n` points of one grid posterior, uniform within their cells, shape (n, 2).
-
-    By inverse CDF: `grid.draw_cases` needs a random number for each draw and cell, which is for a few draws.
-    """
-    data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
-    density = np.exp(np.asarray(eqx.filter_jit(log_posterior)(grid, *data), float))
-    cells = np.unravel_index(rng.choice(density.size, n, p=density.ravel() / density.sum()), density.shape)
-    centres = [np.asarray(axis, float) for axis in (grid.q0, grid.a_au)]
-    within = rng.uniform(-0.5, 0.5, (n, len(centres)))
-    places = zip(centres, cells, within.T, strict=True)
-    return np.column_stack([axis[cell] + (axis[1] - axis[0]) * inside for axis, cell, inside in places])

@@ -1,5 +1,7 @@
 """Could the prior have made this observation? If not, even the best (Q0, a) explains it badly."""
 
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import Grid, make_grid, nearest_distance
+from natal.progress import track
 from natal.variables import BIRTH, Box
 
 N_REPLICATES = 999
@@ -34,13 +37,26 @@ def mahalanobis_p(
     """
     grid = make_grid(likelihood, prior_box, GRID_SHAPE)
     low, high = jnp.asarray([prior_box[name] for name in BIRTH], DTYPE).T
+    values, errors = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
+    if not np.any(error):
+        # the same replicates do for all
+        replicates = _distances(grid, _replicates(key, likelihood, low, high, None), None)
+        distances = np.asarray(_distances(grid, values, None), float)
+        return np.asarray(_shares_beyond(distances[:, None], np.asarray(replicates, float)))
     p_values = []
-    for k, (one, its_error) in enumerate(zip(jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE), strict=True)):
+    for k, (one, its_error) in enumerate(
+        track(zip(values, errors, strict=True), total=len(y), label="prior predictive", unit="clusters")
+    ):
         replicates = _replicates(jax.random.fold_in(key, k), likelihood, low, high, its_error)
         distance = np.asarray(_distances(grid, jnp.concatenate([one[None], replicates]), its_error), float)
-        # an observation so far off that its distance overflows is farther than any
-        p_values.append((1 + (distance[1:] >= np.nan_to_num(distance[0], nan=np.inf)).sum()) / (N_REPLICATES + 1))
+        p_values.append(_shares_beyond(distance[0], distance[1:]))
     return np.array(p_values)
+
+
+def _shares_beyond(distance: Any, of_replicates: np.ndarray) -> Any:
+    # an observation so far off that its distance overflows is farther than any
+    beyond = (of_replicates >= np.nan_to_num(distance, nan=np.inf)).sum(-1)
+    return (1 + beyond) / (N_REPLICATES + 1)
 
 
 @eqx.filter_jit
@@ -49,7 +65,7 @@ def _replicates(
     likelihood: Likelihood,
     low: Float[Array, " birth"],
     high: Float[Array, " birth"],
-    error: Float[Array, " summary"],
+    error: Float[Array, " summary"] | None,
 ) -> Float[Array, "replicate summary"]:
     """Clusters from the prior, as they would be observed with `error`."""
 
@@ -63,6 +79,8 @@ def _replicates(
 
 
 @eqx.filter_jit
-def _distances(grid: Grid, y: Float[Array, "case summary"], error: Float[Array, " summary"]) -> Float[Array, " case"]:
-    distances: Array = lax.map(lambda one: nearest_distance(grid, one, error), y, batch_size=50)
+def _distances(
+    grid: Grid, y: Float[Array, "case summary"], error: Float[Array, " summary"] | None
+) -> Float[Array, " case"]:
+    distances: Array = lax.map(lambda one: nearest_distance(grid, one, error), y)
     return distances

@@ -67,7 +67,8 @@ def recover(
     )
     tv = total_variation_of_draws(answers.quarters, nuts.draws.reshape(len(y), -1, len(BIRTH)))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
-    return Recovered(nuts, rhat, ess, grid, answers.summary, answers.truths, tv, timing)
+    truths = jax.tree.map(lambda leaf: np.asarray(leaf, float), answers.truths)
+    return Recovered(nuts, rhat, ess, grid, answers.summary, truths, tv, timing)
 
 
 def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dataset:

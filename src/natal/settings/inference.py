@@ -39,4 +39,4 @@ class Inference(NutsSettings):
     grid: Annotated[tuple[Cells, Cells], Listed, Allowed(text="{}, the cells in q0 and a")]
     """of the grid posterior that NUTS is checked against"""
     calibration_draws: Annotated[int, Field(ge=10)]
-    """nearly independent draws (20 iterations apart) of each calibration cluster's posterior, from all chains"""
+    """nearly independent draws (10 iterations apart) of each calibration cluster's posterior, from all chains"""

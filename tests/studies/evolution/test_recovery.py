@@ -103,7 +103,7 @@ def test_posteriors_under_the_true_law_are_calibrated(cases, recovered):
 def test_nuts_agrees_with_the_grid(truth, cases, recovered):
     """R-hat and the distance on 27 blocks, of which the grid's cells have a share."""
     few = cases.head(4)
-    settings = NutsSettings(chains=2, warmup=200, draws=600, target_accept=0.9, max_tree_depth=5, cases_per_batch=2)
+    settings = NutsSettings(chains=2, warmup=200, draws=600, step_size=0.3, max_tree_depth=5, cases_per_batch=2)
     result = sampling.sample(jax.random.key(4), truth, BOX[:2], UNKNOWN, few, recovered, settings)
     table = sampling.nuts_table(few, recovered, result)
     report = sampling.nuts_report(table, recovered, result)

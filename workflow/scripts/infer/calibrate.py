@@ -8,7 +8,7 @@ from natal.data.runs import read_runs
 from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.recovery import locate_truths, recover
+from natal.posterior.recovery import recover
 from natal.random import stage_key
 from natal.running import device
 from natal.running.jobs import script
@@ -22,8 +22,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     runs = read_runs(snakemake.input.calibration, plan.CALIBRATION)
     log.info("%d calibration clusters on %s", len(runs), device.describe())
     key, no_error, thinned = stage_key(seed, "calibrate"), np.zeros_like(runs.y), thinned_settings(inference, n_draws)
-    recovered = recover(key, likelihood, prior, runs.y, no_error, thinned, inference.grid)
-    truths = locate_truths(likelihood, recovered, runs.x, runs.y)
+    recovered = recover(key, likelihood, prior, runs.y, no_error, thinned, inference.grid, runs.x)
+    truths = recovered.truths
     draws = posterior_draws(recovered, n_draws)
     key = stage_key(seed, "calibration checks")
     table = calibration_table(key, runs.point_id, runs.x, recovered, truths, draws, prior)

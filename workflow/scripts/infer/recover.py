@@ -9,7 +9,7 @@ from natal.data.runs import read_runs
 from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.recovery import locate_truths, recover
+from natal.posterior.recovery import recover
 from natal.posterior.tables import nuts_report, posterior_tree, recovery_table, write_posteriors
 from natal.provenance.environment import made_by
 from natal.random import stage_key
@@ -28,8 +28,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     log.info("%d test clusters on %s", len(test), device.describe())
     no_error = np.zeros_like(test.y)
     key = stage_key(config["seed"], "recover")
-    recovered = recover(key, likelihood, prior, test.y, no_error, inference, inference.grid)
-    truths = locate_truths(likelihood, recovered, test.x, test.y)
+    recovered = recover(key, likelihood, prior, test.y, no_error, inference, inference.grid, test.x)
+    truths = recovered.truths
 
     names = [f"{point}-{realization:02d}" for point, realization in zip(test.point_id, test.realization, strict=True)]
     cases = pd.DataFrame(
