@@ -19,6 +19,7 @@ from natal.assessment.local_laws import KERNELS, SimulatedRuns, local_laws, simu
 from natal.campaign.design import grid_points
 from natal.data.runs import Runs
 from natal.errors import NatalError
+from natal.likelihood.protocols import PlainLaw
 
 N_STARS, N_CASES = 100, 24
 COVARIANCE = np.array([[0.09, 0.01, -0.02], [0.01, 0.01, 0.004], [-0.02, 0.004, 0.04]])
@@ -57,7 +58,7 @@ def observed(n, seed):
     return Runs("test", x, summaries(simulate(x, rng)), np.arange(n), np.zeros(n, int), 0)
 
 
-class ExactLaw(eqx.Module):
+class ExactLaw(PlainLaw):
     """The simulator's law in place of an emulator's; the Jacobian is the same everywhere and cancels."""
 
     mean: Any

@@ -82,7 +82,7 @@ WRONG = [
     ("design.realizations", "0", ["design.realizations = 0", "whole number from 1 up", "mapping of train, validation"]),
     ("design.realizations", "{train: 2, test: 2}", ["design.realizations = {'train': 2, 'test': 2}", "validation"]),
     ("design.realizations", "{train: 2, validation: 0, test: 2}", ["design.realizations = {", "from 1 up"]),
-    ("inference.step_size", "3.0", ["inference.step_size = 3.0", "up to 2"]),
+    ("inference.step_size", "3.0", ["inference.step_size = 3.0", "at most 2"]),
     # text where a number belongs, and other wrong types
     ("integration.max_energy_error", "1e-3", ["integration.max_energy_error = '1e-3'", "positive", "write 1.0e-3"]),
     ("integration.dt_yr", "fast", ["integration.dt_yr = 'fast'", "positive number (yr)"]),

@@ -1,26 +1,15 @@
 """Normal laws of one cluster's summaries."""
 
-import equinox as eqx
 import jax.numpy as jnp
 import numpyro.distributions as dist
 from jax.scipy.stats import norm
 from jaxtyping import Array, Float
 
 from natal.likelihood.cholesky import cholesky, solve_lower
-from natal.likelihood.protocols import PlainTable
+from natal.likelihood.protocols import PlainLaw
 
 
-class _Plain(eqx.Module):
-    """A law that tables hold as it is."""
-
-    def tabulated(self: "DiagonalGaussian | FullGaussian") -> PlainTable:  # type: ignore[misc]
-        return PlainTable(self)
-
-    def from_afar(self: "DiagonalGaussian | FullGaussian") -> PlainTable:  # type: ignore[misc]
-        return PlainTable(self)
-
-
-class DiagonalGaussian(_Plain):
+class DiagonalGaussian(PlainLaw):
     """Independent normal outputs."""
 
     mean: Float[Array, " summary"]
@@ -45,7 +34,7 @@ class _Normal(dist.MultivariateNormal):  # type: ignore[misc]  # NumPyro has no 
         return norm.logpdf(whitened).sum(-1) - log_root
 
 
-class FullGaussian(_Plain):
+class FullGaussian(PlainLaw):
     """Correlated normal outputs."""
 
     mean: Float[Array, " summary"]

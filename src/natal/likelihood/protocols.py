@@ -68,6 +68,16 @@ class PlainTable(eqx.Module):
         return distances
 
 
+class PlainLaw(eqx.Module):
+    """A law that tables hold as it is: a base for laws that write out `observed` and `distance2` alone."""
+
+    def tabulated(self: Conditional) -> PlainTable:
+        return PlainTable(self)
+
+    def from_afar(self: Conditional) -> PlainTable:
+        return PlainTable(self)
+
+
 @runtime_checkable
 class Likelihood(Protocol):
     """What inference needs of a likelihood model; the ensemble knows the box."""

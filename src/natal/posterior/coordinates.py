@@ -34,7 +34,7 @@ class Coordinates(Protocol):
 class Affine(eqx.Module):
     """Parameters with a covariance, uncorrelated and of unit variance."""
 
-    root: Float[Array, "parameter parameter"]
+    root: Float[Array, "*case parameter parameter"]
 
     def __call__(self, v: Float[Array, " parameter"]) -> tuple[Float[Array, " parameter"], Float[Array, ""]]:
         return self.root @ v, jnp.zeros(())
