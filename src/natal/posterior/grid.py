@@ -88,7 +88,6 @@ class GridSummary(NamedTuple):
     sd: Float[Array, " birth"]
     quantiles: Float[Array, "birth level"]  # at QUANTILES
     log_evidence: Float[Array, ""]
-    unconstrained_cov: Float[Array, "birth birth"]  # of logit((x - low) / (high - low)) in the prior's box
     chi2_best: Float[Array, ""]  # squared distance of the observation from the law that explains it best
     entropy: Float[Array, ""]  # minus the mean natural log of the density, per unit Q0 and AU
     edge_mass: Float[Array, "birth edge"]  # mass within EDGE_WIDTH of the (lower, upper) edge of each parameter's range
@@ -359,13 +358,11 @@ def _summarise(
         edge_mass.append(jnp.stack([below[0], 1 - below[1]]))
     # the prior density is 1 / box area
     evidence = jax.nn.logsumexp(values) - jnp.log(mass.size)
-    covariance = _unconstrained_covariance(grid, mass)
     return GridSummary(
         jnp.stack(means),
         jnp.stack(sds),
         jnp.stack(quantiles),
         evidence,
-        covariance,
         nearest,
         jax.scipy.special.entr(mass).sum() + jnp.log(grid.cell_area),
         jnp.stack(edge_mass),
@@ -385,21 +382,6 @@ def nearest_distance(
     level = grid.levels[-1]
     at_nodes = distance2.reshape(level.n, level.n)
     return jnp.maximum(jnp.minimum(level.on_cells(at_nodes).min(), at_nodes.min()), 0.0)
-
-
-def _unconstrained_covariance(grid: Grid, mass: Float[Array, "nq na"]) -> Float[Array, "birth birth"]:
-    places, within = [], []
-    for centres in (grid.q0, grid.a_au):
-        width = centres[1] - centres[0]
-        below, above = centres - centres[0] + width / 2, centres[-1] + width / 2 - centres
-        places.append(jnp.log(below / above))
-        # a flat cell has a variance of its own, which keeps a posterior inside one cell from having none
-        within.append((width * (1 / below + 1 / above)) ** 2 / 12)
-    marginals = mass.sum(1), mass.sum(0)
-    centred = [u - (marginal * u).sum() for u, marginal in zip(places, marginals, strict=True)]
-    variances = [(marginal * (u**2 + cell)).sum() for marginal, u, cell in zip(marginals, centred, within, strict=True)]
-    mixed = centred[0] @ mass @ centred[1]
-    return jnp.array([[variances[0], mixed], [mixed, variances[1]]])
 
 
 def _edges(centres: Float[Array, " n"]) -> Float[Array, " n+1"]:
