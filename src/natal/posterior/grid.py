@@ -276,24 +276,37 @@ def answer_cases(
     n, n_devices = len(y), len(jax.local_devices())
     n_calls = -(-n // CASES_PER_CALL)
     per_call = -(-n // (n_calls * n_devices)) * n_devices
-    cases = jax.tree.map(jnp.asarray, (jax.random.split(key, n), y, error, truth))
+    # the density at a truth itself, not at the nearest cell
+    known = None if truth is None or likelihood is None else (truth, _log_prob_at(likelihood, truth, y, error))
+    cases = jax.tree.map(jnp.asarray, (jax.random.split(key, n), y, error, known))
     found = []
     for first in track(range(0, n, per_call), total=n_calls, label="grid", unit=f"x {per_call} cases"):
         # every call has the same shape: the last is filled up with copies of its last case
         chosen = np.minimum(np.arange(first, first + per_call), n - 1)
         batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
-        found.append(jax.device_get(_answer_batch(likelihood, grid, batch, n_draws)))
+        found.append(jax.device_get(_answer_batch(grid, batch, n_draws)))
     answers: CaseAnswers = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
     return answers
 
 
 @eqx.filter_jit
-def _answer_batch(likelihood: Likelihood | None, grid: Grid, cases: Any, n_draws: int) -> CaseAnswers:
-    arrays, static = eqx.partition((likelihood, grid), eqx.is_array)
+def _log_prob_at(
+    likelihood: Likelihood,
+    x: Float[Array, "case birth"],
+    y: Float[Array, "case summary"],
+    error: Float[Array, "case summary"] | None,
+) -> Float[Array, " case"]:
+    law = likelihood.conditional
+    log_probs: Array = jax.vmap(lambda x, y, error: law(x).observed(error).log_prob(y))(x, y, error)
+    return log_probs
 
-    def some(arrays: Any, cases: tuple[Array | None, ...]) -> CaseAnswers:
-        likelihood, grid = eqx.combine(arrays, static)
-        answers: CaseAnswers = lax.map(partial(_answer, likelihood, grid, n_draws), cases)
+
+@eqx.filter_jit
+def _answer_batch(grid: Grid, cases: Any, n_draws: int) -> CaseAnswers:
+    arrays, static = eqx.partition(grid, eqx.is_array)
+
+    def some(arrays: Any, cases: Any) -> CaseAnswers:
+        answers: CaseAnswers = lax.map(partial(_answer, eqx.combine(arrays, static), n_draws), cases)
         return answers
 
     mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
@@ -302,22 +315,14 @@ def _answer_batch(likelihood: Likelihood | None, grid: Grid, cases: Any, n_draws
     return answers
 
 
-def _answer(
-    likelihood: Likelihood | None, grid: Grid, n_draws: int, case: tuple[Array, Array, Array | None, Array | None]
-) -> CaseAnswers:
-    key, y, error, truth = case
+def _answer(grid: Grid, n_draws: int, case: Any) -> CaseAnswers:
+    key, y, error, known = case
     values = log_likelihood(grid, y, error)
     mass = jnp.exp(_log_mass(values))
-    located = None
-    if truth is not None and likelihood is not None:
-        # the density at the truth itself, not at the nearest cell
-        at_truth = likelihood.conditional(truth).observed(error).log_prob(y)
-        located = _locate(grid, values, mass, truth, at_truth)
+    located = None if known is None else _locate(grid, values, mass, *known)
     summary = _summarise(grid, values, mass, nearest_distance(grid, y, error))
-    edges = _edges(grid.q0), _edges(grid.a_au)
-    return CaseAnswers(
-        summary, _quarters(grid, mass), InverseCdf.of_grid(mass, edges), _draw(key, grid, mass, n_draws), located
-    )
+    coordinates = InverseCdf.of_grid(mass, (_edges(grid.q0), _edges(grid.a_au)))
+    return CaseAnswers(summary, _quarters(grid, mass), coordinates, _draw(key, grid, mass, n_draws), located)
 
 
 def summarise_cases(

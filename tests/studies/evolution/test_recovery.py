@@ -79,7 +79,7 @@ def test_a_known_age_gives_the_posterior_of_natals_grid(truth, cases, recovered)
     mass = np.exp(natal_grid.log_posterior(natal_grid.Grid(q0, a_au, laws), recovery.data(cases)[0], None))
     # a cell, large ones here, has a variance of its own besides
     covariance = recovered.known.unconstrained_cov[0, :2, :2]
-    assert covariance == pytest.approx(unconstrained_covariance(*recovered.edges[:2], mass), rel=0.25)
+    assert covariance == pytest.approx(unconstrained_covariance(*recovered.edges[:2], mass), rel=0.3)
 
 
 def test_an_age_that_is_nearly_known_is_known(truth, cases):
