@@ -86,7 +86,7 @@ def test_a_likelihood_refuses_as_its_ensemble_does(small):
 def test_a_prior_outside_is_refused(prior, said):
     """By the grid, by NUTS and by the recovery, before anything is evaluated."""
     likelihood, y, settings = LinearLikelihood(), np.array([[0.6, 7.0, 500.0]]), NutsSettings()
-    data = jnp.asarray(y), jnp.zeros((1, 3)), Affine(jnp.eye(2)[None])
+    data = jnp.asarray(y), jnp.zeros((1, 3)), Affine(jnp.zeros((1, 2)), jnp.eye(2)[None])
     for ask in (
         lambda: make_grid(likelihood, prior, (16, 16)),
         lambda: sample_cases(jax.random.key(0), likelihood, prior, *data, settings),

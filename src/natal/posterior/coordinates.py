@@ -32,12 +32,13 @@ class Coordinates(Protocol):
 
 
 class Affine(eqx.Module):
-    """Parameters with a covariance, uncorrelated and of unit variance."""
+    """Parameters with a mean and a covariance, made uncorrelated and of unit variance."""
 
+    centre: Float[Array, "*case parameter"]
     root: Float[Array, "*case parameter parameter"]
 
     def __call__(self, v: Float[Array, " parameter"]) -> tuple[Float[Array, " parameter"], Float[Array, ""]]:
-        return self.root @ v, jnp.zeros(())
+        return self.centre + self.root @ v, jnp.zeros(())
 
 
 class InverseCdf(eqx.Module):

@@ -1,6 +1,6 @@
 """The posterior on a regular grid of (Q0, a): exact up to the cell size, for every case.
 
-Two parameters can afford it; NUTS is checked against it and takes its starts and its metric from it. Cells are
+Two parameters can afford it; NUTS is checked against it and takes its coordinates from it. Cells are
 equal, the density is taken at their centres, and within a cell it counts as constant.
 """
 

@@ -84,14 +84,13 @@ def sample_posteriors(
     error: Float[Array, "case summary"] | None,
     coordinates: Coordinates,
     settings: NutsSettings,
-    starts: Float[Array, "case chain parameter"] | None = None,
 ) -> NutsResult:
     """Sample the posterior of every observation.
 
     `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations (None: exact); `coordinates`, with a
-    leading axis of cases, make each posterior about standard normal, and decide the pace, not what is sampled. Chains
-    start at `starts` in those coordinates, best draws of the posterior (None: standard normal draws). A case's draws
-    depend on its own key, data and coordinates, not on the batch it is in. Batches are spread over all local devices.
+    leading axis of cases, make each posterior about standard normal, and decide where chains start and their pace, not
+    what is sampled. A case's draws depend on its own key, data and coordinates, not on the batch it is in. Batches are
+    spread over all local devices.
     """
     started = time.perf_counter()
     devices = jax.local_devices()
@@ -99,14 +98,11 @@ def sample_posteriors(
     # every call has the same shape: the last batch is filled up with copies of its last case
     per_call = min(per_call, -(-n // len(devices)) * len(devices))
     keys = jax.random.split(key, n)
-    if starts is None:
-        shape = (settings.chains, len(priors))
-        starts = jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, 1), shape))(keys)
 
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     one = partial(_sample_case, law=law, priors=priors, settings=settings)
-    program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 5, out_specs=split, check_vma=False))
-    arrays = jax.tree.map(jnp.asarray, (keys, y, error, coordinates, starts))
+    program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False))
+    arrays = jax.tree.map(jnp.asarray, (keys, y, error, coordinates))
     log.info("compiling NUTS for %d cases at a time", per_call)
     first_batch = np.minimum(np.arange(per_call), n - 1)
     run = program.lower(*jax.tree.map(lambda array: array[first_batch], arrays)).compile()
@@ -128,7 +124,6 @@ def _sample_case(
     y: Float[Array, " summary"],
     error: Float[Array, " summary"] | None,
     coordinates: Coordinates,
-    starts: Float[Array, "chain parameter"],
     *,
     law: Law,
     priors: Priors,
@@ -156,6 +151,8 @@ def _sample_case(
         chain_method="vectorized",
         progress_bar=False,
     )
+    key_start, key = jax.random.split(key)
+    starts = jax.random.normal(key_start, (settings.chains, len(priors)))
     mcmc.run(key, init_params=starts, extra_fields=("diverging", "num_steps", "accept_prob"))
     walked = mcmc.get_samples(group_by_chain=True)
     extra = mcmc.get_extra_fields(group_by_chain=True)

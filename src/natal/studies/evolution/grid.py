@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float, PRNGKeyArray
+from jaxtyping import Array, Float
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.density import DensityEnsemble
@@ -33,7 +33,8 @@ class Summary(NamedTuple):
     mean: Float[Array, "3"]
     sd: Float[Array, "3"]
     quantiles: Float[Array, "3 level"]  # at QUANTILES
-    unconstrained_cov: Float[Array, "3 3"]  # of logit((x - low) / (high - low))
+    unconstrained_mean: Float[Array, "3"]  # of logit((x - low) / (high - low))
+    unconstrained_cov: Float[Array, "3 3"]
     pit: Float[Array, "3"]  # marginal probability below the truth
     hpd_level: Float[Array, ""]  # mass of the region of (q0, a_au) denser than at the truth
     log_density: Float[Array, ""]  # ln of the density of (q0, a_au) at the truth, per unit Q0 and AU
@@ -81,7 +82,7 @@ def summarise(
     total = jax.nn.logsumexp(values)
     mass = jnp.exp(values - total)
     marginals = mass.sum((1, 2)), mass.sum((0, 2)), mass.sum((0, 1))
-    means, sds, quantiles, pits, places, within = [], [], [], [], [], []
+    means, sds, quantiles, pits, middles, places, within = [], [], [], [], [], [], []
     for edge, marginal, true in zip(edges, marginals, truth, strict=True):
         width = edge[1] - edge[0]
         middle = centres(edge)
@@ -93,7 +94,8 @@ def summarise(
         pits.append(jnp.interp(true, edge, cumulative / cumulative[-1]))
         below, above = middle - edge[0], edge[-1] - middle
         u = jnp.log(below / above)
-        places.append(u - marginal @ u)
+        middles.append(marginal @ u)
+        places.append(u - middles[-1])
         within.append(marginal @ (width * (1 / below + 1 / above)) ** 2 / 12)
     covariance = jnp.diag(jnp.stack(within)) + jnp.stack(
         [jnp.stack([_moment(mass, places, i, j) for j in range(3)]) for i in range(3)]
@@ -108,6 +110,7 @@ def summarise(
         jnp.stack(means),
         jnp.stack(sds),
         jnp.stack(quantiles),
+        jnp.stack(middles),
         covariance,
         jnp.stack(pits),
         jnp.where(born > density, mass.sum(2), 0.0).sum(),
@@ -154,25 +157,6 @@ def known_age(
 
     summaries: Summary = lax.map(one, (y, truth))
     return summaries
-
-
-@eqx.filter_jit
-def draw(
-    key: PRNGKeyArray, edges: Edges, laws: Mixture, log_prior_t: Float[Array, " t"], y: Float[Array, "case 3"], n: int
-) -> Float[Array, "case n 3"]:
-    """`n` points of every case's posterior, uniform within their cells."""
-
-    def one(case: tuple[PRNGKeyArray, Array]) -> Array:
-        key_cell, key_place = jax.random.split(case[0])
-        values = log_mass(laws, log_prior_t, case[1])
-        cell = jnp.unravel_index(jax.random.categorical(key_cell, values.ravel(), shape=(n,)), values.shape)
-        place = jax.random.uniform(key_place, (n, 3))
-        return jnp.stack(
-            [e[k] + (e[1] - e[0]) * place[:, i] for i, (e, k) in enumerate(zip(edges, cell, strict=True))], -1
-        )
-
-    drawn: Array = lax.map(one, (jax.random.split(key, len(y)), y))
-    return drawn
 
 
 def total_variation_of_draws(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:

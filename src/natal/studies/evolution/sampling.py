@@ -2,17 +2,15 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 import pandas as pd
 from jaxtyping import PRNGKeyArray
-from numpyro.distributions import biject_to
 
 from natal.assessment.coverage import coverage
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.cholesky import cholesky, solve_lower
+from natal.likelihood.cholesky import cholesky
 from natal.likelihood.density import DensityEnsemble
 from natal.posterior.coordinates import Affine
 from natal.posterior.nuts import NutsResult, Priors, sample_posteriors
@@ -35,19 +33,14 @@ def sample(
 ) -> NutsResult:
     """NUTS draws of (q0, a_au, t_yr) for `cases`, the first of those `recovered`.
 
-    Chains start from draws of the grid posterior, and walk in coordinates that its covariance makes uncorrelated.
+    Chains walk in coordinates that the grid posterior's mean and covariance make uncorrelated.
     """
-    key_start, key_nuts = jax.random.split(key)
-    y = data(cases)
-    starts = grid.draw(
-        key_start, recovered.edges, recovered.laws, jnp.asarray(recovered.log_prior_t), y, settings.chains
-    )
     priors: Priors = {name: dist.Uniform(*limits) for name, limits in zip(BIRTH_AND_AGE[:2], ranges, strict=True)}
     priors["t_yr"] = prior.distribution()
-    root = cholesky(jnp.asarray(recovered.unknown.unconstrained_cov[: len(cases)], DTYPE))
-    unconstrained = [biject_to(prior.support).inv(starts[..., k]) for k, prior in enumerate(priors.values())]
-    walked = solve_lower(root[:, None], jnp.stack(unconstrained, axis=-1))
-    return sample_posteriors(key_nuts, ensemble, priors, y, None, Affine(root), settings, walked)
+    n, unknown = len(cases), recovered.unknown
+    root = cholesky(jnp.asarray(unknown.unconstrained_cov[:n], DTYPE))
+    coordinates = Affine(jnp.asarray(unknown.unconstrained_mean[:n], DTYPE), root)
+    return sample_posteriors(key, ensemble, priors, data(cases), None, coordinates, settings)
 
 
 def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) -> pd.DataFrame:
