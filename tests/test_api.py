@@ -73,7 +73,8 @@ def test_a_point_outside_the_box_is_refused_unless_asked_for(campaign):
     assert campaign.predict(1.9, 100.0, extrapolate=True)["mean"].notna().all()
 
 
-@pytest.mark.parametrize("error", [pytest.param(0.0, marks=pytest.mark.slow), 20.0])
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [0.0, 20.0])
 def test_the_grid_and_nuts_give_the_same_posterior(campaign, cluster, error):
     """Means and widths to Monte Carlo error, with and without a measurement error."""
     grid = campaign.posterior(**cluster, r_h_au_err=error, **SMALL)

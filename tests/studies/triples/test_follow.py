@@ -139,6 +139,7 @@ def test_steps_can_be_taken_back():
     assert float(back.t_yr[0]) == pytest.approx(0, abs=n**2 * 2.0**-53)
 
 
+@pytest.mark.slow
 def test_a_well_separated_triple_keeps_its_orbits():
     """Circular, coplanar, three times the critical distance: axes swing by the perturbation and no more.
 
