@@ -9,12 +9,12 @@ from natal.simulation.run import simulate_clusters
 from natal.variables import SUMMARIES
 
 POINTS = [(0.5, 100.0), (0.75, 60.0), (1.0, 150.0), (1.3, 100.0)]
-N_REALIZATIONS = 160
+N_REALIZATIONS = 80
 
 
 @pytest.fixture(scope="module")
 def samples():
-    """640 independent runs of the default cluster in each precision: another seed, so that no stars are shared."""
+    """320 independent runs of the default cluster in each precision: another seed, so that no stars are shared."""
     q0, a_au = np.repeat(POINTS, N_REALIZATIONS, axis=0).T
     return {
         precision: simulate_clusters(q0, a_au, seed=seed, integration=Integration(precision=precision))
@@ -26,7 +26,7 @@ def samples():
 @pytest.mark.parametrize("name", SUMMARIES)
 @pytest.mark.parametrize("point", range(len(POINTS)))
 def test_summaries_have_one_distribution(samples, name, point):
-    """Kolmogorov-Smirnov, n = 160 and 160 a point; the twelve tests fail together once in a thousand seeds."""
+    """Kolmogorov-Smirnov, n = 80 and 80 a point; the twelve tests fail together once in a thousand seeds."""
     chosen = slice(point * N_REALIZATIONS, (point + 1) * N_REALIZATIONS)
     one, other = (run.summaries[name][chosen, -1] for run in samples.values())
     if name == "f_bound":

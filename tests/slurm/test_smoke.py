@@ -18,8 +18,9 @@ SMOKE_SHARDS = ("train0_000", "validation0_000", "test0_000", "calibration0_000"
 
 @pytest.fixture(scope="module")
 def smoke(slurm, tmp_path_factory, cache):
-    """The finished smoke campaign."""
+    """The finished smoke campaign, with one uncertainty method: every stage is a job all the same."""
     config = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())
+    config["uncertainty"]["methods"] = ["constant"]
     project = SlurmProject(tmp_path_factory.mktemp("smoke"), cache, slurm, config)
     project.finish()
     return project
