@@ -25,7 +25,6 @@ from natal.variables import BIRTH, Box
 
 QUANTILES = {"q02.5": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q97.5": 0.975}
 
-
 LEVELS = (33, 65, 129)
 """Nodes along each parameter of the levels that are tried before all cells are evaluated."""
 
