@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from natal.compiling import long_running
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
 from natal.nbody.leapfrog import integrate
@@ -51,7 +52,7 @@ def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, 
             softening_au=cluster.softening_au,
         )
         on_cpu = jax.local_devices()[0].platform == "cpu"
-        compiled = jax.jit(run, compiler_options=COMPILER_OPTIONS if on_cpu else None)
+        compiled = jax.jit(run, compiler_options=long_running(**COMPILER_OPTIONS if on_cpu else {}))
         return seconds_per_call(compiled, *stars) * integration.n_steps / steps / batch
 
 

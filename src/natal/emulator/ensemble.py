@@ -153,9 +153,12 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
         raise NatalError(f"{path} has box = {header.box}, expected a range of each of {', '.join(BIRTH)}") from error
     if not isinstance(header.members, int) or header.members < 1:
         raise NatalError(f"{path} has members = {header.members}, expected a whole number from 1 up")
-    normaliser = _blank_normaliser(tuple(header.log10))
-    skeleton = untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
-    return read_leaves(path, skeleton, remedy=_REMEDY)
+
+    def make() -> Ensemble:
+        normaliser = _blank_normaliser(tuple(header.log10))
+        return untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
+
+    return read_leaves(path, make, remedy=_REMEDY)
 
 
 def untrained_ensemble(
@@ -168,7 +171,7 @@ def untrained_ensemble(
 ) -> Ensemble:
     """`members` networks with weights of their own, stacked along a first axis."""
     make = partial(make_emulator_network, activation=activation, initialisation=initialisation)
-    networks = eqx.filter_vmap(make)(jax.random.split(key, members))
+    networks = eqx.filter_jit(eqx.filter_vmap(make))(jax.random.split(key, members))
     return Ensemble(networks, normaliser, box)
 
 

@@ -1,7 +1,7 @@
 """Network files: a JSON header line, then the arrays."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -44,11 +44,13 @@ def check_header(path: str | Path, header: Any, expected: Mapping[str, Any], *, 
             raise NatalError(f"{path} has {key} = {getattr(header, key)}, expected {value}: {remedy}")
 
 
-def read_leaves(path: str | Path, skeleton: Module, *, remedy: str) -> Module:
-    """Fill a model's arrays from a file with a header line, every one of exactly the skeleton's type and shape.
+def read_leaves(path: str | Path, make: Callable[[], Module], *, remedy: str) -> Module:
+    """Read a model's arrays from a file with a header line, every one of exactly the type and shape that `make` gives.
 
-    Raises `NatalError`, which ends in `remedy`, if the file holds less, more or something else.
+    `make` is only looked at: no weights are drawn to be replaced. Raises `NatalError`, which ends in `remedy`, if the
+    file holds less, more or something else.
     """
+    skeleton: Module = eqx.filter_eval_shape(make)
     with open(path, "rb") as file:
         file.readline()
         try:
@@ -63,7 +65,7 @@ def read_leaves(path: str | Path, skeleton: Module, *, remedy: str) -> Module:
 
 def _read_leaf(file: BinaryIO, leaf: Any) -> Any:
     """Read one array exactly as it was written; JAX would convert another precision without a word."""
-    if not isinstance(leaf, jax.Array):
+    if not isinstance(leaf, jax.ShapeDtypeStruct):
         return leaf
     value = np.load(file, allow_pickle=False)
     if value.dtype != leaf.dtype or value.shape != leaf.shape:

@@ -218,6 +218,9 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
 def read_members(
     path: str | Path, make_member: Callable[[PRNGKeyArray], MixtureNetwork], n_members: int, *, remedy: str
 ) -> DensityEnsemble:
-    """Fill untrained members from a file. Raises `NatalError`, which ends in `remedy`, if it holds something else."""
-    untrained = eqx.filter_vmap(make_member)(jax.random.split(jax.random.key(0), n_members))
-    return read_leaves(path, DensityEnsemble(untrained), remedy=remedy)
+    """Read members that look like these. Raises `NatalError`, which ends in `remedy`, if the file holds others."""
+
+    def make() -> DensityEnsemble:
+        return DensityEnsemble(eqx.filter_vmap(make_member)(jax.random.split(jax.random.key(0), n_members)))
+
+    return read_leaves(path, make, remedy=remedy)

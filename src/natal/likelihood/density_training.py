@@ -88,7 +88,7 @@ def train_members(
         NatalError: If a member's validation loss never was finite and below that of its untrained weights.
     """
     key_start, key_run = jax.random.split(key)
-    networks = eqx.filter_vmap(make_member)(jax.random.split(key_start, settings.members))
+    networks = eqx.filter_jit(eqx.filter_vmap(make_member))(jax.random.split(key_start, settings.members))
     member = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, networks)
 
     def loss(perceptron: eqx.nn.MLP, *rows_and_key: Any) -> Array:

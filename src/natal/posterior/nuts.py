@@ -25,6 +25,7 @@ from numpyro.distributions import biject_to
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import potential_energy
 
+from natal.compiling import long_running
 from natal.emulator.box import refuse_prior_outside
 from natal.likelihood.protocols import Conditional, Likelihood
 from natal.posterior.coordinates import Coordinates
@@ -101,7 +102,8 @@ def sample_posteriors(
 
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     one = partial(_sample_case, law=law, priors=priors, settings=settings)
-    program = jax.jit(jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False))
+    spread = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False)
+    program = jax.jit(spread, compiler_options=long_running())
     arrays = jax.tree.map(jnp.asarray, (keys, y, error, coordinates))
     log.info("compiling NUTS for %d cases at a time", per_call)
     first_batch = np.minimum(np.arange(per_call), n - 1)

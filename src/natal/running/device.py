@@ -8,12 +8,14 @@ from pathlib import Path
 
 import jax
 
+from natal.compiling import optimise_little
+
 COMPILE_CACHE = Path(".cache") / "jax"
 """Compiled programs of all jobs that run in a folder."""
 
 
 def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = COMPILE_CACHE) -> None:
-    """Hold JAX to `threads` threads, split into `cpu_devices` CPU devices, and give it a compile cache.
+    """Hold JAX to `threads` threads, split into `cpu_devices` CPU devices, and give it a cache of what it compiles.
 
     Work that splits into independent parts runs best with one device a core, a single program with one device and
     all threads; accelerators are not affected. The cache is kept apart for every processor type, since compiled
@@ -22,6 +24,7 @@ def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | Non
     logging.getLogger("jax").setLevel(logging.WARNING)
     # XLA sizes its thread pool by this variable when it starts; jobs side by side must not use each other's cores
     os.environ["NPROC"] = str(threads)
+    optimise_little()
     jax.config.update("jax_num_cpu_devices", cpu_devices)
     if cache_folder is not None:
         folder = Path(cache_folder).absolute() / processor()

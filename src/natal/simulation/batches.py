@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import SingleDeviceSharding
 
+from natal.compiling import long_running
 from natal.nbody.gravity import kinetic_energy, potential_energy
 from natal.nbody.leapfrog import start, take_steps
 from natal.nbody.plummer import initial_conditions
@@ -171,7 +172,7 @@ def _compile(setup: Setup, size: int, device: jax.Device) -> _Programs:
     cluster, integration = setup.cluster, setup.integration
     with jax.enable_x64(integration.precision == "float64"):
         place = SingleDeviceSharding(device)
-        options = COMPILER_OPTIONS if device.platform == "cpu" else None
+        options = long_running(**COMPILER_OPTIONS if device.platform == "cpu" else {})
 
         def compiled(function: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
             jitted = jax.jit(function, in_shardings=place, compiler_options=options)

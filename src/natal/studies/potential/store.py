@@ -67,7 +67,9 @@ def load_networks(path: str | Path) -> list[eqx.nn.MLP]:
     if header.get("format") != FORMAT or header["hidden"] != [WIDTH] * DEPTH:
         raise NatalError(f"{path} does not hold potential networks of {DEPTH} x {WIDTH}: train them again")
     n = header["seeds"]
-    stacked = read_leaves(path, _stacked([make_potential_network(jax.random.key(0))] * n), remedy="train them again")
+    stacked = read_leaves(
+        path, lambda: _stacked([make_potential_network(jax.random.key(0))] * n), remedy="train them again"
+    )
     return [jax.tree.map(lambda leaf: leaf[k] if eqx.is_array(leaf) else leaf, stacked) for k in range(n)]  # noqa: B023
 
 

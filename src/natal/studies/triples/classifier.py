@@ -135,11 +135,13 @@ def load_classifier(path: str | Path) -> Classifier:
             header = json.loads(file.readline())
         if header["format"] != FORMAT or header["features"] != list(FEATURES):
             raise ValueError(f"format {header['format']}")
-        keys = jax.random.split(jax.random.key(0), header["members"])
-        networks = eqx.filter_vmap(partial(_network, width=header["width"]))(keys)
+        members, width = int(header["members"]), int(header["width"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise NatalError(f"{path} is not a classifier of triples: {error}") from error
-    blank = jnp.zeros(len(FEATURES), DTYPE)
-    return read_leaves(
-        path, Classifier(networks, blank, blank, jnp.zeros((), DTYPE)), remedy="train the classifier again"
-    )
+
+    def make() -> Classifier:
+        networks = eqx.filter_vmap(partial(_network, width=width))(jax.random.split(jax.random.key(0), members))
+        blank = jnp.zeros(len(FEATURES), DTYPE)
+        return Classifier(networks, blank, blank, jnp.zeros((), DTYPE))
+
+    return read_leaves(path, make, remedy="train the classifier again")

@@ -15,6 +15,7 @@ import pandas as pd
 from jax import lax
 from jaxtyping import Array, Bool, Float, Int
 
+from natal.compiling import long_running
 from natal.nbody.gravity import kinetic_energy, potential_energy
 from natal.progress import Progress
 from natal.studies.triples import systems
@@ -163,7 +164,7 @@ def follow(
         mass = systems.masses_msun(table)
         step_size, t_end_yr, limit = (jnp.asarray(float(value)) for value in (eta, n_orbits, unstable_change))
         birth = jax.jit(partial(begin, eta=step_size))
-        go = jax.jit(partial(advance, t_end_yr=t_end_yr, unstable_change=limit))
+        go = jax.jit(partial(advance, t_end_yr=t_end_yr, unstable_change=limit), compiler_options=long_running())
         finished = _run_slots((position * (1 + shift), velocity, mass), _order(table), birth, go, slots, label)
     first, second = (finished.now.position_au[..., k] for k in (0, 1))
     t_change = finished.t_change_yr
