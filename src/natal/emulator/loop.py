@@ -16,7 +16,6 @@ import optax
 from jax import lax
 from jaxtyping import Array, Float, Int, Key, PRNGKeyArray
 
-from natal.compiling import long_running
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.progress import track
@@ -155,8 +154,7 @@ def fit_networks(
 
     members = jax.jit(each_member(begin))(parameters)
     numbers = jnp.arange(checks_per_call)
-    program = jax.jit(advance, compiler_options=long_running())
-    run = program.lower(members, numbers, keys[..., numbers % n_checks]).compile()
+    run = jax.jit(advance).lower(members, numbers, keys[..., numbers % n_checks]).compile()
     compiled = time.perf_counter()
 
     parts, seconds = [], []
