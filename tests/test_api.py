@@ -159,6 +159,7 @@ def test_a_birth_is_made_of_numbers(campaign, birth):
         ({"r_h_au": [450.0]}, "r_h_au = [450.0] must be one number"),
         ({"r_h_au_err": (20.0, 30.0)}, "r_h_au_err = (20.0, 30.0) must be one number"),
         ({"r_h_au_err": ((20.0, 30.0), 1.0)}, "r_h_au_err = ((20.0, 30.0), 1.0) must be a number"),
+        ({"name": None}, "name = None must be text"),
         ({"r_h_au_err": {}}, "r_h_au_err = {} must be a number"),
         (
             {"prior_box": {"q0": (0.1, 1.0), "a_au": (50.0, 200.0)}},

@@ -145,6 +145,8 @@ class TrainedCampaign:
                 check_measured(column, numbers[column])
             except ValueError as error:
                 raise NatalError(f"{column} = {numbers[column]:g} {error}") from error
+        if not isinstance(name, str):
+            raise NatalError(f"name = {name!r} must be text")
         observed = pd.DataFrame([{"name": name} | numbers])
         prior = prior_box or self.box
         if nuts is None:
