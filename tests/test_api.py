@@ -1,10 +1,12 @@
 """A finished campaign in a notebook: predictions and posteriors, and one line for what cannot be answered."""
 
+from inspect import unwrap
+
 import numpy as np
 import pytest
 from closed_form import BOX
 
-from natal import NatalError, load_campaign, load_emulator
+from natal import NatalError, TrainedCampaign, load_campaign, load_emulator
 from natal.api import N_REALIZATIONS
 from natal.emulator.ensemble import save_ensemble
 from natal.files.formats import write_json
@@ -119,6 +121,28 @@ def test_an_impossible_cluster_is_doubted(campaign):
     assert answer.warnings[0].startswith("odd: nothing in the prior's box comes near this observation")
 
 
+def test_errors_that_swamp_the_prior_return_it_and_say_so(campaign, cluster):
+    """Up to the largest that is accepted; all numbers are finite, and the draws are the prior's."""
+    for error in (1e6, 1e15):
+        errors = {f"{name}_err": error for name in SUMMARIES}
+        answer = campaign.posterior(**cluster, **errors, name="vague", **SMALL)
+        (line,) = answer.warnings
+        assert line.startswith("vague: the answer is the prior (standard deviations are 100 % in q0 and 100 % in a_au")
+        for name, (low, high) in BOX.items():
+            assert answer.summary[f"{name}_mean"] == pytest.approx((low + high) / 2, rel=1e-3)
+            assert answer.summary[f"{name}_sd"] == pytest.approx((high - low) / np.sqrt(12), rel=1e-3)
+        assert np.isfinite(answer.draws).all()
+
+
+@pytest.mark.parametrize("birth", [{"q0": None}, {"q0": "1"}, {"q0": [1.0, None]}, {"a_au": {}}, {"q0": True}])
+def test_a_birth_is_made_of_numbers(campaign, birth):
+    """One line with the argument's name."""
+    (name,) = birth
+    with pytest.raises(NatalError, match=rf"^{name} = .* must be a number$"):
+        # as users call it: without the types that tests check at run time
+        unwrap(TrainedCampaign.predict)(campaign, **({"q0": 1.0, "a_au": 100.0} | birth))
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
@@ -126,6 +150,17 @@ def test_an_impossible_cluster_is_doubted(campaign):
         ({"sigma_v_kms": 0.0}, "sigma_v_kms = 0 must be above 0"),
         ({"r_h_au": float("nan")}, "r_h_au = nan must be a finite number"),
         ({"r_h_au_err": -1.0}, "r_h_au_err = -1 must not be negative"),
+        ({"r_h_au": 1e300}, "r_h_au = 1e+300 must be at most 1e+15"),
+        ({"sigma_v_kms": 1e-300}, "sigma_v_kms = 1e-300 must be at least 1e-15"),
+        ({"r_h_au_err": 1e30}, "r_h_au_err = 1e+30 must be at most 1e+15"),
+        ({"sigma_v_kms": None}, "sigma_v_kms = None must be a number"),
+        ({"r_h_au": "450"}, "r_h_au = '450' must be a number"),
+        ({"f_bound": True}, "f_bound = True must be a number"),
+        ({"r_h_au": [450.0]}, "r_h_au = [450.0] must be one number"),
+        ({"r_h_au_err": (20.0, 30.0)}, "r_h_au_err = (20.0, 30.0) must be one number"),
+        ({"r_h_au_err": ((20.0, 30.0), 1.0)}, "r_h_au_err = ((20.0, 30.0), 1.0) must be a number"),
+        ({"name": None}, "name = None must be text"),
+        ({"r_h_au_err": {}}, "r_h_au_err = {} must be a number"),
         (
             {"prior_box": {"q0": (0.1, 1.0), "a_au": (50.0, 200.0)}},
             "the prior's range of q0, [0.1, 1], must lie within",
@@ -135,7 +170,7 @@ def test_an_impossible_cluster_is_doubted(campaign):
 def test_impossible_questions_cost_one_line(campaign, cluster, changes, line):
     """The number, and what is allowed."""
     with pytest.raises(NatalError) as refused:
-        campaign.posterior(**(cluster | changes))
+        unwrap(TrainedCampaign.posterior)(campaign, **(cluster | changes))
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
 

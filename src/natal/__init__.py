@@ -10,10 +10,15 @@ Importing `natal` itself loads nothing heavy, so that a workflow may be parsed w
 looked up when they are first used (PEP 562).
 """
 
+import os as _os
 from importlib import import_module as _import_module
 from typing import Any as _Any
 
 __version__ = "0.2.0"
+
+# natal has locks of its own, and HDF5's fail on file systems without any. HDF5 reads this when it is loaded: jobs have
+# it from Snakemake's process, which imports natal
+_os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 # name -> module. Type checkers read `__init__.pyi`: an import here, even for them only, would make every stage that
 # imports anything of natal depend on all of it (`natal.provenance.digests`).

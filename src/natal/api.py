@@ -98,8 +98,10 @@ class TrainedCampaign:
         emulator_sd, the networks' disagreement about the mean, which is part of sd. Raises `NatalError` for a point
         outside the design box unless `extrapolate`.
         """
-        given = np.broadcast_arrays(*map(np.atleast_1d, _GIVEN_BIRTH.bind(*birth, **by_name).args))
-        points = np.column_stack([values.ravel() for values in given]).astype(float)
+        given = {
+            name: _numbers(name, values) for name, values in _GIVEN_BIRTH.bind(*birth, **by_name).arguments.items()
+        }
+        points = np.column_stack([values.ravel() for values in np.broadcast_arrays(*given.values())])
         if not extrapolate:
             refuse_outside(points, self.emulator.box)
         _, spread = self.emulator(points, extrapolate=True)
@@ -133,12 +135,18 @@ class TrainedCampaign:
         """
         bound = _MEASURED.bind(*summaries, **measured)
         bound.apply_defaults()
-        numbers = {column: float(value) for column, value in bound.arguments.items()}
-        for column, value in numbers.items():
+        numbers = {}
+        for column, value in bound.arguments.items():
+            given = _numbers(column, value)
+            if np.ndim(value):
+                raise NatalError(f"{column} = {value!r} must be one number")
+            numbers[column] = float(given[0])
             try:
-                check_measured(column, value)
+                check_measured(column, numbers[column])
             except ValueError as error:
-                raise NatalError(f"{column} = {value:g} {error}") from error
+                raise NatalError(f"{column} = {numbers[column]:g} {error}") from error
+        if not isinstance(name, str):
+            raise NatalError(f"name = {name!r} must be text")
         observed = pd.DataFrame([{"name": name} | numbers])
         prior = prior_box or self.box
         if nuts is None:
@@ -147,7 +155,7 @@ class TrainedCampaign:
             table, recovered = recover_observed(seed, self.likelihood, prior, observed, nuts, grid_shape)
             tree = posterior_tree([name], recovered, *measurements(observed), None, {"virial_convention": "K/|W|"})
         row = table.iloc[0]
-        return Answer(row, tree, reasons_for_doubt(row), prior)
+        return Answer(row, tree, reasons_for_doubt(row, prior), prior)
 
 
 def load_campaign(folder: str | Path) -> TrainedCampaign:
@@ -183,6 +191,18 @@ def _present(folder: Path, part: Path) -> Path:
     if not (folder / part).is_file():
         raise NatalError(f"{folder} holds no {part}: run the campaign to its end")
     return folder / part
+
+
+def _numbers(argument: str, values: Any) -> Float[np.ndarray, "..."]:
+    """An argument as an array of one dimension at least; raises `NatalError` naming it if it holds no numbers."""
+    try:
+        found = np.atleast_1d(values)
+        # text, true and None would become numbers; units would be lost
+        if found.dtype.kind in "iuf" and not hasattr(values, "unit"):
+            return found.astype(float)
+    except (TypeError, ValueError):
+        pass
+    raise NatalError(f"{argument} = {values!r} must be a number")
 
 
 @eqx.filter_jit

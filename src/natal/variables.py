@@ -20,6 +20,9 @@ SPLITS = ("train", "validation", "test")
 CALIBRATION = "calibration"
 """The split of independent draws from a uniform prior on the box, one realization each, for checks only."""
 
+LARGEST = 1e15
+"""The largest measured value or error: laws are evaluated in single precision, which ends at 3e38, and square them."""
+
 Function = Callable[[Any], Any]
 
 SIZE_POWERS = {"1": 0.0, "K/|W|": 0.0, "AU": 1.0, "km/s": -0.5, "yr": 1.5}
@@ -77,10 +80,11 @@ class Variable:
 
     def check_measured(self, value: float) -> None:
         """Raise `ValueError` saying what a measured value must be, if this one is not."""
-        if not math.isfinite(value):
-            raise ValueError("must be a finite number")
+        _check_represented(value)
         if (self.support != "real" and value <= 0) or (self.support == "fraction" and value > 1):
             raise ValueError("must be above 0 and at most 1" if self.support == "fraction" else "must be above 0")
+        if self.support != "real" and value < 1 / LARGEST:
+            raise ValueError(f"must be at least {1 / LARGEST:g}: laws of clusters know no smaller number")
 
 
 class Variables(Mapping[str, Variable]):
@@ -140,7 +144,14 @@ def check_measured(column: str, value: float) -> None:
     """Raise `ValueError` saying what a measured summary, or a standard error (`<name>_err`), must be and is not."""
     if column not in SUMMARIES.errors:
         SUMMARIES[column].check_measured(value)
-    elif not math.isfinite(value):
+    else:
+        _check_represented(value)
+        if value < 0:
+            raise ValueError("must not be negative")
+
+
+def _check_represented(value: float) -> None:
+    if not math.isfinite(value):
         raise ValueError("must be a finite number")
-    elif value < 0:
-        raise ValueError("must not be negative")
+    if abs(value) > LARGEST:
+        raise ValueError(f"must be at most {LARGEST:g}: laws of clusters know no larger number")

@@ -1,5 +1,7 @@
 """Every mistake in a configuration is one line that names the key and says what is allowed."""
 
+import re
+
 import pytest
 import yaml
 
@@ -84,7 +86,7 @@ WRONG = [
     ("design.realizations", "{train: 2, validation: 0, test: 2}", ["design.realizations = {", "from 1 up"]),
     ("inference.step_size", "3.0", ["inference.step_size = 3.0", "at most 2"]),
     # text where a number belongs, and other wrong types
-    ("integration.max_energy_error", "1e-3", ["integration.max_energy_error = '1e-3'", "positive", "write 1.0e-3"]),
+    ("integration.max_energy_error", "1e-3", ["integration.max_energy_error = '1e-3'", "positive", "write 1.0e-3,"]),
     ("integration.dt_yr", "fast", ["integration.dt_yr = 'fast'", "positive number (yr)"]),
     ("cluster", "3", ["cluster = 3", "mapping"]),
     ("cluster.imf", "salpeter", ["cluster.imf = 'salpeter'", "equal or kroupa"]),
@@ -129,14 +131,53 @@ def test_a_mistake_is_one_line(config, key, text, said):
 
 
 @pytest.mark.parametrize(
-    ("text", "hint"), [("12", False), ("1e-3", True), ("1E4", True), ("nan", False), ("one", False)]
+    ("key", "text", "hint"),
+    [
+        ("integration.t_end_yr", "1e6", "write 1.0e+6, with a point and a sign"),
+        ("integration.t_end_yr", "1.0e6", "write 1.0e+6, with a point and a sign"),
+        ("integration.t_end_yr", "-2.5E-3", "write -2.5e-3, with a point and a sign"),
+        ("seed", "1E4", "write 10000"),
+        ("seed", "1e-3", "write 1.0e-3"),
+        ("seed", "1e4000", "write 1.0e+4000"),
+        ("seed", "12", ""),
+        ("seed", "nan", ""),
+        ("seed", "one", ""),
+        ("seed", "", ""),
+    ],
 )
-def test_only_powers_of_ten_need_a_point(config, text, hint):
-    """YAML reads 1e-3 as text, for want of a point; a number in quotes needs no point but no quotes."""
-    put(config, "seed", text)
+def test_powers_of_ten_need_a_point_and_a_sign(config, key, text, hint):
+    """YAML reads 1e6 and 1.0e6 as text: what to write is read as a number, whole where that is wanted."""
+    put(config, key, text)
     (line,) = complaints(config)
-    assert line.startswith(f"config: seed = {text!r} is not allowed: a whole number from 0 to 4294967295")
-    assert ("write 1.0e-3" in line) == hint
+    assert line.startswith(f"config: {key} = {text!r} is not allowed: a ")
+    assert ("write" in line) == bool(hint)
+    assert hint in line
+    if hint:
+        assert isinstance(yaml.safe_load(line.split("write ")[1].split(",")[0].rstrip(")")), int | float)
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "said"),
+    [
+        (
+            "campaign",
+            "2024_01",
+            "campaign = 202401 is not allowed: a folder name: .* reads this as a number: put it in",
+        ),
+        ("campaign", "3.10", "campaign = 3.1 is not allowed: .*a number: put it in quotes"),
+        ("campaign", "no", "campaign = False is not allowed: .*true or false: put it in quotes"),
+        ("campaign", "2024-01-15", "campaign = 2024-01-15 is not allowed: .*a date: put it in quotes"),
+        ("observations", "2024-01-15", "observations = 2024-01-15 is not allowed: .*a date: put it in quotes"),
+        ("design.proposed", "[2024-01-15]", "design.proposed.0 = 2024-01-15 is not allowed: .*put it in quotes"),
+        ("seed", "2024-01-15", "seed = 2024-01-15 is not allowed: a whole number from 0 to 4294967295$"),
+        ("campaign", "null", r"campaign = None is not allowed: .*point$"),
+    ],
+)
+def test_text_that_yaml_takes_for_something_else(config, key, text, said):
+    """The value as YAML has it, what it was taken for, and the cure."""
+    put(config, key, yaml.safe_load(text))
+    (line,) = complaints(config)
+    assert re.search(said, line), line
 
 
 @pytest.mark.parametrize("content", [[1], "campaign", None])

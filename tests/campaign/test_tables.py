@@ -1,5 +1,7 @@
 """The user's own tables: design.table and observations. Every mistake is one line naming file, row and column."""
 
+import time
+
 import pytest
 
 from natal.campaign import plan, tables
@@ -138,6 +140,7 @@ def test_rows_are_named_by_their_number_in_the_file(table):
         ("q0,a_au,qo\n0.6,100,3\n", ["column qo is not known", "q0, a_au", "split"]),
         ("q0,a_au\n0.6,100\n0.7,hundred\n", ["row 2", "column a_au", "'hundred'", "number"]),
         ("q0,a_au\n,100\n", ["row 1", "column q0", "''", "number"]),
+        ("q0,a_au\n0.6,1_00\n", ["row 1", "column a_au", "'1_00'", "number"]),
         ("q0,a_au\n0.6,nan\n", ["row 1", "column a_au", "'nan'", "finite"]),
         ("q0,a_au\n0.6,inf\n", ["row 1", "column a_au", "'inf'", "finite"]),
         ("q0,a_au\n0.6,100\n1.6,100\n", ["row 2", "column q0", "1.6", "design.box", "[0.5, 1.5]"]),
@@ -296,6 +299,27 @@ def test_observations_are_read(observations):
     ]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_ends_of_lines_may_be_any_systems(observations, end):
+    """An old Mac's as well; the last line may lack its own."""
+    text = end.join([HEADER, "A,0.8,4.5,450", "B,0.9,4,400"])
+    assert [row["name"] for row in tables.read_observations(observations(text))] == ["A", "B"]
+
+
+def test_reading_takes_as_long_as_there_are_rows(observations):
+    """10,000 clusters are read at every plan: a row may not look at all that came before."""
+
+    def seconds(n):
+        path = observations("\n".join([HEADER, *(f"cluster {k},0.8,4.5,450" for k in range(n))]))
+        started = time.process_time()
+        assert len(tables.read_observations(path)) == n
+        return time.process_time() - started
+
+    # twenty times as many rows; a quadratic search would take most of 400 times as long
+    few, many = min(seconds(500) for _ in range(3)), seconds(10_000)
+    assert many < 60 * few
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -309,10 +333,23 @@ def test_observations_are_read(observations):
         (f"{HEADER}\nA,0.8,-4.5,450\n", ["row 1", "column sigma_v_kms", "-4.5", "above 0"]),
         (f"{HEADER}\nA,0.8,4.5,450\nB,0.8,4.5,0\n", ["row 2", "column r_h_au", "0", "above 0"]),
         (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,-1\n", ["row 1", "column r_h_au_err", "-1", "negative"]),
+        (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,1e30\n", ["row 1", "column r_h_au_err", "1e30 must be at most 1e+15"]),
+        (f"{HEADER}\nA,0.8,4.5,1e300\n", ["row 1", "column r_h_au", "1e300 must be at most 1e+15"]),
+        (f"{HEADER}\nA,1e-320,4.5,450\n", ["row 1", "column f_bound", "1e-320 must be at least 1e-15"]),
         (f"{HEADER},r_h_au_err\nA,0.8,4.5,450,?\n", ["row 1", "column r_h_au_err", "'?'", "number"]),
         (f"{HEADER},f_bound\nA,0.8,4.5,450,0.9\n", ["column f_bound", "2 times"]),
         (f"{HEADER}\n{'A' * 131_073},0.8,4.5,450\n", ["field larger than field limit (131072)", "line 2"]),
         (f"{HEADER}\nA,0.8,4.5\n", ["row 1", "expected 4 values"]),
+        (f"{HEADER}\nA,0.8,4.5,1_450\n", ["row 1", "column r_h_au", "'1_450'", "number"]),
+        (f'{HEADER}\n"Orion\nA",0.8,4.5,450\n', ["row 1", "column name", r"'Orion\nA'", "line break"]),
+        (f'{HEADER}\n"Orion\r\nA",0.8,4.5,450\n', ["row 1", "column name", r"'Orion\r\nA'", "line break"]),
+        (f"{HEADER}\nOrion\u2028A,0.8,4.5,450\n", ["row 1", "column name", r"'Orion\u2028A'", "line break"]),
+        (f"{HEADER}\nOrion\0A,0.8,4.5,450\n", ["row 1", "column name", r"'Orion\x00A'", "control character"]),
+        (f"# {HEADER}\nA,0.8,4.5,450\n", ["column name is missing", f"the header is '# {HEADER}'"]),
+        (f"# my clusters\n{HEADER}\nA,0.8,4.5,450\n", ["separated by commas", "the header is '# my clusters'"]),
+        (f"{HEADER.upper()}\nA,0.8,4.5,450\n", ["column name is missing", f"the header is '{HEADER.upper()}'"]),
+        (f"{HEADER.replace(',', ' ')}\nA 0.8 4.5 450\n", ["separated by commas", "name f_bound sigma_v_kms r_h_au"]),
+        (f"{HEADER},\nA,0.8,4.5,450,\n", ["column '' is not known"]),
         (f"{HEADER}\n", ["no rows"]),
     ],
 )

@@ -19,6 +19,7 @@ from natal.data.normaliser import fit_normaliser
 from natal.data.runs import ReplicateMeans, replicate_means
 from natal.emulator.ensemble import untrained_ensemble
 from natal.figures.colours import BLUE
+from natal.figures.save import save_figures
 from natal.figures.style import dot_area, hpd_thresholds
 from natal.likelihood.kinds import ConstantLikelihood
 from natal.simulation.snapshots import Cluster
@@ -43,6 +44,17 @@ def make_cluster(n_times=4, n_stars=30, q0=0.9):
         bound=bound,
         summaries={"f_bound": numbers, "r_h_au": np.append(1000 * numbers[:-1], np.nan)},
     )
+
+
+@pytest.mark.parametrize("name", [r"$\object{IC348}$", "IC 348 $a", "cost $5 to $6", "a_b^c", "<b>&"])
+def test_a_name_in_a_figure_is_text(tmp_path, name):
+    """Matplotlib would read a formula between dollars, and end with one that it does not know."""
+    draws = np.random.default_rng(0).normal([1.0, 120.0], [0.1, 10.0], (400, 2))
+    figure = figures.corner_case(draws, None, BOX, f"case {name}")
+    (text,) = figure.texts
+    assert text.get_text().splitlines()[0] == f"case {name}"
+    assert not text.get_parse_math()
+    save_figures([tmp_path / "corner.png"], {"corner": figure})
 
 
 def test_clusters_through_time():

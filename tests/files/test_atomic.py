@@ -104,12 +104,15 @@ def test_numbers_that_json_has_no_name_for_become_null(tmp_path):
     }
 
 
-@pytest.mark.parametrize(("code", "raised"), [("EINVAL", False), ("EOPNOTSUPP", False), ("ENOSPC", True)])
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [(errno.EINVAL, False), (errno.EOPNOTSUPP, False), (errno.ENOSYS, False), (524, False), (errno.ENOSPC, True)],
+)
 def test_a_file_system_that_cannot_tell_has_room(tmp_path, monkeypatch, code, raised):
     """Only what says that there is none stops a job."""
 
     def refuse(*_):
-        raise OSError(getattr(errno, code), "no")
+        raise OSError(code, "no")
 
     monkeypatch.setattr(atomic.os, "posix_fallocate", refuse)
     path = tmp_path / "file.txt"

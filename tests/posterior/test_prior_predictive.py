@@ -1,13 +1,19 @@
 """The p-value of an observation is uniform for clusters of the prior predictive, and small for all others."""
 
+from dataclasses import field
+
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
-from closed_form import BOX, OFFSET, SIGMA, SLOPE, LinearLikelihood, linear_mean, uniform_points
+from closed_form import BOX, OFFSET, SIGMA, SLOPE, LinearLikelihood, blank_ensemble, linear_mean, uniform_points
 from scipy.stats import binom, chi2, kstest
 
+from natal.emulator.ensemble import Ensemble
+from natal.likelihood.mixture import Mixture
 from natal.posterior.flags import P_OUTSIDE
-from natal.posterior.prior_predictive import N_REPLICATES, mahalanobis_p
+from natal.posterior.prior_predictive import N_REPLICATES, _replicates, mahalanobis_p
 
 LIKELIHOOD = LinearLikelihood()
 KEY = jax.random.key(8)
@@ -22,13 +28,23 @@ def p_values(y, error=NO_ERROR, box=BOX):
     return mahalanobis_p(KEY, LIKELIHOOD, box, y, np.tile(error, (len(y), 1)))
 
 
+def observable(true, error, rng):
+    """With normal errors, drawn again until all can be observed: above zero, and fractions not above one."""
+    y = np.full_like(true, -1.0)
+    while (outside := (y <= 0) | (y > [1, np.inf, np.inf])).any():
+        y = np.where(outside, true + error * rng.standard_normal(true.shape), y)
+    return y
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("error", [NO_ERROR, ERROR], ids=["exact", "with measurement errors"])
 def test_clusters_of_the_prior_predictive(error):
     """n = 200 of them: uniform p-values, so that one in a hundred is called outside; each fails one seed in 1000."""
     rng = np.random.default_rng(1)
     x = uniform_points(200, rng)
-    found = p_values(linear_mean(x) + np.hypot(SIGMA, error) * rng.standard_normal((200, 3)), error)
+    true = linear_mean(x) + SIGMA * rng.standard_normal((200, 3))
+    y = true if not error.any() else observable(np.clip(true, 0, [1, np.inf, np.inf]), error, rng)
+    found = p_values(y, error)
     # a thousand possible values
     assert kstest(found, "uniform").pvalue > 1e-3
     assert (found < P_OUTSIDE).sum() <= binom.isf(1e-3, 200, P_OUTSIDE)
@@ -57,6 +73,31 @@ def test_wrong_units(factor):
     found = p_values(y)
     assert found[0] == 1 / (N_REPLICATES + 1)
     assert found[1] > 0.1
+
+
+class Small(eqx.Module):
+    """Half of the stars of a small cluster are left, wherever it was born: ln km/s, ln AU, logit of the share."""
+
+    ensemble: Ensemble = field(default_factory=blank_ensemble)
+
+    def conditional(self, x):
+        location = jnp.array([[1.5, 6.1, 0.0]]) + 0.1 * x[0]
+        return Mixture(jnp.zeros(1), location, jnp.diag(jnp.array([0.1, 0.15, 0.5]))[None], n_stars=100)
+
+
+@pytest.mark.parametrize("error", [[0.0, 2.0, 0.0], [0.3, 10.0, 1000.0], [1e6, 1e6, 1e6]])
+def test_replicates_are_such_as_can_be_observed(error):
+    """No size below zero, whose logarithm is no number: all have a distance; errors are normal where they may be."""
+    low, high = (jnp.array([limits[k] for limits in BOX.values()]) for k in (0, 1))
+    error = jnp.array(error)
+    found = _replicates(KEY, Small(), low, high, error)
+    assert np.all((found > 0) & (found[:, :1] <= 1))
+    distances = jax.vmap(lambda y: Small().conditional(low).distance2(y, error))(found)
+    assert np.isfinite(distances).all()
+    # with an error far above it a size has half of a normal law: its mean is sqrt(2 / pi) of the error
+    assert float(found[:, 2].mean()) > (0.6 * error[2] if error[2] > 100 else 400)
+    exact = _replicates(KEY, Small(), low, high, None)
+    np.testing.assert_array_equal(found[:, error == 0], exact[:, error == 0])
 
 
 def test_errors_excuse_a_distance():

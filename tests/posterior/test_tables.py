@@ -178,8 +178,9 @@ def test_the_file_opens_in_h5py(path, recovery):
 
 
 def test_a_users_own_clusters_have_no_true_parameters(recovery, tmp_path):
-    """The group is not there, and names with spaces and accents stay as they are."""
-    names = [f"Orión {k}" for k in range(32)]
+    """The group is not there, and names stay as they are, whatever they look like."""
+    odd = ["NA", "007", "nan", r"$\object{IC348}$", "<b>bold</b>", "NGC 2264/G", 'x "y"', "../../etc"]
+    names = odd + [f"Orión {k}" for k in range(32 - len(odd))]
     tree = posterior_tree(names, recovery.recovered, recovery.y, 0 * recovery.y, None, {})
     write_posteriors(tmp_path / "observed.nc", tree)
     with xr.open_datatree(tmp_path / "observed.nc", engine="h5netcdf") as tree:

@@ -387,17 +387,19 @@ def test_the_users_own_clusters_have_their_chapter(render, metrics):
         ({}, []),
         (
             {"chi2_best": 40.0, "mahalanobis_p": 0.001, "edge_mass_q0": 0.9, "at_edge": True},
-            ["Not explained by any (Q0, a) of the prior: Orion"],
+            ["Orion: nothing in the prior's box comes near this observation"],
         ),
-        ({"mahalanobis_p": 0.004}, ["Outside the prior predictive (Mahalanobis p = 0.00400): Orion"]),
-        ({"edge_mass_q0": 0.3, "at_edge": True}, ["Cut by the prior's box: Orion"]),
+        ({"mahalanobis_p": 0.004}, ["Orion: outside the prior predictive (Mahalanobis p = 0.004)"]),
+        ({"rhat": 1.5}, ["Orion: the chains did not find the posterior (R-hat = 1.5,"]),
+        ({"edge_mass_q0": 0.3, "at_edge": True}, ["Orion: the posterior is cut by the prior's box"]),
     ],
 )
 def test_doubtful_clusters_are_pointed_out(render, winning, changes, said):
-    """What nothing explains, what is rarer than one in a hundred, and what the box cuts; none of them otherwise."""
+    """All that `flags` says, in its words; nothing otherwise."""
     winning["calibration"]["failed"] = []
     observed = posterior_table(1, case="Orion", f_bound=0.62, f_bound_err=0.05, sigma_v_kms=4.1, sigma_v_kms_err=0.3)
-    observed = observed.assign(r_h_au=455.0, r_h_au_err=0.0, mahalanobis_p=0.31).assign(**changes)
+    observed = observed.assign(r_h_au=455.0, r_h_au_err=0.0, mahalanobis_p=0.31, q0_sd=0.05, a_au_sd=25.0)
+    observed = observed.assign(**changes)
     html = render(winning, observed)
     warnings = [Page(text).text.strip() for text in re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)]
     assert len(warnings) == len(said)

@@ -66,6 +66,15 @@ with job(sys.argv[1]) as log:
 print("done")
 """
 
+NAMING_JOB = """
+import sys
+from natal.errors import NatalError
+from natal.running.jobs import job
+with job(sys.argv[1]) as log:
+    log.info("\\u03c1 Oph")
+    raise NatalError("\\u661f\\u56e3 is not a cluster")
+"""
+
 STOPPED = "stopped by SIGTERM (a time limit, a cancelled job or a drained node); run again to go on"
 
 
@@ -228,7 +237,7 @@ def test_a_disk_that_is_really_full(log_path, capsys):
 def test_a_log_that_cannot_be_opened_is_one_line(log_path, monkeypatch, capsys):
     """On a read-only disk a job ends before it begins."""
 
-    def refuse(path, mode):
+    def refuse(path, **_):
         raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
 
     monkeypatch.setattr(logging, "FileHandler", refuse)
@@ -448,3 +457,15 @@ def test_progress_by_fractions_ends_once(log_path, clock):
         for _ in range(10):
             shown.advance(0.1)
     assert logged(log_path) == ["simulate: 1 of 1 steps, 0 s elapsed, 0 s left"]
+
+
+@pytest.mark.parametrize("locale", ["C", "en_US.ISO-8859-1"])
+def test_names_reach_the_log_in_every_locale(tmp_path, locale):
+    """As UTF-8; a terminal that cannot show them gets their numbers."""
+    environment = os.environ | {"LC_ALL": locale, "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    command = [sys.executable, "-c", NAMING_JOB, str(tmp_path / "log")]
+    done = subprocess.run(command, env=environment, capture_output=True, encoding="ascii", check=False)
+    assert done.returncode == 1
+    assert done.stderr == "natal: \\u03c1 Oph\nnatal: \\u661f\\u56e3 is not a cluster\n"
+    lines = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert [line.partition("O ")[2] or line.partition("R ")[2] for line in lines] == ["ρ Oph", "星団 is not a cluster"]

@@ -66,7 +66,7 @@ def test_a_missing_column_is_named(fresh):
         (
             "name,f_bound,sigma,r_h_au\nA,0.9,4,300\n",
             "mine.csv: column sigma_v_kms is missing (columns: name, f_bound, sigma_v_kms, r_h_au, optional "
-            "f_bound_err, sigma_v_kms_err, r_h_au_err)",
+            "f_bound_err, sigma_v_kms_err, r_h_au_err), the header is 'name,f_bound,sigma,r_h_au'",
         ),
         (
             "name;f_bound;sigma_v_kms;r_h_au\nA;0.9;4;300\n",

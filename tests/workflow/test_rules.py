@@ -3,6 +3,8 @@
 import io
 import re
 import tokenize
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from project import ROOT
@@ -69,3 +71,15 @@ def test_every_script_has_its_rule():
     text = "".join(path.read_text() for path in RULE_FILES)
     scripts = {path.relative_to(WORKFLOW / "scripts").as_posix() for path in (WORKFLOW / "scripts").rglob("*.py")}
     assert scripts - {"status.py"} == set(re.findall(r'"\.\./scripts/(.+)"', text))
+
+
+@pytest.mark.parametrize(
+    "path", [ROOT / "Snakefile", *(WORKFLOW / "studies").glob("*.smk")], ids=lambda path: path.name
+)
+def test_a_configuration_is_found_from_its_snakefile(path):
+    """Wherever snakemake is called (-s) and works (--directory)."""
+    for named in re.findall(r"^configfile: (.+)$", path.read_text(encoding="utf-8"), re.M):
+        # as Snakemake evaluates it
+        file = Path(eval(named, {"workflow": SimpleNamespace(basedir=str(path.parent))}))
+        assert file.is_absolute()
+        assert file.is_file()

@@ -9,7 +9,9 @@ import pytest
 
 # before its parts, which import each other
 import snakemake.api  # noqa: F401
+from project import ROOT
 
+from natal.errors import NatalError
 from natal.running import snakemake_internals
 
 PIECES = [
@@ -69,6 +71,29 @@ def test_the_slurm_plugin_asks_by_the_function_that_is_replaced():
     source = inspect.getsource(plugin.Executor.check_active_jobs)
     moved = "the Slurm plugin asks otherwise: see mend_slurm_plugin in src/natal/running/snakemake_internals.py"
     assert "await query_job_status(" in source, moved
+
+
+def test_snakemake_still_runs_scripts_without_quotes():
+    """`check_interpreter` refuses what only quotes would let pass."""
+    source = inspect.getsource(import_module("snakemake.script").PythonScript.execute_script)
+    moved = "snakemake runs scripts otherwise: is check_interpreter in src/natal/running/snakemake_internals.py needed?"
+    assert '"{py_exec} {fname:q}"' in source, moved
+
+
+@pytest.mark.parametrize("sign", [" ", "'", '"', "$", "&", ";", "(", "*", "\\", "\n"])
+def test_a_path_that_a_shell_takes_apart_is_refused(sign):
+    """In one line, before anything runs; umlauts are letters."""
+    path = f"/home/me/My{sign}Files/natal/.venv/bin/python"
+    with pytest.raises(NatalError, match="Snakemake cannot run jobs with") as caught:
+        snakemake_internals.check_interpreter(path)
+    assert repr(sign) in str(caught.value)
+    snakemake_internals.check_interpreter("/home/Jürgen_Ré/星団-1.2+3/.venv/bin/python3.11")
+
+
+@pytest.mark.parametrize("folder", ["rules", "studies"])
+def test_campaigns_and_studies_look_at_the_path(folder):
+    """While they are read, which is before anything is planned."""
+    assert "check_interpreter()" in (ROOT / "workflow" / folder / "common.smk").read_text(encoding="utf-8")
 
 
 @pytest.fixture

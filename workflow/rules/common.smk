@@ -8,6 +8,7 @@ from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.tables import read_observations
 from natal.errors import NatalError
+from natal.running.snakemake_internals import check_interpreter
 from natal.settings.reading import check_repeated_keys
 from natal.variables import CALIBRATION, SPLITS
 
@@ -20,6 +21,7 @@ include: "resources.smk"
 
 
 try:
+    check_interpreter()
     check_repeated_keys(workflow.configfiles)
     check_campaign(config)
 except NatalError as mistake:

@@ -46,7 +46,7 @@ rule observe:
     benchmark: LOGS / "observe.benchmark.tsv"
     params: digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
     threads: 2
-    resources: **growing(mem_mb=8000, runtime=120)
+    resources: **answering(len(OWN_CLUSTERS))
     message: "Recover the birth conditions of your own clusters"
     script: "../scripts/infer/observe.py"
 

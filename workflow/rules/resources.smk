@@ -2,6 +2,7 @@
 from math import ceil
 
 from natal.campaign.inventory import measured_gint_per_s
+from natal.posterior import cost as answers
 from natal.running.snakemake_internals import asks_for
 from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
 
@@ -18,6 +19,12 @@ def growing(**amounts):
 def simulating(n_runs):
     """What a job asks for that simulates clusters beside those of the design."""
     return growing(mem_mb=memory_mb(n_runs), runtime=runtime_min(n_runs))
+
+
+def answering(n_clusters):
+    """What a job asks for that recovers so many clusters."""
+    n_draws = config["inference"]["chains"] * config["inference"]["draws"]
+    return growing(mem_mb=answers.memory_mb(n_clusters, n_draws), runtime=answers.runtime_min(n_clusters))
 
 
 def memory_mb(n_runs, host_bytes=0):

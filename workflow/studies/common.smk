@@ -1,8 +1,9 @@
 # Names and helpers of the studies. A study's Snakefile sets STUDY and SETTINGS, and reads its configuration, before this.
 from pathlib import Path
 
-from natal.settings.reading import check, check_repeated_keys
 from natal.errors import NatalError
+from natal.running.snakemake_internals import check_interpreter
+from natal.settings.reading import check, check_repeated_keys
 
 FOLDER = Path(workflow.basedir).parents[1]
 SCRIPTS = FOLDER / "workflow" / "scripts" / "studies" / STUDY
@@ -12,6 +13,7 @@ include: "../rules/stages.smk"
 
 
 try:
+    check_interpreter()
     check_repeated_keys(workflow.configfiles)
     check(SETTINGS, config)
 except NatalError as mistake:

@@ -1,6 +1,6 @@
 # Evolution in time: a law of the summaries at (Q0, a, t), learned from a finished campaign's snapshots, and births
 # recovered when the age is unknown (docs/studies/evolution.md).
-configfile: "config/studies/evolution.yaml"
+configfile: f"{workflow.basedir}/../../config/studies/evolution.yaml"
 
 
 from natal.studies.evolution.settings import Evolution

@@ -1,5 +1,5 @@
 # Study `potential`: networks learn potentials from values, forces and density, and orbits are followed in them.
-configfile: "config/studies/potential.yaml"
+configfile: f"{workflow.basedir}/../../config/studies/potential.yaml"
 
 
 from natal.studies.potential.settings import Potential

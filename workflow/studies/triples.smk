@@ -1,5 +1,5 @@
 # Study `triples`: hierarchical triple stars are followed, and a network learns which of them fall apart.
-configfile: "config/studies/triples.yaml"
+configfile: f"{workflow.basedir}/../../config/studies/triples.yaml"
 
 
 from natal.studies.triples.settings import Triples

@@ -45,13 +45,13 @@ def find_damaged(folder: Path, shards: Iterable[Shard]) -> dict[Path, str]:
     if good != checked:
         # only a memory: a folder that cannot be written is somebody else's to report
         with suppress(OSError):
-            (folder / CHECKED).write_text(json.dumps(good))
+            (folder / CHECKED).write_text(json.dumps(good), encoding="utf-8")
     return lines
 
 
 def _read_checked(folder: Path) -> dict[str, Any]:
     try:
-        checked = json.loads((folder / CHECKED).read_text())
+        checked = json.loads((folder / CHECKED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return checked if isinstance(checked, dict) else {}

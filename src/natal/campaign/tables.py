@@ -1,13 +1,21 @@
 """Reads the tables that people write: CSV files, with one line on what is wrong with one."""
 
 import csv
+import io
 import math
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from natal.errors import NatalError
 from natal.variables import SUMMARIES, check_measured
+
+CONTROLS = {"Cc", "Zl", "Zp"}
+"""Categories of characters that Unicode has for devices and for ends of lines."""
+
+LONGEST_HEADER = 200
+"""Characters of a file's header that a message shows."""
 
 
 def read_observations(path: str) -> list[dict[str, Any]]:
@@ -17,11 +25,17 @@ def read_observations(path: str) -> list[dict[str, Any]]:
     """
     error_columns = tuple(f"{c}_err" for c in SUMMARIES)
     rows: list[dict[str, Any]] = []
+    names: set[str] = set()
     required = ("name", *SUMMARIES)
     for row_number, row in csv_rows(path, "observations", required=required, optional=error_columns):
-        values: dict[str, Any] = {"name": row["name"]}
-        if not row["name"] or row["name"] in {r["name"] for r in rows}:
-            raise NatalError(f"{path}, row {row_number}, column name: {row['name']!r} is empty or not unique")
+        name = row["name"]
+        values: dict[str, Any] = {"name": name}
+        if not name or name in names:
+            raise NatalError(f"{path}, row {row_number}, column name: {name!r} is empty or not unique")
+        if not CONTROLS.isdisjoint(map(unicodedata.category, name)):
+            said = "holds a line break or another control character: a name is one line of text"
+            raise NatalError(f"{path}, row {row_number}, column name: {name!r} {said}")
+        names.add(name)
         for column in (*SUMMARIES, *error_columns):
             text = row[column] if column in SUMMARIES else row.get(column) or "0"
             values[column] = number(path, row_number, column, text)
@@ -40,23 +54,25 @@ def csv_rows(
     if not Path(path).is_file():
         raise NatalError(f"{key}: there is no file {path}")
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
+        # bytes first: ends of lines within quotes are part of a value
+        text = Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NatalError(f"{path} is not a CSV file in UTF-8 ({error.reason})") from error
-    reader = csv.DictReader(lines, skipinitialspace=True)
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     try:
         columns, rows = list(reader.fieldnames or []), list(reader)
     except csv.Error as error:
         raise NatalError(f"{path} is not a CSV file (line {reader.reader.line_num}: {error})") from error
-    if len(columns) == 1 and any(separator in columns[0] for separator in ";\t|"):
-        raise NatalError(f"{path}: values must be separated by commas, but the header is {columns[0]!r}")
+    header = ",".join(columns)[:LONGEST_HEADER]
+    if len(columns) == 1 and any(separator in columns[0].strip() for separator in ";\t| "):
+        raise NatalError(f"{path}: values must be separated by commas, but the header is {header!r}")
     known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
     for column in required:
         if column not in columns:
-            raise NatalError(f"{path}: column {column} is missing ({known})")
+            raise NatalError(f"{path}: column {column} is missing ({known}), the header is {header!r}")
     for column in columns:
         if column not in (*required, *optional):
-            raise NatalError(f"{path}: column {column} is not known ({known})")
+            raise NatalError(f"{path}: column {column or repr(column)} is not known ({known})")
         if columns.count(column) > 1:
             raise NatalError(f"{path}: column {column} appears {columns.count(column)} times")
     if not rows:
@@ -68,8 +84,10 @@ def csv_rows(
 
 
 def number(path: str, row_number: int, column: str, text: str) -> float:
+    """The number in a cell. Raises `NatalError` naming file, row and column if there is none."""
     try:
-        value = float(text)
+        # Python would read 1_450 as 1450
+        value = math.nan if "_" in text else float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):

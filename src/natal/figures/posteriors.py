@@ -56,7 +56,8 @@ def corner_case(
     lines = [title, f"{len(draws)} draws", "contours: 68 % and 95 % HPD"]
     lines += ["orange: truth"] if truth is not None else []
     lines += ["dashed: grid posterior"] if grid is not None else []
-    figure.text(0.6, 0.94, "\n".join(filter(None, lines)), va="top")
+    # a dollar in a name is a dollar
+    figure.text(0.6, 0.94, "\n".join(filter(None, lines)), va="top", parse_math=False)
     for ax in figure.axes:
         ax.tick_params(labelsize=TICK_SIZE)
     if grid is not None:

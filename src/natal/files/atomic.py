@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from natal.files.locks import ENOTSUPP
+
 
 @contextmanager
 def atomic_path(path: str | Path, *, n_bytes: int = 0) -> Iterator[Path]:
@@ -44,7 +46,7 @@ def _check_room(partial: Path, n_bytes: int) -> None:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         except OSError as error:
             # a file system that cannot tell
-            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
+            if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, ENOTSUPP):
                 raise
 
 

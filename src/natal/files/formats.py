@@ -38,3 +38,8 @@ def write_csv(path: str | Path, table: pd.DataFrame) -> None:
     """Write a table as CSV; floats keep all their digits."""
     with atomic_path(path) as partial:
         table.to_csv(partial, index=False)
+
+
+def read_csv(path: str | Path) -> pd.DataFrame:
+    """Read a table as it was written: the name of a `case` is text, be it NA or 007; only an empty cell is missing."""
+    return pd.read_csv(path, dtype={"case": str}, keep_default_na=False, na_values=[""])

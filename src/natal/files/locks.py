@@ -5,7 +5,10 @@ import fcntl
 from pathlib import Path
 from typing import IO, Any
 
-NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
+ENOTSUPP = 524
+"""The kernel's own "not supported", which programs are not meant to see; network file systems such as DVS show it."""
+
+NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, ENOTSUPP}
 """What a file system without locks answers."""
 
 

@@ -13,13 +13,17 @@ from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import Grid, make_grid, nearest_distance
 from natal.progress import track
-from natal.variables import BIRTH, Box
+from natal.variables import BIRTH, SUMMARIES, Box
 
 N_REPLICATES = 999
 """Clusters drawn from the prior predictive, so that the smallest p-value is 0.001."""
 
 GRID_SHAPE = (64, 64)
 """Cells among which the nearest law is sought, for an observation and its replicates alike."""
+
+# what a measured value may be
+_LOWEST = np.array([-np.inf if variable.support == "real" else 0.0 for variable in SUMMARIES.values()], DTYPE)
+_HIGHEST = np.array([1.0 if variable.support == "fraction" else np.inf for variable in SUMMARIES.values()], DTYPE)
 
 
 def mahalanobis_p(
@@ -70,12 +74,22 @@ def _replicates(
     """Clusters from the prior, as they would be observed with `error`."""
 
     def one(key: PRNGKeyArray) -> Float[Array, " summary"]:
-        key_x, key_y = jax.random.split(key)
+        key_x, key_y, key_error = jax.random.split(key, 3)
         x = jax.random.uniform(key_x, (len(BIRTH),), DTYPE, low, high)
-        replicate: Array = likelihood.conditional(x).observed(error).sample(key_y)
-        return replicate
+        replicate: Array = likelihood.conditional(x).observed().sample(key_y)
+        return replicate if error is None else _measured(key_error, replicate, error)
 
     return jax.vmap(one)(jax.random.split(key, N_REPLICATES))
+
+
+def _measured(
+    key: PRNGKeyArray, y: Float[Array, " summary"], error: Float[Array, " summary"]
+) -> Float[Array, " summary"]:
+    """Summaries with a normal error, such as can be observed: nobody reports a radius below zero."""
+    # a normal law may lie beyond what can be observed
+    true, width = jnp.clip(y, _LOWEST, _HIGHEST), jnp.where(error > 0, error, 1.0)
+    noise = jax.random.truncated_normal(key, (_LOWEST - true) / width, (_HIGHEST - true) / width)
+    return jnp.where(error > 0, true + error * noise, y)
 
 
 @eqx.filter_jit

@@ -13,9 +13,9 @@ import pandas as pd
 import yaml
 
 from natal.assessment.cases import cases_along_q0
-from natal.campaign.plan import box
+from natal.campaign.plan import box, prior_box
 from natal.files.atomic import atomic_path
-from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE
+from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, reasons_for_doubt
 from natal.provenance.environment import environment
 from natal.provenance.lineage import Step
 from natal.report.captions import CAPTIONS
@@ -55,6 +55,7 @@ def write_report(
     )
     pages.filters["number"] = format_number
     images = {Path(file).stem: _image(file) for file in figures}
+    own = [] if observed is None else list(observed.itertuples())
     corners = sorted((name for name in images if name.startswith("corner_")), key=_place)
     cases = [recovery.case.iloc[row] for row in cases_along_q0(recovery.q0_true.to_numpy(), len(corners))]
     html = pages.get_template("report.html.j2").render(
@@ -74,6 +75,7 @@ def write_report(
         n_at_edge=int(recovery.at_edge.sum()),
         recovery=recovery.sort_values("q0_true").to_dict("records"),
         observed=[] if observed is None else observed.to_dict("records"),
+        doubts=[line for row in own for line in reasons_for_doubt(row, prior_box(config))],
         costs=costs,
         max_rhat=MAX_RHAT,
         chi2_unexplained=CHI2_UNEXPLAINED,

@@ -54,7 +54,7 @@ def kind() -> str:
 def processor() -> str:
     """A short name for this processor type: architecture and a digest of its model and instruction sets."""
     cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else [platform.processor()]
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else [platform.processor()]
     kind = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]
     text = "\n".join(dict.fromkeys(kind)) or "\n".join(lines)
     return f"{platform.machine()}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

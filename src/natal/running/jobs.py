@@ -64,7 +64,7 @@ def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) ->
     logging.raiseExceptions = False
     try:
         Path(log_path).parent.mkdir(parents=True, exist_ok=True)
-        to_file = logging.FileHandler(log_path, mode="w")
+        to_file = logging.FileHandler(log_path, mode="w", encoding="utf-8")
     except OSError as error:
         sys.exit(f"natal: {_cannot_write(error)}")
     to_file.setFormatter(logging.Formatter(LOG_FORMAT, DATE_FORMAT))

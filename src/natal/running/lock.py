@@ -25,7 +25,7 @@ def lock_campaign(folder: Path) -> None:
     path = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = open(path, "a+")  # noqa: SIM115
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115
     except OSError as error:
         raise NatalError(f"{path} cannot be written ({error.strerror}): mend that and run again") from error
     try:

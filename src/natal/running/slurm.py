@@ -56,13 +56,13 @@ def accounting_is_off() -> bool:
 
     By the configuration: a database that does not answer just now fails sacct as well.
     """
-    answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, text=True, check=False)
-    kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", answer.stdout, re.M)
+    answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, check=False)
+    kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", answer.stdout.decode(errors="replace"), re.M)
     return kind is not None and kind[1] != "accounting_storage/slurmdbd"
 
 
 def _in_queue(runs: list[str]) -> list[str] | None:
     """Ids of the runs' jobs that wait, run or are ending; None if Slurm does not answer."""
     command = ["squeue", "--me", "--noheader", "--format=%A", f"--name={','.join(runs)}", f"--states={UNFINISHED}"]
-    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    answer = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
     return None if answer.returncode else sorted(set(answer.stdout.split()))

@@ -4,10 +4,27 @@ Snakemake's objects come as arguments or are looked up when needed: natal works 
 `tests/workflow/test_snakemake_internals.py` names.
 """
 
+import re
+import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from natal.errors import NatalError
+
+
+def check_interpreter(path: str = sys.executable) -> None:
+    """Check that Snakemake can run scripts: it gives the path of this Python to a shell without quotes.
+
+    Raises:
+        NatalError: The path holds what a shell would take apart, such as a blank.
+    """
+    if found := re.search(r"[^\w@%+=:,./~-]", path):
+        raise NatalError(
+            f"Snakemake cannot run jobs with {path}: its path holds {found[0]!r}, which a shell reads; move the "
+            "folder to a path of letters, digits, points and dashes, remove its .venv there and run make env"
+        )
 
 
 def give_environment(workflow: Any, path: Path) -> None:

@@ -1,5 +1,6 @@
 """What is said of a mistake in settings: the key, its value and what is allowed, read off the class's JSON schema."""
 
+import datetime
 import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ UNITS = {"au": "AU", "yr": "yr", "msun": "Msun", "gb": "GB", "min": "min"}
 """Units of keys that end in them."""
 
 WORDS = {2: "two", 3: "three"}
+
+READ_AS = {bool: "true or false", int: "a number", float: "a number", datetime.date: "a date"}
+"""What YAML may take text for, by the type that it gives it; first the narrower one."""
 
 Node = dict[str, Any]
 Path = tuple[str | int, ...]
@@ -43,7 +47,7 @@ def _line(schema: Node, given: Any, error: Any, section: str) -> str:
     location: Path = error["loc"]
     full = _dotted(section, location)
     if error["type"] == RULE:
-        return f"{full} = {_value(given, location, error['input'])!r} is not allowed: {error['msg']}"
+        return f"{full} = {_shown(_value(given, location, error['input']))} is not allowed: {error['msg']}"
     path, node, value = _follow(schema, given, location)
     known = list(node.get("properties", ()))
     if known and error["type"] in ("extra_forbidden", "invalid_key"):
@@ -52,8 +56,14 @@ def _line(schema: Node, given: Any, error: Any, section: str) -> str:
         return f"unknown key {full}{hint}; allowed: {', '.join(known)}"
     if known and error["type"] == "missing":
         return f"key {full} is missing"
-    hint = " (YAML reads this as text: write 1.0e-3, with a point, not 1e-3)" if _has_exponent(value) else ""
-    return f"{_dotted(section, path)} = {value!r} is not allowed: {allowed(schema, node, path)}{hint}"
+    wanted = allowed(schema, node, path)
+    hint = _in_quotes(value) if error["type"] == "string_type" else _with_exponent(value, wanted)
+    return f"{_dotted(section, path)} = {_shown(value)} is not allowed: {wanted}{hint}"
+
+
+def _shown(value: Any) -> str:
+    """As YAML has it where Python's name would not help."""
+    return str(value) if isinstance(value, datetime.date) else repr(value)
 
 
 def _dotted(section: str, path: Path) -> str:
@@ -158,8 +168,22 @@ def _number(node: Node, many: bool) -> str:
     return f"{article}{noun}{limits}{multiple}"
 
 
-def _has_exponent(value: Any) -> bool:
+def _in_quotes(value: Any) -> str:
+    """What to do where text is wanted and YAML read something else, such as 202401 for 2024_01."""
+    for kind, read in READ_AS.items():
+        if isinstance(value, kind):
+            return f" (YAML reads this as {read}: put it in quotes)"
+    return ""
+
+
+def _with_exponent(value: Any, wanted: str) -> str:
+    """What to write for a number that YAML reads as text: its powers of ten need a point and a sign."""
+    mantissa, _, exponent = value.lower().partition("e") if isinstance(value, str) else ("", "", "")
     try:
-        return isinstance(value, str) and "e" in value.lower() and bool(float(value) or True)
+        number, power = float(f"{mantissa}e{exponent}"), int(exponent)
     except ValueError:
-        return False
+        return ""
+    if "whole number" in wanted and number.is_integer():
+        return f" (YAML reads this as text: write {number:.0f})"
+    with_point = mantissa if "." in mantissa else f"{mantissa}.0"
+    return f" (YAML reads this as text: write {with_point}e{power:+d}, with a point and a sign)"

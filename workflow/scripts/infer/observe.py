@@ -26,5 +26,5 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     write_posteriors(snakemake.output.posteriors, tree)
     for row in table.itertuples():
         log.info("%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU", row.case, row.q0_mean, row.q0_sd, row.a_au_mean, row.a_au_sd)
-        for doubt in reasons_for_doubt(row):
+        for doubt in reasons_for_doubt(row, prior):
             log.warning("%s", doubt)

@@ -1,10 +1,10 @@
 """Draw the checks of posteriors against the simulator."""
 
 import h5py
-import pandas as pd
 
 from natal.figures.against_simulator import SOURCES, brute_force, posterior_predictive
 from natal.figures.save import save_figures
+from natal.files.formats import read_csv
 from natal.running.jobs import script
 
 with script(snakemake):
@@ -12,8 +12,8 @@ with script(snakemake):
     if "brute_force" in files:
         with h5py.File(files["posteriors"]) as file:
             shares = {source: file[source][:] for source in SOURCES}
-            table = pd.read_csv(files["brute_force"])
+            table = read_csv(files["brute_force"])
             drawn["brute_force"] = brute_force(file["q0"][:], file["a_au"][:], shares, table)
     if "posterior_predictive" in files:
-        drawn["posterior_predictive"] = posterior_predictive(pd.read_csv(files["posterior_predictive"]))
+        drawn["posterior_predictive"] = posterior_predictive(read_csv(files["posterior_predictive"]))
     save_figures(snakemake.output, drawn)

@@ -1,20 +1,18 @@
 """Draw the recovery of test clusters: all of them in four figures, a few as corner plots."""
 
-import pandas as pd
-
 from natal.assessment.cases import cases_along_q0
 from natal.campaign import plan
 from natal.figures.corners import corner_plots
 from natal.figures.recovery import campaign_coverage, pit_histograms, recovered_vs_true, sampler_health
 from natal.figures.save import save_figures
-from natal.files.formats import read_json
+from natal.files.formats import read_csv, read_json
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.grid import make_grid
 from natal.running.jobs import script
 
 with script(snakemake, cpu_devices=1):
     config, files = snakemake.config, snakemake.input
-    prior, recovery = plan.prior_box(config), pd.read_csv(files.recovery)
+    prior, recovery = plan.prior_box(config), read_csv(files.recovery)
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(config))
     grid = make_grid(likelihood, prior, tuple(config["inference"]["grid"]))
     shown = cases_along_q0(recovery.q0_true.to_numpy(), config["report"]["corner_cases"])

@@ -2,22 +2,20 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from natal.files.atomic import atomic_path
-from natal.files.formats import read_json
+from natal.files.formats import read_csv, read_json
 from natal.provenance.lineage import history, read_origin, steps
 from natal.report.job_costs import stage_costs
 from natal.report.page import CAPTIONS, write_report
 from natal.running.jobs import script
 
 with script(snakemake) as log:
-    observed = pd.read_csv(snakemake.input.observed[0]) if snakemake.input.observed else None
+    observed = read_csv(snakemake.input.observed[0]) if snakemake.input.observed else None
     write_report(
         snakemake.output[0],
         snakemake.config,
         read_json(snakemake.input.metrics),
-        pd.read_csv(snakemake.input.recovery),
+        read_csv(snakemake.input.recovery),
         observed,
         snakemake.input.figures,
         stage_costs(snakemake.params.benchmarks),
