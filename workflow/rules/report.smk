@@ -48,9 +48,8 @@ COSTS["figures"] = [
     for chapter in ("simulations", "emulator", "recovery", "calibration", "uncertainty", "checks", "observed")
 ]
 
-REPORT_TEMPLATES = {
-    path.name: path.read_text() for path in (FOLDER / "src" / "natal" / "report" / "templates").rglob("*") if path.is_file()
-}
+TEMPLATES = (FOLDER / "src" / "natal" / "report" / "templates").rglob("*")
+REPORT_TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES if path.is_file()}
 
 
 rule draw_simulations:
