@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench lint schema lock
+.PHONY: run study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -64,6 +64,10 @@ test-browser: env
 # needs a C compiler; ARGS=--short for a look
 bench: env
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+# the N-body part on a GPU; ARGS=--short for a look without one
+bench-gpu: env-cuda12
+	$(BIN)/python benchmarks/gpu.py $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .

@@ -9,7 +9,6 @@ import re
 import jax
 import jax.numpy as jnp
 import pytest
-from jax import export
 
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
@@ -30,7 +29,7 @@ def lowered(platform):
     with jax.enable_x64(True):
         dtypes = (jnp.uint32, jnp.uint32, jnp.float64, jnp.float64)
         inputs = [jax.ShapeDtypeStruct((BATCH,), dtype) for dtype in dtypes]
-        return export.export(jax.jit(program), platforms=[platform])(*inputs).mlir_module()
+        return jax.jit(program).trace(*inputs).lower(lowering_platforms=(platform,)).as_text()
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +48,12 @@ def test_no_array_of_pairs(on_cuda):
     """Nothing is larger than the twelve random numbers a star of its speed, while on a CPU the pairs are."""
     assert largest_array(on_cuda) == 12 * BATCH * N_STARS
     assert largest_array(lowered("cpu")) >= BATCH * N_STARS**2
+
+
+def test_forces_are_one_kernel(on_cuda):
+    """natal's own, once for the birth and once in the loop over steps; a CPU has none."""
+    assert on_cuda.count("custom_call @__gpu$xla.gpu.triton") == 2
+    assert "triton" not in lowered("cpu")
 
 
 def test_no_product_that_could_run_in_reduced_precision(on_cuda):

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
+from natal.nbody.gravity_kernel import accelerations_by_kernel
 from natal.units import G_AU3_PER_MSUN_YR2
 
 VECTOR_BYTES = 64
@@ -39,6 +40,7 @@ def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: flo
         position_au,
         mass_msun,
         cpu=partial(accelerations_by_product, softening_au=softening_au),
+        cuda=partial(accelerations_by_kernel, softening_au=softening_au),
         default=partial(accelerations_by_differences, softening_au=softening_au),
     )
     return acceleration
@@ -81,7 +83,7 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
 
 
 def accelerations_by_differences(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Accelerations by summing differences over tiles of sources, the form for accelerators; nothing cancels."""
+    """Accelerations by summing differences over tiles of sources, the form for other accelerators; nothing cancels."""
 
     def pull(mass: Column, differences: list[Masses], _: Bool[Array, " star"]) -> list[Masses]:
         r2 = sum(d * d for d in differences) + softening_au**2
