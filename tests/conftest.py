@@ -135,7 +135,7 @@ def recovery(fitted_likelihood, runs, once):
     def make():
         chosen = np.arange(32) * 8
         x, y = runs.test.x[chosen], runs.test.y[chosen]
-        settings = NutsSettings(draws=1000, cases_per_batch=16)
+        settings = NutsSettings(cases_per_batch=16)
         recovered = recover(jax.random.key(6), fitted_likelihood, BOX, y, np.zeros_like(y), settings, (96, 64), x)
         return SimpleNamespace(
             x=x, y=y, recovered=recovered, truths=recovered.truths, point_id=runs.test.point_id[chosen]

@@ -183,9 +183,13 @@ def test_truths_outside_the_prior():
 
 
 @pytest.mark.parametrize(
-    "box", [SMALL_BOX, {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}, {"q0": (0.7, 0.9), "a_au": (199.0, 199.7)}]
+    ("box", "shape"),
+    [
+        (SMALL_BOX, (64, 64)),
+        (BOX, (256, 256)),
+        *(({"q0": (0.7, 0.9), "a_au": (199.0, 199.7)}, n) for n in ((256, 256), (100, 37))),
+    ],
 )
-@pytest.mark.parametrize("shape", [(64, 64), (256, 256), (100, 37)])
 def test_truths_on_the_priors_edge(box, shape):
     """The four corners of the prior are inside, whatever single precision makes of the cells."""
     truth = jnp.array([[q, a] for q in box["q0"] for a in box["a_au"]])

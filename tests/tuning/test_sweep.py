@@ -89,6 +89,7 @@ def test_the_table_compares_fold_by_fold():
     assert np.isnan(table.loss[2])
 
 
+@pytest.mark.slow
 def test_a_sweep_finds_what_learns(pair):
     """A usual rate beats one that hardly moves, in three folds; an absurd one is told, and stops nothing."""
     base = TrainingSettings(members=2, learning_rate=3e-3, max_epochs=150, patience=150)

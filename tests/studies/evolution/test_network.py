@@ -70,6 +70,7 @@ def test_inputs_have_unit_variance_over_their_ranges():
     assert limits["log_t"] == pytest.approx(np.log(BOX[2]))
 
 
+@pytest.mark.slow
 def test_a_known_law_is_learned(trained):
     """Within 0.1 nats of the true law on clusters at times between those trained at, too."""
     rng = np.random.default_rng(5)
@@ -80,6 +81,7 @@ def test_a_known_law_is_learned(trained):
         assert -4 * error < lost.mean() < 0.1 + 4 * error, (times, lost.mean(), error)
 
 
+@pytest.mark.slow
 def test_bands_hold_what_they_say(trained, tracks):
     """Probabilities of smaller values are uniform at true clusters, f_bound's piled up at 1 among them."""
     pit = predicted_pit(jax.random.key(2), trained, snapshots(tracks, "test"), 1000, np.random.default_rng(1))
@@ -109,6 +111,7 @@ def test_correlated_tracks_stay_inside_more_often():
     assert found["tracks_inside_95_se"] == pytest.approx(np.sqrt(0.95 * 0.05 / 4000), rel=0.1)
 
 
+@pytest.mark.slow
 def test_gaps_are_scored_at_their_own_times(trained, tracks):
     """An ensemble that never saw a time is compared with the whole one at that time and by snapshot."""
     test = snapshots(tracks, "test")
@@ -129,6 +132,7 @@ def test_band_quantiles_are_central():
     assert band_quantiles() == pytest.approx([0.025, 0.16, 0.5, 0.84, 0.975])
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_stored_exactly(trained, tmp_path):
     """What is loaded predicts the same; another file is refused in one line."""
     network.save(tmp_path / "one.eqx", trained)

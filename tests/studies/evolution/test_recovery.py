@@ -67,6 +67,7 @@ def unconstrained_covariance(q0_edges, a_edges, mass):
     return np.cov(*(axis.ravel() for axis in np.meshgrid(*logits, indexing="ij")), aweights=np.ravel(mass), ddof=0)
 
 
+@pytest.mark.slow
 def test_a_known_age_gives_the_posterior_of_natals_grid(truth, cases, recovered):
     """The same cells, another implementation."""
     age = jnp.float32(cases.t_yr.iloc[0])
@@ -82,6 +83,7 @@ def test_a_known_age_gives_the_posterior_of_natals_grid(truth, cases, recovered)
     assert covariance == pytest.approx(unconstrained_covariance(*recovered.edges[:2], mass), rel=0.3)
 
 
+@pytest.mark.slow
 def test_an_age_that_is_nearly_known_is_known(truth, cases):
     """A prior of one year about the true age gives the posterior of the known age."""
     age = float(cases.t_yr.iloc[0])
@@ -94,6 +96,7 @@ def test_an_age_that_is_nearly_known_is_known(truth, cases):
     assert near.unknown.log_density[0] == pytest.approx(near.known.log_density[0], abs=0.03)
 
 
+@pytest.mark.slow
 def test_posteriors_under_the_true_law_are_calibrated(cases, recovered):
     """Probabilities below the truth are uniform, with and without the age; the age's own only up to stored times."""
     for found in (recovered.unknown, recovered.known):
