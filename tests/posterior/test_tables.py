@@ -132,7 +132,7 @@ def test_diagnostics_are_arvizs_own(table, tree):
 def test_the_groups_of_the_file(tree):
     """Draws, sampler statistics, data and truths, each over named cases."""
     assert sorted(tree.children) == ["observed_data", "posterior", "sample_stats", "true_parameters"]
-    assert tree["posterior"].sizes == {"case": 32, "chain": 4, "draw": 1000}
+    assert tree["posterior"].sizes == {"case": 32, "chain": 4, "draw": 500}
     for group in tree.children.values():
         assert group.coords["case"].values.tolist() == NAMES
     assert set(tree["posterior"].data_vars) == set(BIRTH)

@@ -248,13 +248,14 @@ class Quarters(NamedTuple):
 
 
 class CaseAnswers(NamedTuple):
-    """All that is asked of cases' grid posteriors, as NumPy arrays with a leading axis of cases."""
+    """All that can be asked of cases' grid posteriors, as NumPy arrays with a leading axis of cases."""
 
-    summary: GridSummary
-    quarters: Quarters
-    coordinates: InverseCdf
+    summary: Any  # GridSummary
+    quarters: Any  # Quarters
+    coordinates: Any  # InverseCdf
     draws: Any  # (case, draw, birth), uniform within their cells
-    truths: TruthSummary | None  # if any are known
+    areas: Any  # (case, level), shares of the box in the regions of highest density that hold so much
+    truths: Any  # TruthSummary, if any are known
 
 
 def answer_cases(
@@ -264,13 +265,16 @@ def answer_cases(
     y: Float[Array, "case summary"],
     error: Float[Array, "case summary"] | None,
     *,
+    wanted: tuple[str, ...] = ("summary", "quarters", "coordinates", "draws", "truths"),
     n_draws: int = 0,
+    levels: tuple[float, ...] = (),
     truth: Float[Array, "case birth"] | None = None,
 ) -> CaseAnswers:
-    """Everything about every case's grid posterior; its cells are evaluated once.
+    """What is `wanted` of every case's grid posterior, None for the rest; its cells are evaluated once.
 
     A truth outside the grid's box has a density of zero and lies outside every region. Cases are spread over the local
-    devices and go by `CASES_PER_CALL`, so that memory does not grow with their number.
+    devices and go by `CASES_PER_CALL`, so that memory does not grow with their number. What is not wanted is not
+    compiled, which takes longer than to evaluate it.
     """
     n, n_devices = len(y), len(jax.local_devices())
     n_calls = -(-n // CASES_PER_CALL)
@@ -283,7 +287,7 @@ def answer_cases(
         # every call has the same shape: the last is filled up with copies of its last case
         chosen = np.minimum(np.arange(first, first + per_call), n - 1)
         batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
-        found.append(jax.device_get(_answer_batch(grid, batch, n_draws)))
+        found.append(jax.device_get(_answer_batch(grid, batch, wanted, n_draws, levels)))
     answers: CaseAnswers = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
     return answers
 
@@ -301,11 +305,14 @@ def _log_prob_at(
 
 
 @eqx.filter_jit
-def _answer_batch(grid: Grid, cases: Any, n_draws: int) -> CaseAnswers:
+def _answer_batch(
+    grid: Grid, cases: Any, wanted: tuple[str, ...], n_draws: int, levels: tuple[float, ...]
+) -> CaseAnswers:
     arrays, static = eqx.partition(grid, eqx.is_array)
 
     def some(arrays: Any, cases: Any) -> CaseAnswers:
-        answers: CaseAnswers = lax.map(partial(_answer, eqx.combine(arrays, static), n_draws), cases)
+        one = partial(_answer, eqx.combine(arrays, static), wanted, n_draws, levels)
+        answers: CaseAnswers = lax.map(one, cases)
         return answers
 
     mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
@@ -314,21 +321,27 @@ def _answer_batch(grid: Grid, cases: Any, n_draws: int) -> CaseAnswers:
     return answers
 
 
-def _answer(grid: Grid, n_draws: int, case: Any) -> CaseAnswers:
+def _answer(grid: Grid, wanted: tuple[str, ...], n_draws: int, levels: tuple[float, ...], case: Any) -> CaseAnswers:
     key, y, error, known = case
     values = log_likelihood(grid, y, error)
     mass = jnp.exp(_log_mass(values))
-    located = None if known is None else _locate(grid, values, mass, *known)
-    summary = _summarise(grid, values, mass, nearest_distance(grid, y, error))
-    coordinates = InverseCdf.of_grid(mass, (_edges(grid.q0), _edges(grid.a_au)))
-    return CaseAnswers(summary, _quarters(grid, mass), coordinates, _draw(key, grid, mass, n_draws), located)
+    answers = CaseAnswers(
+        summary=lambda: _summarise(grid, values, mass, nearest_distance(grid, y, error)),
+        quarters=lambda: _quarters(grid, mass),
+        coordinates=lambda: InverseCdf.of_grid(mass, (_edges(grid.q0), _edges(grid.a_au))),
+        draws=lambda: _draw(key, grid, mass, n_draws),
+        areas=lambda: _areas(mass, jnp.asarray(levels)),
+        truths=lambda: None if known is None else _locate(grid, values, mass, *known),
+    )
+    return CaseAnswers(*(answer() if name in wanted else None for name, answer in answers._asdict().items()))
 
 
 def summarise_cases(
     grid: Grid, y: Float[Array, "case summary"], error: Float[Array, "case summary"] | None
 ) -> GridSummary:
     """Moments, quantiles and evidence of every case's grid posterior."""
-    return answer_cases(jax.random.key(0), None, grid, y, error).summary
+    summary: GridSummary = answer_cases(jax.random.key(0), None, grid, y, error, wanted=("summary",)).summary
+    return summary
 
 
 def summarise_truths(
@@ -339,8 +352,8 @@ def summarise_truths(
     error: Float[Array, "case summary"] | None,
 ) -> TruthSummary:
     """PIT, HPD level and log posterior density of known true parameters (q0, a_au)."""
-    truths = answer_cases(jax.random.key(0), likelihood, grid, y, error, truth=truth).truths
-    assert truths is not None
+    located = answer_cases(jax.random.key(0), likelihood, grid, y, error, truth=truth, wanted=("truths",))
+    truths: TruthSummary = located.truths
     return truths
 
 
@@ -437,6 +450,21 @@ def _draw(key: PRNGKeyArray, grid: Grid, mass: Float[Array, "nq na"], n: int) ->
     within = jax.random.uniform(key_place, (n, 2), minval=-0.5, maxval=0.5)
     widths = jnp.stack([grid.q0[1] - grid.q0[0], grid.a_au[1] - grid.a_au[0]])
     return jnp.stack([grid.q0[i], grid.a_au[j]], axis=-1) + within * widths
+
+
+def _areas(mass: Float[Array, "nq na"], levels: Float[Array, " level"]) -> Float[Array, " level"]:
+    log_mass = jnp.log(mass / mass.max())
+
+    def halve(limits: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
+        middle = 0.5 * (limits[0] + limits[1])
+        held = jax.vmap(lambda bound: jnp.where(log_mass >= bound, mass, 0.0).sum())(middle)
+        return (jnp.where(held >= levels, middle, limits[0]), jnp.where(held >= levels, limits[1], middle)), None
+
+    # halving the range of densities is ten times faster than sorting cells; beyond exp(-60) nothing is held
+    start = jnp.full_like(levels, -60.0), jnp.zeros_like(levels)
+    (lowest, _), _ = lax.scan(halve, start, length=20)
+    shares: Array = jax.vmap(lambda bound: (log_mass >= bound).mean())(lowest)
+    return shares
 
 
 def _quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:

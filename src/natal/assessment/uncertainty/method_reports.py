@@ -17,7 +17,7 @@ from natal.assessment.uncertainty.conformal import Calibrated, laws_at, region_s
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
-from natal.posterior.grid import Grid, log_posterior, make_grid, summarise_truths
+from natal.posterior.grid import answer_cases, make_grid
 from natal.variables import SUMMARIES, Box
 
 N_SAMPLES = 4000
@@ -38,10 +38,11 @@ def likelihood_report(
     x, y = jnp.asarray(test.x, DTYPE), jnp.asarray(test.y, DTYPE)
     mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
     grid = make_grid(likelihood, prior_box, grid_shape)
-    located = summarise_truths(likelihood, grid, x, y, None)
-    truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), located)
+    wanted = ("summary", "areas", "truths")
+    answers = answer_cases(key, likelihood, grid, y, None, wanted=wanted, levels=tuple(LEVELS), truth=x)
+    truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), answers.truths)
     inside = np.isfinite(truths.log_density)
-    area, sd = (np.asarray(v, dtype=float)[inside] for v in _sizes(grid, y))
+    area, sd = (np.asarray(v, dtype=float)[inside] for v in (answers.areas, answers.summary.sd))
     return {
         "rmse": root_mean_square(mean - test.y),
         "outputs": {
@@ -144,37 +145,6 @@ def _predict(
         one, (jax.random.split(key, len(x)), x, y)
     )
     return predicted
-
-
-@eqx.filter_jit
-def _sizes(
-    grid: Grid, y: Float[Array, "case summary"]
-) -> tuple[Float[Array, "case level"], Float[Array, "case birth"]]:
-    """Share of the grid's cells in the highest-density region of each of `LEVELS`, and the posterior's deviations."""
-    levels = jnp.asarray(LEVELS)
-
-    def deviation(mass: Array, centres: Array) -> Array:
-        # a flat cell has a variance of its own
-        return jnp.sqrt(mass @ (centres - mass @ centres) ** 2 + (centres[1] - centres[0]) ** 2 / 12)
-
-    def one(y: Array) -> tuple[Array, Array]:
-        density = log_posterior(grid, y, None)
-        density -= density.max()
-        mass = jnp.exp(density) / jnp.exp(density).sum()
-
-        def halve(limits: tuple[Array, Array], _: None) -> tuple[tuple[Array, Array], None]:
-            middle = 0.5 * (limits[0] + limits[1])
-            held = jax.vmap(lambda bound: jnp.where(density >= bound, mass, 0.0).sum())(middle)
-            return (jnp.where(held >= levels, middle, limits[0]), jnp.where(held >= levels, limits[1], middle)), None
-
-        # halving the range of densities is ten times faster than sorting cells; beyond exp(-60) nothing is held
-        start = jnp.full_like(levels, -60.0), jnp.zeros_like(levels)
-        (lowest, _), _ = lax.scan(halve, start, length=20)
-        sd = jnp.stack([deviation(mass.sum(1), grid.q0), deviation(mass.sum(0), grid.a_au)])
-        return jax.vmap(lambda bound: (density >= bound).mean())(lowest), sd
-
-    sizes: tuple[Float[Array, "case level"], Float[Array, "case birth"]] = lax.map(one, y)
-    return sizes
 
 
 def _percent(level: float) -> str:
