@@ -29,8 +29,7 @@ from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
-from natal.posterior.observed import answer_on_grid, measurements, recover_observed
-from natal.posterior.tables import posterior_tree
+from natal.posterior.observed import answer_on_grid, recover_observed
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box, check_measured
 
@@ -152,8 +151,8 @@ class TrainedCampaign:
         if nuts is None:
             table, tree = answer_on_grid(seed, self.likelihood, prior, observed, grid_shape, N_DRAWS)
         else:
-            table, recovered = recover_observed(seed, self.likelihood, prior, observed, nuts, grid_shape)
-            tree = posterior_tree([name], recovered, *measurements(observed), None, {"virial_convention": "K/|W|"})
+            table, tree = recover_observed(seed, self.likelihood, prior, observed, nuts, grid_shape)
+            tree.attrs["virial_convention"] = "K/|W|"
         row = table.iloc[0]
         return Answer(row, tree, reasons_for_doubt(row, prior), prior)
 

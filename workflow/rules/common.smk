@@ -49,6 +49,7 @@ OWN_CLUSTERS = read_observations(config["observations"]) if config["observations
 SAMPLER_KEYS = ["chains", "warmup", "step_size", "max_tree_depth", "cases_per_batch"]
 CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
 INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]
+OBSERVE_KEYS = [*INFERENCE_KEYS, "inference.nuts_clusters"]
 
 # of the report and of the page of `snakemake --report`
 CHAPTERS = [

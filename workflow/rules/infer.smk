@@ -44,7 +44,7 @@ rule observe:
     output: posteriors=RESULTS / "observed.nc", table=shown(RESULTS / "observed.csv", "Own clusters", table="observed")
     log: LOGS / "observe.log"
     benchmark: LOGS / "observe.benchmark.tsv"
-    params: digest=digest("infer/observe.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
+    params: digest=digest("infer/observe.py", *OBSERVE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
     threads: 2
     resources: **answering(len(OWN_CLUSTERS))
     message: "Recover the birth conditions of your own clusters"

@@ -21,6 +21,8 @@ EDGE_FLAG = 5 * EDGE_WIDTH
 MAX_RHAT = 1.02
 """R-hat above which a case counts as not converged."""
 
+DIAGNOSTICS = ("rhat", "ess_bulk", "divergences", "tv_grid")
+"""Columns of the sampler's health: empty for a cluster that was answered from the grid alone."""
 
 PRIOR_SD = 0.95
 """Standard deviation of every parameter, in units of its prior's, above which a posterior counts as the prior."""
@@ -42,11 +44,13 @@ def _doubts(row: Any, prior_box: Box) -> Iterator[UserWarning]:
             "numbers): its posterior means nothing; check the units, f_bound, sigma_v_kms and r_h_au"
         )
         return
-    if any(isinstance(value, float) and not math.isfinite(value) for value in row):
+    values = row._asdict() if hasattr(row, "_asdict") else dict(row)
+    # the grid's answer has no chains
+    unasked = DIAGNOSTICS if math.isnan(values.get("ess_bulk", math.nan)) else ()
+    if any(isinstance(v, float) and not math.isfinite(v) for name, v in values.items() if name not in unasked):
         yield UserWarning(f"{row.case}: not all numbers of the answer are finite: it means nothing")
         return
-    # the grid's answer has no chains
-    if (rhat := getattr(row, "rhat", 1.0)) > MAX_RHAT:
+    if (rhat := values.get("rhat", 1.0)) > MAX_RHAT:
         yield UserWarning(
             f"{row.case}: the chains did not find the posterior (R-hat = {rhat:.4g}, at most {MAX_RHAT:g} is allowed): "
             "do not use its draws, mean and quantiles"

@@ -1,4 +1,4 @@
-"""Recovers clusters that someone observed: with NUTS, as observed.csv has them, or in seconds on the grid alone."""
+"""Recovers clusters that someone observed: the first with NUTS, many more in seconds on the grid alone."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +7,11 @@ import xarray as xr
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
+from natal.posterior.flags import DIAGNOSTICS
 from natal.posterior.grid import QUANTILES, answer_cases, make_grid
 from natal.posterior.prior_predictive import mahalanobis_p
-from natal.posterior.recovery import Recovered, posterior_dataset, recover
-from natal.posterior.tables import fit_columns, observed_dataset, recovery_table
+from natal.posterior.recovery import posterior_dataset, recover
+from natal.posterior.tables import fit_columns, observed_dataset, posterior_tree, recovery_table
 from natal.random import stage_key
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box
@@ -29,30 +30,66 @@ def recover_observed(
     observed: pd.DataFrame,
     settings: NutsSettings,
     grid_shape: tuple[int, int],
-) -> tuple[pd.DataFrame, Recovered]:
-    """The rows of observed.csv and the posteriors for a table with the columns of `campaign.tables.read_observations`.
+    n_nuts: int | None = None,
+) -> tuple[pd.DataFrame, xr.DataTree]:
+    """The rows of observed.csv and the groups of observed.nc.
 
-    `mahalanobis_p` says for each whether the campaign could have made such a cluster (`prior_predictive`).
+    Args:
+        seed: The campaign's.
+        likelihood: The law of clusters.
+        prior_box: The uniform prior's ranges.
+        observed: A table with the columns of `campaign.tables.read_observations`.
+        settings: Of the sampler.
+        grid_shape: Cells of the grid posterior.
+        n_nuts: How many clusters NUTS samples, the first ones; all by default. The others have as many draws of the
+            grid posterior, empty diagnostics (`flags.DIAGNOSTICS`), and no place in the group sample_stats.
+
+    Returns:
+        Table and tree. `mahalanobis_p` says of each cluster whether the campaign could have made it
+        (`prior_predictive`).
     """
-    y, error = measurements(observed)
-    recovered = recover(stage_key(seed, "observe"), likelihood, prior_box, y, error, settings, grid_shape)
-    table = recovery_table(observed.rename(columns={"name": "case"}), recovered, truths=None)
-    p_values = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
-    table.insert(table.columns.tolist().index("chi2_best") + 1, "mahalanobis_p", p_values)
-    return table, recovered
+    first, rest = observed[:n_nuts], observed[len(observed[:n_nuts]) :]
+    parts = []
+    if len(first):
+        y, error = measurements(first)
+        recovered = recover(stage_key(seed, "observe"), likelihood, prior_box, y, error, settings, grid_shape)
+        table = recovery_table(first.rename(columns={"name": "case"}), recovered, truths=None)
+        p_values = mahalanobis_p(stage_key(seed, "prior predictive"), likelihood, prior_box, y, error)
+        table.insert(table.columns.tolist().index("chi2_best") + 1, "mahalanobis_p", p_values)
+        parts.append((table, posterior_tree(first["name"].tolist(), recovered, y, error, None, {})))
+    if len(rest):
+        n_draws = settings.chains * settings.draws
+        rest = rest.reset_index(drop=True)
+        table, tree = answer_on_grid(seed, likelihood, prior_box, rest, grid_shape, n_draws, n_chains=settings.chains)
+        for name in DIAGNOSTICS:
+            table.insert(table.columns.tolist().index("chi2_best"), name, np.nan)
+        parts.append((table, tree))
+    tables, trees = zip(*parts, strict=True)
+    joined = trees[0]
+    for group in ("posterior", "observed_data"):
+        joined[group] = xr.DataTree(xr.concat([tree[group].to_dataset() for tree in trees], "case"))
+    return pd.concat(tables, ignore_index=True).astype({"divergences": "Int64"}), joined
 
 
 def answer_on_grid(
-    seed: int, likelihood: Likelihood, prior_box: Box, observed: pd.DataFrame, grid_shape: tuple[int, int], n_draws: int
+    seed: int,
+    likelihood: Likelihood,
+    prior_box: Box,
+    observed: pd.DataFrame,
+    grid_shape: tuple[int, int],
+    n_draws: int,
+    n_chains: int = 1,
 ) -> tuple[pd.DataFrame, xr.DataTree]:
     """The same answer in seconds, without NUTS: moments, quantiles and `n_draws` draws of the grid posterior.
 
-    The table lacks NUTS's diagnostics, the tree has one chain and no sample_stats.
+    The table lacks NUTS's diagnostics, the tree has no sample_stats, and its chains are parts of the same draws.
     """
     y, error = measurements(observed)
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None
     grid = make_grid(likelihood, prior_box, grid_shape)
-    answers = answer_cases(stage_key(seed, "observe"), likelihood, grid, *data, n_draws=n_draws)
+    answers = answer_cases(
+        stage_key(seed, "observe"), likelihood, grid, *data, wanted=("summary", "draws"), n_draws=n_draws
+    )
     summary = answers.summary
     columns: dict[str, np.ndarray] = {}
     for k, name in enumerate(BIRTH):
@@ -64,7 +101,7 @@ def answer_on_grid(
     table = pd.concat([observed.rename(columns={"name": "case"}), pd.DataFrame(columns)], axis=1)
     names = table["case"].tolist()
     groups = {
-        "posterior": posterior_dataset(answers.draws[:, None], names),
+        "posterior": posterior_dataset(answers.draws.reshape(len(y), n_chains, -1, len(BIRTH)), names),
         "observed_data": observed_dataset(names, y, error),
     }
     return table, xr.DataTree.from_dict(groups)

@@ -21,6 +21,9 @@ from natal.provenance.lineage import Step
 from natal.report.captions import CAPTIONS
 from natal.variables import SUMMARIES
 
+MAX_OWN = 1000
+"""Own clusters listed at most."""
+
 
 class Image(NamedTuple):
     """A PNG file as a page embeds it."""
@@ -55,7 +58,7 @@ def write_report(
     )
     pages.filters["number"] = format_number
     images = {Path(file).stem: _image(file) for file in figures}
-    own = [] if observed is None else list(observed.itertuples())
+    own = pd.DataFrame() if observed is None else observed[:MAX_OWN]
     corners = sorted((name for name in images if name.startswith("corner_")), key=_place)
     cases = [recovery.case.iloc[row] for row in cases_along_q0(recovery.q0_true.to_numpy(), len(corners))]
     html = pages.get_template("report.html.j2").render(
@@ -74,8 +77,9 @@ def write_report(
         losses=[name for name in SUMMARIES if not metrics["emulator"]["beats_every_baseline"][name]],
         n_at_edge=int(recovery.at_edge.sum()),
         recovery=recovery.sort_values("q0_true").to_dict("records"),
-        observed=[] if observed is None else observed.to_dict("records"),
-        doubts=[line for row in own for line in reasons_for_doubt(row, prior_box(config))],
+        observed=own.to_dict("records"),
+        n_own=0 if observed is None else len(observed),
+        doubts=[line for row in own.itertuples() for line in reasons_for_doubt(row, prior_box(config))],
         costs=costs,
         max_rhat=MAX_RHAT,
         chi2_unexplained=CHI2_UNEXPLAINED,
