@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from natal.emulator.box import refuse_prior_outside
@@ -20,7 +19,7 @@ from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Conditional, DistanceTable, LawTable, Likelihood
 from natal.posterior.coordinates import InverseCdf
 from natal.posterior.flags import EDGE_WIDTH
-from natal.progress import track
+from natal.posterior.spread import map_cases
 from natal.variables import BIRTH, Box
 
 QUANTILES = {"q02.5": 0.025, "q16": 0.16, "q50": 0.5, "q84": 0.84, "q97.5": 0.975}
@@ -38,8 +37,6 @@ That of the cells is then about a tenth of it."""
 
 DEPTH = 20.0
 """So far below the largest ln density a finer level is not evaluated any more."""
-
-CASES_PER_CALL = 512
 
 BLOCK = 256
 """Laws evaluated at a time: their numbers stay in a core's cache."""
@@ -273,22 +270,13 @@ def answer_cases(
     """What is `wanted` of every case's grid posterior, None for the rest; its cells are evaluated once.
 
     A truth outside the grid's box has a density of zero and lies outside every region. Cases are spread over the local
-    devices and go by `CASES_PER_CALL`, so that memory does not grow with their number. What is not wanted is not
+    devices (`spread`), so many at a time that memory does not grow with their number. What is not wanted is not
     compiled, which takes longer than to evaluate it.
     """
-    n, n_devices = len(y), len(jax.local_devices())
-    n_calls = -(-n // CASES_PER_CALL)
-    per_call = -(-n // (n_calls * n_devices)) * n_devices
     # the density at a truth itself, not at the nearest cell
     known = None if truth is None or likelihood is None else (truth, _log_prob_at(likelihood, truth, y, error))
-    cases = jax.tree.map(jnp.asarray, (jax.random.split(key, n), y, error, known))
-    found = []
-    for first in track(range(0, n, per_call), total=n_calls, label="grid", unit=f"x {per_call} cases"):
-        # every call has the same shape: the last is filled up with copies of its last case
-        chosen = np.minimum(np.arange(first, first + per_call), n - 1)
-        batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
-        found.append(jax.device_get(_answer_batch(grid, batch, wanted, n_draws, levels)))
-    answers: CaseAnswers = jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+    cases = jax.tree.map(jnp.asarray, (jax.random.split(key, len(y)), y, error, known))
+    answers: CaseAnswers = map_cases(_answer, grid, cases, wanted, n_draws, levels, label="grid")
     return answers
 
 
@@ -304,24 +292,7 @@ def _log_prob_at(
     return log_probs
 
 
-@eqx.filter_jit
-def _answer_batch(
-    grid: Grid, cases: Any, wanted: tuple[str, ...], n_draws: int, levels: tuple[float, ...]
-) -> CaseAnswers:
-    arrays, static = eqx.partition(grid, eqx.is_array)
-
-    def some(arrays: Any, cases: Any) -> CaseAnswers:
-        one = partial(_answer, eqx.combine(arrays, static), wanted, n_draws, levels)
-        answers: CaseAnswers = lax.map(one, cases)
-        return answers
-
-    mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
-    spread = jax.shard_map(some, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
-    answers: CaseAnswers = spread(arrays, cases)
-    return answers
-
-
-def _answer(grid: Grid, wanted: tuple[str, ...], n_draws: int, levels: tuple[float, ...], case: Any) -> CaseAnswers:
+def _answer(grid: Grid, case: Any, wanted: tuple[str, ...], n_draws: int, levels: tuple[float, ...]) -> CaseAnswers:
     key, y, error, known = case
     values = log_likelihood(grid, y, error)
     mass = jnp.exp(_log_mass(values))

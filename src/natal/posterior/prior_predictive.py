@@ -1,5 +1,6 @@
 """Could the prior have made this observation? If not, even the best (Q0, a) explains it badly."""
 
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +13,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import Grid, make_grid, nearest_distance
-from natal.progress import track
+from natal.posterior.spread import map_cases
 from natal.variables import BIRTH, SUMMARIES, Box
 
 N_REPLICATES = 999
@@ -47,14 +48,17 @@ def mahalanobis_p(
         replicates = _distances(grid, _replicates(key, likelihood, low, high, None), None)
         distances = np.asarray(_distances(grid, values, None), float)
         return np.asarray(_shares_beyond(distances[:, None], np.asarray(replicates, float)))
-    p_values = []
-    for k, (one, its_error) in enumerate(
-        track(zip(values, errors, strict=True), total=len(y), label="prior predictive", unit="clusters")
-    ):
-        replicates = _replicates(jax.random.fold_in(key, k), likelihood, low, high, its_error)
-        distance = np.asarray(_distances(grid, jnp.concatenate([one[None], replicates]), its_error), float)
-        p_values.append(_shares_beyond(distance[0], distance[1:]))
-    return np.array(p_values)
+    keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(len(y)))
+    shared = (grid, likelihood, low, high)
+    found = map_cases(_with_replicates, shared, (keys, values, errors), label="prior predictive", unit="clusters")
+    return np.asarray(_shares_beyond(found[:, :1], found[:, 1:]), float)
+
+
+def _with_replicates(shared: Any, case: Any) -> Float[Array, " distance"]:
+    """The distance of a cluster, then those of its replicates."""
+    (grid, likelihood, low, high), (key, y, error) = shared, case
+    replicates = _replicates(key, likelihood, low, high, error)
+    return _distances(grid, jnp.concatenate([y[None], replicates]), error)
 
 
 def _shares_beyond(distance: Any, of_replicates: np.ndarray) -> Any:

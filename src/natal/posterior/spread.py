@@ -1,0 +1,55 @@
+"""One compiled function for many cases, spread over the local devices, so many at a time that memory stays bounded."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+from jax import lax
+from jax.sharding import Mesh, PartitionSpec
+
+from natal.progress import track
+
+CASES_PER_CALL = 256
+
+
+def map_cases(
+    function: Callable[..., Any], shared: Any, cases: Any, *settings: Any, label: str, unit: str = "cases"
+) -> Any:
+    """What `function(shared, case, *settings)` returns for every case, as NumPy arrays with a leading axis of cases.
+
+    Args:
+        function: Of a module, not made anew for each call: it is compiled once for each of `settings`.
+        shared: Arrays and modules that all cases need.
+        cases: A tree of arrays with a leading axis of cases.
+        settings: What else the function depends on; hashable.
+        label: Of the progress bar.
+        unit: What it counts.
+
+    Returns:
+        The function's tree of results.
+    """
+    n, n_devices = len(jax.tree.leaves(cases)[0]), len(jax.local_devices())
+    n_calls = -(-n // CASES_PER_CALL)
+    per_call = -(-n // (n_calls * n_devices)) * n_devices
+    found = []
+    for first in track(range(0, n, per_call), total=n_calls, label=label, unit=f"x {per_call} {unit}"):
+        # every call has the same shape: the last is filled up with copies of its last case
+        chosen = np.minimum(np.arange(first, first + per_call), n - 1)
+        batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
+        found.append(jax.device_get(_one_call(function, shared, batch, settings)))
+    return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
+
+
+@eqx.filter_jit
+def _one_call(function: Callable[..., Any], shared: Any, cases: Any, settings: tuple[Any, ...]) -> Any:
+    arrays, static = eqx.partition(shared, eqx.is_array)
+
+    def some(arrays: Any, cases: Any) -> Any:
+        together = eqx.combine(arrays, static)
+        return lax.map(lambda case: function(together, case, *settings), cases)
+
+    mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
+    spread = jax.shard_map(some, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
+    return spread(arrays, cases)
