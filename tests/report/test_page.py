@@ -46,6 +46,7 @@ def metrics():
             "dissolved_share_by_point": {"17": 0.1875},
         },
         "timing": {
+            "campaign": {"jobs": 20, "job_s": 240.0, "wall_s": 150.0, "shares": {"simulating": 0.6, "starting": 0.4}},
             "simulate": {
                 "jobs": 11,
                 "compile_s": 4.37,
@@ -353,12 +354,14 @@ def test_the_index_leads_to_the_corner_plots(render, metrics):
 def test_the_costs_of_stages_are_listed(render, metrics):
     """A row a stage, and n/a for what was not measured; no heading without any."""
     costs = [
-        {"stage": "simulate", "jobs": 11, "wall_s": 111.4, "longest_s": 12.3, "memory_gb": 0.512},
-        {"stage": "train", "jobs": 1, "wall_s": 2.51, "longest_s": 2.51, "memory_gb": None},
+        {"stage": "simulate", "jobs": 11, "wall_s": 111.4, "starting_s": 20.0, "longest_s": 12.3, "memory_gb": 0.512},
+        {"stage": "train", "jobs": 1, "wall_s": 2.51, "starting_s": None, "longest_s": 2.51, "memory_gb": None},
     ]
     text = Page(render(metrics, costs=costs)).text
-    assert "simulate 11 111 12.3 0.512" in text
-    assert "train 1 2.51 2.51 n/a" in text
+    assert "simulate 11 111 20 12.3 0.512" in text
+    assert "train 1 2.51 n/a 2.51 n/a" in text
+    assert "150 s of wall time, in which 20 jobs ran for 240 s together" in text
+    assert "60 % simulating, 40 % starting" in text
     assert "Whole jobs" not in Page(render(metrics)).text
 
 

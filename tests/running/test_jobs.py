@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,11 +102,13 @@ def log_path(tmp_path):
 
 
 def test_what_is_logged_goes_to_the_file_and_the_terminal(log_path, capsys):
-    """With the time in the file, briefly on the terminal, nothing on standard output."""
+    """With the time in the file, briefly on the terminal, nothing on standard output; the file says how long, too."""
     with job(log_path) as log:
         log.info("%d runs", 3)
         log.debug("not for anybody")
-    assert log_path.read_text().endswith(" INFO 3 runs\n")
+    first, last = log_path.read_text().splitlines()
+    assert first.endswith(" INFO 3 runs")
+    assert re.search(r" INFO worked for 0\.\d\d s$", last)
     captured = capsys.readouterr()
     assert captured.err == "natal: 3 runs\n"
     assert captured.out == ""
@@ -349,8 +352,8 @@ def test_sigterm_does_not_wait_for_the_device(log_path, tmp_path):
 
 
 def logged(path):
-    """Messages of a log, without times."""
-    return [line.split(" INFO ")[1] for line in path.read_text().splitlines()]
+    """Messages of a log, without times, and without the last line: how long all took."""
+    return [line.split(" INFO ")[1] for line in path.read_text().splitlines()][:-1]
 
 
 def test_progress_yields_every_item_in_order(log_path):

@@ -46,6 +46,22 @@ CHECKED = [name for name, part in config["checks"].items() if part["cases"]]
 OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
 OWN_CLUSTERS = read_observations(config["observations"]) if config["observations"] else []
 
+# What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
+STAGES = {
+    **dict.fromkeys(["train", "density", "likelihood", "evaluate", "speed", "recover", "uncertainty"], True),
+    "calibrate": CALIBRATED,
+    "brute_force_runs": "brute_force" in CHECKED,
+    "brute_force": "brute_force" in CHECKED,
+    "posterior_predictive": "posterior_predictive" in CHECKED,
+    "observe": OBSERVED,
+}
+COSTS = {"simulate": [f"simulate/{name}" for name in SHARDS], **{name: [name] for name, runs in STAGES.items() if runs}}
+COSTS["figures"] = [
+    f"draw_{chapter}"
+    for chapter in ("simulations", "emulator", "recovery", "calibration", "uncertainty", "checks", "observed")
+]
+BENCHMARKS = {stage: [str(LOGS / f"{job}.benchmark.tsv") for job in jobs] for stage, jobs in COSTS.items()}
+
 SAMPLER_KEYS = ["chains", "warmup", "step_size", "max_tree_depth", "cases_per_batch"]
 CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
 INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]

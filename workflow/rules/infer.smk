@@ -79,6 +79,9 @@ rule metrics:
     input: **{part: RESULTS / "metrics" / f"{part}.json" for part in PARTS}, likelihood=LIKELIHOOD["likelihood"]
     output: shown(RESULTS / "metrics.json", "Summary", file="metrics")
     log: LOGS / "metrics.log"
-    params: digest=digest("infer/metrics.py")
+    params:
+        digest=digest("infer/metrics.py"),
+        # own clusters and figures come later
+        benchmarks={stage: files for stage, files in BENCHMARKS.items() if stage not in ("observe", "figures")},
     message: "Gather every number of the campaign"
     script: "../scripts/infer/metrics.py"

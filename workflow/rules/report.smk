@@ -33,21 +33,6 @@ DRAWN = {
     for chapter, names in FIGURES.items()
 }
 
-# What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
-STAGES = {
-    **dict.fromkeys(["train", "density", "likelihood", "evaluate", "speed", "recover", "uncertainty"], True),
-    "calibrate": CALIBRATED,
-    "brute_force_runs": "brute_force" in CHECKED,
-    "brute_force": "brute_force" in CHECKED,
-    "posterior_predictive": "posterior_predictive" in CHECKED,
-    "observe": OBSERVED,
-}
-COSTS = {"simulate": [f"simulate/{name}" for name in SHARDS], **{name: [name] for name, runs in STAGES.items() if runs}}
-COSTS["figures"] = [
-    f"draw_{chapter}"
-    for chapter in ("simulations", "emulator", "recovery", "calibration", "uncertainty", "checks", "observed")
-]
-
 TEMPLATES = (FOLDER / "src" / "natal" / "report" / "templates").rglob("*")
 REPORT_TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES if path.is_file()}
 
@@ -168,6 +153,6 @@ rule report:
     log: LOGS / "report.log"
     params:
         digest=digest("report/report.py", *config, templates=REPORT_TEMPLATES),
-        benchmarks={stage: [str(LOGS / f"{job}.benchmark.tsv") for job in jobs] for stage, jobs in COSTS.items()},
+        benchmarks=BENCHMARKS,
     message: "Write the report"
     script: "../scripts/report/report.py"

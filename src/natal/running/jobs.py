@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -73,11 +74,15 @@ def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) ->
     log.setLevel(logging.INFO)
     log.handlers = [to_file, to_terminal]
     log.propagate = False
+    started = time.perf_counter()
     try:
         signal.signal(signal.SIGTERM, _raise_terminated)
         yield log
         if task is not None:
             _record(task, reads)
+        # `report.job_costs` reads it: what else Snakemake measures is starting
+        worked = "worked for %.2f s", (time.perf_counter() - started,)
+        to_file.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, *worked, None))
     except NatalError as error:
         log.error("%s", error)
         sys.exit(1)

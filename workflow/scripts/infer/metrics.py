@@ -3,6 +3,7 @@
 from natal.assessment.metrics import speed_report
 from natal.campaign.plan import CHECKS
 from natal.files.formats import read_json, write_json
+from natal.report.job_costs import campaign_costs
 from natal.running.jobs import script
 
 with script(snakemake) as log:
@@ -18,4 +19,5 @@ with script(snakemake) as log:
     metrics["likelihood"] = {key: parts["likelihood"][key] for key in ("kind", "n_validation_runs", "validation")}
     metrics["sigma_budget"] = parts["likelihood"]["sigma_budget"]
     metrics["timing"]["speed"] = speed_report(parts["speed"], metrics)
+    metrics["timing"]["campaign"] = campaign_costs(snakemake.params.benchmarks)
     write_json(snakemake.output[0], metrics)
