@@ -60,7 +60,7 @@ def test_what_a_campaign_took_and_on_what(tmp_path):
     files = {name: [tmp_path / f"{name}.benchmark.tsv"] for name in ("simulate", "train", "recover", "evaluate")}
     found = campaign_costs(files)
     assert (found["jobs"], found["job_s"], found["wall_s"]) == (3, 20.0, 16.0)
-    expected = {"simulating": 0.4, "fitting": 0.15, "inferring": 0.15, "checking": 0, "drawing": 0, "starting": 0.3}
+    expected = {"simulating": 0.4, "fitting": 0.15, "inferring": 0.15, "starting": 0.3}
     assert found["shares"] == pytest.approx(expected)
     assert [row["starting_s"] for row in stage_costs(files)] == [2.0, 3.0, 1.0]
     assert campaign_costs({"train": [tmp_path / "none.tsv"]}) == {"jobs": 0, "job_s": 0.0, "wall_s": 0.0, "shares": {}}

@@ -52,7 +52,7 @@ def campaign_costs(benchmarks: Files) -> dict[str, Any]:
 
     Returns:
         `jobs`, `job_s` (over all jobs), `wall_s` (of the time in which at least one ran), and `shares` of `job_s`: one
-        for each of `KINDS` without starting, and `starting`: the interpreter, imports, and what Snakemake does around
+        for each of `KINDS` that has jobs, without starting, and `starting`: the interpreter, imports, and what Snakemake does around
         a job. Jobs without a benchmark file or without a log that says when they ended are left out.
     """
     table = _jobs(benchmarks).dropna(subset=["s", "starting_s", "ended"])
@@ -61,9 +61,9 @@ def campaign_costs(benchmarks: Files) -> dict[str, Any]:
         wall += max(0.0, ended - max(begun, until))
         until = max(until, ended)
     total = float(table.s.sum())
-    seconds = {kind: (table.s - table.starting_s)[table.stage.isin(stages)].sum() for kind, stages in KINDS.items()} | {
-        "starting": table.starting_s.sum()
-    }
+    working = {kind: table[table.stage.isin(stages)] for kind, stages in KINDS.items()}
+    seconds = {kind: (jobs.s - jobs.starting_s).sum() for kind, jobs in working.items() if len(jobs)}
+    seconds["starting"] = table.starting_s.sum()
     shares = {kind: float(value / total) for kind, value in seconds.items()} if total else {}
     return {"jobs": len(table), "job_s": total, "wall_s": wall, "shares": shares}
 
