@@ -52,8 +52,9 @@ def campaign_costs(benchmarks: Files) -> dict[str, Any]:
 
     Returns:
         `jobs`, `job_s` (over all jobs), `wall_s` (of the time in which at least one ran), and `shares` of `job_s`: one
-        for each of `KINDS` that has jobs, without starting, and `starting`: the interpreter, imports, and what Snakemake does around
-        a job. Jobs without a benchmark file or without a log that says when they ended are left out.
+        for each of `KINDS` that has jobs, without starting, and `starting`: the interpreter, imports, and what
+        Snakemake does around a job. Jobs without a benchmark file, or whose log does not say when they ended, are left
+        out.
     """
     table = _jobs(benchmarks).dropna(subset=["s", "starting_s", "ended"])
     wall, until = 0.0, -np.inf
