@@ -46,7 +46,7 @@ def write_report(
     """Render the report to `path`; every number comes from `metrics` and the tables.
 
     `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
-    and observed.csv; `costs` are the rows of `natal.report.job_costs`,
+    and observed.csv; `costs` are the rows of `natal.running.job_costs`,
     `made` the steps of the campaign, those without a record left out.
     """
     pages = jinja2.Environment(

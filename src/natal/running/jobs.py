@@ -80,7 +80,7 @@ def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) ->
         yield log
         if task is not None:
             _record(task, reads)
-        # `report.job_costs` reads it: what else Snakemake measures is starting
+        # `running.job_costs` reads it: what else Snakemake measures is starting
         worked = "worked for %.2f s", (time.perf_counter() - started,)
         to_file.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, *worked, None))
     except NatalError as error:

@@ -3,7 +3,7 @@
 from natal.assessment.metrics import speed_report
 from natal.campaign.plan import CHECKS
 from natal.files.formats import read_json, write_json
-from natal.report.job_costs import campaign_costs
+from natal.running.job_costs import campaign_costs
 from natal.running.jobs import script
 
 with script(snakemake) as log:

@@ -5,8 +5,8 @@ from pathlib import Path
 from natal.files.atomic import atomic_path
 from natal.files.formats import read_csv, read_json
 from natal.provenance.lineage import history, read_origin, steps
-from natal.report.job_costs import stage_costs
 from natal.report.page import CAPTIONS, write_report
+from natal.running.job_costs import stage_costs
 from natal.running.jobs import script
 
 with script(snakemake) as log:

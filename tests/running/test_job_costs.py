@@ -2,7 +2,7 @@
 
 import pytest
 
-from natal.report.job_costs import campaign_costs, stage_costs
+from natal.running.job_costs import campaign_costs, stage_costs
 
 HEADER = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 
