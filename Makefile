@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu lint schema lock
+.PHONY: run study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-inference lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -68,6 +68,14 @@ bench: env
 # the N-body part on a GPU; ARGS=--short for a look without one
 bench-gpu: env-cuda12
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+# posteriors of a finished campaign by natal, by hand, by plain NumPyro and by sbi's networks; ARGS=--short for a look.
+# sbi brings torch: install one for processors alone first where CUDA's libraries are not wanted
+HAS = $(BIN)/python -c 'import sys; from importlib.util import find_spec; sys.exit(find_spec("$(1)") is None)'
+PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+bench-inference: env
+	$(call HAS,sbi) || $(PIP) --no-build-isolation --editable '.[bench]' || true
+	$(BIN)/python benchmarks/inference.py $(ARGS)
 
 lint: env
 	$(BIN)/ruff check .
