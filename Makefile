@@ -71,10 +71,8 @@ bench-gpu: env-cuda12
 
 # posteriors of a finished campaign by natal, by hand, by plain NumPyro and by sbi's networks; ARGS=--short for a look.
 # sbi brings torch: install one for processors alone first where CUDA's libraries are not wanted
-HAS = $(BIN)/python -c 'import sys; from importlib.util import find_spec; sys.exit(find_spec("$(1)") is None)'
-PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 bench-inference: env
-	$(call HAS,sbi) || $(PIP) --no-build-isolation --editable '.[bench]' || true
+	$(BIN)/python -c 'import sbi' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[bench]' || true
 	$(BIN)/python benchmarks/inference.py $(ARGS)
 
 lint: env

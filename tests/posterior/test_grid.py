@@ -337,3 +337,19 @@ def test_useless_data_return_the_prior():
     np.testing.assert_allclose(found.sd, np.tile(width / np.sqrt(12), (N_CASES, 1)), rtol=3e-4)
     expected = np.array([0.5, 50.0])[:, None] + width[:, None] * np.array([0.025, 0.16, 0.5, 0.84, 0.975])
     np.testing.assert_allclose(found.quantiles, np.tile(expected, (N_CASES, 1, 1)), rtol=3e-4)
+
+
+def test_areas_are_those_of_the_densest_cells(whole):
+    """As many cells as it takes, densest first, to hold half and 95 % of the posterior."""
+    levels = (0.5, 0.95)
+    y, error = (values[:4] for values in whole.data)
+    answers = posterior_grid.answer_cases(
+        jax.random.key(0), None, whole.grid, y, error, wanted=("areas",), levels=levels
+    )
+    assert answers.summary is None
+    for k in range(4):
+        mass = np.exp(np.asarray(posterior_grid.log_posterior(whole.grid, y[k], error[k]), float)).ravel()
+        held = np.cumsum(np.sort(mass)[::-1]) / mass.sum()
+        expected = (1 + np.searchsorted(held, levels)) / mass.size
+        # densities are told apart to 6e-5 of their logarithm
+        np.testing.assert_allclose(answers.areas[k], expected, rtol=1e-2)

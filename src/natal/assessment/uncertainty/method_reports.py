@@ -39,7 +39,7 @@ def likelihood_report(
     mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
     grid = make_grid(likelihood, prior_box, grid_shape)
     wanted = ("summary", "areas", "truths")
-    answers = answer_cases(key, likelihood, grid, y, None, wanted=wanted, levels=tuple(LEVELS), truth=x)
+    answers = answer_cases(key, likelihood, grid, y, None, wanted=wanted, levels=LEVELS, truth=x)
     truths = jax.tree.map(lambda leaf: np.asarray(leaf, dtype=float), answers.truths)
     inside = np.isfinite(truths.log_density)
     area, sd = (np.asarray(v, dtype=float)[inside] for v in (answers.areas, answers.summary.sd))
