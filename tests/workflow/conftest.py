@@ -68,12 +68,3 @@ def copied(project, tmp_path):
     folder = tmp_path / "project"
     shutil.copytree(project.folder, folder, symlinks=True)
     return Project.opened(folder)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """What looks at plans is quick; a test in which jobs run is one of the long ones."""
-    for item in items:
-        runs_jobs = {"finished", "complete", "editable", "fresh"} & set(getattr(item, "fixturenames", ()))
-        if "workflow" in item.keywords and item.path.name != "test_mistakes.py" and runs_jobs:
-            item.add_marker("slow")

@@ -15,7 +15,7 @@ import xarray as xr
 from natal.files.formats import read_json
 from natal.provenance.digests import digest_parts
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 RECOVERY_COLUMNS = [
     "case",

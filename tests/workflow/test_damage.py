@@ -14,7 +14,7 @@ from project import job_counts
 from natal.files.sealed import SEAL_BYTES
 from natal.provenance.digests import digest_parts
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 SUMMARIES = "results/tiny/summaries.csv"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.workflow
+pytestmark = pytest.mark.slow
 
 SUMMARIES = "results/tiny/summaries.csv"
 TRACKS = "results/tiny/tracks.csv"
@@ -51,7 +51,6 @@ def test_old_shards_are_left_alone(editable, fresh, design, new):
     assert run(fresh, changes) == tables
 
 
-@pytest.mark.slow
 def test_growing_step_by_step_and_back(fresh):
     """What was cut once stays cut; fewer realizations need no simulation if they end where a job did."""
     tables = {n: run(fresh, {"design": {"realizations": n}}) for n in (2, 3, 5)}

@@ -10,8 +10,6 @@ from project import ROOT, job_counts
 from natal.files.sealed import read_seal, write_seal
 from natal.provenance.digests import changed_parts
 
-pytestmark = pytest.mark.workflow
-
 
 def drawn(*chapters):
     """The jobs that draw these chapters, and the report."""
@@ -137,6 +135,7 @@ ELSEWHERE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "old", "new", "expected"), [pytest.param(*edit, id=edit[0]) for edit in CODE])
 def test_changed_code_reruns_its_stages(editable, file, old, new, expected):
     """A formula, a figure, the report's words: Snakemake reruns the stages that depend on them."""
@@ -144,6 +143,7 @@ def test_changed_code_reruns_its_stages(editable, file, old, new, expected):
     assert editable.stale() == expected
 
 
+@pytest.mark.slow
 def test_words_rerun_nothing(editable):
     """An error, a log line, a progress bar, a docstring, and code that runs jobs."""
     editable.edit("simulation/conservation.py", "values that are not finite", "infinite values")
@@ -154,6 +154,7 @@ def test_words_rerun_nothing(editable):
     assert editable.stale() == {}
 
 
+@pytest.mark.slow
 def test_simulations_of_older_code_are_made_again(editable):
     """Those of version 0.1.0, by their digests: one line says it for all, though Snakemake's records are of today's."""
     shards = list((editable.results() / "simulations").glob("*.h5"))
@@ -175,6 +176,7 @@ def test_every_row_of_the_documented_table_is_driven():
     assert all(callable(globals()[name]) for name in ELSEWHERE.values())
 
 
+@pytest.mark.slow
 def test_the_reason_names_settings_and_code(editable):
     """What Snakemake says of the old and the new digest differs in the changed part only."""
     reason = r"^Job \d+: Train the ensemble\nReason: Params have .* before: '(code:.*)' now: '(code:.*)'"
@@ -185,6 +187,7 @@ def test_the_reason_names_settings_and_code(editable):
         assert changed_parts(*found.groups()) == [name]
 
 
+@pytest.mark.slow
 def test_a_touched_script_reruns_nothing(editable):
     """A fresh checkout changes modification times only."""
     for script in (editable.folder / "workflow" / "scripts").rglob("*.py"):
@@ -192,6 +195,7 @@ def test_a_touched_script_reruns_nothing(editable):
     assert editable.stale() == {}
 
 
+@pytest.mark.slow
 def test_an_edited_table_row_reruns_its_shard_only(fresh):
     """Shards of a design table depend on their own rows."""
     table = fresh.folder / "points.csv"
@@ -207,6 +211,7 @@ def test_an_edited_table_row_reruns_its_shard_only(fresh):
     assert fresh.stale(target, changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
 
 
+@pytest.mark.slow
 def test_proposed_points_become_a_block_of_their_own(complete):
     """Proposed, looked at, named: only their shard is simulated, and what was there keeps its bytes."""
     assert complete.stale("propose") == {"propose": 1}
@@ -243,6 +248,7 @@ def test_proposed_points_become_a_block_of_their_own(complete):
     assert complete.stale("results/tiny/summaries.csv", changes=changes) == {"design": 1, "simulate": 1, "summaries": 1}
 
 
+@pytest.mark.slow
 def test_what_adaptive_points_save_is_a_target_of_its_own(complete):
     """Tables and figure; the settings it depends on, which are those of the networks that its criterion asks."""
     done = complete.snakemake("adaptive_gain")
@@ -260,6 +266,7 @@ def test_what_adaptive_points_save_is_a_target_of_its_own(complete):
     assert complete.stale() == {}
 
 
+@pytest.mark.slow
 def test_training_is_watched_and_swept_by_targets_of_their_own(complete):
     """They run without the rest, write their tables and figures, and go stale with the settings of the networks."""
     settings = {"sweep": {"grid": [{"activation": ["tanh"]}]}}
@@ -278,6 +285,7 @@ def test_training_is_watched_and_swept_by_targets_of_their_own(complete):
     assert complete.stale("diagnostics", changes={"emulator": {"optimiser": "adamw"}}) == {"diagnostics": 1}
 
 
+@pytest.mark.slow
 def test_points_that_change_sides_keep_their_simulations(fresh):
     """Splits may come later or be swapped: the tables follow the design, and nothing is simulated again."""
     table = fresh.folder / "points.csv"

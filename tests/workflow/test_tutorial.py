@@ -10,7 +10,6 @@ import nbformat
 import pytest
 from project import ROOT
 
-pytestmark = pytest.mark.workflow
 
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
 
@@ -26,6 +25,7 @@ def run(code: list[str], project, tmp_path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_readme_runs_as_it_stands(finished, tmp_path):
     """Every Python snippet in order, on the tiny campaign in the place of the default one."""
     snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
@@ -36,6 +36,7 @@ def test_the_readme_runs_as_it_stands(finished, tmp_path):
     run([*code, check], finished, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs(finished, tmp_path):
     """Every cell in order; what it finds is the campaign's."""
     notebook = nbformat.read(TUTORIAL, as_version=4)
@@ -54,6 +55,7 @@ def test_the_tutorial_is_kept_without_outputs():
     assert Path(TUTORIAL).stat().st_size < 50_000
 
 
+@pytest.mark.slow
 def test_snakemakes_report_has_every_figure_with_a_caption(finished, tmp_path):
     """One page with all that is worth showing, none of its captions broken."""
     page = tmp_path / "report.html"
@@ -68,6 +70,7 @@ def test_snakemakes_report_has_every_figure_with_a_caption(finished, tmp_path):
         assert figure.with_suffix(".rst").is_file() or figure.stem.startswith("corner_")
 
 
+@pytest.mark.slow
 def test_snakemake_lint_has_no_complaint(fresh):
     """As `make lint` asks."""
     command = [sys.executable, "-m", "snakemake", "--lint"]

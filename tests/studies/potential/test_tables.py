@@ -225,7 +225,6 @@ def test_fields_have_names_that_make_files():
     assert field_names([20, 2.5]) == ["plummer", "particles_20au", "particles_2.5au"]
 
 
-@pytest.mark.workflow
 def test_the_workflow_plans_every_network(tmp_path):
     """A dry run of the smoke study: its jobs, without running them."""
     project = Project(tmp_path / "project", tmp_path / "cache")
