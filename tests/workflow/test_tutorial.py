@@ -10,7 +10,6 @@ import nbformat
 import pytest
 from project import ROOT
 
-
 TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
 
 
