@@ -9,8 +9,10 @@ from scipy.special import expit
 from natal.data.outcomes import Outcomes
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import Counts
 
 N_STARS = 50
+COUNTS = Counts(N_STARS, 0)
 TIMES = (50.0, 100.0, 200.0, 400.0)
 BOX = ((0.5, 1.5), (50.0, 200.0), (50.0, 400.0))
 RANGES = {"q0": BOX[0], "a_au": BOX[1]}
@@ -32,13 +34,13 @@ def parameters(x, xp=np):
 def true_law(x):
     """The law as natal's mixtures are."""
     mean, factor, odds = parameters(x, jnp)
-    return Mixture(jax.nn.log_sigmoid(odds)[None], mean[None], factor[None], N_STARS)
+    return Mixture(jax.nn.log_sigmoid(odds)[None], mean[None], factor[None], COUNTS)
 
 
 def draw(x, rng):
     """One cluster at each x (row, 3)."""
     mean, factor, odds = parameters(x)
-    independent = np.column_stack([rng.standard_normal((len(x), 2)), rng.logistic(size=len(x))])
+    independent = rng.standard_normal((len(x), 3))
     drawn = mean + np.einsum("nij,nj->ni", factor, independent)
     count = np.clip(np.floor((N_STARS + 1) * expit(drawn[:, 2])), 0, N_STARS)
     survived = rng.random(len(x)) < expit(odds)

@@ -134,6 +134,9 @@ SUMMARIES = Variables(
 SURVIVAL = ("n_bound", "dissolved")
 """Columns beside the summaries: the number of bound stars, and whether they are too few to be a cluster."""
 
+MIN_BOUND_STARS = 5
+"""Fewer bound stars are no cluster: it is dissolved, and has no summaries but the bound fraction."""
+
 
 def limits_of(box: Mapping[str, Sequence[float]]) -> Limits:
     """A box without its names."""

@@ -15,6 +15,7 @@ from natal.data.outcomes import Outcomes, final_outcomes
 from natal.errors import NatalError
 from natal.figures.adaptive import ARM_STYLES, gain_figure
 from natal.likelihood.density import DensityEnsemble, make_density_network
+from natal.likelihood.mixture_density import Counts
 from natal.settings.adaptive import GainSettings
 from natal.settings.density import DensitySettings
 from natal.settings.emulator import TrainingSettings
@@ -60,7 +61,7 @@ def density_ensemble(log_odds, shifts, scale=1.0):
     zeros, ones = jnp.zeros(3), jnp.full(3, scale)
 
     def make(key, odds, shift):
-        network = make_density_network(key, 4, 1, zeros, ones, LIMITS, N_STARS)
+        network = make_density_network(key, 4, 1, zeros, ones, LIMITS, Counts(N_STARS, 0))
         last = network.network.layers[-1]
         # log-odds, weight, three locations, three ln scales, three below the diagonal
         bias = jnp.concatenate([odds[None], jnp.zeros(1), shift, jnp.zeros(6)])
@@ -260,7 +261,7 @@ def test_laws_are_fitted_to_chosen_points_only():
     changed.loc[changed.point_id >= 20, "sigma_v_kms"] *= 3
     found = []
     for table in (tracks, changed):
-        fit = fit_laws(table, 100.0, validation, np.arange(40), x, BOX, N_STARS, settings)
+        fit = fit_laws(table, 100.0, validation, np.arange(40), x, BOX, Counts(N_STARS, 0), settings)
         found.append(fit(jax.random.key(5), np.arange(20)))
     assert found[0][0] == found[1][0]
     np.testing.assert_array_equal(found[0][1], found[1][1])

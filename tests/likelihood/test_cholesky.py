@@ -9,6 +9,7 @@ import pytest
 from natal.likelihood.cholesky import cholesky, solve_lower
 from natal.likelihood.gaussian import DiagonalGaussian, FullGaussian
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import Counts
 
 COVARIANCE = jnp.array([[0.01, 0.02, 3.0], [0.02, 0.5, 10.0], [3.0, 10.0, 5000.0]])
 MEAN = jnp.array([0.7, 4.0, 300.0])
@@ -16,7 +17,7 @@ MIXTURE = Mixture(
     jnp.log(jnp.array([0.6, 0.3])),
     jnp.array([[1.0, 5.0, 0.5], [1.2, 5.5, 2.0]]),
     jnp.array([[[0.1, 0.0, 0.0], [0.05, 0.2, 0.0], [0.3, -0.1, 0.4]]] * 2),
-    100,
+    Counts(100, 5),
 )
 LAWS = {"diagonal": DiagonalGaussian(MEAN, jnp.sqrt(jnp.diag(COVARIANCE)))}
 LAWS |= {"full": FullGaussian(MEAN, COVARIANCE), "mixture": MIXTURE}

@@ -19,6 +19,7 @@ from natal.likelihood.density import load_density, save_density
 from natal.likelihood.density_training import train_density
 from natal.likelihood.kinds import make_likelihood
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import Counts
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import log_posterior, make_grid, summarise_cases, summarise_truths
 from natal.posterior.recovery import recover
@@ -30,6 +31,7 @@ from natal.settings.likelihood import KINDS
 pytestmark = pytest.mark.slow
 
 N_STARS = 100
+COUNTS = Counts(N_STARS, 0)
 SETTINGS = DensitySettings(members=3, components=1, width=16, steps=1000, batch_size=256)
 
 
@@ -49,7 +51,7 @@ def outcomes(n, seed):
     rng = np.random.default_rng(seed)
     x = uniform_points(n, rng)
     mean, factor, survive = true_law(x)
-    independent = np.column_stack([rng.standard_normal((n, 2)), rng.logistic(size=n)])
+    independent = rng.standard_normal((n, 3))
     drawn = mean + np.einsum("nij,nj->ni", factor, independent)
     f_bound = np.clip(np.floor((N_STARS + 1) * expit(drawn[:, 2])), 0, N_STARS) / N_STARS
     survived = rng.random(n) < survive
@@ -60,7 +62,7 @@ def outcomes(n, seed):
 @pytest.fixture(scope="module")
 def trained():
     """(ensemble, history) of networks with one component, as the true law has, from 3000 clusters."""
-    return train_density(jax.random.key(0), outcomes(3000, 1), outcomes(600, 2), BOX, N_STARS, SETTINGS)
+    return train_density(jax.random.key(0), outcomes(3000, 1), outcomes(600, 2), BOX, COUNTS, SETTINGS)
 
 
 def laws(ensemble, x):
@@ -81,8 +83,7 @@ def test_the_law_is_learned(trained):
         np.array(moments.mean, float).T,
         np.array(moments.covariance, float).transpose(2, 0, 1),
     )
-    scaled = factor * np.array([1.0, 1.0, np.pi / np.sqrt(3)])
-    covariance = np.einsum("nij,nkj->nik", scaled, scaled)
+    covariance = np.einsum("nij,nkj->nik", factor, factor)
     sd = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
     assert np.abs((found_mean - mean) / sd).max() < 4 * np.sqrt(20 / 3000)
     found_sd = np.sqrt(np.diagonal(found_covariance, axis1=1, axis2=2))
@@ -122,7 +123,7 @@ def test_the_likelihood_of_new_clusters_is_nearly_the_true_one(trained):
     middle, scale = mean[:, 2] + factor[:, 2, 0] * first, factor[:, 2, 2]
     with np.errstate(divide="ignore"):
         low, high = (np.log(k / (N_STARS + 1 - k)) for k in (count, count + 1))
-    expected += np.log(expit((high - middle) / scale) - expit((low - middle) / scale))
+    expected += np.log(norm.cdf((high - middle) / scale) - norm.cdf((low - middle) / scale))
     difference = (expected - found).mean()
     standard_error = (expected - found).std() / np.sqrt(len(x))
     assert -4 * standard_error < difference < 4 * standard_error + 4 * 20 / (2 * 3000) * 3
@@ -139,7 +140,7 @@ class TrueLikelihood(eqx.Module):
         width, zero = 0.05 + 0.1 * q0**2, jnp.zeros_like(q0)
         rows = [[width, zero, zero], [-width, 2 * width, zero], [3 * width, zero, 0.3 + 0.2 * q0]]
         survive = jax.nn.log_sigmoid(14 * (1.4 - q0))
-        return Mixture(survive[None], location[None], jnp.stack([jnp.stack(row) for row in rows])[None], N_STARS)
+        return Mixture(survive[None], location[None], jnp.stack([jnp.stack(row) for row in rows])[None], COUNTS)
 
 
 def learned(trained):
@@ -238,7 +239,7 @@ def test_the_best_weights_are_kept(trained):
 
 def test_training_is_reproducible(trained):
     """The same key gives the same weights, another one others."""
-    data = outcomes(3000, 1), outcomes(600, 2), BOX, N_STARS, SETTINGS
+    data = outcomes(3000, 1), outcomes(600, 2), BOX, COUNTS, SETTINGS
     again, _ = train_density(jax.random.key(0), *data)
     for one, other in zip(jax.tree.leaves(trained[0]), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -246,7 +247,7 @@ def test_training_is_reproducible(trained):
 
 def test_a_hopeless_rate_is_named():
     """Steps that never help are an error that names the key."""
-    data = outcomes(100, 1), outcomes(50, 2), BOX, N_STARS
+    data = outcomes(100, 1), outcomes(50, 2), BOX, COUNTS
     settings = SETTINGS.model_copy(update={"width": 4, "steps": 25, "learning_rate": 1e6, "members": 2})
     with pytest.raises(NatalError, match=r"density\.learning_rate = 1e\+06 does not train: 2 of 2 members"):
         train_density(jax.random.key(0), *data, settings)
@@ -257,7 +258,7 @@ def test_runs_that_are_all_alike_are_named():
     one = outcomes(1, 1)
     alike = Outcomes(np.repeat(one.x, 20, 0), np.repeat(one.y, 20, 0), np.ones(20, bool))
     with pytest.raises(NatalError, match="all have the same summaries"):
-        train_density(jax.random.key(0), alike, alike, BOX, N_STARS, SETTINGS)
+        train_density(jax.random.key(0), alike, alike, BOX, COUNTS, SETTINGS)
 
 
 @pytest.mark.parametrize("kind", ["heteroscedastic", "mixture"])

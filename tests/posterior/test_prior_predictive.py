@@ -12,6 +12,7 @@ from scipy.stats import binom, chi2, kstest
 
 from natal.emulator.ensemble import Ensemble
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import Counts
 from natal.posterior.flags import P_OUTSIDE
 from natal.posterior.prior_predictive import N_REPLICATES, _replicates, mahalanobis_p
 
@@ -82,7 +83,7 @@ class Small(eqx.Module):
 
     def conditional(self, x):
         location = jnp.array([[1.5, 6.1, 0.0]]) + 0.1 * x[0]
-        return Mixture(jnp.zeros(1), location, jnp.diag(jnp.array([0.1, 0.15, 0.5]))[None], n_stars=100)
+        return Mixture(jnp.zeros(1), location, jnp.diag(jnp.array([0.1, 0.15, 0.5]))[None], Counts(100, 5))
 
 
 @pytest.mark.parametrize("error", [[0.0, 2.0, 0.0], [0.3, 10.0, 1000.0], [1e6, 1e6, 1e6]])

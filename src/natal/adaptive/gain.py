@@ -21,6 +21,7 @@ from natal.emulator.training import train_ensemble
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, log_outcome
 from natal.likelihood.density_training import on_device, train_density
+from natal.likelihood.mixture_density import Counts
 from natal.progress import Progress
 from natal.settings.adaptive import GainSettings
 from natal.settings.density import DensitySettings
@@ -151,7 +152,7 @@ def fit_laws(
     points: Int[np.ndarray, " point"],
     x: np.ndarray,
     box: Box,
-    n_stars: int,
+    counts: Counts,
     settings: DensitySettings,
 ) -> Fit:
     """Mixture density networks: mean negative log likelihood (nats) of a validation cluster under the members' mean
@@ -162,7 +163,7 @@ def fit_laws(
 
     def fit(key: PRNGKeyArray, chosen: np.ndarray) -> tuple[float, np.ndarray]:
         train = rescaled_outcomes(tracks[tracks.point_id.isin(points[chosen])], t_end_yr, box["a_au"][1])
-        ensemble, _ = train_density(key, train, validation, box, n_stars, settings)
+        ensemble, _ = train_density(key, train, validation, box, counts, settings)
         return surprise(ensemble, validation), information(key, ensemble, x)
 
     return fit

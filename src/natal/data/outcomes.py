@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from natal.variables import BIRTH, SIZE, SUMMARIES
+from natal.variables import BIRTH, MIN_BOUND_STARS, SIZE, SUMMARIES
 
 EDGE = 1.1
 """Outcomes up to this factor beyond the box's largest a are kept, so that the networks do not end at its edge."""
@@ -29,6 +29,15 @@ def final_outcomes(table: pd.DataFrame) -> Outcomes:
     survived = ~table.dissolved.to_numpy(dtype=bool)
     y = np.where(survived[:, None], table[list(SUMMARIES)].to_numpy(dtype=float), np.nan)
     return Outcomes(table[list(BIRTH)].to_numpy(dtype=float), y, survived)
+
+
+def fewest_bound(table: pd.DataFrame, n_stars: int) -> int:
+    """Stars that a surviving cluster of `table` has at least, as its bound fraction counts them.
+
+    0 where stars have unequal masses: a bound fraction is one of mass, and has no smallest value.
+    """
+    counted = np.abs(table.f_bound * n_stars - table.n_bound) < 1e-6 * n_stars
+    return MIN_BOUND_STARS if counted.all() else 0
 
 
 def rescaled_outcomes(tracks: pd.DataFrame, t_end_yr: float, a_max_au: float) -> Outcomes:

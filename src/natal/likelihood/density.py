@@ -18,10 +18,10 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE, check_header, read_header, read_leaves, write_leaves
 from natal.likelihood.mixture import Mixture
-from natal.likelihood.mixture_density import LATENT
+from natal.likelihood.mixture_density import LATENT, Counts
 from natal.variables import BIRTH, SIZE, SUMMARIES, Box, Limits, limits_of
 
-FORMAT = "natal-density-1"
+FORMAT = "natal-density-2"
 DENSITY_COMPONENTS = {"heteroscedastic": 1, "mixture": 5}
 """Components of a member network's law, by the name of the likelihood."""
 
@@ -59,7 +59,7 @@ class MixtureNetwork(eqx.Module):
     shift: Float[Array, " summary"]
     scale: Float[Array, " summary"]
     components: int = eqx.field(static=True)
-    n_stars: int = eqx.field(static=True)
+    counts: Counts = eqx.field(static=True)
 
     @abstractmethod
     def __call__(self, x: Float[Array, " input"]) -> Mixture:
@@ -70,7 +70,7 @@ class MixtureNetwork(eqx.Module):
         weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
         log_weight = jax.nn.log_sigmoid(raw[0]) + jax.nn.log_softmax(weight)
         location = self.shift + self.scale * rest[:, :N_LATENT] + trivial
-        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, N_LATENT:]), self.n_stars)
+        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, N_LATENT:]), self.counts)
 
 
 class DensityNetwork(MixtureNetwork):
@@ -101,11 +101,11 @@ def _triangle(values: Float[Array, "component entry"]) -> Float[Array, "componen
 
 
 def make_density_network(
-    key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, box: Limits, n_stars: int
+    key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, box: Limits, counts: Counts
 ) -> DensityNetwork:
     """One untrained member, its components spread and as wide as the data."""
     network = make_perceptron(key, len(BIRTH), width, components)
-    return DensityNetwork(network, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), components, n_stars, box)
+    return DensityNetwork(network, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), components, counts, box)
 
 
 def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: int) -> eqx.nn.MLP:
@@ -146,7 +146,7 @@ class DensityEnsemble(eqx.Module):
         log_weight, location, cholesky = (
             leaf.reshape(-1, *leaf.shape[2:]) for leaf in (laws.log_weight, laws.location, laws.cholesky)
         )
-        return Mixture(log_weight - jnp.log(self.n_members), location, cholesky, self.members.n_stars)
+        return Mixture(log_weight - jnp.log(self.n_members), location, cholesky, self.members.counts)
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,7 @@ class DensityHeader:
     width: int
     components: int
     n_stars: int
+    fewest: int
     inputs: list[str]
     outputs: list[str]
     dtype: str
@@ -179,7 +180,7 @@ def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str
         members=ensemble.n_members,
         width=member.network.width_size,
         components=member.components,
-        n_stars=member.n_stars,
+        **member.counts._asdict(),
         inputs=list(BIRTH),
         outputs=OUTPUTS,
         dtype=DTYPE,
@@ -208,9 +209,10 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
     }
     check_header(path, header, expected, remedy=_REMEDY)
     zeros, limits = jnp.zeros(N_LATENT, DTYPE), limits_of(box)
+    counts = Counts(header.n_stars, header.fewest)
 
     def member(key: PRNGKeyArray) -> DensityNetwork:
-        return make_density_network(key, header.width, header.components, zeros, zeros, limits, header.n_stars)
+        return make_density_network(key, header.width, header.components, zeros, zeros, limits, counts)
 
     return read_members(path, member, header.members, remedy=_REMEDY)
 

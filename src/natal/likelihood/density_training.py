@@ -21,7 +21,7 @@ from natal.emulator.loop import drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, log_outcome, make_density_network, scaling
-from natal.likelihood.mixture_density import LATENT
+from natal.likelihood.mixture_density import LATENT, Counts
 from natal.settings.density import DensitySettings
 from natal.variables import SIZE, SUMMARIES, Box, Limits, limits_of
 
@@ -47,17 +47,17 @@ def negative_log_likelihood(
 
 
 def train_density(
-    key: PRNGKeyArray, train: Outcomes, validation: Outcomes, box: Box, n_stars: int, settings: DensitySettings
+    key: PRNGKeyArray, train: Outcomes, validation: Outcomes, box: Box, counts: Counts, settings: DensitySettings
 ) -> tuple[DensityEnsemble, DensityHistory]:
     """Fit `settings.members` networks to `train`, each stopped by `validation`.
 
     Raises `NatalError` if a member's validation loss never was finite and below that of its untrained weights.
     """
     limits = limits_of(box)
-    shift, scale = (jnp.asarray(values, DTYPE) for values in _location_and_scale(train, limits, n_stars))
+    shift, scale = (jnp.asarray(values, DTYPE) for values in _location_and_scale(train, limits, counts.n_stars))
 
     def member(key: PRNGKeyArray) -> MixtureNetwork:
-        return make_density_network(key, settings.width, settings.components, shift, scale, limits, n_stars)
+        return make_density_network(key, settings.width, settings.components, shift, scale, limits, counts)
 
     return train_members(key, member, train, validation, settings)
 

@@ -1,10 +1,11 @@
 """The law of one cluster's outcome as a mixture: survival, a count of bound stars, and sizes, which are all the rest.
 
-Every component is normal in the sizes, or their logarithms where `natal.variables` declares that (ln sigma_v, ln r_h),
-and given these a latent z is logistic. The bound fraction is the cell that (N + 1) / (1 + exp(-z)) falls into:
-k = 0 ... N stars, f_bound = k / N (discretised logistic, Salimans et al. 2017, arXiv:1701.05517). f_bound = 1 is the
-cell without an upper end: its pile-up is a probability, not a density. With unequal masses a cell is as wide as the
-mass of a mean star.
+Every component is normal in latent numbers: the sizes, or their logarithms where `natal.variables` declares that
+(ln sigma_v, ln r_h), and z of the count. The bound fraction is the cell that (N + 1) / (1 + exp(-z)) falls into:
+k = 0 ... N stars, f_bound = k / N (as the discretised logistic of Salimans et al. 2017, arXiv:1701.05517, with another
+law of z). f_bound = 1 is the cell without an upper end: its pile-up is a probability, not a density. A cluster that
+survives has a fewest number of stars: below it components are cut off. With unequal masses a cell is as wide as the
+mass of a mean star, and nothing is cut off.
 """
 
 from collections.abc import Callable
@@ -14,10 +15,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
+from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from natal.emulator.network_files import DTYPE
 from natal.likelihood.cholesky import dot, factor, solve
-from natal.likelihood.mixture_density import COUNT, IS_LOG, LOGISTIC_VARIANCE, N_SIZES, SIZES, DensityTable, cell
+from natal.likelihood.mixture_density import COUNT, IS_LOG, N_SIZES, SIZES, Counts, DensityTable
 from natal.variables import SUMMARIES
 
 
@@ -25,13 +28,13 @@ class Mixture(eqx.Module):
     """Components weighted by probability; the weights add up to the probability to survive.
 
     `location` and the lower triangle `cholesky` are of the latent numbers in the order `LATENT`, z of the count last,
-    whose diagonal element is the scale of the logistic.
+    before components are cut off.
     """
 
     log_weight: Float[Array, " component"]
     location: Float[Array, "component summary"]
     cholesky: Float[Array, "component summary summary"]
-    n_stars: int = eqx.field(static=True)
+    counts: Counts = eqx.field(static=True)
 
     def observed(self, error: Float[Array, " summary"] | None = None) -> "Observed":
         """The summaries of a surviving cluster as measured with independent Gaussian errors (`None`: without)."""
@@ -44,17 +47,16 @@ class Mixture(eqx.Module):
 
     def tabulated(self) -> DensityTable:
         """What densities need of this law."""
-        return DensityTable.of(self.log_weight, self.location, self.cholesky, self.n_stars)
+        return DensityTable.of(self.log_weight, self.location, self.cholesky, self.counts)
 
     def from_afar(self) -> "LatentNormal":
         """Mean and covariance of the latent numbers given survival."""
         weight = jax.nn.softmax(self.log_weight)
         mean = weight @ self.location
-        scaled = self.cholesky * np.array([*np.ones(N_SIZES), np.sqrt(LOGISTIC_VARIANCE)], "float32")
         apart = self.location - mean
-        within = jnp.einsum("c,cij,ckj->ik", weight, scaled, scaled)
+        within = jnp.einsum("c,cij,ckj->ik", weight, self.cholesky, self.cholesky)
         covariance = within + jnp.einsum("c,ci,cj->ij", weight, apart, apart)
-        return LatentNormal(list(mean), [list(row) for row in covariance], self.n_stars)
+        return LatentNormal(list(mean), [list(row) for row in covariance], self.counts)
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
         """Squared Mahalanobis distance of measured summaries (`LatentNormal`)."""
@@ -66,7 +68,7 @@ class LatentNormal(eqx.Module):
 
     mean: list[Array]
     covariance: list[list[Array]]
-    n_stars: int = eqx.field(static=True)
+    counts: Counts = eqx.field(static=True)
 
     def distance2(
         self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None
@@ -76,9 +78,10 @@ class LatentNormal(eqx.Module):
         Measurement errors enter to first order.
         """
         covariance, share, sizes = [[*row] for row in self.covariance], y[COUNT], _sizes(y)
-        low, high = cell(self.n_stars * share, self.n_stars * share + 1.0, self.n_stars)
+        n_stars = self.counts.n_stars
+        low, high = self.counts.cell(n_stars * share, n_stars * share + 1.0)
         if error is not None:
-            f = jnp.clip(share, 0.5 / self.n_stars, 1 - 0.5 / self.n_stars)
+            f = jnp.clip(share, 0.5 / n_stars, 1 - 0.5 / n_stars)
             relative = jnp.append(_sizes(error) / _where_log(sizes, 1.0), error[COUNT] / (f * (1 - f)))
             for k, value in enumerate(relative):
                 covariance[k][k] = covariance[k][k] + value**2
@@ -110,14 +113,24 @@ class Observed(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
 
     def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Float[Array, "*batch summary"]:
         """Draw summaries of clusters that survive."""
-        key_component, key_sizes, key_z, key_error = jax.random.split(key, 4)
-        component = jax.random.categorical(key_component, self.law.log_weight, shape=sample_shape)
-        normal = jax.random.normal(key_sizes, (*sample_shape, N_SIZES))
-        independent = jnp.concatenate([normal, jax.random.logistic(key_z, (*sample_shape, 1))], axis=-1)
-        drawn = self.law.location[component] + jnp.einsum("...ij,...j->...i", self.law.cholesky[component], independent)
-        n_stars = self.law.n_stars
+        key_component, key_normal, key_z, key_error = jax.random.split(key, 4)
+        law, counts = self.law, self.law.counts
+        component = jax.random.categorical(key_component, law.log_weight, shape=sample_shape)
+        cholesky = law.cholesky[component]
+        independent = jax.random.normal(key_normal, (*sample_shape, N_SIZES + 1))
+        if counts.fewest:
+            # z from what is left of its law, all else given z (the condition moves a draw along z's row)
+            row = cholesky[..., -1, :]
+            spread = jnp.sqrt((row**2).sum(-1))
+            above = ndtr((law.location[component, -1] - counts.lowest) / spread)
+            left = -ndtri(above * jax.random.uniform(key_z, sample_shape, minval=jnp.finfo(DTYPE).tiny))
+            moved = left / spread - (row * independent).sum(-1) / spread**2
+            independent = independent + row * moved[..., None]
+        drawn = law.location[component] + jnp.einsum("...ij,...j->...i", cholesky, independent)
         sizes = _of_log(jnp.exp, drawn[..., :-1])
-        count = jnp.clip(jnp.floor((n_stars + 1) * jax.nn.sigmoid(drawn[..., -1])), 0, n_stars)
+        # to rounding a draw may lie below the cut
+        n_stars = counts.n_stars
+        count = jnp.clip(jnp.floor((n_stars + 1) * jax.nn.sigmoid(drawn[..., -1])), counts.fewest, n_stars)
         y = jnp.concatenate([sizes[..., :COUNT], count[..., None] / n_stars, sizes[..., COUNT:]], axis=-1)
         if self.error is None:
             return y

@@ -13,10 +13,7 @@ from jaxtyping import Array, Bool, Float
 
 from natal.nbody.gravity import Coordinates, Masses, specific_potential
 from natal.units import KMS_PER_AU_YR
-from natal.variables import SUMMARIES
-
-MIN_BOUND_STARS = 5
-"""A cluster with fewer bound stars counts as dissolved: it has no dispersion and no half-mass radius."""
+from natal.variables import MIN_BOUND_STARS, SUMMARIES
 
 
 class BoundStars(NamedTuple):

@@ -22,6 +22,7 @@ from natal.figures import uncertainty_methods as figures
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.likelihood.kinds import ConstantLikelihood
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import Counts
 from natal.likelihood.widths import fit_sigma_total
 from natal.posterior.grid import make_grid, summarise_cases
 from natal.settings.inference import NutsSettings
@@ -237,7 +238,7 @@ class CountingLikelihood(eqx.Module):
         hot, log_a = x[0] - 1.0, jnp.log(x[1])
         location = jnp.stack([jnp.stack([1.0 - hot, log_a + hot + k, 3.0 - 6 * hot]) for k in (0.0, 0.5)])
         width = 0.3 * jnp.eye(3) + jnp.zeros((3, 3)).at[1, 0].set(-0.2).at[2, 0].set(0.5)
-        return Mixture(jnp.log(jnp.array([0.6, 0.3])), location, jnp.stack([width, width]), self.n_stars)
+        return Mixture(jnp.log(jnp.array([0.6, 0.3])), location, jnp.stack([width, width]), Counts(self.n_stars, 0))
 
 
 def test_laws_that_count_stars_are_found_honest():

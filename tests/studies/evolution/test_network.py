@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from evolution_clusters import BOX, N_STARS, RANGES, TIMES, campaign, draw, places, true_log_scores
+from evolution_clusters import BOX, COUNTS, N_STARS, RANGES, TIMES, campaign, draw, places, true_log_scores
 from scipy.stats import kstest
 
 from natal.errors import NatalError
@@ -30,7 +30,7 @@ def untrained(coordinates):
     """Two members with weights as they start, moved apart from zero."""
 
     def make(key):
-        return network.make_evolution_network(key, 8, 2, jnp.zeros(3), jnp.ones(3), N_STARS, BOX, coordinates)
+        return network.make_evolution_network(key, 8, 2, jnp.zeros(3), jnp.ones(3), COUNTS, BOX, coordinates)
 
     members = eqx.filter_vmap(make)(jax.random.split(jax.random.key(3), 2))
     return DensityEnsemble(members)
@@ -46,7 +46,7 @@ def tracks():
 def trained(tracks):
     """An ensemble of one-component networks, as the law is, given (Q0, tau)."""
     train, validation = (outcomes(snapshots(tracks, split)) for split in ("train", "validation"))
-    return network.train(jax.random.key(1), train, validation, N_STARS, BOX, "dimensionless", SETTINGS)[0]
+    return network.train(jax.random.key(1), train, validation, COUNTS, BOX, "dimensionless", SETTINGS)[0]
 
 
 def test_dimensionless_laws_have_no_scale():

@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from evolution_clusters import BOX, N_STARS, TIMES, campaign, true_law
+from evolution_clusters import BOX, COUNTS, TIMES, campaign, true_law
 from scipy.stats import chisquare, kstest
 
 from natal.errors import NatalError
@@ -34,7 +34,7 @@ def truth():
     """An ensemble that is the true law."""
 
     def make(key):
-        return TrueMember(make_perceptron(key, 3, 4, 1), jnp.zeros(3), jnp.ones(3), 1, N_STARS)
+        return TrueMember(make_perceptron(key, 3, 4, 1), jnp.zeros(3), jnp.ones(3), 1, COUNTS)
 
     return DensityEnsemble(eqx.filter_vmap(make)(jax.random.split(jax.random.key(0), 1)))
 
@@ -181,5 +181,5 @@ def test_age_priors_that_cannot_be_are_refused():
 def test_laws_of_few_stars_have_weights_below_one(truth):
     """The true law is a sub-probability, so that posteriors of surviving clusters hold their chance to survive."""
     law = truth(jnp.array([1.5, 100.0, 100.0]))
-    assert law.n_stars == N_STARS
+    assert law.counts == COUNTS
     assert float(jnp.exp(law.log_weight).sum()) == pytest.approx(0.5)

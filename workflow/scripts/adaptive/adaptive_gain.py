@@ -5,11 +5,12 @@ import pandas as pd
 
 from natal.adaptive.gain import fit_laws, fit_means, learning_curves, savings
 from natal.campaign import plan
-from natal.data.outcomes import final_outcomes
+from natal.data.outcomes import fewest_bound, final_outcomes
 from natal.data.runs import read_runs
 from natal.figures.adaptive import gain_figure
 from natal.figures.save import save_figures
 from natal.files.formats import write_csv
+from natal.likelihood.mixture_density import Counts
 from natal.random import stage_key
 from natal.running.jobs import script
 from natal.settings.adaptive import GainSettings
@@ -31,7 +32,9 @@ with script(snakemake, cpu_devices=1) as log:
         tracks, validation = pd.read_csv(files.tracks), final_outcomes(pd.read_csv(files.validation))
         t_end_yr, n_stars = config["integration"]["t_end_yr"], config["cluster"]["n_stars"]
         density = DensitySettings(**config["density"])
-        fit = fit_laws(tracks, t_end_yr, validation, points, x, box, n_stars, density)
+        fit = fit_laws(
+            tracks, t_end_yr, validation, points, x, box, Counts(n_stars, fewest_bound(tracks, n_stars)), density
+        )
     curves = learning_curves(stage_key(config["seed"], "adaptive gain"), (x - low) / (high - low), fit, settings)
     gain = savings(curves, np.random.default_rng(config["seed"]))
     write_csv(snakemake.output.curves, curves)

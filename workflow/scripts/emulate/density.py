@@ -3,11 +3,12 @@
 import pandas as pd
 
 from natal.campaign import plan
-from natal.data.outcomes import final_outcomes, rescaled_outcomes
+from natal.data.outcomes import fewest_bound, final_outcomes, rescaled_outcomes
 from natal.data.runs import design_digest, read_runs
 from natal.files.formats import write_json
 from natal.likelihood.density import DENSITY_COMPONENTS, save_density
 from natal.likelihood.density_training import train_density
+from natal.likelihood.mixture_density import Counts
 from natal.provenance.environment import made_by
 from natal.random import stage_key
 from natal.running import device
@@ -18,8 +19,11 @@ with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     box = plan.box(config)
     tracks = pd.read_csv(snakemake.input.tracks)
+    tracks = tracks[tracks.split == "train"]
+    n_stars = config["cluster"]["n_stars"]
+    counts = Counts(n_stars, fewest_bound(tracks, n_stars))
     t_end_yr = config["integration"]["t_end_yr"]
-    train = rescaled_outcomes(tracks[tracks.split == "train"], t_end_yr, box["a_au"][1])
+    train = rescaled_outcomes(tracks, t_end_yr, box["a_au"][1])
     validation = final_outcomes(pd.read_csv(snakemake.input.validation))
     digest = design_digest(read_runs(snakemake.input.train, "train"))
     log.info("%d outcomes, snapshots included, on %s", len(train.x), device.describe())
@@ -27,7 +31,7 @@ with script(snakemake, cpu_devices=1) as log:
     for kind, components in DENSITY_COMPONENTS.items():
         settings = DensitySettings(**config["density"], components=components)
         key = stage_key(config["seed"], f"density {kind}")
-        ensemble, history = train_density(key, train, validation, box, config["cluster"]["n_stars"], settings)
+        ensemble, history = train_density(key, train, validation, box, counts, settings)
         save_density(snakemake.output[kind], ensemble, digest, made_by(snakemake.params.digest))
         metrics[kind] = {
             "best_step": history.best_step,

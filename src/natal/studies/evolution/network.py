@@ -22,13 +22,14 @@ from natal.errors import NatalError
 from natal.likelihood.density import N_LATENT, DensityEnsemble, MixtureNetwork, make_perceptron, read_members, scaling
 from natal.likelihood.density_training import DensityHistory, latent, train_members
 from natal.likelihood.mixture import Mixture
+from natal.likelihood.mixture_density import Counts
 from natal.provenance.environment import made_by
 from natal.settings.density import DensitySettings
 from natal.studies.evolution.tracks import BIRTH_AND_AGE, Ranges
 from natal.variables import Box
 
 COORDINATES = ("direct", "scaled", "dimensionless")
-FORMAT = "natal-evolution-1"
+FORMAT = "natal-evolution-2"
 
 
 class EvolutionNetwork(MixtureNetwork):
@@ -77,20 +78,20 @@ def make_evolution_network(
     components: int,
     shift: Array,
     scale: Array,
-    n_stars: int,
+    counts: Counts,
     box: Ranges,
     coordinates: str,
 ) -> EvolutionNetwork:
     """One untrained member."""
     perceptron = make_perceptron(key, len(used(coordinates)), width, components)
-    return EvolutionNetwork(perceptron, shift, scale, components, n_stars, box, coordinates)
+    return EvolutionNetwork(perceptron, shift, scale, components, counts, box, coordinates)
 
 
 def train(
     key: PRNGKeyArray,
     train: Outcomes,
     validation: Outcomes,
-    n_stars: int,
+    counts: Counts,
     box: Ranges,
     coordinates: str,
     settings: DensitySettings,
@@ -102,11 +103,11 @@ def train(
     `NatalError` as `natal.likelihood.density_training.train_density` does.
     """
     x, y = train.x[train.survived], train.y[train.survived]
-    values = latent(y, n_stars) - trivial_part(coordinates, jnp.log(x[:, 1]))
+    values = latent(y, counts.n_stars) - trivial_part(coordinates, jnp.log(x[:, 1]))
     shift, scale = (jnp.asarray(statistic, DTYPE) for statistic in (values.mean(0), values.std(0)))
 
     def member(key: PRNGKeyArray) -> EvolutionNetwork:
-        return make_evolution_network(key, settings.width, settings.components, shift, scale, n_stars, box, coordinates)
+        return make_evolution_network(key, settings.width, settings.components, shift, scale, counts, box, coordinates)
 
     return train_members(key, member, train, validation, settings, section="network")
 
@@ -120,6 +121,7 @@ class Header:
     width: int
     components: int
     n_stars: int
+    fewest: int
     coordinates: str
     box: dict[str, list[float]]
     dtype: str
@@ -135,7 +137,7 @@ def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") ->
         members=ensemble.n_members,
         width=member.network.width_size,
         components=member.components,
-        n_stars=member.n_stars,
+        **member.counts._asdict(),
         coordinates=member.coordinates,
         box={name: list(limits) for name, limits in zip(BIRTH_AND_AGE, member.box, strict=True)},
         dtype=DTYPE,
@@ -150,12 +152,10 @@ def load(path: str | Path) -> DensityEnsemble:
     if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:
         raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")
     q0, a_au, t_yr = ((low, high) for low, high in (header.box[name] for name in BIRTH_AND_AGE))
-    zeros = jnp.zeros(N_LATENT, DTYPE)
+    zeros, counts = jnp.zeros(N_LATENT, DTYPE), Counts(header.n_stars, header.fewest)
 
     def member(key: PRNGKeyArray) -> EvolutionNetwork:
         width, components, coordinates = header.width, header.components, header.coordinates
-        return make_evolution_network(
-            key, width, components, zeros, zeros, header.n_stars, (q0, a_au, t_yr), coordinates
-        )
+        return make_evolution_network(key, width, components, zeros, zeros, counts, (q0, a_au, t_yr), coordinates)
 
     return read_members(path, member, header.members, remedy="run the study again")

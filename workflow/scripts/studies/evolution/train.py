@@ -1,6 +1,8 @@
 """Train the ensembles of the study `evolution`: each set of coordinates, on all stored times and without some."""
 
+from natal.data.outcomes import fewest_bound
 from natal.files.formats import write_json
+from natal.likelihood.mixture_density import Counts
 from natal.random import stage_key
 from natal.running.jobs import script
 from natal.settings.density import DensitySettings
@@ -13,6 +15,7 @@ with script(snakemake, cpu_devices=1) as log:
     refuse_gaps(config["gaps"], table)
     q0, a_au = (tuple(map(float, config["box"][name])) for name in ("q0", "a_au"))
     box = (q0, a_au, time_range(table))
+    counts = Counts(config["n_stars"], fewest_bound(table, config["n_stars"]))
     settings = DensitySettings(**config["network"])
     metrics: dict[str, dict] = {}
     for coordinates in snakemake.params.sets:
@@ -22,7 +25,7 @@ with script(snakemake, cpu_devices=1) as log:
             log.info("%s, times left out: %s; %d snapshots", coordinates, left_out or "none", len(train.x))
             # the same first weights and batches with and without a gap
             ensemble, history = network.train(
-                stage_key(config["seed"], coordinates), train, validation, config["n_stars"], box, coordinates, settings
+                stage_key(config["seed"], coordinates), train, validation, counts, box, coordinates, settings
             )
             name = f"{coordinates}_{gap}"
             network.save(snakemake.output[name], ensemble, snakemake.params.digest)
