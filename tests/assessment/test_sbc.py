@@ -1,5 +1,7 @@
 """Simulation-based calibration: honest posteriors pass as often as stated, and each check means what it says."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from natal.assessment.sbc import (
     thinned_settings,
     verdicts,
 )
+from natal.posterior.nuts import NutsResult
 from natal.settings.inference import NutsSettings
 
 KEY = jax.random.key(3)
@@ -114,6 +117,20 @@ def test_a_row_describes_its_posterior(table, recovery):
     np.testing.assert_array_equal(table.log_density, recovery.truths.log_density)
     np.testing.assert_array_equal(table.rhat, recovery.recovered.rhat.max(1))
     assert not table.isna().any(axis=None)
+
+
+def test_cases_that_nuts_did_not_sample_have_no_ranks(recovery, table):
+    """All that the grid says is there for all; ranks, distances and R-hat for the first twelve, which count alone."""
+    whole = recovery.recovered
+    nuts = NutsResult(*(array[:12] for array in whole.nuts[:4]), {})
+    some = replace(whole, nuts=nuts, rhat=whole.rhat[:12], ess_bulk=whole.ess_bulk[:12], tv_grid=whole.tv_grid[:12])
+    draws = posterior_draws(some, 100)
+    found = calibration_table(KEY, recovery.point_id, recovery.x, some, recovery.truths, draws, BOX)
+    sampled = ["q0_sbc", "a_au_sbc", "tarp", "rhat", "ess_bulk", "divergences"]
+    assert found[sampled].notna().sum().tolist() == [12] * 6
+    pd.testing.assert_frame_equal(found.drop(columns=sampled), table.drop(columns=sampled))
+    report = sbc_report(found, 100)
+    assert [report["verdicts"][name]["n"] for name in ("sbc_q0", "tarp", "pit_q0")] == [12, 12, 32]
 
 
 def test_truths_outside_the_prior_are_left_out(recovery):

@@ -31,7 +31,12 @@ if CALIBRATED:
         benchmark: LOGS / "calibrate.benchmark.tsv"
         params:
             digest=digest(
-                "infer/calibrate.py", *CALIBRATE_KEYS, "inference.calibration_draws", box=BOX, prior=PRIOR
+                "infer/calibrate.py",
+                *CALIBRATE_KEYS,
+                "inference.calibration_draws",
+                "inference.calibration_nuts",
+                box=BOX,
+                prior=PRIOR,
             ),
         threads: 2
         resources: **growing(mem_mb=8000, runtime=120)

@@ -88,18 +88,28 @@ def calibration_table(
     truth: Float[np.ndarray, "case birth"],
     recovered: Recovered,
     truths: TruthSummary,
-    draws: Float[np.ndarray, "case draw birth"],
+    draws: Float[np.ndarray, "sampled draw birth"],
     prior_box: Box,
 ) -> pd.DataFrame:
     """One row a case within the prior's box: its truth, its posterior and where in it the truth lies.
 
     pit, hpd_level, log_density and entropy are the grid's, and so are mean, sd and contraction; sbc and tarp count
-    the NUTS draws. log_density and entropy are natural logarithms, per unit Q0 and AU.
+    the NUTS draws. Where there are none (`draws` are the first cases') these, R-hat and its like are nan. log_density
+    and entropy are natural logarithms, per unit Q0 and AU.
     """
     key_rank, key_tarp = jax.random.split(key)
     summary = recovered.grid_summary
     mean, sd = np.asarray(summary.mean, float), np.asarray(summary.sd, float)
-    ranks, shrunk = rank_shares(key_rank, truth, draws), contraction(sd, prior_box)
+    n, n_sampled = len(truth), len(draws)
+    ranks, tarp = (
+        rank_shares(key_rank, truth[:n_sampled], draws),
+        tarp_shares(key_tarp, truth[:n_sampled], draws, prior_box),
+    )
+    shrunk = contraction(sd, prior_box)
+
+    def filled(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values, np.full(n - n_sampled, np.nan)])
+
     columns: dict[str, Any] = {"point_id": point_id}
     for k, name in enumerate(BIRTH):
         columns |= {
@@ -108,18 +118,18 @@ def calibration_table(
             f"{name}_sd": sd[:, k],
             f"{name}_contraction": shrunk[:, k],
             f"{name}_pit": truths.pit[:, k],
-            f"{name}_sbc": ranks[:, k],
+            f"{name}_sbc": filled(ranks[:, k]),
         }
     columns |= {
         "hpd_level": truths.hpd_level,
-        "tarp": tarp_shares(key_tarp, truth, draws, prior_box),
+        "tarp": filled(tarp),
         "log_density": truths.log_density,
         "entropy": np.asarray(summary.entropy, float),
-        "rhat": recovered.rhat.max(1),
-        "ess_bulk": recovered.ess_bulk.min(1),
-        "divergences": recovered.nuts.diverging.sum((1, 2)),
+        "rhat": filled(recovered.rhat.max(1)),
+        "ess_bulk": filled(recovered.ess_bulk.min(1)),
+        "divergences": filled(recovered.nuts.diverging.sum((1, 2))),
     }
-    table = pd.DataFrame(columns)
+    table = pd.DataFrame(columns).astype({"divergences": "Int64"})
     within: pd.DataFrame = table[np.isfinite(table.log_density)].reset_index(drop=True)
     return within
 
@@ -163,7 +173,7 @@ def verdicts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
     uniform |= {f"sbc_{name}": table[f"{name}_sbc"] for name in BIRTH}
     uniform["tarp"] = table.tarp
     each = FALSE_ALARM / (len(uniform) + 1)
-    judged = {name: check_uniform(values.to_numpy(float), each) for name, values in uniform.items()}
+    judged = {name: check_uniform(values.dropna().to_numpy(float), each) for name, values in uniform.items()}
     judged["log_score"] = check_log_score(table.log_density.to_numpy(), table.entropy.to_numpy(), each)
     return judged
 
@@ -182,16 +192,17 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
     numbers["by_recovered_q0_tercile"] = by_recovered
     for part in (numbers, *numbers["by_q0_tercile"], *numbers["by_a_au_tercile"], *by_recovered):
         part["coverage_band"] = binomial_bands(part["n_cases"])
-    level, band = np.arange(0.05, 1, 0.05), simultaneous_band(len(table))
+    tarp = table.tarp.dropna().to_numpy()
+    level, band = np.arange(0.05, 1, 0.05), simultaneous_band(len(tarp))
     judged = verdicts(table)
     return numbers | {
         "n_posterior_draws": n_draws,
         "log_score_promised": float(-table.entropy.mean()),
         "tarp": {
             "credibility": level,
-            "expected_coverage": ecdf(table.tarp.to_numpy(), level),
+            "expected_coverage": ecdf(tarp, level),
             "band": np.column_stack([np.interp(level, band.place, edge) for edge in (band.low, band.high)]),
-            "max_deviation": float(np.abs(ecdf(table.tarp.to_numpy(), band.place) - band.place).max()),
+            "max_deviation": float(np.abs(ecdf(tarp, band.place) - band.place).max()),
         },
         "verdicts": judged,
         "failed": [name for name, check in judged.items() if not check["passed"]],

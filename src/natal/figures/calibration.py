@@ -123,7 +123,7 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
 
 def campaign_figures(table: pd.DataFrame, report: Mapping[str, Any]) -> dict[str, Figure]:
     """All figures of this module by name, from calibration.csv and the part `calibration` of metrics.json."""
-    sbc = {name: table[f"{name}_sbc"].to_numpy() for name in BIRTH}
+    sbc = {name: table[f"{name}_sbc"].dropna().to_numpy() for name in BIRTH}
     pit = {name: table[f"{name}_pit"].to_numpy() for name in BIRTH}
     groups = {"all": report}
     for name, digits in (("q0", 2), ("a_au", 0)):
@@ -133,7 +133,7 @@ def campaign_figures(table: pd.DataFrame, report: Mapping[str, Any]) -> dict[str
     return {
         "calibration_pit": pit_differences(pit | {"joint": table.hpd_level.to_numpy()}, sbc),
         "calibration_sbc": rank_histograms(sbc, report["n_posterior_draws"]),
-        "calibration_tarp": tarp_curve(table.tarp.to_numpy()),
+        "calibration_tarp": tarp_curve(table.tarp.dropna().to_numpy()),
         "calibration_coverage": coverage_by_third(LEVELS, shares),
     }
 

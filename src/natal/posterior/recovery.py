@@ -23,15 +23,15 @@ log = logging.getLogger("natal")
 
 @dataclass(frozen=True)
 class Recovered:
-    """Posteriors of all cases. Parameters are ordered (q0, a_au)."""
+    """Posteriors of all cases; NUTS may have sampled the first ones only. Parameters are ordered (q0, a_au)."""
 
     nuts: NutsResult
-    rhat: np.ndarray  # (case, 2), rank-normalised split R-hat
-    ess_bulk: np.ndarray  # (case, 2)
+    rhat: np.ndarray  # (sampled case, 2), rank-normalised split R-hat
+    ess_bulk: np.ndarray  # (sampled case, 2)
     grid: Grid
     grid_summary: GridSummary  # leaves (case, ...)
     truths: TruthSummary | None  # where known truths lie in the grid posteriors
-    tv_grid: np.ndarray  # (case,), total variation between draws and grid on 16 blocks of about equal mass
+    tv_grid: np.ndarray  # (sampled case,), total variation between draws and grid on 16 blocks of about equal mass
     timing_s: dict[str, float]
 
 
@@ -44,11 +44,12 @@ def recover(
     settings: NutsSettings,
     grid_shape: tuple[int, int],
     truth: np.ndarray | None = None,
+    n_nuts: int | None = None,
 ) -> Recovered:
     """Posterior of (Q0, a) for each observation `y` with measurement errors `error`, both (case, summary).
 
-    Every case gets a grid posterior of `grid_shape` cells, and NUTS chains in coordinates that make it normal. `truth`
-    holds the cases' true (q0, a_au), if they are known.
+    Every case gets a grid posterior of `grid_shape` cells; the first `n_nuts` of them, or all, NUTS chains in
+    coordinates that make it normal. `truth` holds the cases' true (q0, a_au), if they are known.
     """
     key_grid, key_nuts = jax.random.split(key)
     # without errors the laws are much cheaper
@@ -60,12 +61,14 @@ def recover(
     answers = answer_cases(key_grid, likelihood, grid, *data, truth=known)
     grid_seconds = time.perf_counter() - started
 
-    nuts = sample_cases(key_nuts, likelihood, prior_box, *data, answers.coordinates, settings)
+    first = jax.tree.map(lambda leaf: leaf[:n_nuts], (*data, answers.coordinates, answers.quarters))
+    y_first, error_first, coordinates, quarters = first
+    nuts = sample_cases(key_nuts, likelihood, prior_box, y_first, error_first, coordinates, settings)
     draws = posterior_dataset(nuts.draws, case_names=None)
     rhat, ess = (
         np.column_stack([diagnostic[name].values for name in BIRTH]) for diagnostic in (az.rhat(draws), az.ess(draws))
     )
-    tv = total_variation_of_draws(answers.quarters, nuts.draws.reshape(len(y), -1, len(BIRTH)))
+    tv = total_variation_of_draws(quarters, nuts.draws.reshape(len(nuts.draws), -1, len(BIRTH)))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
     truths = jax.tree.map(lambda leaf: np.asarray(leaf, float), answers.truths)
     return Recovered(nuts, rhat, ess, grid, answers.summary, truths, tv, timing)

@@ -40,5 +40,7 @@ class Inference(NutsSettings):
     """of the grid posterior that NUTS is checked against"""
     calibration_draws: Annotated[int, Field(ge=10)]
     """nearly independent draws (10 iterations apart) of each calibration cluster's posterior, from all chains"""
+    calibration_nuts: Annotated[int, Field(ge=20)]
+    """calibration clusters that NUTS samples, for ranks; the grid answers them all"""
     nuts_clusters: Annotated[int, Field(ge=0)]
     """of your own clusters, the first ones, that NUTS samples; the grid answers the others alone"""

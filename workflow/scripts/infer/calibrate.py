@@ -22,7 +22,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     runs = read_runs(snakemake.input.calibration, plan.CALIBRATION)
     log.info("%d calibration clusters on %s", len(runs), device.describe())
     key, no_error, thinned = stage_key(seed, "calibrate"), np.zeros_like(runs.y), thinned_settings(inference, n_draws)
-    recovered = recover(key, likelihood, prior, runs.y, no_error, thinned, inference.grid, runs.x)
+    n_nuts = inference.calibration_nuts
+    recovered = recover(key, likelihood, prior, runs.y, no_error, thinned, inference.grid, runs.x, n_nuts)
     truths = recovered.truths
     draws = posterior_draws(recovered, n_draws)
     key = stage_key(seed, "calibration checks")
@@ -37,6 +38,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         "n_drawn": len(runs) + runs.n_dissolved,
         "n_dissolved": runs.n_dissolved,
         "n_outside_prior": len(runs) - len(table),
+        "n_sampled": len(draws),
         "max_rhat": recovered.rhat.max(),
         "divergences": int(recovered.nuts.diverging.sum()),
         "median_ess_bulk": np.median(recovered.ess_bulk.min(1)),
