@@ -245,6 +245,18 @@ def test_training_is_reproducible(trained):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.parametrize(("width", "components"), [(128, 5), (64, 8)])
+def test_no_member_diverges(width, components):
+    """A width and a number of components with which losses once ended in nan, three seeds, ten times the rate."""
+    changes = {"members": 3, "width": width, "components": components, "steps": 250, "weight_decay": 0.06}
+    settings = SETTINGS.model_copy(update=changes | {"learning_rate": 3e-2})
+    _, history = train_density(
+        jax.random.key(1), outcomes(1000, 1), outcomes(300, 2), BOX, Counts(N_STARS, 5), settings
+    )
+    assert np.isfinite(history.validation_loss).all()
+    assert np.isfinite(history.train_loss).all()
+
+
 def test_a_hopeless_rate_is_named():
     """Steps that never help are an error that names the key."""
     data = outcomes(100, 1), outcomes(50, 2), BOX, COUNTS

@@ -99,14 +99,17 @@ def train_members(
 
     n_calls = -(-settings.steps // (STEPS_PER_CHECK * CHECKS_PER_CALL))
     rate = optax.cosine_decay_schedule(settings.learning_rate, settings.steps)
-    optimiser = optax.adamw(rate, weight_decay=settings.weight_decay)
+    optimiser = optax.chain(
+        optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.adamw(rate, weight_decay=settings.weight_decay)
+    )
     fit = fit_networks(
         jnp.concatenate([keys_of_call(call_key) for call_key in jax.random.split(key_run, n_calls)], axis=1),
         networks.network,
         loss,
         on_device(train),
         on_device(validation),
-        optax.chain(optax.clip_by_global_norm(MAX_GRADIENT_NORM), optimiser),
+        # a step whose gradient is not finite is left out: it would end a member
+        optax.apply_if_finite(optimiser, max_consecutive_errors=STEPS_PER_CHECK),
         checks_per_call=CHECKS_PER_CALL,
         progress_label=f"density, {settings.components} components",
         progress_unit=f"x {STEPS_PER_CHECK * CHECKS_PER_CALL} steps",
