@@ -14,7 +14,7 @@ class Density(Section):
 
     members: Annotated[int, Field(ge=1, le=50)] = 5
     """networks of each of `heteroscedastic` and `mixture`"""
-    width: Annotated[int, Field(ge=2, le=512)] = 32
+    width: Annotated[int, Field(ge=2, le=512)] = 64
     """units of each of two hidden layers"""
     steps: Annotated[int, Field(ge=250)] = 3000
     """mini-batches of training rows"""
