@@ -84,6 +84,7 @@ def test_no_other_list_of_summaries():
     assert not counting
 
 
+@pytest.mark.slow
 def test_more_summaries_need_no_other_change():
     """Networks, laws and grids take two more; of the signed one a measured value is normal about the predicted one."""
     done = subprocess.run([sys.executable, "-c", MORE_SUMMARIES], capture_output=True, text=True, check=False)

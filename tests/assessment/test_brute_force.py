@@ -126,6 +126,7 @@ def test_local_polynomials_reproduce_quadratics():
     np.testing.assert_allclose(laws.mean, mean_z(places), atol=1e-8)
 
 
+@pytest.mark.slow
 def test_residual_covariance_is_the_simulators(comparison):
     """Not made smaller by the fit: within four standard errors of n effective runs, everywhere."""
     runs = grid_runs(6, 5)

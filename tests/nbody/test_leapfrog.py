@@ -133,6 +133,7 @@ def test_the_energy_error_is_the_one_theory_predicts():
     assert left[0] / left[1] == pytest.approx(4, rel=3 * order)
 
 
+@pytest.mark.slow
 def test_halving_the_step_quarters_the_energy_error():
     """The largest energy error along the orbit is second order in dt."""
     (coarse, h2), (fine, _) = eccentric_energies(4000), eccentric_energies(8000)

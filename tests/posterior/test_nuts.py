@@ -146,6 +146,7 @@ def in_other_company(sampled):
     return sample(y, np.zeros(3), BOX)
 
 
+@pytest.mark.slow
 def test_a_case_does_not_know_its_company(sampled, in_other_company):
     """In batches of one size, draws follow from a case's own key and data, to the last bit."""
     np.testing.assert_array_equal(in_other_company.draws[:16], sampled.result.draws[:16])
