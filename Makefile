@@ -7,10 +7,14 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-inference lint schema lock
+.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-inference lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
+
+# how far a finished campaign's posteriors can be trusted, on fresh clusters; ARGS="--configfile FILE" as for run
+check-trust: env
+	$(BIN)/snakemake --profile profiles/local check_trust $(ARGS)
 
 # one of the small studies: make study STUDY=potential; at smoke size with
 # ARGS="--configfile config/studies/potential_smoke.yaml"

@@ -10,6 +10,7 @@ from closed_form import BOX, SIGMA, ExactPosterior, linear_mean, uniform_points
 from scipy.stats import binom, chi2, kstest, norm
 
 from natal.assessment.coverage import coverage
+from natal.assessment.power import would_see
 from natal.assessment.sbc import (
     FALSE_ALARM,
     binomial_bands,
@@ -174,6 +175,7 @@ def gaussian_table(n, rng, width=1.0, shift=0.0):
     columns["tarp"] = tarp_shares(key_tarp, truth, draws, UNIT_BOX)
     columns["log_density"] = norm.logpdf(z).sum(1) - 2 * np.log(width * sd)
     columns["entropy"] = np.log(2 * np.pi * np.e * (width * sd) ** 2)
+    columns["rhat"] = 1.0
     return pd.DataFrame(columns)
 
 
@@ -239,11 +241,12 @@ def test_the_report_holds_what_was_promised(table):
     share = found["coverage"]["68"]["q0"]
     assert found["coverage_se"]["68"]["q0"] == pytest.approx(np.sqrt(share * (1 - share) / 32))
     assert found["coverage_band"] == binomial_bands(32)
-    for name in ("by_q0_tercile", "by_a_au_tercile", "by_recovered_q0_tercile"):
+    for name in ("by_q0_tercile", "by_a_au_tercile", "by_recovered_q0_tercile", "by_recovered_a_au_tercile"):
         assert [part["n_cases"] for part in found[name]] == [11, 11, 10]
         assert all(part["coverage_band"] == binomial_bands(part["n_cases"]) for part in found[name])
     assert found["by_a_au_tercile"][0]["a_au_max"] < found["by_a_au_tercile"][1]["a_au_min"]
     assert found["by_recovered_q0_tercile"][2]["q0_max"] == table.q0_mean.max()
+    assert found["by_recovered_a_au_tercile"][0]["a_au_min"] == table.a_au_mean.min()
     assert found["log_score"] == pytest.approx(table.log_density.mean())
     assert found["log_score_promised"] == pytest.approx(-table.entropy.mean())
     assert set(found["contraction"]) == {"q0", "a_au"}
@@ -251,7 +254,30 @@ def test_the_report_holds_what_was_promised(table):
     np.testing.assert_allclose(tarp["expected_coverage"], [(table.tarp <= c).mean() for c in tarp["credibility"]])
     assert np.all(tarp["band"][:, 0] <= tarp["credibility"])
     assert np.all(tarp["band"][:, 1] >= tarp["credibility"])
+    for name, check in found["verdicts"].items():
+        assert check.items() >= would_see(name, check["n"], 100, FALSE_ALARM / 12).items()
+    assert found["verdict"]["text"].endswith("(32 clusters, 95 % confidence in all of this at once)")
     assert set(found["failed"]) == {name for name, check in found["verdicts"].items() if not check["passed"]}
+
+
+def test_chains_that_disagree_are_counted():
+    """Above 1.02, or not a number; the largest is told."""
+    table = gaussian_table(30, np.random.default_rng(8))
+    table.loc[[3, 7, 11, 13], "rhat"] = 1.02, 1.0201, 1.3, np.nan
+    found = sbc_report(table, 50)
+    assert (found["n_high_rhat"], found["max_rhat"]) == (3, 1.3)
+
+
+def test_a_campaign_with_narrow_hot_posteriors_says_so():
+    """The table's own columns reach the words: widths halved where Q0 was recovered above 0.57."""
+    rng = np.random.default_rng(9)
+    honest, narrow = gaussian_table(900, rng), gaussian_table(900, rng, width=0.5)
+    table = honest.where(honest.q0_mean < 0.57, narrow.assign(q0_mean=honest.q0_mean, a_au_mean=honest.a_au_mean))
+    assert sbc_report(honest, 50)["verdict"]["trusted"]
+    found = sbc_report(table, 50)["verdict"]
+    assert not found["trusted"]
+    assert "with a recovered Q0 above 0.5" in found["text"]
+    assert "Q0 below" not in found["text"]
 
 
 def test_binomial_bands_by_hand():

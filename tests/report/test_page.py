@@ -152,6 +152,7 @@ def calibration():
         columns |= {f"{name}_{what}": rng.random(n) for what in ("pit", "sbc", "contraction")}
         columns |= {f"{name}_{what}": rng.uniform(low, high, n) for what in ("true", "mean")}
     columns |= {"log_density": rng.normal(-3.4, 0.1, n), "entropy": rng.normal(2.4, 0.1, n)}
+    columns |= {"rhat": [1.0, 1.0312, 1.0457] + [1.001] * 27}
     found = sbc_report(pd.DataFrame(columns), 100)
     return found | {"n_drawn": 36, "n_dissolved": 4, "n_outside_prior": 2}
 
@@ -399,7 +400,7 @@ def test_the_users_own_clusters_have_their_chapter(render, metrics):
 )
 def test_doubtful_clusters_are_pointed_out(render, winning, changes, said):
     """All that `flags` says, in its words; nothing otherwise."""
-    winning["calibration"]["failed"] = []
+    winning["calibration"] |= {"failed": [], "n_high_rhat": 0}
     observed = posterior_table(1, case="Orion", f_bound=0.62, f_bound_err=0.05, sigma_v_kms=4.1, sigma_v_kms_err=0.3)
     observed = observed.assign(r_h_au=455.0, r_h_au_err=0.0, mahalanobis_p=0.31, q0_sd=0.05, a_au_sd=25.0)
     observed = observed.assign(**changes)
@@ -421,11 +422,25 @@ def test_the_calibrations_verdicts_are_told(render, metrics):
         low, high = (format_number(edge) for edge in check["band"])
         verdict = "passes" if check["passed"] else "fails"
         cells = f"{name} {check['n']} {format_number(check['statistic'])} {low} to {high}"
-        assert f"{cells} {format_number(check['p_value'], 2)} {verdict} " in text
+        assert f"{cells} {format_number(check['p_value'], 2)} {verdict} {check['would_see']} " in text
+    assert "NUTS: 2 of 30 clusters have an R-hat above 1.02; the largest is 1.0457." in text
     assert "36 further clusters" in text
     assert "4 dissolved" in text
     assert "2 were born outside the prior; n = 30 are left" in text
     assert "The posteriors know that these survived." in text
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_what_to_rely_on_comes_first(render, metrics, trusted):
+    """The verdict's words begin the first table, shaded where they warn; failing checks by name come second."""
+    verdict = {"trusted": trusted, "text": "Regions of hot clusters are as they are."}
+    html = render(metrics | {"calibration": metrics["calibration"] | {"verdict": verdict}})
+    first, second = re.findall(r"<tr><td>(.*?)</tr>", html, re.DOTALL)[:2]
+    assert first.startswith("what to rely on")
+    assert verdict["text"] in first
+    assert ('class="flag"' in first) != trusted
+    assert f"failing: {', '.join(metrics['calibration']['failed'])}" in second
+    assert (f'<p class="warn">{verdict["text"]}' in html) != trusted
 
 
 def test_a_survival_that_is_not_used_is_called_so(render, metrics, config):
@@ -444,9 +459,11 @@ def test_a_calibration_that_passes_is_called_so(render, metrics):
 
 
 def test_without_calibration_draws_there_is_no_such_chapter(render, metrics):
-    """Neither heading, nor link, nor figures."""
+    """Neither heading, nor link, nor figures; the first line says that nothing was checked."""
     without = {name: part for name, part in metrics.items() if name != "calibration"}
-    page = Page(render(without))
+    html = render(without)
+    assert '<table class="facts">\n<tr><td>what to rely on</td><td class="flag">nothing was checked' in html
+    page = Page(html)
     assert "#calibration" not in [value for name, value in page.attributes if name == "href"]
     assert not [value for name, value in page.attributes if name == "id" and value.startswith("calibration")]
 

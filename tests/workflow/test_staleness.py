@@ -1,5 +1,6 @@
 """A change reruns what depends on it, and nothing else."""
 
+import json
 import os
 import re
 
@@ -88,6 +89,8 @@ SETTINGS = {
     "`checks.posterior_predictive.*`": [
         ({"checks": {"posterior_predictive": {"draws": 21}}}, {"posterior_predictive": 1} | AFTER_PREDICTIVE)
     ],
+    # only the report states all settings
+    "`checks.trust.*`": [({"checks": {"trust": {"draws": 31}}}, {"report": 1})],
     "`report.*`": [({"report": {"corner_cases": 2}}, drawn("recovery"))],
 }
 
@@ -264,6 +267,29 @@ def test_what_adaptive_points_save_is_a_target_of_its_own(complete):
         assert complete.stale("adaptive_gain", changes=changes) == again
     assert complete.stale("adaptive_gain", changes={"density": {"learning_rate": 0.002}}) == {}
     assert complete.stale() == {}
+
+
+@pytest.mark.slow
+def test_trust_is_checked_by_a_target_of_its_own(complete):
+    """Fresh clusters are simulated once, scored again with another likelihood; `all` knows nothing of it."""
+    assert complete.stale("check_trust") == {"trust_runs": 1, "check_trust": 1}
+    done = complete.snakemake("check_trust")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "goal " in done.stderr
+    runs = pd.read_csv(complete.results() / "checks" / "trust_runs.csv")
+    seen = pd.read_csv(complete.results() / "summaries.csv")
+    assert len(runs) == 30
+    assert not set(runs.point_id) & set(seen.point_id)
+    assert not set(runs.q0) & set(seen.q0)
+    regions = pd.read_csv(complete.results() / "checks" / "trust.csv")
+    assert regions.by.tolist() == ["all"] + ["q0"] * 3 + ["a_au"] * 3
+    report = json.loads((complete.results() / "metrics" / "trust.json").read_text())["trust"]
+    assert regions.n[0] == report["n"] == 30 - report["n_dissolved"]
+    assert set(report["missed"]) == {name for name, goal in report["goals"].items() if not goal["met"]}
+    assert complete.stale("check_trust") == complete.stale() == {}
+    more = {"checks": {"trust": {"draws": 31}}}
+    assert complete.stale("check_trust", changes=more) == {"trust_runs": 1, "check_trust": 1}
+    assert complete.stale("check_trust", changes={"likelihood": "constant"}) == {"likelihood": 1, "check_trust": 1}
 
 
 @pytest.mark.slow

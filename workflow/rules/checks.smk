@@ -1,4 +1,5 @@
-# Posteriors against the simulator itself: checks/. Both simulate clusters of their own.
+# Posteriors against the simulator itself: checks/. All simulate clusters of their own; check_trust is a target of its
+# own, for which nothing else waits.
 CHECKS = RESULTS / "checks"
 
 if "brute_force" in CHECKED:
@@ -67,3 +68,27 @@ if "posterior_predictive" in CHECKED:
         resources: **simulating(PREDICTIVE["cases"] * PREDICTIVE["draws"])
         message: "Simulate clusters born as posteriors say and compare them with the observed ones"
         script: "../scripts/checks/posterior_predictive.py"
+
+
+rule trust_runs:
+    output: CHECKS / "trust_runs.csv"
+    log: LOGS / "trust_runs.log"
+    benchmark: LOGS / "trust_runs.benchmark.tsv"
+    params:
+        digest=digest("checks/trust_runs.py", "seed", "cluster", "integration", "checks.trust.draws", prior=PRIOR)
+    threads: all_cores
+    resources: **simulating(config["checks"]["trust"]["draws"])
+    message: "Simulate fresh clusters drawn from the prior"
+    script: "../scripts/checks/trust_runs.py"
+
+
+rule check_trust:
+    input: **LIKELIHOOD, runs=CHECKS / "trust_runs.csv"
+    output: table=CHECKS / "trust.csv", metrics=RESULTS / "metrics" / "trust.json"
+    log: LOGS / "check_trust.log"
+    benchmark: LOGS / "check_trust.benchmark.tsv"
+    params: digest=digest("checks/check_trust.py", "likelihood", "inference.grid", box=BOX, prior=PRIOR)
+    threads: 2
+    resources: **growing(mem_mb=8000, runtime=60)
+    message: "Say how far posteriors can be trusted"
+    script: "../scripts/checks/check_trust.py"

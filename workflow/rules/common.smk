@@ -42,7 +42,7 @@ DENSITIES = {name: RESULTS / "emulator" / f"{name}.eqx" for name in ("heterosced
 
 # what the configuration may leave out
 CALIBRATED = [CALIBRATION] if config["design"]["calibration"] else []
-CHECKED = [name for name, part in config["checks"].items() if part["cases"]]
+CHECKED = [name for name, part in config["checks"].items() if part.get("cases")]
 OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
 OWN_CLUSTERS = read_observations(config["observations"]) if config["observations"] else []
 

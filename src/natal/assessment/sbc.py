@@ -17,7 +17,10 @@ from jaxtyping import Float, PRNGKeyArray
 from scipy import stats
 
 from natal.assessment.coverage import LEVELS, calibration_report, contraction, terciles
+from natal.assessment.power import would_see
+from natal.assessment.trust import THIRDS, coverage_by_region, verdict
 from natal.assessment.uniformity import check_uniform, ecdf, simultaneous_band
+from natal.posterior.flags import MAX_RHAT
 from natal.posterior.grid import TruthSummary
 from natal.posterior.recovery import Recovered
 from natal.settings.inference import NutsSettings
@@ -28,8 +31,6 @@ FALSE_ALARM = 0.05
 
 MIN_CASES = 3
 """Fewer make no thirds."""
-
-THIRDS = ("low", "middle", "high")
 
 THINNING = 10
 """NUTS iterations between two draws that ranks are counted over, so that they are nearly independent."""
@@ -182,19 +183,24 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
     """What metrics.json says of the calibration: coverage with binomial bands, scores, TARP's curve, verdicts.
 
     `table` is `calibration_table`'s, `n_draws` the posterior draws behind a rank. Coverage is given over all cases and
-    by third of the true Q0, the true a and the posterior mean of Q0.
+    by third of the true Q0, the true a and their posterior means; `verdict` says in words what that allows to rely on.
     """
     truth, sd = ((table[[f"{name}_{what}" for name in BIRTH]].to_numpy()) for what in ("true", "contraction"))
     pit = table[[f"{name}_pit" for name in BIRTH]].to_numpy()
     arrays = truth, table.point_id.to_numpy(), pit, table.hpd_level.to_numpy(), table.log_density.to_numpy(), sd
     numbers = calibration_report(*arrays)
-    by_recovered = calibration_report(table[["q0_mean", "a_au_mean"]].to_numpy(), *arrays[1:])["by_q0_tercile"]
-    numbers["by_recovered_q0_tercile"] = by_recovered
-    for part in (numbers, *numbers["by_q0_tercile"], *numbers["by_a_au_tercile"], *by_recovered):
+    recovered = table[[f"{name}_mean" for name in BIRTH]].to_numpy()
+    by_recovered = calibration_report(recovered, *arrays[1:])
+    numbers |= {f"by_recovered_{name}_tercile": by_recovered[f"by_{name}_tercile"] for name in BIRTH}
+    thirds = [part for by in ("by", "by_recovered") for name in BIRTH for part in numbers[f"{by}_{name}_tercile"]]
+    for part in (numbers, *thirds):
         part["coverage_band"] = binomial_bands(part["n_cases"])
-    tarp = table.tarp.dropna().to_numpy()
+    sampled = table[table.tarp.notna()]
+    tarp = sampled.tarp.to_numpy()
     level, band = np.arange(0.05, 1, 0.05), simultaneous_band(len(tarp))
     judged = verdicts(table)
+    for name, check in judged.items():
+        check |= would_see(name, check["n"], n_draws, FALSE_ALARM / len(judged))
     return numbers | {
         "n_posterior_draws": n_draws,
         "log_score_promised": float(-table.entropy.mean()),
@@ -204,6 +210,10 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
             "band": np.column_stack([np.interp(level, band.place, edge) for edge in (band.low, band.high)]),
             "max_deviation": float(np.abs(ecdf(tarp, band.place) - band.place).max()),
         },
+        "verdict": verdict(coverage_by_region(recovered, table.hpd_level.to_numpy())),
+        "max_rhat": float(sampled.rhat.max()),
+        # true, too, where it is not a number
+        "n_high_rhat": int((~(sampled.rhat <= MAX_RHAT)).sum()),
         "verdicts": judged,
         "failed": [name for name, check in judged.items() if not check["passed"]],
         "false_alarm": FALSE_ALARM,

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.stats import binom
 
 N_SIMULATED = 10_000
@@ -69,6 +69,12 @@ def check_uniform(values: Float[np.ndarray, " n"], false_alarm: float) -> dict[s
         "p_value": float(p_value),
         "passed": bool(tails[rarest] >= _rarest_allowed(n, false_alarm)),
     }
+
+
+def are_uniform(counts: Int[np.ndarray, "sample place"], n: int, false_alarm: float) -> Bool[np.ndarray, " sample"]:
+    """Whether each of many samples of n numbers, given as its counts up to each of `places`, passes `check_uniform`."""
+    uniform: np.ndarray = _tails_of(counts, n).min(1) >= _rarest_allowed(n, false_alarm)
+    return uniform
 
 
 def _rarest_allowed(n: int, false_alarm: float) -> float:

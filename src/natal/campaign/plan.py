@@ -19,6 +19,7 @@ CHECKS = ("brute_force", "posterior_predictive")
 PROPOSED = "proposed"
 """Name and ids of training points that `natal.adaptive.proposals` proposed; their split is train."""
 
+# workflow/scripts/checks/trust_runs.py counts on behind all of these
 POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS, PROPOSED))}
 
 

@@ -30,8 +30,16 @@ class PosteriorPredictive(Section):
     """posterior draws simulated for each"""
 
 
+class Trust(Section):
+    """How far posteriors can be trusted."""
+
+    draws: Annotated[int, Field(ge=30, le=100_000)]
+    """fresh clusters drawn from the prior that the target check_trust simulates; nothing else waits for it"""
+
+
 class Checks(Section):
-    """Against the simulator, at test clusters at even steps through Q0."""
+    """Against the simulator, at test clusters at even steps through Q0 and, on demand, at fresh ones."""
 
     brute_force: BruteForce
     posterior_predictive: PosteriorPredictive
+    trust: Trust

@@ -39,7 +39,6 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         "n_dissolved": runs.n_dissolved,
         "n_outside_prior": len(runs) - len(table),
         "n_sampled": len(draws),
-        "max_rhat": recovered.rhat.max(),
         "divergences": int(recovered.nuts.diverging.sum()),
         "median_ess_bulk": np.median(recovered.ess_bulk.min(1)),
     }
@@ -47,3 +46,4 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     write_json(snakemake.output.metrics, {"calibration": report, "timing": timing})
     failed = f": {', '.join(report['failed'])}" if report["failed"] else ""
     log.info("%d of %d checks fail%s", len(report["failed"]), len(report["verdicts"]), failed)
+    log.info("%s", report["verdict"]["text"])
