@@ -7,6 +7,7 @@ import numpy as np
 
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
+from natal.emulator.held_out import HeldOut, error_of_the_mean
 from natal.errors import NatalError
 from natal.variables import SUMMARIES
 
@@ -65,24 +66,30 @@ def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
     )
 
 
-def sigma_budget(widths: Widths, validation: Runs) -> dict[str, dict[str, float | None]]:
-    """Where the width comes from, by output in physical units: simulator (replicates' scatter), emulator (the rest).
+def sigma_budget(widths: Widths, validation: Runs, points: HeldOut) -> dict[str, dict[str, float | None]]:
+    """Where the width comes from: the scatter of realizations, and the emulator's error of the mean.
 
-    The simulator's part is the pooled standard deviation of realizations about the mean of their point, None without
-    replicates; measured clusters add their own errors in quadrature.
+    The second is measured by itself, and not as a difference of two large numbers. Measured clusters add their own
+    errors in quadrature.
+
+    Args:
+        widths: As fitted on the same runs.
+        validation: Runs that the emulator has not learned from.
+        points: Its errors at their points.
+
+    Returns:
+        By output, in physical units: `total`; `simulator`, the pooled standard deviation of realizations about
+        their point's mean, None without replicates; and what `error_of_the_mean` finds.
     """
     _, point, size = np.unique(validation.point_id, return_inverse=True, return_counts=True)
     freedom = len(validation) - len(size)
-    budget = {}
+    errors = error_of_the_mean(points)
+    budget: dict[str, dict[str, float | None]] = {}
     for k, name in enumerate(SUMMARIES):
         means = np.bincount(point, validation.y[:, k]) / size
         scatter2 = ((validation.y[:, k] - means[point]) ** 2).sum() / freedom if freedom else np.nan
-        total2 = widths.sigma_total[k] ** 2
-        budget[name] = {
-            "total": float(np.sqrt(total2)),
-            "simulator": float(np.sqrt(scatter2)) if freedom else None,
-            "emulator": float(np.sqrt(max(total2 - scatter2, 0.0))) if freedom else None,
-        }
+        simulator = float(np.sqrt(scatter2)) if freedom else None
+        budget[name] = {"total": float(widths.sigma_total[k]), "simulator": simulator} | errors[name]
     return budget
 
 
