@@ -1,5 +1,6 @@
 """Widths of the Gaussian likelihoods: second moments of validation residuals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
-from natal.emulator.held_out import HeldOut, error_of_the_mean
 from natal.errors import NatalError
 from natal.variables import SUMMARIES
 
@@ -66,7 +66,9 @@ def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
     )
 
 
-def sigma_budget(widths: Widths, validation: Runs, points: HeldOut) -> dict[str, dict[str, float | None]]:
+def sigma_budget(
+    widths: Widths, validation: Runs, errors: Mapping[str, Mapping[str, float | None]]
+) -> dict[str, dict[str, float | None]]:
     """Where the width comes from: the scatter of realizations, and the emulator's error of the mean.
 
     The second is measured by itself, and not as a difference of two large numbers. Measured clusters add their own
@@ -75,21 +77,20 @@ def sigma_budget(widths: Widths, validation: Runs, points: HeldOut) -> dict[str,
     Args:
         widths: As fitted on the same runs.
         validation: Runs that the emulator has not learned from.
-        points: Its errors at their points.
+        errors: Its error at their points, by output (`natal.emulator.held_out.error_of_the_mean`).
 
     Returns:
         By output, in physical units: `total`; `simulator`, the pooled standard deviation of realizations about
-        their point's mean, None without replicates; and what `error_of_the_mean` finds.
+        their point's mean, None without replicates; and all of `errors`.
     """
     _, point, size = np.unique(validation.point_id, return_inverse=True, return_counts=True)
     freedom = len(validation) - len(size)
-    errors = error_of_the_mean(points)
     budget: dict[str, dict[str, float | None]] = {}
     for k, name in enumerate(SUMMARIES):
         means = np.bincount(point, validation.y[:, k]) / size
         scatter2 = ((validation.y[:, k] - means[point]) ** 2).sum() / freedom if freedom else np.nan
         simulator = float(np.sqrt(scatter2)) if freedom else None
-        budget[name] = {"total": float(widths.sigma_total[k]), "simulator": simulator} | errors[name]
+        budget[name] = {"total": float(widths.sigma_total[k]), "simulator": simulator, **errors[name]}
     return budget
 
 

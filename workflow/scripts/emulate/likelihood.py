@@ -4,7 +4,7 @@ from natal.assessment.likelihood_choice import validation_scores
 from natal.campaign import plan
 from natal.data.runs import design_digest, read_runs
 from natal.emulator.ensemble import load_ensemble
-from natal.emulator.held_out import held_out_errors, spread_calibration
+from natal.emulator.held_out import error_of_the_mean, held_out_errors, spread_calibration
 from natal.files.formats import write_json
 from natal.likelihood.density import DENSITY_COMPONENTS, load_density
 from natal.likelihood.kinds import make_likelihood
@@ -27,7 +27,7 @@ with script(snakemake, cpu_devices=1) as log:
     content = {
         "kind": snakemake.config["likelihood"],
         **widths_to_json(widths),
-        "sigma_budget": sigma_budget(widths, validation, points),
+        "sigma_budget": sigma_budget(widths, validation, error_of_the_mean(points)),
         "members_spread": spread_calibration(points),
         "validation": scores,
         "design_digest": digest,
