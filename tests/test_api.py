@@ -15,6 +15,7 @@ from natal.posterior.flags import P_OUTSIDE
 from natal.settings.inference import NutsSettings
 
 SUMMARIES = ["f_bound", "sigma_v_kms", "r_h_au"]
+FACTOR = [1.0, 2.0, 2.5]
 SMALL = {"grid_shape": (96, 64)}
 
 
@@ -30,6 +31,7 @@ def folder(ensemble, widths, tmp_path_factory):
     folder = tmp_path_factory.mktemp("results") / "mine"
     save_ensemble(folder / "emulator" / "ensemble.eqx", ensemble, "digest", {})
     content = {"kind": "constant", "design_digest": "digest"} | widths_to_json(widths)
+    content["members_spread"] = {name: {"factor": factor} for name, factor in zip(SUMMARIES, FACTOR, strict=True)}
     write_json(folder / "emulator" / "likelihood.json", content)
     return folder
 
@@ -54,7 +56,7 @@ def test_the_emulator_is_found_by_campaign_or_by_file(folder, ensemble):
 
 
 def test_a_prediction_is_the_law_of_one_cluster(campaign, ensemble, widths):
-    """Mean, width and quantiles are those of the likelihood; the networks' own disagreement is shown beside them."""
+    """Mean, width and quantiles are those of the likelihood; the networks' disagreement stands beside."""
     found = campaign.predict([0.7, 1.1], 100.0)
     mean, spread = (np.asarray(part, float) for part in ensemble(np.array([[0.7, 100.0], [1.1, 100.0]])))
     assert found.q0.tolist() == [0.7] * 3 + [1.1] * 3
@@ -65,7 +67,8 @@ def test_a_prediction_is_the_law_of_one_cluster(campaign, ensemble, widths):
     assert np.all(np.abs(found["mean"] - mean.ravel()) < 5 * sigma / np.sqrt(N_REALIZATIONS))
     np.testing.assert_allclose(found.sd, sigma, rtol=5 / np.sqrt(2 * N_REALIZATIONS))
     assert np.all(np.abs(found["q97.5"] - mean.ravel() - 1.96 * sigma) < 5 * 2.67 * sigma / np.sqrt(N_REALIZATIONS))
-    np.testing.assert_allclose(found.emulator_sd, spread.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(found.members_sd, spread.ravel(), rtol=1e-5)
+    np.testing.assert_allclose(found.emulator_sd, np.tile(FACTOR, 2) * spread.ravel(), rtol=1e-5)
 
 
 def test_a_point_outside_the_box_is_refused_unless_asked_for(campaign):

@@ -25,6 +25,7 @@ from natal.emulator.box import refuse_outside
 from natal.emulator.ensemble import Ensemble, load_ensemble
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
+from natal.files.formats import read_json
 from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.flags import reasons_for_doubt
@@ -78,6 +79,7 @@ class TrainedCampaign:
 
     folder: Path
     likelihood: Likelihood
+    spread_factor: Float[np.ndarray, " summary"]  # held-out error over the members' spread
 
     @property
     def emulator(self) -> Ensemble:
@@ -94,8 +96,10 @@ class TrainedCampaign:
 
         `q0` and `a_au`, by name or in this order: scalars or arrays that broadcast. Columns: q0, a_au, output, unit;
         mean, sd and quantiles of single realizations under the campaign's likelihood, from `N_REALIZATIONS` draws;
-        emulator_sd, the networks' disagreement about the mean, which is part of sd. Raises `NatalError` for a point
-        outside the design box unless `extrapolate`.
+        members_sd, the networks' disagreement about the mean; emulator_sd, the ensemble's error of the mean, which is
+        that disagreement times the factor that held-out points ask for (`natal.emulator.held_out`; 1 if the campaign
+        has no replicates, and within the box only). Raises `NatalError` for a point outside the design box unless
+        `extrapolate`.
         """
         given = {
             name: _numbers(name, values) for name, values in _GIVEN_BIRTH.bind(*birth, **by_name).arguments.items()
@@ -112,7 +116,8 @@ class TrainedCampaign:
         }
         columns |= {"mean": drawn.mean(1).ravel(), "sd": drawn.std(1, ddof=1).ravel()}
         columns |= {label: np.quantile(drawn, level, axis=1).ravel() for label, level in QUANTILES.items()}
-        columns["emulator_sd"] = np.asarray(spread, float).ravel()
+        members_sd = np.asarray(spread, float)
+        columns |= {"emulator_sd": (self.spread_factor * members_sd).ravel(), "members_sd": members_sd.ravel()}
         return pd.DataFrame(columns)
 
     def posterior(
@@ -168,9 +173,11 @@ def load_campaign(folder: str | Path) -> TrainedCampaign:
     box = dict(zip(BIRTH, ensemble.box, strict=True))
     try:
         likelihood = load_likelihood(folder / ENSEMBLE, fitted, box)
+        spread = read_json(fitted)["members_spread"]
+        factor = np.array([float(spread[name]["factor"]) for name in SUMMARIES])
     except (ValueError, KeyError, TypeError) as error:
         raise NatalError(f"{fitted} is not a natal likelihood ({error!r}): run the campaign again") from error
-    return TrainedCampaign(folder, likelihood)
+    return TrainedCampaign(folder, likelihood, factor)
 
 
 def load_emulator(folder: str | Path) -> Ensemble:

@@ -1,6 +1,7 @@
 """Training keeps the weights of the lowest validation loss, stops in time, and learns."""
 
 import re
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -11,6 +12,7 @@ from closed_form import BOX, LIMITS, SIGMA, linear_mean, make_runs, smooth_mean,
 
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
+from natal.data.scatter import scatter_weights
 from natal.emulator.baselines import fit_baselines
 from natal.emulator.ensemble import load_ensemble, save_ensemble, untrained_ensemble
 from natal.emulator.training import mean_squared_error, train_ensemble
@@ -238,3 +240,18 @@ def test_a_validation_run_without_a_logarithm_is_named(some):
     said = "emulator.log10: sigma_v_kms of validation point 5, realization 0, is 0, which has no logarithm"
     with pytest.raises(NatalError, match=said):
         train_ensemble(KEY, positive, validation, BOX, TrainingSettings(members=2, log10=["sigma_v_kms"]))
+
+
+@pytest.mark.parametrize("dropout_rate", [0.0, 0.2])
+def test_squared_errors_are_weighted_by_the_scatter(dropout_rate):
+    """The kept weights are those of the lowest weighted validation loss, with weights from training runs."""
+    train, validation = make_runs("train", 24, 3, seed=1), make_runs("validation", 12, 3, seed=2)
+    settings = TrainingSettings(members=2, max_epochs=40, weighting="scatter", dropout_rate=dropout_rate)
+    ensemble, history = train_ensemble(KEY, train, validation, BOX, settings)
+    y = np.asarray(as_seen(ensemble, train)[1], float)
+    weight = scatter_weights(replace(train, y=y), validation.x)
+    x, y = as_seen(ensemble, validation)
+    predicted = eqx.filter_vmap(lambda network: jax.vmap(network)(x))(ensemble.networks)
+    expected = (weight * (np.asarray(predicted) - y) ** 2).mean((1, 2))
+    np.testing.assert_allclose(np.nanmin(history.validation_loss, axis=1), expected, rtol=1e-5)
+    assert weight.std() > 0.05

@@ -14,10 +14,11 @@ from matplotlib.figure import Figure
 import natal.figures
 from natal import figures
 from natal.assessment.cases import cases_along_q0
-from natal.assessment.emulator_map import EmulatorMap, map_over_box
+from natal.assessment.emulator_map import EmulatorMap, map_over_box, spread_beyond_box
 from natal.data.normaliser import fit_normaliser
 from natal.data.runs import ReplicateMeans, replicate_means
 from natal.emulator.ensemble import untrained_ensemble
+from natal.emulator.held_out import HeldOut
 from natal.figures.colours import BLUE
 from natal.figures.save import save_figures
 from natal.figures.style import dot_area, hpd_thresholds
@@ -205,3 +206,28 @@ def test_replicates_keep_the_palette():
     points = replicate_means(runs)
     figure = figures.predicted_vs_true(runs.y, runs.y, points.mean, points.mean, points.scatter)
     assert all(any(line.get_color() == BLUE for line in ax.lines) for ax in figure.axes)
+
+
+def test_spread_is_beside_the_error_it_foretells(likelihood):
+    """Bins hold squared errors over squared spreads, the solid line the calibration; the spread goes on outside."""
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.linspace(0.5, 1.5, 60), np.linspace(50, 200, 60)])
+    errors = rng.normal(4.0, 1.0, (60, 3))
+    held_out = HeldOut(x, errors, np.full((60, 3), 2.0), np.ones((60, 3)))
+    beyond = spread_beyond_box(likelihood.ensemble)
+    figure = figures.spread_and_error({"validation": held_out}, np.array([2.0, 1.0, 3.0]), beyond)
+    panels = np.array(figure.axes).reshape(3, 3)
+    for k, factor in enumerate((2.0, 1.0, 3.0)):
+        for ax in panels[k, :2]:
+            _, calibrated, dots = ax.lines
+            np.testing.assert_allclose(dots.get_ydata(), errors[:, k].reshape(6, 10).mean(1) / 2)
+            np.testing.assert_allclose(calibrated.get_ydata(), factor**2)
+        assert len(panels[k, 2].lines) == 4
+    ensemble = likelihood.ensemble
+    assert list(beyond.spread) == ["q0 below 0.5", "q0 above 1.5", "a_au below 50", "a_au above 200"]
+    lines = np.column_stack([np.full(21, 1.5 + beyond.distance[-1]), np.linspace(50, 200, 21)])
+    spread = np.asarray(ensemble(lines, extrapolate=True)[1], float)
+    np.testing.assert_allclose(beyond.spread["q0 above 1.5"][-1], np.sqrt((spread**2).mean(0)), rtol=1e-5)
+    near = spread_beyond_box(ensemble, reach=0.5).spread["a_au below 50"]
+    assert np.isnan(near[-1]).all()
+    assert np.isfinite(near[:-5]).all()

@@ -23,6 +23,8 @@ from natal.variables import SUMMARIES
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
 FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed")]
+# what the test runs say of the emulator, and what the validation runs say of the same
+MEASURED_TWICE = {"error_of_the_mean": "sigma_budget", "members_spread": "members_spread"}
 POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
 
 
@@ -69,9 +71,13 @@ def metrics():
         **evaluate(baselines["linear"], baselines, test),
         "sigma_total": {"f_bound": 0.0577, "sigma_v_kms": 0.522, "r_h_au": 92.1},
         "sigma_budget": {
-            "f_bound": {"total": 0.0577, "simulator": 0.0569, "emulator": 0.0093},
-            "sigma_v_kms": {"total": 0.522, "simulator": None, "emulator": None},
-            "r_h_au": {"total": 92.1, "simulator": 92.6, "emulator": 0.0},
+            "f_bound": {"total": 0.0577, "simulator": 0.0569} | error_of_mean(0.0093, 0.0012, 0.0112),
+            "sigma_v_kms": {"total": 0.522, "simulator": None} | error_of_mean(None, None, None),
+            "r_h_au": {"total": 92.1, "simulator": 92.6} | error_of_mean(0.0, None, 23.4),
+        },
+        "members_spread": {
+            name: {"spread": 0.00405, "factor": 1.634, "squared_factor": -2.16, "squared_factor_se": 6.76}
+            for name in SUMMARIES
         },
         "likelihood": {
             "kind": "constant",
@@ -129,6 +135,7 @@ def metrics():
     region |= {"outputs": {"coverage": method["outputs"]["coverage"]}}
     region |= {"coverage": {level: {"joint": 0.953} for level in ("68", "95")}}
     found["uncertainty"] = {"bayesian": method, "conformal": region}
+    found["emulator"] |= {key: found[name] for key, name in MEASURED_TWICE.items()}
     speed = {
         "device": "1 x cpu (cpu)",
         "simulation_alone_s": 0.0561,
@@ -141,6 +148,11 @@ def metrics():
     found["timing"]["speed"] = speed_report(speed, found)
     found["calibration"] = calibration()
     return found
+
+
+def error_of_mean(root, root_se, limit):
+    """What `error_of_the_mean` says of one output."""
+    return {"emulator": root, "emulator_se": root_se, "emulator_limit": limit}
 
 
 def calibration():
@@ -324,6 +336,20 @@ def test_what_is_not_known_is_called_so(render, winning):
     names = list(winning["sigma_total"])
     winning["emulator"] |= {key: dict.fromkeys(names) for key in ("scatter", "noise_of_means")}
     assert "noise of means, scatter n/a n/a n/a n/a n/a n/a " in Page(render(winning)).text
+
+
+def test_the_emulators_error_has_bars_or_a_limit(render, metrics):
+    """And so has the factor of the members' spread; without replicates both are n/a, and the factor is 1."""
+    text = Page(render(metrics)).text
+    assert "f_bound [1] 0.0577 0.0569 0.0093 ± 0.0012 0.0093 ± 0.0012" in text
+    assert "sigma_v_kms [km/s] 0.522 n/a n/a n/a" in text
+    assert "r_h_au [AU] 92.1 92.6 below 23 (95 %) below 23 (95 %)" in text
+    assert "f_bound [1] 0.00405 1.63 -2.2 ± 6.8 -2.2 ± 6.8" in text
+    unknown = {"spread": None, "factor": 1.0, "squared_factor": None, "squared_factor_se": None}
+    found = Page(render(metrics | {"members_spread": dict.fromkeys(SUMMARIES, unknown)})).text
+    assert "f_bound [1] n/a 1 n/a -2.2 ± 6.8" in found
+    assert "Without replicates the factor is not known" in found
+    assert "Without replicates the factor" not in text
 
 
 def test_cases_are_listed_by_their_true_q0(render, metrics, recovery):

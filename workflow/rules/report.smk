@@ -3,7 +3,7 @@
 # chapter -> figures
 FIGURES = {
     "Simulations": ["clusters", "energy_errors", "design", "summaries"],
-    "Emulator": ["map", "loss_curves", "predicted_vs_true", "residuals", "slices", "speed"],
+    "Emulator": ["map", "loss_curves", "predicted_vs_true", "residuals", "spread_and_error", "slices", "speed"],
     "Recovery": ["recovered_vs_true", "coverage", "pit", "sampler_health"],
     "Calibration": [f"calibration_{name}" for name in ("coverage", "pit", "sbc", "tarp") if CALIBRATED],
     "Uncertainty methods": ["uncertainty", "uncertainty_widths"],
@@ -56,7 +56,7 @@ rule draw_simulations:
 rule draw_emulator:
     input:
         **LIKELIHOOD,
-        **dataset("train", "test"),
+        **dataset("train", "validation", "test"),
         curves=RESULTS / "emulator" / "training.h5",
         speed=RESULTS / "metrics" / "speed.json",
     output: DRAWN["Emulator"]

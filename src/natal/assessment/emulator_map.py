@@ -9,8 +9,10 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
+from natal.variables import BIRTH
 
 
 class EmulatorMap(NamedTuple):
@@ -35,6 +37,41 @@ def map_over_box(
     x = jnp.asarray(np.stack(np.meshgrid(q0, a_au, indexing="ij"), axis=-1), DTYPE)
     mean, scatter = _mean_and_scatter(key, likelihood, x, n_draws)
     return EmulatorMap(q0, a_au, np.asarray(mean, float), np.asarray(scatter, float))
+
+
+class SpreadBeyond(NamedTuple):
+    """The members' spread along lines across each edge of the box, in physical units."""
+
+    distance: Float[np.ndarray, " n"]  # from the edge, in the box's widths; negative inside
+    spread: dict[str, Float[np.ndarray, "n summary"]]  # by edge, such as "q0 above 1.5"
+
+
+def spread_beyond_box(ensemble: Ensemble, reach: float = 0.3, n: int = 25, n_lines: int = 21) -> SpreadBeyond:
+    """Root-mean-square spread (ddof = 1) over lines that part an edge evenly, from inside the box to outside.
+
+    Args:
+        ensemble: The emulator; it is asked for points outside its box.
+        reach: How far lines go on either side of an edge, in widths of the box.
+        n: Points along a line.
+        n_lines: Lines across each edge.
+
+    Returns:
+        One curve an edge; nan where a birth condition would not be positive.
+    """
+    distance = np.linspace(-reach, reach, n)
+    found = {}
+    for k, name in enumerate(BIRTH):
+        low, high = ensemble.box[k]
+        for where, edge, outwards in (("below", low, -1), ("above", high, 1)):
+            x = np.zeros((n, n_lines, len(BIRTH)))
+            for j, limits in enumerate(ensemble.box):
+                x[..., j] = np.linspace(*limits, n_lines)
+            x[..., k] = (edge + outwards * (high - low) * distance)[:, None]
+            _, spread = ensemble(x.reshape(-1, len(BIRTH)), extrapolate=True)
+            variance = np.asarray(spread, float).reshape(n, n_lines, -1) ** 2
+            possible = (x[:, 0, k] > 0)[:, None]
+            found[f"{name} {where} {edge:g}"] = np.where(possible, np.sqrt(variance.mean(1)), np.nan)
+    return SpreadBeyond(distance, found)
 
 
 @eqx.filter_jit

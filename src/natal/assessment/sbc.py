@@ -211,6 +211,7 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
             "max_deviation": float(np.abs(ecdf(tarp, band.place) - band.place).max()),
         },
         "verdict": verdict(coverage_by_region(recovered, table.hpd_level.to_numpy())),
+        "n_sampled": len(sampled),
         "max_rhat": float(sampled.rhat.max()),
         # true, too, where it is not a number
         "n_high_rhat": int((~(sampled.rhat <= MAX_RHAT)).sum()),

@@ -107,3 +107,15 @@ def training_loss(
 ) -> Float[Array, ""]:
     """Mean squared error over rows and outputs: in training with a key, in use without."""
     return jnp.mean((network.outputs(x, key)[0] - y) ** 2)
+
+
+def weighted_loss(
+    network: eqx.nn.MLP | TrainingNetwork,
+    x: Float[Array, "row input"],
+    y: Float[Array, "row output"],
+    weight: Float[Array, "row output"],
+    key: PRNGKeyArray | None,
+) -> Float[Array, ""]:
+    """Mean of weight times squared error over rows and outputs, of either kind of network."""
+    predicted = network.outputs(x, key)[0] if isinstance(network, TrainingNetwork) else jax.vmap(network)(x)
+    return jnp.mean(weight * (predicted - y) ** 2)

@@ -1,6 +1,7 @@
 """Training of the ensemble, and of any networks by epochs, full batch or in mini-batches, with early stopping."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,9 +13,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.data.normaliser import Normaliser, fit_normaliser, refuse_non_positive
 from natal.data.runs import Runs
+from natal.data.scatter import scatter_weights
 from natal.emulator.ensemble import Ensemble, untrained_ensemble
-from natal.emulator.layers import TrainingNetwork, training_loss
-from natal.emulator.loop import fit_networks, shuffled_batches
+from natal.emulator.layers import TrainingNetwork, training_loss, weighted_loss
+from natal.emulator.loop import Rows, fit_networks, shuffled_batches
 from natal.emulator.network_files import DTYPE
 from natal.emulator.optimisers import make_optimiser
 from natal.settings.emulator import TrainingSettings
@@ -23,15 +25,16 @@ from natal.variables import Box, limits_of
 EPOCHS_PER_CALL = 50
 
 Data = tuple[Float[Array, "_ _"], Float[Array, "_ _"]]
-Record = Callable[[Any, Array, Array], dict[str, Array]]
+Record = Callable[..., dict[str, Array]]
 
 
 class History(NamedTuple):
     """Curves of shape (member, epoch), nan after a member's last epoch, and where its best weights were.
 
-    Losses are mean squared errors of normalised outputs, without the penalty of weight decay; the gradient norm is that
-    of all parameters together. With mini-batches, training loss and norm are means over an epoch's batches; every other
-    number is of an epoch's first weights. `recorded` is what `train_by_epochs` was asked to note, (member, epoch, ...).
+    Losses are mean squared errors of normalised outputs, weighted if so trained, without the penalty of weight decay;
+    the gradient norm is that of all parameters together. With mini-batches, training loss and norm are means over an
+    epoch's batches; every other number is of an epoch's first weights. `recorded` is what `train_by_epochs` was asked
+    to note, (member, epoch, ...).
     """
 
     train_loss: np.ndarray
@@ -58,6 +61,15 @@ def normalised(runs: Runs, normaliser: Normaliser) -> Data:
     return normaliser.normalise_x(x), normaliser.normalise_y(y)
 
 
+def rows_to_learn(runs: Runs, train: Runs, normaliser: Normaliser, settings: TrainingSettings) -> Rows:
+    """Inputs, outputs and, with `settings.weighting`, the weights of squared errors, (run, summary) as the outputs."""
+    data = normalised(runs, normaliser)
+    if settings.weighting == "none":
+        return data
+    as_seen = replace(train, y=np.asarray(normalised(train, normaliser)[1], float))
+    return *data, jnp.asarray(scatter_weights(as_seen, runs.x), DTYPE)
+
+
 def train_ensemble(
     key: PRNGKeyArray,
     train: Runs,
@@ -70,35 +82,41 @@ def train_ensemble(
 ) -> tuple[Ensemble, History]:
     """Train `settings.members` networks on the training runs and stop each by the validation runs.
 
-    Normalisation comes from the training runs; the loss is the mean squared error of normalised outputs. Returns the
-    ensemble with every member's best weights, and the curves. Raises `NatalError` if `train` is not the training split,
-    if a column of `settings.log10` is not positive, and as `train_by_epochs` does.
+    Normalisation comes from the training runs, and so do the weights of `settings.weighting`; the loss is the mean
+    squared error of normalised outputs. Returns the ensemble with every member's best weights, and the curves. Raises
+    `NatalError` if `train` is not the training split, if a column of `settings.log10` is not positive, and as
+    `scatter_weights` and `train_by_epochs` do.
     """
     normaliser = fit_normaliser(train, log10=settings.log10)
     refuse_non_positive(validation, settings.log10)
     untrained = untrained_ensemble(
         key, settings.members, normaliser, limits_of(box), settings.activation, settings.initialisation
     )
-    data = normalised(train, normaliser), normalised(validation, normaliser)
+    learned, held_out = (rows_to_learn(runs, train, normaliser, settings) for runs in (train, validation))
+    weighted = settings.weighting != "none"
     fit = partial(train_by_epochs, key, record=record, must_train=must_train, progress_label="train")
     if settings.dropout_rate or settings.batch_norm:
         wrapped = eqx.filter_vmap(lambda n: TrainingNetwork.around(n, settings.dropout_rate, settings.batch_norm))(
             untrained.networks
         )
         having_seen = TrainingNetwork.having_seen
-        trained, history = fit(wrapped, training_loss, *data, settings, having_seen=having_seen)
+        trained, history = fit(
+            wrapped, weighted_loss if weighted else training_loss, learned, held_out, settings, having_seen=having_seen
+        )
         networks = eqx.filter_vmap(TrainingNetwork.plain)(trained)
     else:
-        networks, history = fit(untrained.networks, mean_squared_error, *data, settings)
+        networks, history = fit(
+            untrained.networks, weighted_loss if weighted else mean_squared_error, learned, held_out, settings
+        )
     return eqx.tree_at(lambda e: e.networks, untrained, networks), history
 
 
 def train_by_epochs(
     key: PRNGKeyArray,
     networks: Any,
-    loss: Callable[[Any, Array, Array, PRNGKeyArray | None], Float[Array, ""]],
-    train: Data,
-    validation: Data,
+    loss: Callable[..., Float[Array, ""]],
+    train: Rows,
+    validation: Rows,
     settings: TrainingSettings,
     *,
     progress_label: str,
@@ -113,7 +131,7 @@ def train_by_epochs(
         key: Of what is random in training.
         networks: Untrained members, their weights stacked along a first axis.
         loss: As `having_seen` and `record`, for `fit_networks`.
-        train: Inputs and outputs to learn from, as networks see them.
+        train: Inputs, outputs and what else the loss wants of the runs to learn from, as networks see them.
         validation: The same, to choose each member's weights.
         settings: How to train; what they say of networks is not used.
         progress_label: The work's name in progress lines and errors.

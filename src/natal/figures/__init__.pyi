@@ -8,6 +8,7 @@ from natal.figures.emulator import predicted_vs_true as predicted_vs_true
 from natal.figures.emulator import residuals as residuals
 from natal.figures.emulator import slices as slices
 from natal.figures.emulator_map import summary_map as summary_map
+from natal.figures.held_out import spread_and_error as spread_and_error
 from natal.figures.posteriors import corner_case as corner_case
 from natal.figures.recovery import coverage as coverage
 from natal.figures.recovery import pit_histograms as pit_histograms

@@ -1,5 +1,6 @@
 """Widths of the Gaussian likelihoods: second moments of validation residuals."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,24 +66,31 @@ def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
     )
 
 
-def sigma_budget(widths: Widths, validation: Runs) -> dict[str, dict[str, float | None]]:
-    """Where the width comes from, by output in physical units: simulator (replicates' scatter), emulator (the rest).
+def sigma_budget(
+    widths: Widths, validation: Runs, errors: Mapping[str, Mapping[str, float | None]]
+) -> dict[str, dict[str, float | None]]:
+    """Where the width comes from: the scatter of realizations, and the emulator's error of the mean.
 
-    The simulator's part is the pooled standard deviation of realizations about the mean of their point, None without
-    replicates; measured clusters add their own errors in quadrature.
+    The second is measured by itself, and not as a difference of two large numbers. Measured clusters add their own
+    errors in quadrature.
+
+    Args:
+        widths: As fitted on the same runs.
+        validation: Runs that the emulator has not learned from.
+        errors: Its error at their points, by output (`natal.emulator.held_out.error_of_the_mean`).
+
+    Returns:
+        By output, in physical units: `total`; `simulator`, the pooled standard deviation of realizations about
+        their point's mean, None without replicates; and all of `errors`.
     """
     _, point, size = np.unique(validation.point_id, return_inverse=True, return_counts=True)
     freedom = len(validation) - len(size)
-    budget = {}
+    budget: dict[str, dict[str, float | None]] = {}
     for k, name in enumerate(SUMMARIES):
         means = np.bincount(point, validation.y[:, k]) / size
         scatter2 = ((validation.y[:, k] - means[point]) ** 2).sum() / freedom if freedom else np.nan
-        total2 = widths.sigma_total[k] ** 2
-        budget[name] = {
-            "total": float(np.sqrt(total2)),
-            "simulator": float(np.sqrt(scatter2)) if freedom else None,
-            "emulator": float(np.sqrt(max(total2 - scatter2, 0.0))) if freedom else None,
-        }
+        simulator = float(np.sqrt(scatter2)) if freedom else None
+        budget[name] = {"total": float(widths.sigma_total[k]), "simulator": simulator, **errors[name]}
     return budget
 
 

@@ -45,6 +45,15 @@ CAPTIONS = {
         "that leaves zero is a bias; dashed lines that leave the grey band, wider on one side and narrower on the "
         "other, show where a constant width is wrong."
     ),
+    "spread_and_error": (
+        "Squared error of the ensemble's mean at points that it has not learned from, without the noise of their "
+        "replicate means, over the variance of its members, in bins of equal counts; on the right the members' spread "
+        "from inside the box (grey) to outside. Look for ratios about the solid line, in the middle of the box and in "
+        "the outermost bins, and for a spread that grows outside. Ratios are negative by chance where the error is "
+        "lost in the scatter. Bad sign: ratios above the line by more than their bars in one place, which a single "
+        "factor does not mend, or a spread outside that is no larger than inside: extrapolated predictions would look "
+        "as safe as others."
+    ),
     "slices": (
         "The emulator along lines through the box, with every member, their mean and twice their spread. Look for "
         "smooth curves through the points. Bad sign: members that part between the points are not held by data there."

@@ -45,6 +45,8 @@ class TrainingSettings(Section):
     """share of `learning_rate` that a schedule leaves at `max_epochs`"""
     rate_drops: Count = 2
     """equal drops of the schedule `step`"""
+    weighting: Literal["none", "scatter"] = "none"
+    """of squared errors: none, or over the scatter of realizations near a run, output by output"""
     batch_size: Annotated[int, Field(ge=2)] | None = None
     """training runs of a mini-batch at most; `null`: all"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0

@@ -20,6 +20,7 @@ from natal.tuning.diagnostics.health import (
     gradient_checks,
     health_table,
     idle_checks,
+    loss_limits,
     normalisation_checks,
     rate_check,
     ten_examples,
@@ -97,12 +98,17 @@ def test_the_floor_is_the_scatter_of_realizations():
     train, validation = make_runs("train", 60, 4, seed=1), make_runs("validation", 200, 5, seed=2)
     expected = (SIGMA**2 / train.y.var(0)).mean()
     # each output's variance has 800 degrees of freedom: a relative error of sqrt(2 / 800) = 5 %; 5 sigma of three
-    found = scatter_floor(validation, fit_normaliser(train))
+    found = scatter_floor(validation, as_seen(validation, fit_normaliser(train)))
     assert abs(found / expected - 1) < 5 * np.sqrt(2 / 800)
-    assert np.isnan(scatter_floor(make_runs("validation", 9, 1, seed=3), fit_normaliser(train)))
+    assert np.isnan(scatter_floor(make_runs("validation", 9, 1, seed=3), np.zeros((9, 3))))
     # a point of a single realization says nothing, and spoils nothing
     uneven = validation.at(np.arange(len(validation.x)) > 3)
-    assert abs(scatter_floor(uneven, fit_normaliser(train)) / found - 1) < 0.05
+    assert abs(scatter_floor(uneven, as_seen(uneven, fit_normaliser(train))) / found - 1) < 0.05
+
+
+def as_seen(runs, normaliser):
+    """Outputs as networks see them."""
+    return np.asarray(normalised(runs, normaliser)[1], float)
 
 
 def with_bias(network, layer, units, value):
@@ -194,11 +200,11 @@ def test_ten_examples_tell_a_network_that_learns(learning_rate, expected):
     assert ten_examples(KEY, train, BOX, settings)["verdict"] == expected
 
 
-@pytest.mark.slow
-def test_the_whole_table_and_its_figures():
+@pytest.mark.parametrize("weighting", ["none", "scatter"])
+def test_the_whole_table_and_its_figures(weighting):
     """A short healthy training, recorded: the recording changes no weight, and every part ends up in the table."""
     train, validation = (make_runs(s, n, 3, seed=n, mean=smooth_mean) for s, n in (("train", 60), ("validation", 30)))
-    settings = TrainingSettings(members=2, learning_rate=3e-3, max_epochs=200)
+    settings = TrainingSettings(members=2, learning_rate=3e-3, max_epochs=200, weighting=weighting)
     ensemble, history = train_ensemble(KEY, train, validation, BOX, settings, record=record_layers)
     unwatched, _ = train_ensemble(KEY, train, validation, BOX, settings)
     # another program may add in another order: float32 over 200 epochs
@@ -210,7 +216,9 @@ def test_the_whole_table_and_its_figures():
     total = np.sqrt((history.recorded["layer_gradient_norm"] ** 2).sum(-1))
     np.testing.assert_allclose(total, history.gradient_norm, rtol=1e-4)
 
-    verdicts = curve_verdicts(history, validation, ensemble.normaliser, settings)
+    floor, ignorant = loss_limits(train, validation, ensemble.normaliser, settings)
+    assert 0 < floor < np.nanmin(history.validation_loss) * 1.5 < ignorant
+    verdicts = curve_verdicts(history, floor, ignorant, settings)
     ten = {"check": "can learn ten examples", "subject": "loss", "value": 0.0, "usual": "", "verdict": "fine"}
     table = health_table(history, verdicts, ten, train, ensemble.normaliser, settings)
     assert isinstance(table, pd.DataFrame)
@@ -223,7 +231,6 @@ def test_the_whole_table_and_its_figures():
         "loss curve",
     ]
     names = [one.name for one in verdicts]
-    floor = scatter_floor(validation, ensemble.normaliser)
     curves = (history.train_loss, history.validation_loss, history.best_epoch)
     assert len(judged_curves(*curves, floor, names).axes) == 2
     assert len(layer_curves(layers).axes) == 2

@@ -14,8 +14,7 @@ from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running.jobs import script
 from natal.settings.emulator import TrainingSettings
-from natal.tuning.diagnostics.curves import scatter_floor
-from natal.tuning.diagnostics.health import curve_verdicts, health_table, ten_examples
+from natal.tuning.diagnostics.health import curve_verdicts, health_table, loss_limits, ten_examples
 from natal.tuning.diagnostics.layers import layer_table, record_layers
 
 EPOCHS_APART = 10
@@ -28,10 +27,10 @@ with script(snakemake, cpu_devices=1) as log:
     ensemble, history = train_ensemble(key, train, validation, box, settings, record=record_layers, must_train=False)
     normaliser = ensemble.normaliser
     ten = ten_examples(key, train, box, settings)
-    verdicts = curve_verdicts(history, validation, normaliser, settings)
+    floor, ignorant = loss_limits(train, validation, normaliser, settings)
+    verdicts = curve_verdicts(history, floor, ignorant, settings)
     table = health_table(history, verdicts, ten, train, normaliser, settings)
     layers = layer_table(history, EPOCHS_APART)
-    floor = scatter_floor(validation, normaliser)
     write_csv(snakemake.output.checks, table)
     write_csv(snakemake.output.layers, layers)
     members = [asdict(verdict) | {"advice": verdict.advice} for verdict in verdicts]

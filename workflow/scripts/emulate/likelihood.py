@@ -4,6 +4,7 @@ from natal.assessment.likelihood_choice import validation_scores
 from natal.campaign import plan
 from natal.data.runs import design_digest, read_runs
 from natal.emulator.ensemble import load_ensemble
+from natal.emulator.held_out import error_of_the_mean, held_out_errors, spread_calibration
 from natal.files.formats import write_json
 from natal.likelihood.density import DENSITY_COMPONENTS, load_density
 from natal.likelihood.kinds import make_likelihood
@@ -12,11 +13,12 @@ from natal.running.jobs import script
 from natal.settings.likelihood import KINDS
 
 with script(snakemake, cpu_devices=1) as log:
-    digest = design_digest(read_runs(snakemake.input.train, "train"))
+    train = read_runs(snakemake.input.train, "train")
+    digest = design_digest(train)
     box = plan.box(snakemake.config)
     ensemble = load_ensemble(snakemake.input.ensemble, box=box, design_digest=digest)
     validation = read_runs(snakemake.input.validation, "validation")
-    widths = fit_widths(ensemble, validation)
+    widths, points = fit_widths(ensemble, validation), held_out_errors(ensemble, train, validation)
     densities = {
         kind: load_density(snakemake.input[kind], box=box, design_digest=digest) for kind in DENSITY_COMPONENTS
     }
@@ -25,7 +27,8 @@ with script(snakemake, cpu_devices=1) as log:
     content = {
         "kind": snakemake.config["likelihood"],
         **widths_to_json(widths),
-        "sigma_budget": sigma_budget(widths, validation),
+        "sigma_budget": sigma_budget(widths, validation, error_of_the_mean(points)),
+        "members_spread": spread_calibration(points),
         "validation": scores,
         "design_digest": digest,
         "n_validation_runs": len(validation),

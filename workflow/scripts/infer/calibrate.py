@@ -38,7 +38,6 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         "n_drawn": len(runs) + runs.n_dissolved,
         "n_dissolved": runs.n_dissolved,
         "n_outside_prior": len(runs) - len(table),
-        "n_sampled": len(draws),
         "divergences": int(recovered.nuts.diverging.sum()),
         "median_ess_bulk": np.median(recovered.ess_bulk.min(1)),
     }

@@ -17,7 +17,7 @@ with script(snakemake) as log:
         metrics["timing"] = metrics.get("timing", {}) | timing
     metrics["sigma_total"] = parts["likelihood"]["sigma_total"]
     metrics["likelihood"] = {key: parts["likelihood"][key] for key in ("kind", "n_validation_runs", "validation")}
-    metrics["sigma_budget"] = parts["likelihood"]["sigma_budget"]
+    metrics |= {key: parts["likelihood"][key] for key in ("sigma_budget", "members_spread")}
     metrics["timing"]["speed"] = speed_report(parts["speed"], metrics)
     metrics["timing"]["campaign"] = campaign_costs(snakemake.params.benchmarks)
     write_json(snakemake.output[0], metrics)

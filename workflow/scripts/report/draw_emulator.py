@@ -4,16 +4,19 @@ import h5py
 import jax
 import numpy as np
 
-from natal.assessment.emulator_map import map_over_box
+from natal.assessment.emulator_map import map_over_box, spread_beyond_box
 from natal.campaign import plan
 from natal.data.runs import read_runs, replicate_means
+from natal.emulator.held_out import held_out_errors
 from natal.figures.cost import speed_bars
 from natal.figures.emulator import loss_curves, predicted_vs_true, residuals, slices
 from natal.figures.emulator_map import summary_map
+from natal.figures.held_out import spread_and_error
 from natal.figures.save import save_figures
 from natal.files.formats import read_json
 from natal.likelihood.loading import load_likelihood
 from natal.running.jobs import script
+from natal.variables import SPLITS
 
 SPEED_LABELS = {
     "simulation, alone": "simulation_alone_s",
@@ -28,11 +31,14 @@ with script(snakemake, cpu_devices=1):
     files = snakemake.input
     likelihood = load_likelihood(files.ensemble, files.likelihood, plan.box(snakemake.config))
     ensemble = likelihood.ensemble
-    test, learned = read_runs(files.test, "test"), replicate_means(read_runs(files.train, "train"))
-    points = replicate_means(test)
+    train, validation, test = (read_runs(files[split], split) for split in SPLITS)
+    learned, points = replicate_means(train), replicate_means(test)
     predicted, predicted_points = (np.asarray(ensemble(x)[0], dtype=float) for x in (test.x, points.x))
     error = points.scatter / np.sqrt(points.n)[:, None]
-    sigma_total = np.array(list(read_json(files.likelihood)["sigma_total"].values()))
+    fitted = read_json(files.likelihood)
+    sigma_total = np.array(list(fitted["sigma_total"].values()))
+    factor = np.array([part["factor"] for part in fitted["members_spread"].values()])
+    held_out = {runs.split: held_out_errors(ensemble, train, runs) for runs in (validation, test)}
     speed = read_json(files.speed)
     with h5py.File(files.curves) as curves:
         losses = [curves[name][:] for name in ("train_loss", "validation_loss", "best_epoch")]
@@ -41,6 +47,7 @@ with script(snakemake, cpu_devices=1):
         "loss_curves": loss_curves(*losses),
         "predicted_vs_true": predicted_vs_true(predicted, test.y, predicted_points, points.mean, error),
         "residuals": residuals(test.y - predicted, test.x, predicted, sigma_total),
+        "spread_and_error": spread_and_error(held_out, factor, spread_beyond_box(ensemble)),
         "slices": slices(ensemble, learned),
         "speed": speed_bars({label: speed[key] for label, key in SPEED_LABELS.items()}),
     }

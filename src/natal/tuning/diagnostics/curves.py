@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
-from natal.data.normaliser import Normaliser
-from natal.data.runs import Runs, replicate_means
-from natal.emulator.training import normalised
+from natal.data.runs import Runs
 
 MEANINGFUL = 0.01
 """Relative change of a loss over `STRETCH` epochs below which it counts as flat."""
@@ -49,19 +48,21 @@ class Verdict:
         return ADVICE[self.name]
 
 
-def scatter_floor(runs: Runs, normaliser: Normaliser) -> float:
-    """Loss of a perfect network on `runs`: the scatter within points, pooled, in normalised units; nan if none repeats.
+def scatter_floor(
+    runs: Runs, y: Float[np.ndarray, "run summary"], weight: Float[np.ndarray, "run summary"] | float = 1.0
+) -> float:
+    """Loss of a perfect network on `runs`: the scatter within points, pooled; nan if none repeats.
 
     The unbiased variance of the realizations about their own mean, a mean over outputs.
+
+    Args:
+        runs: Surviving runs; only their points' numbers are used.
+        y: Their outputs as networks see them.
+        weight: Of squared errors in the loss.
     """
-    _, y = normalised(runs, normaliser)
-    same = Runs(runs.split, runs.x, np.asarray(y, float), runs.point_id, runs.realization, 0)
-    points = replicate_means(same)
-    freedom = points.n - 1
-    if not freedom.sum():
-        return float("nan")
-    squares = np.where(freedom[:, None] > 0, points.scatter, 0.0) ** 2 * freedom[:, None]
-    return float((squares.sum(0) / freedom.sum()).mean())
+    means = pd.DataFrame(y).groupby(runs.point_id).transform("mean").to_numpy()
+    freedom = len(runs) - len(np.unique(runs.point_id))
+    return float((weight * (y - means) ** 2).sum(0).mean() / freedom) if freedom else float("nan")
 
 
 def judge(

@@ -10,7 +10,7 @@ from jaxtyping import PRNGKeyArray
 
 from natal.data.normaliser import Normaliser
 from natal.data.runs import Runs
-from natal.emulator.training import History, normalised, train_ensemble
+from natal.emulator.training import History, normalised, rows_to_learn, train_ensemble
 from natal.settings.emulator import TrainingSettings
 from natal.tuning.diagnostics.curves import Verdict, judge, scatter_floor
 from natal.variables import BIRTH, SUMMARIES, Box
@@ -58,6 +58,7 @@ def ten_examples(key: PRNGKeyArray, train: Runs, box: Box, settings: TrainingSet
             "batch_size": None,
             "schedule": "constant",
             "weight_decay": 0.0,
+            "weighting": "none",
             "dropout_rate": 0.0,
         }
     )
@@ -118,13 +119,18 @@ def rate_check(settings: TrainingSettings) -> dict[str, Any]:
     return health_row("learning rate", settings.optimiser, rate, limit, not adaptive or low <= rate <= high, advice)
 
 
-def curve_verdicts(
-    history: History, validation: Runs, normaliser: Normaliser, settings: TrainingSettings
-) -> list[Verdict]:
-    """Every member's loss curve, judged."""
-    floor = scatter_floor(validation, normaliser)
+def loss_limits(
+    train: Runs, validation: Runs, normaliser: Normaliser, settings: TrainingSettings
+) -> tuple[float, float]:
+    """The validation loss of a perfect network (nan without replicates), and that of a constant."""
+    _, *rows = (np.asarray(part, float) for part in rows_to_learn(validation, train, normaliser, settings))
+    y, weight = rows if len(rows) > 1 else (rows[0], 1.0)
     # normalised training outputs have mean zero: a constant at it has this loss
-    ignorant = float((np.asarray(normalised(validation, normaliser)[1], float) ** 2).mean())
+    return scatter_floor(validation, y, weight), float((weight * y**2).mean())
+
+
+def curve_verdicts(history: History, floor: float, ignorant: float, settings: TrainingSettings) -> list[Verdict]:
+    """Every member's loss curve, judged by the limits of `loss_limits`."""
     n_epochs = np.isfinite(history.train_loss).sum(1)
     return [
         judge(train, held_out, bool(n < settings.max_epochs), floor, ignorant)

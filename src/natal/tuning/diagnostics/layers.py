@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float
 
-from natal.emulator.layers import TrainingNetwork, training_loss
+from natal.emulator.layers import TrainingNetwork, training_loss, weighted_loss
 from natal.emulator.training import History, mean_squared_error
 
 NO_SLOPE = 1e-6
@@ -19,23 +19,31 @@ Network = eqx.nn.MLP | TrainingNetwork
 
 
 def record_layers(
-    network: Network, x: Float[Array, "run birth"], y: Float[Array, "run summary"]
+    network: Network,
+    x: Float[Array, "run birth"],
+    y: Float[Array, "run summary"],
+    weight: Float[Array, "run summary"] | None = None,
 ) -> dict[str, Float[Array, " layer"]]:
     """`layer_gradient_norm` of every layer and `idle_share` of every hidden one, over the training runs."""
     return {
-        "layer_gradient_norm": layer_gradient_norms(network, x, y),
+        "layer_gradient_norm": layer_gradient_norms(network, x, y, weight),
         "idle_share": idle_shares(network.plain() if isinstance(network, TrainingNetwork) else network, x),
     }
 
 
 def layer_gradient_norms(
-    network: Network, x: Float[Array, "run birth"], y: Float[Array, "run summary"]
+    network: Network,
+    x: Float[Array, "run birth"],
+    y: Float[Array, "run summary"],
+    weight: Float[Array, "run summary"] | None = None,
 ) -> Float[Array, " layer"]:
     """Norm of the loss's gradient along the weights and biases of each layer; dropout with the same neurons always."""
-    if isinstance(network, TrainingNetwork):
-        layers = eqx.filter_grad(training_loss)(network, x, y, jax.random.key(0)).network.layers
+    key, wrapped = jax.random.key(0), isinstance(network, TrainingNetwork)
+    if weight is not None:
+        gradient = eqx.filter_grad(weighted_loss)(network, x, y, weight, key)
     else:
-        layers = eqx.filter_grad(mean_squared_error)(network, x, y).layers
+        gradient = eqx.filter_grad(training_loss if wrapped else mean_squared_error)(network, x, y, key)
+    layers = (gradient.network if wrapped else gradient).layers
     return jnp.stack([jnp.sqrt((layer.weight**2).sum() + (layer.bias**2).sum()) for layer in layers])
 
 

@@ -1,0 +1,95 @@
+"""How far the emulator is off where it has not learned, and what its members' spread says of that."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from closed_form import blank_ensemble, make_runs
+
+from natal.emulator.held_out import ERROR, error_of_the_mean, held_out_errors, spread_calibration
+
+N_POINTS, N_REALIZATIONS = 150, 4
+
+
+@pytest.fixture(scope="module")
+def emulator():
+    """Five untrained networks: their mean and spread are some functions of (q0, a_au)."""
+    return blank_ensemble(5)
+
+
+def about(emulator, error, scatter, seed, n_realizations=N_REALIZATIONS):
+    """Validation runs of a simulator whose mean is off the emulator's by `error` spreads, drawn for each point."""
+    runs = make_runs("validation", N_POINTS, n_realizations, seed=seed)
+    mean, spread = (np.asarray(part, float) for part in emulator(runs.x))
+    rng = np.random.default_rng(seed)
+    off = rng.standard_normal((N_POINTS, 3))[runs.point_id]
+    noise = np.multiply(scatter, spread) * rng.standard_normal(runs.y.shape)
+    return replace(runs, y=mean + error * spread * off + noise)
+
+
+def held_out(emulator, runs, train=None):
+    """Errors at the points of `runs`, their variance from `train` or from the same."""
+    return held_out_errors(emulator, train or runs, runs)
+
+
+def test_the_squared_error_is_that_of_the_mean_without_the_scatter(emulator):
+    """Unbiased where the error is half a scatter and where there is none; negative at many points, then."""
+    for error in (0.0, 1.0):
+        found = held_out(emulator, about(emulator, error, scatter=2.0, seed=1))
+        ratio = found.squared_error / found.squared_spread
+        # variance of the squared distance and of the noise 2^2 / 4 = 1 that is taken off it
+        se = np.sqrt((2 * (error**2 + 1) ** 2 + 2 / 3) / N_POINTS)
+        np.testing.assert_allclose(ratio.mean(0), error**2, atol=4 * se)
+    assert (held_out(emulator, about(emulator, 0.0, 2.0, seed=1)).squared_error < 0).mean() > 0.3
+
+
+def test_a_small_error_has_a_limit_and_a_large_one_bars(emulator):
+    """Both agree with the truth; the standard errors are those of many repetitions."""
+    small = [error_of_the_mean(held_out(emulator, about(emulator, 0.0, 5.0, seed))) for seed in range(40)]
+    for name in small[0]:
+        variances = np.array([found[name]["emulator_variance"] for found in small])
+        errors = np.array([found[name]["emulator_variance_se"] for found in small])
+        # a standard deviation of 40 is good to 11 %
+        assert variances.std(ddof=1) == pytest.approx(errors.mean(), rel=0.45)
+        assert abs(variances.mean()) < 4 * errors.mean() / np.sqrt(40)
+        assert any(found[name]["emulator"] == 0.0 for found in small)
+    for found in error_of_the_mean(held_out(emulator, about(emulator, 10.0, 1.0, seed=2))).values():
+        assert found["emulator"] == pytest.approx(np.sqrt(found["emulator_variance"]))
+        assert found["emulator_se"] == pytest.approx(found["emulator_variance_se"] / (2 * found["emulator"]))
+        assert found["emulator"] < found["emulator_limit"] < found["emulator"] + 3 * found["emulator_se"]
+
+
+@pytest.mark.parametrize("error", [1.0, 3.0])
+def test_the_factor_is_the_error_over_the_spread(emulator, error):
+    """Within its own standard error; also where the scatter is ten times the spread for one output."""
+    scatter = np.array([1.0, 2.0, 10.0])
+    points = held_out(emulator, about(emulator, error, scatter, seed=5), about(emulator, 0.0, scatter, seed=4))
+    found = spread_calibration(points)
+    spread = np.sqrt(points.squared_spread.mean(0))
+    for k, part in enumerate(found.values()):
+        assert part["spread"] == pytest.approx(spread[k])
+        # normal errors of the supposed factor: those of a larger one have a larger variance
+        assert abs(part["squared_factor"] - error**2) < 4 * max(1, error / 2) ** 2 * part["squared_factor_se"]
+        assert part["factor"] >= 1
+    assert found["f_bound"]["factor"] == pytest.approx(error, rel=0.25)
+
+
+def test_an_output_that_is_lost_in_the_scatter_takes_the_others_factor(emulator):
+    """Its own would be anything."""
+    scatter = np.array([0.5, 0.5, 100.0])
+    train, validation = about(emulator, 0.0, scatter, seed=6), about(emulator, 3.0, scatter, seed=7)
+    found = spread_calibration(held_out(emulator, validation, train))
+    assert found["r_h_au"]["squared_factor_se"] > 100
+    assert found["r_h_au"]["factor"] == pytest.approx(3, rel=0.25)
+
+
+@pytest.mark.parametrize("single", ["train", "validation"])
+def test_without_replicates_the_spread_stays_as_it_is(emulator, single):
+    """In either split; nothing else is known."""
+    runs = {split: about(emulator, 3.0, 1.0, seed=8) for split in ("train", "validation")}
+    runs[single] = about(emulator, 3.0, 1.0, seed=8, n_realizations=1)
+    points = held_out(emulator, runs["validation"], runs["train"])
+    for part in spread_calibration(points).values():
+        assert part == {"spread": None, "factor": 1.0, "squared_factor": None, "squared_factor_se": None}
+    known = single == "train"
+    assert all((part != dict.fromkeys(ERROR)) == known for part in error_of_the_mean(points).values())
