@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
-from natal.assessment.uniformity import check_uniform, ecdf, places, simultaneous_band
+from natal.assessment.uniformity import binomial_range, check_uniform, ecdf, places, simultaneous_band
 
 with warnings.catch_warnings():
     # ArviZ 0.23 announces its next major version at every import
@@ -18,6 +18,15 @@ def test_ecdf_by_hand():
     """Shares that do not exceed each place, whatever the order."""
     found = ecdf(np.array([0.9, 0.2, 0.5, 0.5]), np.array([0.1, 0.2, 0.5, 0.95]))
     np.testing.assert_array_equal(found, [0.0, 0.25, 0.75, 1.0])
+
+
+@pytest.mark.parametrize("probability", [0.68, 0.95, 0.9975])
+@pytest.mark.parametrize("n", [1, 10, 590])
+def test_binomial_ranges_are_scipys(n, probability):
+    """For any share, none and all included."""
+    share = np.array([0, *np.linspace(0.003, 0.9987, 97), 1])
+    np.testing.assert_array_equal(binomial_range(probability, n, share), binom.interval(probability, n, share))
+    assert binomial_range(probability, n, 0.3) == binom.interval(probability, n, 0.3)
 
 
 @pytest.mark.parametrize(("n", "n_places"), [(1, 1), (24, 24), (100, 100), (590, 100)])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import kstest, spearmanr
+from scipy.stats import kstest, qmc, spearmanr
 
 from natal.campaign.design import latin_hypercube, make_design
 from natal.campaign.plan import box, prior_box
@@ -25,6 +25,14 @@ def test_every_stratum_is_hit_once(n):
     """A hypercube of n points has one in each n-th of the range of Q0, and of a."""
     ranges = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
     assert_latin(latin_hypercube(n, ranges, np.random.default_rng(1)), ranges)
+
+
+@pytest.mark.parametrize("n", [1, 7, 96])
+def test_the_hypercube_is_scipys_to_the_bit(n):
+    """Designs of campaigns that are there stay what they are."""
+    unit = {"q0": (0.0, 1.0), "a_au": (0.0, 1.0)}
+    expected = qmc.LatinHypercube(2, rng=np.random.default_rng(5)).random(n)
+    np.testing.assert_array_equal(latin_hypercube(n, unit, np.random.default_rng(5)), expected)
 
 
 def test_every_block_of_a_campaign_is_a_hypercube(config):

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from closed_form import BOX, SIGMA, ExactPosterior, LinearLikelihood, linear_mean, uniform_points
+from quiet_arviz import az
 from scipy.stats import norm
 
 from natal.posterior import grid as posterior_grid
 from natal.posterior.nuts import NutsResult, sample_cases
-from natal.posterior.quiet_arviz import az
 from natal.posterior.tables import posterior_dataset
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH

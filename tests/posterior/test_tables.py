@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 from closed_form import BOX
+from quiet_arviz import az
 from scipy.stats import chi2
 
-from natal.posterior.quiet_arviz import az
 from natal.posterior.tables import nuts_report, posterior_dataset, posterior_tree, recovery_table, write_posteriors
 from natal.variables import BIRTH
 

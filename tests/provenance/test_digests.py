@@ -1,5 +1,7 @@
 """A stage is stale exactly if its settings or the code it uses have changed."""
 
+import json
+
 import pytest
 
 from natal.provenance import digests
@@ -31,6 +33,8 @@ def project(tmp_path, monkeypatch):
     script = tmp_path / "simulate.py"
     script.write_text(SCRIPT)
     monkeypatch.setattr(digests, "PACKAGE_FOLDER", folder)
+    monkeypatch.setattr(digests, "MEMORY", tmp_path / ".cache" / "code.json")
+    digests._memory.cache_clear()
 
     def digest_now(settings=None):
         for function in (digests.code_digest, digests._imported_modules, digests._text):
@@ -39,6 +43,7 @@ def project(tmp_path, monkeypatch):
 
     yield tmp_path, digest_now
     digest_now()  # forget the files of this test
+    digests._memory.cache_clear()
 
 
 def edit(path, old, new):
@@ -225,3 +230,66 @@ def test_a_checkout_elsewhere_has_the_same_digest(project, tmp_path_factory, mon
     (folder / "natal").rename(other / "natal")
     monkeypatch.setattr(digests, "PACKAGE_FOLDER", other / "natal")
     assert digest_now() == before
+
+
+def start_again():
+    """What another process knows: what was written down."""
+    digests._memory.cache_clear()
+
+
+def refuse(*_, **__):
+    raise AssertionError("a file that is known was parsed again")
+
+
+def test_another_process_need_not_parse_what_is_known(project, monkeypatch):
+    """But for the file that was edited since."""
+    folder, digest_now = project
+    before = digest_now()
+    start_again()
+    edit(folder / "natal" / "units.py", "39.5", "39.4")
+    after = digest_now()
+    assert after != before
+    start_again()
+    monkeypatch.setattr(digests, "without_words", refuse)
+    assert digest_now() == after
+    edit(folder / "natal" / "units.py", "39.4", "39.5")
+    assert digest_now() == before
+    edit(folder / "natal" / "units.py", "39.5", "39.3")
+    with pytest.raises(AssertionError, match="parsed again"):
+        digest_now()
+    (folder / "natal" / "units.py").write_text(MODULES["units"])
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", '{"files": {}}', '{"rules": 1, "files": 2}', None])
+def test_a_memory_that_cannot_be_read_is_as_good_as_none(project, content):
+    """And is written anew."""
+    _, digest_now = project
+    before, memory = digest_now(), digests.MEMORY.read_text()
+    content = json.dumps({"rules": digests._rules(), "files": [1]}) if content is None else content
+    digests.MEMORY.write_text(content)
+    start_again()
+    assert digest_now() == before
+    assert json.loads(digests.MEMORY.read_text()) == json.loads(memory)
+
+
+def test_what_was_found_by_other_rules_is_forgotten(project):
+    """Of another version of natal or of Python."""
+    _, digest_now = project
+    before = digest_now()
+    content = json.loads(digests.MEMORY.read_text())
+    false = {key: ["0", []] for key in content["files"]}
+    digests.MEMORY.write_text(json.dumps({"rules": "others", "files": false}))
+    start_again()
+    assert digest_now() == before
+    # so that the test would see it
+    digests.MEMORY.write_text(json.dumps({"rules": content["rules"], "files": false}))
+    start_again()
+    assert digest_now() != before
+
+
+def test_a_folder_that_cannot_be_written_is_no_trouble(project, monkeypatch):
+    folder, digest_now = project
+    (folder / "file").touch()
+    monkeypatch.setattr(digests, "MEMORY", folder / "file" / "code.json")
+    start_again()
+    assert digest_now().startswith("code:2-")

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from pathlib import Path
 
 import pytest
 from project import ROOT
@@ -30,6 +31,14 @@ def stage(script):
 
 
 STAGES = {path: stage(path) for path in sorted(SCRIPTS.rglob("*.py")) if path.name != "status.py"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def nothing_kept():
+    """What edited files hold is not for later processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digests, "MEMORY", Path(__file__) / "code.json")
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import logit
 
 from natal.data.runs import Runs
 from natal.variables import SUMMARIES
@@ -10,6 +9,9 @@ from natal.variables import SUMMARIES
 
 def near_normal(y: Float[np.ndarray, "*run summary"], n_stars: int) -> Float[np.ndarray, "*run summary"]:
     """Summaries in the form in which their laws are closest to normal: logit of a count, ln sigma_v, ln r_h."""
+    # jobs that only choose cases start sooner without it
+    from scipy.special import logit
+
     columns = [
         variable.transformed(y[..., k], n_stars=n_stars, log=np.log, logit=logit)
         for k, variable in enumerate(SUMMARIES.values())

@@ -14,12 +14,12 @@ import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, PRNGKeyArray
-from scipy import stats
+from scipy.special import stdtr, stdtrit
 
 from natal.assessment.coverage import LEVELS, calibration_report, contraction, terciles
 from natal.assessment.power import would_see
 from natal.assessment.trust import THIRDS, coverage_by_region, verdict
-from natal.assessment.uniformity import check_uniform, ecdf, simultaneous_band
+from natal.assessment.uniformity import binomial_range, check_uniform, ecdf, simultaneous_band
 from natal.posterior.flags import MAX_RHAT
 from natal.posterior.grid import TruthSummary
 from natal.posterior.recovery import Recovered
@@ -146,8 +146,8 @@ def check_log_score(
     surprise = log_density + entropy
     n = len(surprise)
     error = surprise.std(ddof=1) / np.sqrt(n)
-    reach = float(stats.t.isf(false_alarm / 2, n - 1) * error)
-    p_value = float(2 * stats.t.sf(abs(surprise.mean()) / error, n - 1))
+    reach = float(-stdtrit(n - 1, false_alarm / 2) * error)
+    p_value = float(2 * stdtr(n - 1, -abs(surprise.mean()) / error))
     return {
         "n": n,
         "statistic": float(surprise.mean()),
@@ -223,4 +223,4 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
 
 def binomial_bands(n: int) -> dict[str, list[float]]:
     """Central 95 % range of the coverage of `n` independent honest cases, by level."""
-    return {f"{100 * level:.0f}": [float(k / n) for k in stats.binom.interval(0.95, n, level)] for level in LEVELS}
+    return {f"{100 * level:.0f}": [float(k / n) for k in binomial_range(0.95, n, level)] for level in LEVELS}

@@ -6,7 +6,6 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy.stats import qmc
 
 from natal.campaign.plan import PROPOSED, Block, Config, blocks, box, proposed_blocks, read_table
 from natal.variables import BIRTH, CALIBRATION, SPLITS, Box, limits_of
@@ -14,7 +13,11 @@ from natal.variables import BIRTH, CALIBRATION, SPLITS, Box, limits_of
 
 def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
     """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, birth)."""
-    unit = qmc.LatinHypercube(d=len(BIRTH), rng=rng).random(n)
+    # as SciPy's `qmc.LatinHypercube` draws it, to the bit; that starts all of scipy.stats in every simulate job
+    (rng,) = rng.spawn(1)
+    within = rng.random((n, len(BIRTH)))
+    strata = np.column_stack([1 + rng.permutation(n) for _ in BIRTH])
+    unit = (strata - within) / n
     low, high = np.array(limits_of(ranges)).T
     points: np.ndarray = low + (high - low) * unit
     return points

@@ -13,14 +13,13 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
-from scipy.stats import binom
 
 from natal.assessment.coverage import LEVELS
-from natal.assessment.uniformity import ecdf, simultaneous_band
+from natal.assessment.uniformity import binomial_range, ecdf, simultaneous_band
 from natal.figures.colours import BAND, BLACK, BLUE, GREEN, ORANGE, PARAMETER_COLOURS, VERMILLION
 from natal.figures.labels import SYMBOLS
 from natal.figures.recovery import by_region
-from natal.figures.style import panels, shared_legend, styled
+from natal.figures.style import binomial_band, panels, shared_legend, styled
 from natal.variables import BIRTH
 
 REGIONS = (*BIRTH, "joint")
@@ -62,7 +61,7 @@ def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int,
     for ax, name in zip(axes[0], BIRTH, strict=True):
         n = len(sbc[name])
         for probability, label in ((1 - 0.05 / n_bins, "95 %: all bins (outer), each bin (inner)"), (0.95, None)):
-            ax.axhspan(*binom.interval(probability, n, 1 / n_bins), label=label, **BAND)
+            ax.axhspan(*binomial_range(probability, n, 1 / n_bins), label=label, **BAND)
         ax.axhline(n / n_bins, color=BLACK, linewidth=0.8)
         counts, edges = np.histogram(sbc[name], n_bins, (0, 1))
         ax.stairs(counts, edges, color=PARAMETER_COLOURS[name], linewidth=1.8)
@@ -107,7 +106,7 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
             ax.axhline(level, color=colour, linewidth=0.6, alpha=0.6)
         for row, (n, shares) in enumerate(groups.values()):
             for level, colour, share in zip(levels, LEVEL_COLOURS, shares[region], strict=True):
-                low, high = np.asarray(binom.interval(0.95, n, level)) / n
+                low, high = binomial_band(level, n)
                 ax.fill_between([row - 0.35, row + 0.35], low, high, **BAND)
                 ax.plot(row, share, "o", color=colour, markersize=5)
         ax.set(title=SYMBOLS[region], xlim=(-0.6, len(groups) - 0.4))

@@ -8,9 +8,9 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter
-from scipy.stats import binom
 
 from natal.assessment.coverage import LEVELS
+from natal.assessment.uniformity import binomial_range
 from natal.figures.colours import BAND, BLACK, MANY_POINTS, PARAMETER_COLOURS, PARAMETER_MARKERS, SKY, VERMILLION
 from natal.figures.labels import LABELS, SYMBOLS, UNITS
 from natal.figures.style import binomial_band, dot_area, panels, rms, shared_legend, styled
@@ -95,7 +95,7 @@ def pit_histograms(pit: Float[np.ndarray, "case birth"], n_bins: int = 10) -> Fi
     low, high = binomial_band(grid, n)
     for k, name in enumerate(BIRTH):
         histogram, difference = axes[:, k]
-        histogram.axhspan(*binom.interval(0.95, n, 1 / n_bins), label="95 % binomial band", **BAND)
+        histogram.axhspan(*binomial_range(0.95, n, 1 / n_bins), label="95 % binomial band", **BAND)
         histogram.axhline(n / n_bins, color=BLACK, linewidth=0.8)
         counts, edges = np.histogram(pit[:, k], n_bins, (0, 1))
         histogram.stairs(counts, edges, color=PARAMETER_COLOURS[name], linewidth=1.8)

@@ -8,7 +8,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
-from scipy.stats import binom
 
 from natal.figures.colours import MANY_POINTS
 
@@ -65,10 +64,13 @@ def rms(values: Any) -> float:
     return float(np.sqrt(np.mean(np.square(values))))
 
 
-def binomial_band(probability: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+def binomial_band(probability: Any, n: int) -> tuple[Any, Any]:
     """Central 95 % range of the share of successes in n independent trials."""
-    low, high = np.asarray(binom.interval(0.95, n, probability)) / n
-    return low, high
+    # most figures have no such band: SciPy's functions take as long to start as a small figure to draw
+    from natal.assessment.uniformity import binomial_range
+
+    low, high = binomial_range(0.95, n, probability)
+    return low / n, high / n
 
 
 def hpd_thresholds(density: np.ndarray) -> list[float]:

@@ -12,9 +12,9 @@ from jaxtyping import PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.protocols import Likelihood
+from natal.posterior import mixing
 from natal.posterior.grid import Grid, GridSummary, TruthSummary, answer_cases, make_grid, total_variation_of_draws
 from natal.posterior.nuts import NutsResult, sample_cases
-from natal.posterior.quiet_arviz import az
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, Box
 
@@ -64,10 +64,8 @@ def recover(
     first = jax.tree.map(lambda leaf: leaf[:n_nuts], (*data, answers.coordinates, answers.quarters))
     y_first, error_first, coordinates, quarters = first
     nuts = sample_cases(key_nuts, likelihood, prior_box, y_first, error_first, coordinates, settings)
-    draws = posterior_dataset(nuts.draws, case_names=None)
-    rhat, ess = (
-        np.column_stack([diagnostic[name].values for name in BIRTH]) for diagnostic in (az.rhat(draws), az.ess(draws))
-    )
+    chains = np.moveaxis(nuts.draws, 0, 2)
+    rhat, ess = mixing.rhat(chains), mixing.ess_bulk(chains)
     tv = total_variation_of_draws(quarters, nuts.draws.reshape(len(nuts.draws), -1, len(BIRTH)))
     timing = {"grid": grid_seconds, **{f"nuts_{name}": seconds for name, seconds in nuts.timing_s.items()}}
     truths = jax.tree.map(lambda leaf: np.asarray(leaf, float), answers.truths)

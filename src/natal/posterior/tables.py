@@ -10,7 +10,7 @@ import xarray as xr
 from natal.files.atomic import atomic_path
 from natal.posterior.flags import EDGE_FLAG
 from natal.posterior.grid import QUANTILES, GridSummary, TruthSummary
-from natal.posterior.quiet_arviz import az
+from natal.posterior.mixing import ess_sd
 from natal.posterior.recovery import Recovered, posterior_dataset
 from natal.variables import BIRTH, SUMMARIES
 
@@ -61,14 +61,12 @@ def nuts_report(recovered: Recovered) -> dict[str, float]:
     """
     n_cases, n_chains, n_draws, _ = recovered.nuts.draws.shape
     draws = recovered.nuts.draws.reshape(n_cases, n_chains * n_draws, len(BIRTH)).astype(float)
-    dataset = posterior_dataset(recovered.nuts.draws, case_names=None)
-    ess_sd = az.ess(dataset, method="sd")
     grid_mean, grid_sd = (np.asarray(v, dtype=float) for v in recovered.grid_summary[:2])
     sd = draws.std(1, ddof=1)
     centred = draws - draws.mean(1, keepdims=True)
     # Monte Carlo error of a standard deviation: the delta method on the mean square
     kurtosis = (centred**4).mean(1) / sd**4
-    sd_error = 0.5 * sd * np.sqrt((kurtosis - 1) / np.column_stack([ess_sd[name].values for name in BIRTH]))
+    sd_error = 0.5 * sd * np.sqrt((kurtosis - 1) / ess_sd(np.moveaxis(recovered.nuts.draws, 0, 2)))
     mean_z = (draws.mean(1) - grid_mean) / (sd / np.sqrt(recovered.ess_bulk))
     sd_z = (sd - grid_sd) / sd_error
     divergent = recovered.nuts.diverging.any((1, 2))

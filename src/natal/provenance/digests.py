@@ -3,11 +3,14 @@
 import ast
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from natal.files.atomic import atomic_path
 from natal.provenance.source import LABELS, without_words
 
 SCHEME = "2"
@@ -24,6 +27,12 @@ APART = {
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 PACKAGE = PACKAGE_FOLDER.name
+
+MEMORY = Path(".cache") / "code.json"
+"""What files of code were found to hold, beside JAX's programs: to parse them takes a second, in each job on a cluster.
+
+Files are known by their text, so that the memory may be lost, shared or old.
+"""
 
 
 def stage_digest(script: str | Path, settings: Mapping[str, Any]) -> str:
@@ -54,7 +63,7 @@ def is_of_older_code(digest: str) -> bool:
 
 
 def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True, default=list).encode()).hexdigest()
+    return _sha256(json.dumps(value, sort_keys=True, default=list))
 
 
 @cache
@@ -64,12 +73,18 @@ def code_digest(script: str | Path) -> str:
     Words do not count (`natal.provenance.source`), nor do modules that no result depends on (`APART`) and what only
     these import.
     """
+    n_known = len(_memory())
     modules = sorted(_import_closure(Path(script)))
     shows = any(path.relative_to(PACKAGE_FOLDER).parts[0] in ("figures", "report") for path in modules)
     digest = hashlib.sha256()
     for path in [Path(script), *modules]:
         name = path.relative_to(PACKAGE_FOLDER).as_posix() if path in modules else "script"
         digest.update(f"{name} {_parsed(path, labels=shows).digest}\n".encode())
+    if len(_memory()) > n_known:
+        # only a memory: a folder that cannot be written is somebody else's to report
+        with suppress(OSError), atomic_path(MEMORY) as partial:
+            content = {"rules": _rules(), "files": {key: [*parsed] for key, parsed in _memory().items()}}
+            partial.write_text(json.dumps(content), encoding="utf-8")
     return f"{SCHEME}-{digest.hexdigest()[:16]}"
 
 
@@ -89,17 +104,17 @@ def _imported_modules(path: Path) -> set[Path]:
     modules = set()
     for name in _parsed(path, labels=True).imports:
         parts = name.split(".")
-        if parts[0] == PACKAGE and not APART & {".".join(parts[1:2]), ".".join(parts[1:3])}:
+        if not APART & {".".join(parts[1:2]), ".".join(parts[1:3])}:
             base = PACKAGE_FOLDER.joinpath(*parts[1:])
             modules |= {file for file in (base.with_suffix(".py"), base / "__init__.py") if file.is_file()}
     return modules
 
 
 class _Parsed(NamedTuple):
-    """A file without words: the digest of its syntax tree, and the names of what it imports."""
+    """A file without words: the digest of its syntax tree, and the names of what it imports of this package."""
 
     digest: str
-    imports: set[str]
+    imports: list[str]
 
 
 def _parsed(path: Path, labels: bool) -> _Parsed:
@@ -114,14 +129,39 @@ def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@cache
 def _parse(text: str, labels: bool, script: bool) -> _Parsed:
-    tree = without_words(text, labels=labels, script=script)
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            # `from natal import plummer` names a module, `from natal.plummer import x` may name anything
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return _Parsed(hashlib.sha256(ast.dump(tree).encode()).hexdigest(), names)
+    key = _sha256(f"{labels} {script} {text}")
+    if key not in _memory():
+        tree = without_words(text, labels=labels, script=script)
+        names: set[str] = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+                # `from natal import plummer` names a module, `from natal.plummer import x` may name anything
+                names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        _memory()[key] = _Parsed(
+            _sha256(ast.dump(tree)), sorted(name for name in names if name.partition(".")[0] == PACKAGE)
+        )
+    return _memory()[key]
+
+
+@cache
+def _memory() -> dict[str, _Parsed]:
+    """What this process and earlier ones found, by file; nothing of what was found by other rules."""
+    try:
+        content = json.loads(MEMORY.read_text(encoding="utf-8"))
+        return {key: _Parsed(*found) for key, found in content["files"].items()} if content["rules"] == _rules() else {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return {}
+
+
+@cache
+def _rules() -> str:
+    """What decides what a file is found to hold: this code, and Python's."""
+    here = Path(__file__)
+    return _sha256(sys.version + "".join(_text(path) for path in (here, here.with_name("source.py"))))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

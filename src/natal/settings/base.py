@@ -26,9 +26,7 @@ class Section(BaseModel):
     lists become tuples where a field says `Listed`. Raises `NatalError` with one line for each mistake.
     """
 
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     section: ClassVar[str] = ""
     """The section's name, for what is said of a mistake."""

@@ -1,9 +1,14 @@
 """What people and editors read of settings: tables of keys in Markdown, JSON schemas in YAML."""
 
+import ast
+import inspect
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import pairwise
 from typing import Any
 
 import yaml
+from pydantic.json_schema import GenerateJsonSchema
 
 from natal.settings.base import Section
 from natal.settings.mistakes import Node, allowed, resolved
@@ -15,6 +20,35 @@ LONGEST = 60
 """Characters of a default that a table holds."""
 
 
+class _WithMeanings(GenerateJsonSchema):
+    """Fields are described by their docstrings. Pydantic can do that, but reads the source in every job."""
+
+    def model_schema(self, schema: Any) -> Node:
+        node = super().model_schema(schema)
+        for name, meaning in _meanings(schema["cls"]).items():
+            node["properties"][name]["description"] = meaning
+        return node
+
+
+def _meanings(section: type[Section]) -> dict[str, str]:
+    """The docstrings of a class's fields and of those that it inherits."""
+    found: dict[str, str] = {}
+    for part in reversed(section.__mro__[: section.__mro__.index(Section)]):
+        # classes that were not written out have no source
+        with suppress(OSError):
+            found |= _docstrings(ast.parse(inspect.getsource(part)).body[0])
+    return found
+
+
+def _docstrings(section: Any) -> dict[str, str]:
+    found = {}
+    for field, text in pairwise(section.body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(said))):
+                found[name] = inspect.cleandoc(said)
+    return found
+
+
 def key_table(settings: type[Section], values: dict[str, Any]) -> str:
     """A Markdown table of all keys: default, what is allowed, meaning.
 
@@ -22,7 +56,7 @@ def key_table(settings: type[Section], values: dict[str, Any]) -> str:
         settings: Class of the whole configuration.
         values: The default configuration.
     """
-    schema = settings.model_json_schema()
+    schema = settings.model_json_schema(schema_generator=_WithMeanings)
     rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
     for key, node, value in _keys(schema, schema, values, ""):
         given = _in_one_line(value)
@@ -50,7 +84,8 @@ def editor_schema(settings: type[Section]) -> str:
 
     No key is required, as a user's file holds only what differs from the default configuration.
     """
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | settings.model_json_schema()
+    schema = settings.model_json_schema(schema_generator=_WithMeanings)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
     for section in [schema, *schema.get("$defs", {}).values()]:
         for name, node in section.get("properties", {}).items():
             full = resolved(schema, node)

@@ -19,7 +19,6 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
-import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.infer import MCMC, NUTS, init_to_uniform
 
@@ -29,7 +28,7 @@ from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs, replicate_means
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
-from natal.posterior.quiet_arviz import az
+from natal.posterior.mixing import rhat
 from natal.progress import track
 from natal.settings.uncertainty import BayesianSettings
 from natal.variables import BIRTH, Box, limits_of
@@ -119,7 +118,7 @@ def fit_bayesian(
     network = make_bayesian_network(settings.hidden, 2 * N_OUTPUTS if predict_noise else N_OUTPUTS)
     draws = _sample(key, network, point_statistics(train, normaliser), settings)
     health = {
-        "max_rhat": _largest_rhat(draws["predicted"]),
+        "max_rhat": float(rhat(draws["predicted"]).max()),
         "divergences": int(draws["diverging"].sum()),
         "leapfrog_steps_per_draw": float(draws["num_steps"].mean()),
     }
@@ -163,9 +162,3 @@ def _sample(
         mcmc.run(mcmc.last_state.rng_key, network, points, extra_fields=("diverging", "num_steps"))
         parts.append(jax.device_get(mcmc.get_samples(group_by_chain=True) | mcmc.get_extra_fields(group_by_chain=True)))
     return {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
-
-
-def _largest_rhat(draws: np.ndarray) -> float:
-    """Rank-normalised split R-hat (Vehtari et al. 2021), the largest of all numbers in `draws` (chain, draw, ...)."""
-    flat = xr.DataArray(draws.reshape(*draws.shape[:2], -1), dims=("chain", "draw", "quantity"))
-    return float(az.rhat(flat.to_dataset(name="draws")).draws.max())

@@ -12,9 +12,9 @@ from natal.assessment.coverage import coverage
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.cholesky import cholesky
 from natal.likelihood.density import DensityEnsemble
+from natal.posterior import mixing
 from natal.posterior.coordinates import Affine
 from natal.posterior.nuts import NutsResult, Priors, sample_posteriors
-from natal.posterior.quiet_arviz import az
 from natal.settings.inference import NutsSettings
 from natal.studies.evolution import grid
 from natal.studies.evolution.age import AgePrior
@@ -48,12 +48,7 @@ def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) ->
     distance from the grid posterior on 27 blocks, and by parameter mean, deviation and probability below the truth.
     """
     n_cases = len(result.draws)
-    by_name = {name: result.draws[..., k] for k, name in enumerate(BIRTH_AND_AGE)}
-    posterior = az.convert_to_dataset(
-        {name: np.moveaxis(values, 0, -1) for name, values in by_name.items()},
-        dims={n: ["case"] for n in BIRTH_AND_AGE},
-    )
-    rhat, ess = az.rhat(posterior), az.ess(posterior)
+    chains = np.moveaxis(result.draws, 0, 2)
     flat = result.draws.reshape(n_cases, -1, len(BIRTH_AND_AGE)).astype(float)
     y, log_prior_t = data(cases), jnp.asarray(recovered.log_prior_t)
     distances = []
@@ -63,8 +58,8 @@ def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) ->
     columns: dict[str, Any] = {
         "point_id": cases.point_id.to_numpy(),
         "realization": cases.realization.to_numpy(),
-        "rhat": np.max([rhat[name].values for name in BIRTH_AND_AGE], axis=0),
-        "ess_bulk": np.min([ess[name].values for name in BIRTH_AND_AGE], axis=0),
+        "rhat": mixing.rhat(chains).max(1),
+        "ess_bulk": mixing.ess_bulk(chains).min(1),
         "divergences": result.diverging.sum((1, 2)),
         "tv_grid": distances,
     }

@@ -1,4 +1,4 @@
-"""Imports ArviZ without the warning about its next major version that 0.23 gives at every import."""
+"""ArviZ, the reference for diagnostics, without the warning about its next major version that 0.23 gives at import."""
 
 import warnings
 
