@@ -34,18 +34,18 @@ from natal.data.normaliser import Normaliser
 from natal.likelihood.density import DensityEnsemble, make_density_network, scaling
 from natal.likelihood.kinds import DensityLikelihood
 from natal.likelihood.mixture import Mixture
-from natal.likelihood.mixture_density import LATENT
+from natal.likelihood.mixture_density import LATENT, Counts
 from natal.posterior.grid import make_grid, summarise_cases
 
 box = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
 ensemble = untrained_ensemble(jax.random.key(0), 2, Normaliser(*map(jnp.ones, (2, 2, 5, 5))), limits_of(box))
-network = make_density_network(jax.random.key(1), 4, 1, jnp.ones(5), jnp.ones(5), limits_of(box), 20)
+network = make_density_network(jax.random.key(1), 4, 1, jnp.ones(5), jnp.ones(5), limits_of(box), Counts(20, 5))
 density = DensityEnsemble(jax.tree.map(lambda leaf: leaf[None] if hasattr(leaf, "shape") else leaf, network))
 y = density(jnp.array([0.9, 100.0])).observed().sample(jax.random.key(2), (100,))
 summary = summarise_cases(make_grid(DensityLikelihood(ensemble, density), box, (4, 3)), y[:2], None)
 
 # independent numbers: what an error does to the signed one is known
-law = Mixture(jnp.zeros(1), jnp.array([[1.0, 5.0, 4.5, -2.0, 0.5]]), 0.3 * jnp.eye(5)[None], 20)
+law = Mixture(jnp.zeros(1), jnp.array([[1.0, 5.0, 4.5, -2.0, 0.5]]), 0.3 * jnp.eye(5)[None], Counts(20, 5))
 seen = jnp.array([0.8, 3.0, 150.0, 90.0, 0.0]) + jnp.array([0.0, 0.0, 0.0, 0.0, 1.0]) * jnp.linspace(-4, 1, 6)[:, None]
 errors = {size: size * jnp.array([0.05, 0.1, 5.0, 3.0, 1.0]) for size in (1e-3, 1.0)}
 print(json.dumps({
