@@ -174,6 +174,7 @@ def winning(metrics):
     """The same with a network better than every baseline."""
     found = copy.deepcopy(metrics)
     found["emulator"]["beats_every_baseline"] = dict.fromkeys(found["sigma_total"], True)
+    found["calibration"]["verdict"]["trusted"] = True
     return found
 
 
@@ -310,7 +311,7 @@ def test_a_network_that_loses_is_called_so(render, metrics):
     html = render(metrics)
     losses = [name for name, beats in metrics["emulator"]["beats_every_baseline"].items() if not beats]
     assert losses
-    warning, _ = re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)
+    warning, _verdict, _checks = re.findall(r'<p class="warn">(.*?)</p>', html, re.DOTALL)
     assert f"loses to a baseline on {', '.join(losses)}" in warning
     assert "beats every baseline" not in html
 

@@ -19,6 +19,9 @@ from natal.variables import BIRTH
 CONFIDENCE = 0.95
 """Probability that all that a verdict says is true at once (Bonferroni over its groups and levels)."""
 
+MAX_REACH = 0.1
+"""How far a share may be from its level for all that is known, for its regions to be trusted over all clusters."""
+
 THIRDS = ("low", "middle", "high")
 
 JUDGED = (0.68, 0.95)
@@ -81,16 +84,17 @@ def verdict(regions: pd.DataFrame) -> dict[str, Any]:
 
     A share is compared with its exact binomial confidence interval (Clopper & Pearson 1934), at a confidence with which
     all intervals hold at once with a probability of `CONFIDENCE`. Regions are called too small, or too wide, where the
-    interval leaves their level out; else they can be trusted to the interval's edge that is further from the level.
+    interval leaves their level out; else they can be trusted to the interval's edge that is further from the level, or
+    are known only to there, where that is beyond `MAX_REACH` even over all clusters.
 
     Args:
         regions: The rows of `coverage_by_region`.
 
     Returns:
-        `trusted`: whether no regions are too small or too wide; `text`: one or two sentences.
+        `trusted`: whether all regions can be, and none are too small or too wide; `text`: one or two sentences.
     """
     false_alarm = (1 - CONFIDENCE) / (len(regions) * len(JUDGED))
-    wrong, right = [], []
+    wrong, right, trusted = [], [], True
     for level in JUDGED:
         name = f"joint {100 * level:.0f} % regions"
         reaches: dict[bool, list[float]] = {True: [], False: []}
@@ -108,10 +112,12 @@ def verdict(regions: pd.DataFrame) -> dict[str, Any]:
             where = "the other thirds" if others else f"every third of the recovered {' and '.join(map(_name, BIRTH))}"
             places.append(f"in {where} to {max(reaches[False]):.1f}{'' if places else ' points'}")
         if places:
-            right.append(f"{name} can be trusted {' and '.join(places)}")
+            known = min(reaches[True] + reaches[False]) <= 100 * MAX_REACH
+            trusted &= known
+            right.append(f"{name} {'can be trusted' if known else 'are known only'} {' and '.join(places)}")
     sentences = [_sentence(wrong), _sentence(right)]
     confidence = f"({regions.n[0]} clusters, {100 * CONFIDENCE:.0f} % confidence in all of this at once)"
-    return {"trusted": not wrong, "text": " ".join([one for one in sentences if one] + [confidence])}
+    return {"trusted": trusted and not wrong, "text": " ".join([one for one in sentences if one] + [confidence])}
 
 
 def _limits(k: int, n: int, false_alarm: float) -> tuple[float, float]:
