@@ -45,10 +45,10 @@ def test_every_block_of_a_campaign_is_a_hypercube(config):
 
 
 def test_the_default_design(config):
-    """512 + 96 + 40 points and 600 independent draws, columns as promised."""
+    """512 + 96 + 40 points and 4000 independent draws, columns as promised."""
     design = make_design(config)
     assert design.columns.tolist() == ["point_id", "block", "split", "q0", "a_au"]
-    assert design.split.value_counts().to_dict() == {"train": 512, "validation": 96, "test": 40, "calibration": 600}
+    assert design.split.value_counts().to_dict() == {"train": 512, "validation": 96, "test": 40, "calibration": 4000}
     assert design.point_id.is_unique
 
 

@@ -77,7 +77,7 @@ def test_a_table_follows_the_virial_convention(table):
 def test_a_design_file_is_a_valid_table(table, config):
     """The design.csv of one campaign serves as the table of another, which draws its own calibration points."""
     design = make_design(config)
-    assert (design.split == "calibration").sum() == 600
+    assert (design.split == "calibration").sum() == 4000
     again = make_design(table(design.to_csv(index=False)))
     columns = ["split", "q0", "a_au"]
     assert again[columns].equals(design[design.split != "calibration"][columns])

@@ -450,7 +450,7 @@ def test_the_calibrations_verdicts_are_told(render, metrics):
         verdict = "passes" if check["passed"] else "fails"
         cells = f"{name} {check['n']} {format_number(check['statistic'])} {low} to {high}"
         assert f"{cells} {format_number(check['p_value'], 2)} {verdict} {check['would_see']} " in text
-    assert "NUTS: 2 of 30 clusters have an R-hat above 1.02; the largest is 1.0457." in text
+    assert "NUTS: 2 of the 30 clusters that it sampled have an R-hat above 1.02; the largest is 1.0457." in text
     assert "36 further clusters" in text
     assert "4 dissolved" in text
     assert "2 were born outside the prior; n = 30 are left" in text

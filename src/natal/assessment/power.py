@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import bdtr, ndtr, ndtri
+from scipy.special import bdtr, ndtr, ndtri, stdtrit
 
 from natal.assessment.uniformity import are_uniform, places
 
@@ -127,7 +126,7 @@ def _log_score_size(n: int, false_alarm: float) -> float | None:
     # of normal posteriors in two dimensions log density + entropy is 1 - an exponential number
     distance2 = np.random.default_rng(n).exponential(size=(N_SIMULATED, n))
     mean, error = distance2.mean(1), distance2.std(1, ddof=1) / np.sqrt(n)
-    reach = stats.t.isf(false_alarm / 2, n - 1)
+    reach = -stdtrit(n - 1, false_alarm / 2)
     # widths too small by exp(size): 1 - exp(2 size) times it
     return _smallest(lambda size: np.abs(np.exp(-2 * size) - mean) > reach * error)
 

@@ -17,7 +17,7 @@ from jaxtyping import Float, PRNGKeyArray
 from scipy.special import stdtr, stdtrit
 
 from natal.assessment.coverage import LEVELS, calibration_report, contraction, terciles
-from natal.assessment.power import would_see
+from natal.assessment.power import POWER, would_see
 from natal.assessment.trust import THIRDS, coverage_by_region, verdict
 from natal.assessment.uniformity import binomial_range, check_uniform, ecdf, simultaneous_band
 from natal.posterior.flags import MAX_RHAT
@@ -218,6 +218,7 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
         "verdicts": judged,
         "failed": [name for name, check in judged.items() if not check["passed"]],
         "false_alarm": FALSE_ALARM,
+        "power": POWER,
     }
 
 

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 from scipy.special import betaincinv
 
 from natal.assessment.coverage import LEVELS, clustered_error, terciles
@@ -166,7 +165,7 @@ def goals(
             wanted: list[float | None] = [level - reach, level + reach]
             found[f"joint_{100 * level:.0f}_{where}"] = _judged(worst[column], worst[f"{column}_se"], wanted)
     surprise = log_density + entropy
-    errors = [float(stats.sem(values)) for values in (log_density, surprise)]
+    errors = [float(values.std(ddof=1) / np.sqrt(len(values))) for values in (log_density, surprise)]
     found["log_score"] = _judged(log_density.mean(), errors[0], [LOG_SCORE_GOAL, None])
     found["log_score_less_promised"] = _judged(surprise.mean(), errors[1], [-PROMISE_GOAL, PROMISE_GOAL])
     return found

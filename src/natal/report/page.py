@@ -13,7 +13,6 @@ import pandas as pd
 import yaml
 
 from natal.assessment.cases import cases_along_q0
-from natal.assessment.power import POWER
 from natal.campaign.plan import box, prior_box
 from natal.files.atomic import atomic_path
 from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, reasons_for_doubt
@@ -83,7 +82,6 @@ def write_report(
         doubts=[line for row in own.itertuples() for line in reasons_for_doubt(row, prior_box(config))],
         costs=costs,
         max_rhat=MAX_RHAT,
-        power=POWER,
         chi2_unexplained=CHI2_UNEXPLAINED,
         p_outside=P_OUTSIDE,
         edge_width=EDGE_WIDTH,
