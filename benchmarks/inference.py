@@ -148,7 +148,7 @@ def main() -> None:
     if find_spec("sbi") is None:
         print("sbi is not installed: neural posterior estimation is left out (pip install -e '.[bench]')")
     else:
-        n_stars = likelihood.density.members.n_stars
+        n_stars = likelihood.density.members.counts.n_stars
         learned, asked = ((runs.x, latent(runs.y, n_stars)) for runs in (train, cases))
         for estimator in ("maf", "nsf"):
             epochs = 3 if given.short else 2**31 - 1

@@ -14,13 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from numpyro.infer import MCMC, NUTS
-from scipy.special import expit, logit, logsumexp
+from scipy.special import log_ndtr, logit, logsumexp, ndtr
 
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.kinds import DensityLikelihood
+from natal.likelihood.mixture_density import Counts
+from natal.posterior import mixing
 from natal.posterior.nuts import model
-from natal.posterior.quiet_arviz import az
 from natal.variables import Box
 
 
@@ -33,15 +34,16 @@ def numpy_grid(
     widths = np.array([axis[1] - axis[0] for axis in axes])
     evaluate = jax.jit(jax.vmap(likelihood.conditional))
 
-    def laws_at(points: np.ndarray) -> tuple[list[np.ndarray], int]:
+    def laws_at(points: np.ndarray) -> tuple[list[np.ndarray], Counts]:
         law = evaluate(jnp.asarray(points, DTYPE))
         weight, mean, root = (np.asarray(leaf) for leaf in (law.log_weight, law.location, law.cholesky))
         below = [root[..., i, j] for i in range(3) for j in range(i + 1)]
         # components first, so that sums over them run along whole rows
-        return [np.ascontiguousarray(leaf.T) for leaf in (weight, *np.moveaxis(mean, -1, 0), *below)], law.n_stars
+        return [np.ascontiguousarray(leaf.T) for leaf in (weight, *np.moveaxis(mean, -1, 0), *below)], law.counts
 
-    def log_density(laws: list[np.ndarray], n_stars: int, y: np.ndarray) -> np.ndarray:
-        """ln of the density of (f_bound, sigma_v, r_h) under each law: two normal logarithms, a logistic cell."""
+    def log_density(laws: list[np.ndarray], counts: Counts, y: np.ndarray) -> np.ndarray:
+        """ln of the density of (f_bound, sigma_v, r_h) under each law: two normal logarithms, the cell of a third."""
+        n_stars = counts.n_stars
         weight, m_sigma, m_radius, m_count, l_00, l_10, l_11, l_20, l_21, scale = laws
         share, sigma, radius = y.astype(weight.dtype)
         count = np.round(n_stars * share)
@@ -51,16 +53,17 @@ def numpy_grid(
         low, high = ((logit(limit / (n_stars + 1)) - z) / scale for limit in (count, count + 1))
         # from whichever tail is nearer
         above = low > 0
-        inside = expit(np.where(above, -low, high)) - expit(np.where(above, -high, low))
+        inside = ndtr(np.where(above, -low, high)) - ndtr(np.where(above, -high, low))
+        kept = log_ndtr((m_count - counts.lowest) / np.sqrt(l_20**2 + l_21**2 + scale**2))
         with np.errstate(divide="ignore"):
-            terms = weight - np.log(l_00 * l_11) - 0.5 * (first**2 + second**2) + np.log(inside)
+            terms = weight - kept - np.log(l_00 * l_11) - 0.5 * (first**2 + second**2) + np.log(inside)
         largest = terms.max(0)
         return largest + np.log(np.exp(terms - largest).sum(0) * n_stars / (2 * np.pi * sigma * radius))
 
-    at_cells, n_stars = laws_at(cells)
+    at_cells, counts = laws_at(cells)
 
     def answer(y: np.ndarray, at_truth: float) -> dict[str, np.ndarray]:
-        values = log_density(at_cells, n_stars, y).astype(float)
+        values = log_density(at_cells, counts, y).astype(float)
         mass = np.exp(values - logsumexp(values))
         mean = mass @ cells
         return {
@@ -75,7 +78,7 @@ def numpy_grid(
         started = time.perf_counter()
         at_truths = laws_at(cases.x)[0]
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-            truths = [log_density([leaf[:, k] for leaf in at_truths], n_stars, y) for k, y in enumerate(cases.y)]
+            truths = [log_density([leaf[:, k] for leaf in at_truths], counts, y) for k, y in enumerate(cases.y)]
             answers = list(threads.map(answer, cases.y, truths))
         seconds = time.perf_counter() - started
         return {name: np.array([one[name] for one in answers]) for name in answers[0]}, seconds
@@ -111,7 +114,7 @@ def plain_nuts(likelihood: DensityLikelihood, box: Box) -> Callable[[Runs], tupl
 
 def bulk_ess(draws: np.ndarray) -> float:
     """Of draws (chain, draw, parameter): the smaller of both parameters."""
-    return min(float(az.ess(draws[..., k])) for k in range(draws.shape[-1]))
+    return float(mixing.ess_bulk(draws).min())
 
 
 def neural_posteriors(

@@ -76,7 +76,4 @@ def main(folder: Path, given: dict[str, list[float]]) -> None:
 
 if __name__ == "__main__":
     assignments = (argument.split("=") for argument in sys.argv[2:])
-    main(
-        Path(sys.argv[1]),
-        {key: [float(v) if "." in v else int(v) for v in text.split(",")] for key, text in assignments},
-    )
+    main(Path(sys.argv[1]), {key: yaml.safe_load(f"[{text}]") for key, text in assignments})

@@ -125,6 +125,14 @@ def test_draws_of_the_count_follow_the_marginal_law():
     assert np.all(np.abs(seen - 20_000 * exact) < 4.5 * np.sqrt(20_000 * exact * (1 - exact)) + 0.5)
 
 
+def test_draws_of_a_component_below_the_cut_are_numbers():
+    """It is all in the lowest cell, as its density says, wherever its location is."""
+    law = Mixture(jnp.zeros(1), jnp.array([[1.0, 5.0, -10.0]]), jnp.diag(jnp.array([0.1, 0.1, 0.3]))[None], CUT)
+    y = draws(1000, seed=10, law=law)
+    assert np.isfinite(y).all()
+    np.testing.assert_allclose(y[:, 0], CUT.fewest / N_STARS, rtol=1e-6)
+
+
 @pytest.mark.slow
 def test_draws_of_the_count_given_the_sizes_follow_the_law():
     """Shares of counts against the average of their exact probabilities given the drawn sizes, 4.5 sigma each."""

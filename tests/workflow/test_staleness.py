@@ -72,6 +72,7 @@ SETTINGS = {
         ),
         ({"inference": {"draws": 60}}, {"recover": 1, "uncertainty": 1} | AFTER_RECOVER | AFTER_UNCERTAINTY),
         ({"inference": {"calibration_draws": 16}}, {"calibrate": 1} | AFTER_CALIBRATE),
+        ({"inference": {"calibration_nuts": 20}}, {"calibrate": 1} | AFTER_CALIBRATE),
         (
             {"inference": {"prior": {"q0": [0.6, 1.4], "a_au": [50, 200]}}},
             {"recover": 1, "calibrate": 1, "uncertainty": 1, "brute_force_runs": 1, "brute_force": 1}

@@ -29,7 +29,9 @@ def local_scatter(train: Runs, x: Float[np.ndarray, "point birth"]) -> Float[np.
     known = points.n > 1
     if not known.any():
         return np.full((len(x), len(SUMMARIES)), np.nan)
-    unit = train.x.std(0)
+    spread = train.x.std(0)
+    # a design may have one value of something
+    unit = np.where(spread > 0, spread, 1.0)
     _, nearest = cKDTree(points.x[known] / unit).query(x / unit, np.arange(1, 1 + min(N_NEIGHBOURS, known.sum())))
     freedom = (points.n[known] - 1)[nearest][..., None]
     scatter: np.ndarray = np.sqrt((freedom * points.scatter[known][nearest] ** 2).sum(1) / freedom.sum(1))

@@ -31,8 +31,9 @@ def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mappi
     """ECDF minus uniform of the exact PITs of q0 and a and of the joint HPD level, with simultaneous 95 % bands.
 
     `values` maps q0, a_au and joint to one number a case, `sbc` q0 and a_au to the truth's rank among NUTS draws, as a
-    share, which is dashed. Look for: curves within the band, and dashed ones along the solid. Steep ends (a fall from
-    the left, a rise to the right) are overconfident, an S the other way is too wide, a one-sided arch is biased.
+    share, which is dashed; where there are fewer of these, dotted lines are their own band. Look for: curves within
+    their bands. Steep ends (a fall from the left, a rise to the right) are overconfident, an S the other way is too
+    wide, a one-sided arch is biased.
     """
     figure, axes = panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
     for ax, name in zip(axes[0], REGIONS, strict=True):
@@ -41,6 +42,10 @@ def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mappi
         if name in sbc:
             place = np.linspace(0, 1, 401)
             ax.plot(place, ecdf(sbc[name], place) - place, "--", color=BLACK, linewidth=1, label="from NUTS draws")
+            if len(sbc[name]) < n:
+                band = simultaneous_band(len(sbc[name]))
+                for edge in (band.low, band.high):
+                    ax.plot(band.place, edge - band.place, ":", color=BLACK, linewidth=0.8)
         what = "HPD level of the truth" if name == "joint" else f"PIT of true {SYMBOLS[name]}"
         ax.set(xlabel=what, title=f"{SYMBOLS[name]} (n = {n})", xlim=(0, 1))
     axes[0, 0].set_ylabel("ECDF − uniform")

@@ -142,7 +142,7 @@ def _location_and_scale(train: Outcomes, limits: Limits, n_stars: int) -> tuple[
 
 
 def latent(y: Float[np.ndarray, "row summary"], n_stars: int) -> Float[np.ndarray, "row summary"]:
-    """The numbers that a law's components are normal or logistic in, in the order `LATENT`."""
+    """The numbers that a law's components are normal in, in the order `LATENT`."""
     return np.column_stack(
         [
             np.asarray(SUMMARIES[name].transformed(y[:, k], log=np.log, logit=logit, n_stars=n_stars))

@@ -18,7 +18,6 @@ import numpyro.distributions as dist
 from jax.scipy.special import ndtr, ndtri
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from natal.emulator.network_files import DTYPE
 from natal.likelihood.cholesky import dot, factor, solve
 from natal.likelihood.mixture_density import COUNT, IS_LOG, N_SIZES, SIZES, Counts, DensityTable
 from natal.variables import SUMMARIES
@@ -122,8 +121,10 @@ class Observed(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
             # z from what is left of its law, all else given z (the condition moves a draw along z's row)
             row = cholesky[..., -1, :]
             spread = jnp.sqrt((row**2).sum(-1))
-            above = ndtr((law.location[component, -1] - counts.lowest) / spread)
-            left = -ndtri(above * jax.random.uniform(key_z, sample_shape, minval=jnp.finfo(DTYPE).tiny))
+            lowest = (counts.lowest - law.location[component, -1]) / spread
+            u = jax.random.uniform(key_z, sample_shape, minval=2.0**-24)
+            # of a component that is all below, what is left lies at the cut
+            left = jnp.maximum(-ndtri(jnp.maximum(ndtr(-lowest) * u, 1e-37)), lowest)
             moved = left / spread - (row * independent).sum(-1) / spread**2
             independent = independent + row * moved[..., None]
         drawn = law.location[component] + jnp.einsum("...ij,...j->...i", cholesky, independent)

@@ -242,7 +242,10 @@ def _between(low: Array, high: Array) -> tuple[Array, Array]:
     inner = jnp.minimum(jnp.abs(low), FARTHEST)
     beyond_low = jnp.where(low < 0, 1.0 - jnp.exp(-0.5 * inner**2) * _mills(inner), _mills(inner))
     beyond_high = jnp.exp(-0.5 * (far - near) * (far + near)) * _mills(far)
-    return -0.5 * near**2, jnp.maximum(beyond_low - beyond_high, 1e-30)
+    # of a narrow cell the difference would lose digits
+    middle, width = 0.5 * (low + high), high - low
+    at_middle = jnp.exp(-0.5 * (middle - near) * (middle + near)) * width / math.sqrt(2 * math.pi)
+    return -0.5 * near**2, jnp.where(width < 0.01, at_middle, jnp.maximum(beyond_low - beyond_high, 1e-30))
 
 
 def _mills(x: Array) -> Array:

@@ -165,3 +165,7 @@ def _rules() -> str:
 
 def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# as they are now, with the code that was read just now
+_rules()

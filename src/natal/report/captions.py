@@ -86,8 +86,9 @@ CAPTIONS = {
     "calibration_pit": (
         "Where the truth lies in its posterior: the distribution of its posterior probability, minus the uniform one, "
         "from the grid and by rank among NUTS draws. Look for curves within the band, which holds all of an honest "
-        "curve with 95 %. Bad sign: one arch is a bias, a fall and a rise at the ends is overconfidence; where the "
-        "dashed curve leaves the solid one, the sampler is at fault and not the likelihood."
+        "curve with 95 % (dotted: that of the dashed curve, where NUTS sampled fewer clusters). Bad sign: one arch is "
+        "a bias, a fall and a rise at the ends is overconfidence; where the dashed curve alone leaves its band, the "
+        "sampler is at fault and not the likelihood."
     ),
     "calibration_sbc": (
         "Ranks of the truth among posterior draws. Look for bars of about the same height. Bad sign: a U is "

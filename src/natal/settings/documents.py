@@ -26,7 +26,8 @@ class _WithMeanings(GenerateJsonSchema):
     def model_schema(self, schema: Any) -> Node:
         node = super().model_schema(schema)
         for name, meaning in _meanings(schema["cls"]).items():
-            node["properties"][name]["description"] = meaning
+            if name in node["properties"]:
+                node["properties"][name]["description"] = meaning
         return node
 
 

@@ -1,5 +1,6 @@
 """Train the density networks of the heteroscedastic and the mixture likelihood."""
 
+import numpy as np
 import pandas as pd
 
 from natal.campaign import plan
@@ -35,8 +36,8 @@ with script(snakemake, cpu_devices=1) as log:
         save_density(snakemake.output[kind], ensemble, digest, made_by(snakemake.params.digest))
         metrics[kind] = {
             "best_step": history.best_step,
-            "best_validation_loss": history.validation_loss.min(1),
+            "best_validation_loss": np.nanmin(history.validation_loss, axis=1),
             "seconds": history.seconds,
         }
-        log.info("%s: best validation loss %s", kind, history.validation_loss.min(1).round(3))
+        log.info("%s: best validation loss %s", kind, np.nanmin(history.validation_loss, axis=1).round(3))
     write_json(snakemake.output.metrics, {"density": metrics})

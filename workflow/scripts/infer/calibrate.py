@@ -19,7 +19,14 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     inference = Inference(**config["inference"])
     likelihood = load_likelihood(snakemake.input.ensemble, snakemake.input.likelihood, plan.box(config))
     prior, seed, n_draws = plan.prior_box(config), config["seed"], inference.calibration_draws
-    runs = read_runs(snakemake.input.calibration, plan.CALIBRATION)
+    drawn = read_runs(snakemake.input.calibration, plan.CALIBRATION)
+    # a prior narrower than the design makes no statement on clusters born outside it
+    runs = drawn.within(prior)
+    if len(runs) < MIN_CASES:
+        raise NatalError(
+            f"inference.prior holds {len(runs)} of the calibration clusters, {MIN_CASES} are needed: widen it, raise "
+            "design.calibration, or set that to 0"
+        )
     log.info("%d calibration clusters on %s", len(runs), device.describe())
     key, no_error, thinned = stage_key(seed, "calibrate"), np.zeros_like(runs.y), thinned_settings(inference, n_draws)
     n_nuts = inference.calibration_nuts
@@ -28,16 +35,11 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     draws = posterior_draws(recovered, n_draws)
     key = stage_key(seed, "calibration checks")
     table = calibration_table(key, runs.point_id, runs.x, recovered, truths, draws, prior)
-    if len(table) < MIN_CASES:
-        raise NatalError(
-            f"inference.prior holds {len(table)} of the calibration clusters, {MIN_CASES} are needed: widen it, raise "
-            "design.calibration, or set that to 0"
-        )
     write_csv(snakemake.output.table, table)
     report = sbc_report(table, n_draws) | {
-        "n_drawn": len(runs) + runs.n_dissolved,
-        "n_dissolved": runs.n_dissolved,
-        "n_outside_prior": len(runs) - len(table),
+        "n_drawn": len(drawn) + drawn.n_dissolved,
+        "n_dissolved": drawn.n_dissolved,
+        "n_outside_prior": len(drawn) - len(runs),
         "divergences": int(recovered.nuts.diverging.sum()),
         "median_ess_bulk": np.median(recovered.ess_bulk.min(1)),
     }

@@ -1,5 +1,7 @@
 """Train the ensembles of the study `evolution`: each set of coordinates, on all stored times and without some."""
 
+import numpy as np
+
 from natal.data.outcomes import fewest_bound
 from natal.files.formats import write_json
 from natal.likelihood.mixture_density import Counts
@@ -32,8 +34,8 @@ with script(snakemake, cpu_devices=1) as log:
             metrics[name] = {
                 "n_snapshots": len(train.x),
                 "best_step": history.best_step,
-                "best_validation_loss": history.validation_loss.min(1),
+                "best_validation_loss": np.nanmin(history.validation_loss, axis=1),
                 "seconds": history.seconds,
             }
-            log.info("best validation loss %s", history.validation_loss.min(1).round(3))
+            log.info("best validation loss %s", np.nanmin(history.validation_loss, axis=1).round(3))
     write_json(snakemake.output.metrics, metrics)
