@@ -50,11 +50,11 @@ def test_honest_regions_are_trusted_to_what_is_known():
         found = verdict(regions(n))
         assert found["trusted"]
         assert "too small" not in found["text"]
-        assert found["text"].startswith("Joint 68 % regions can be trusted over all clusters to ")
+        assert found["text"].startswith("Joint 50 % regions can be trusted over all clusters to ")
         assert "in every third of the recovered Q0 and a to " in found["text"]
         assert f"({n} clusters, 95 % confidence" in found["text"]
         reaches[n] = float(found["text"].split(" clusters to ")[1].split()[0])
-        assert reaches[n] > 2.5 * 100 * np.sqrt(0.68 * 0.32 / n)
+        assert reaches[n] > 2.5 * 100 * np.sqrt(0.5 * 0.5 / n)
     assert reaches[6000] < reaches[600] / 2
 
 
@@ -95,7 +95,7 @@ def test_a_few_clusters_say_little():
     found = verdict(regions(24))
     assert not found["trusted"]
     assert "too " not in found["text"]
-    assert found["text"].startswith("Joint 68 % regions are known only over all clusters to ")
+    assert found["text"].startswith("Joint 50 % regions are known only over all clusters to ")
     assert float(found["text"].split(" a to ")[1].split(";")[0].split()[0]) > 30
 
 

@@ -23,8 +23,8 @@ MAX_REACH = 0.1
 
 THIRDS = ("low", "middle", "high")
 
-JUDGED = (0.68, 0.95)
-"""Levels that verdicts and goals speak of."""
+JUDGED = (0.50, 0.68, 0.95)
+"""Levels that verdicts speak of: the innermost regions see a posterior that peaks beside the truth."""
 
 NAMES = {"q0": "Q0", "a_au": "a"}
 UNITS = {"a_au": " AU"}
