@@ -27,7 +27,7 @@ TINY = {
     "design": {"realizations": 3, "points_per_job": 4, "train": [8], "validation": [4], "test": [4], "calibration": 10},
     "adaptive": {"points": 3, "gain": {"start": 4, "step": 2, "stop": 8, "repeats": 2}},
     "emulator": {"max_epochs": 50},
-    "density": {"members": 2, "steps": 250},
+    "density": {"members": 2, "width": 32, "steps": 250},
     "uncertainty": {"methods": ["constant", "conformal_scaled"], "nuts_cases": 0},
     "checks": {
         "brute_force": {"cases": 2, "grid": [8, 6], "realizations": 4},
