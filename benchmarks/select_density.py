@@ -13,35 +13,22 @@ paired with the first combination.
 import itertools
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
-import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
 import yaml
 
+from natal.api import load_emulator
 from natal.assessment.trust import coverage_by_region
 from natal.campaign import plan
 from natal.data.outcomes import fewest_bound, final_outcomes, rescaled_outcomes
 from natal.data.runs import read_runs
-from natal.likelihood.density import DensityEnsemble
 from natal.likelihood.density_training import train_density
+from natal.likelihood.kinds import DensityLikelihood
 from natal.likelihood.mixture_density import Counts
 from natal.posterior.grid import answer_cases, make_grid
 from natal.settings.density import DensitySettings
-from natal.variables import limits_of
-
-
-class Law(eqx.Module):
-    """A trained law as posteriors take it."""
-
-    density: DensityEnsemble
-    ensemble: SimpleNamespace = eqx.field(static=True)
-
-    def conditional(self, x: jax.Array) -> object:
-        """The law at a point."""
-        return self.density(x)
 
 
 def main(folder: Path, given: dict[str, list[float]]) -> None:
@@ -53,13 +40,13 @@ def main(folder: Path, given: dict[str, list[float]]) -> None:
     train = rescaled_outcomes(tracks, config["integration"]["t_end_yr"], box["a_au"][1])
     validation = final_outcomes(summaries[summaries.split == "validation"])
     draws = read_runs(folder / "checks" / "trust_runs.csv", "trust")
-    first = None
+    counts = Counts(n_stars, fewest_bound(tracks, n_stars))
+    first, emulator = None, load_emulator(folder)
     for values in itertools.product(*given.values()):
         changes = dict(zip(given, values, strict=True))
         settings = DensitySettings(**{**config["density"], "components": 5, **changes})
-        counts = Counts(n_stars, fewest_bound(tracks, n_stars))
         density, _ = train_density(jax.random.key(config["seed"]), train, validation, box, counts, settings)
-        law = Law(density, SimpleNamespace(box=limits_of(box)))
+        law = DensityLikelihood(emulator, density)
         grid = make_grid(law, box, config["inference"]["grid"])
         wanted = ("summary", "truths")
         found = answer_cases(jax.random.key(0), law, grid, draws.y, None, wanted=wanted, truth=draws.x)
