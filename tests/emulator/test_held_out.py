@@ -17,12 +17,12 @@ def emulator():
     return blank_ensemble(5)
 
 
-def about(emulator, error, scatter, seed, n_realizations=N_REALIZATIONS):
+def about(emulator, error, scatter, seed, n_realizations=N_REALIZATIONS, n_points=N_POINTS):
     """Validation runs of a simulator whose mean is off the emulator's by `error` spreads, drawn for each point."""
-    runs = make_runs("validation", N_POINTS, n_realizations, seed=seed)
+    runs = make_runs("validation", n_points, n_realizations, seed=seed)
     mean, spread = (np.asarray(part, float) for part in emulator(runs.x))
     rng = np.random.default_rng(seed)
-    off = rng.standard_normal((N_POINTS, 3))[runs.point_id]
+    off = rng.standard_normal((n_points, 3))[runs.point_id]
     noise = np.multiply(scatter, spread) * rng.standard_normal(runs.y.shape)
     return replace(runs, y=mean + error * spread * off + noise)
 
@@ -41,6 +41,13 @@ def test_the_squared_error_is_that_of_the_mean_without_the_scatter(emulator):
         se = np.sqrt((2 * (error**2 + 1) ** 2 + 2 / 3) / N_POINTS)
         np.testing.assert_allclose(ratio.mean(0), error**2, atol=4 * se)
     assert (held_out(emulator, about(emulator, 0.0, 2.0, seed=1)).squared_error < 0).mean() > 0.3
+
+
+def test_the_scatter_is_taken_off_to_a_few_per_cent(emulator):
+    """No error, a noise of the replicate means as large as the spread: of 40,000 points 5 % of it are six sigma."""
+    found = held_out(emulator, about(emulator, 0.0, scatter=2.0, seed=4, n_points=40_000))
+    ratio = found.squared_error / found.squared_spread
+    np.testing.assert_allclose(ratio.mean(0), 0.0, atol=4 * np.sqrt((2 + 2 / 3) / 40_000))
 
 
 def test_a_small_error_has_a_limit_and_a_large_one_bars(emulator):
