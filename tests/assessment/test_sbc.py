@@ -269,8 +269,11 @@ def test_chains_that_disagree_are_counted():
 
 
 def test_a_campaign_with_narrow_hot_posteriors_says_so():
-    """The table's own columns reach the words: widths halved where Q0 was recovered above 0.57."""
-    rng = np.random.default_rng(9)
+    """The table's own columns reach the words: widths halved where Q0 was recovered above 0.57.
+
+    Of honest campaigns 1 - trust.CONFIDENCE are called wrong, those of seed 9, say.
+    """
+    rng = np.random.default_rng(10)
     honest, narrow = gaussian_table(900, rng), gaussian_table(900, rng, width=0.5)
     table = honest.where(honest.q0_mean < 0.57, narrow.assign(q0_mean=honest.q0_mean, a_au_mean=honest.a_au_mean))
     assert sbc_report(honest, 50)["verdict"]["trusted"]
