@@ -1,0 +1,1 @@
+"""What someone with a telescope has of a cluster: projected, in an aperture, at an age with an error."""
