@@ -47,6 +47,21 @@ def read_observations(path: str) -> list[dict[str, Any]]:
     return rows
 
 
+def has_summaries_alone(path: str) -> bool:
+    """Whether a file is a table for `read_observations`: a CSV whose columns are its, without empty cells.
+
+    Any other table of clusters is read by `natal.campaign.catalogues`.
+    """
+    try:
+        rows = list(csv.DictReader(io.StringIO(Path(path).read_bytes().decode("utf-8-sig")), skipinitialspace=True))
+    except (OSError, UnicodeDecodeError, csv.Error):
+        return False
+    known = {"name", *SUMMARIES, *SUMMARIES.errors}
+    return bool(rows) and {"name", *SUMMARIES} <= set(rows[0]) <= known and all(
+        str(row[name]).strip() for row in rows for name in SUMMARIES
+    )
+
+
 def csv_rows(
     path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:

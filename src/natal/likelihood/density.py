@@ -26,8 +26,6 @@ DENSITY_COMPONENTS = {"heteroscedastic": 1, "mixture": 5}
 """Components of a member network's law, by the name of the likelihood."""
 
 N_LATENT = len(LATENT)
-PER_COMPONENT = 1 + N_LATENT + N_LATENT * (N_LATENT + 1) // 2
-"""Outputs: a weight, a location, a triangle."""
 
 OUTPUTS = ["log_weight", *({"log": "ln_", "count": "z_", "none": ""}[SUMMARIES[k].transform] + k for k in LATENT)]
 DEPTH = 2
@@ -70,7 +68,7 @@ class MixtureNetwork(eqx.Module):
         weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
         log_weight = jax.nn.log_sigmoid(raw[0]) + jax.nn.log_softmax(weight)
         location = self.shift + self.scale * rest[:, :N_LATENT] + trivial
-        return Mixture(log_weight, location, self.scale[:, None] * _triangle(rest[:, N_LATENT:]), self.counts)
+        return Mixture(log_weight, location, self.scale[:, None] * triangle(rest[:, N_LATENT:], N_LATENT), self.counts)
 
 
 class DensityNetwork(MixtureNetwork):
@@ -92,11 +90,11 @@ class DensityNetwork(MixtureNetwork):
         return self.read(self.network(np.sqrt(3.0) * (2.0 * place - 1.0)), scaling(values[SIZE], limits[SIZE].mean()))
 
 
-def _triangle(values: Float[Array, "component entry"]) -> Float[Array, "component summary summary"]:
-    """Lower triangles: logarithms of the diagonal, then what is below it, row by row."""
-    diagonal, below = list(jnp.exp(values[:, :N_LATENT]).T), iter(values[:, N_LATENT:].T)
+def triangle(values: Float[Array, "component entry"], n: int) -> Float[Array, "component {n} {n}"]:
+    """Lower triangles of n rows: logarithms of the diagonal, then what is below it, row by row."""
+    diagonal, below = list(jnp.exp(values[:, :n]).T), iter(values[:, n:].T)
     zero = jnp.zeros_like(diagonal[0])
-    rows = [[*(next(below) for _ in range(k)), diagonal[k], *[zero] * (N_LATENT - 1 - k)] for k in range(N_LATENT)]
+    rows = [[*(next(below) for _ in range(k)), diagonal[k], *[zero] * (n - 1 - k)] for k in range(n)]
     return jnp.stack([jnp.stack(row, -1) for row in rows], -2)
 
 
@@ -108,14 +106,19 @@ def make_density_network(
     return DensityNetwork(network, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), components, counts, box)
 
 
-def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: int) -> eqx.nn.MLP:
-    """Untrained weights whose outputs read as components that are spread, as wide as the data and likely to survive."""
+def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: int, n: int = N_LATENT) -> eqx.nn.MLP:
+    """Untrained weights whose outputs read as components that are spread, as wide as the data and likely to survive.
+
+    Outputs are a number for survival, a weight for each component, and then for each a location and a triangle of `n`
+    latent numbers.
+    """
     key_network, key_spread = jax.random.split(key)
-    n_outputs = 1 + components * PER_COMPONENT
+    per_component = n + n * (n + 1) // 2
+    n_outputs = 1 + components * (1 + per_component)
     network = eqx.nn.MLP(n_inputs, n_outputs, width, DEPTH, activation=jnp.tanh, dtype=DTYPE, key=key_network)
-    spread = jnp.zeros((components, PER_COMPONENT - 1), DTYPE)
-    spread = spread.at[:, :N_LATENT].set(0.5 * jax.random.normal(key_spread, (components, N_LATENT), DTYPE))
-    spread = spread.at[:, N_LATENT : 2 * N_LATENT].set(-0.5)
+    spread = jnp.zeros((components, per_component), DTYPE)
+    spread = spread.at[:, :n].set(0.5 * jax.random.normal(key_spread, (components, n), DTYPE))
+    spread = spread.at[:, n : 2 * n].set(-0.5)
     bias = jnp.concatenate([jnp.array([3.0], DTYPE), jnp.zeros(components, DTYPE), spread.ravel()])
     last = network.layers[-1]
     untrained: eqx.nn.MLP = eqx.tree_at(

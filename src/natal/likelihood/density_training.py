@@ -6,7 +6,7 @@ that did best on the validation outcomes. Members differ by initial weights and 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -17,7 +17,7 @@ from jax.scipy.special import logit
 from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
 from natal.data.outcomes import Outcomes
-from natal.emulator.loop import drawn_batches, fit_networks
+from natal.emulator.loop import Rows, drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density import DensityEnsemble, MixtureNetwork, log_outcome, make_density_network, scaling
@@ -28,6 +28,8 @@ from natal.variables import SIZE, SUMMARIES, Box, Limits, limits_of
 STEPS_PER_CHECK = 25
 CHECKS_PER_CALL = 10
 MAX_GRADIENT_NORM = 5.0
+
+Network = TypeVar("Network", bound=Any)
 
 
 class DensityHistory(NamedTuple):
@@ -87,12 +89,32 @@ def train_members(
     Raises:
         NatalError: If a member's validation loss never was finite and below that of its untrained weights.
     """
+    networks, history = fit_members(
+        key, make_member, negative_log_likelihood, on_device(train), on_device(validation), settings, section=section
+    )
+    return DensityEnsemble(networks), history
+
+
+def fit_members(
+    key: PRNGKeyArray,
+    make_member: Callable[[PRNGKeyArray], Network],
+    loss: Callable[..., Array],
+    train: Rows,
+    validation: Rows,
+    settings: DensitySettings,
+    *,
+    section: str = "density",
+) -> tuple[Network, DensityHistory]:
+    """What `train_members` does, for members of any law whose weights are a field `network`.
+
+    `loss(member, *rows)` is the mean negative log likelihood of rows. Members are stacked along a first axis.
+    """
     key_start, key_run = jax.random.split(key)
     networks = eqx.filter_jit(eqx.filter_vmap(make_member))(jax.random.split(key_start, settings.members))
     member = jax.tree.map(lambda leaf: leaf[0] if eqx.is_array(leaf) else leaf, networks)
 
-    def loss(perceptron: eqx.nn.MLP, *rows_and_key: Any) -> Array:
-        return negative_log_likelihood(eqx.tree_at(lambda m: m.network, member, perceptron), *rows_and_key[:-1])
+    def loss_of(perceptron: eqx.nn.MLP, *rows_and_key: Any) -> Array:
+        return loss(eqx.tree_at(lambda m: m.network, member, perceptron), *rows_and_key[:-1])
 
     def keys_of_call(key: PRNGKeyArray) -> Key[Array, "member check"]:
         return jax.vmap(partial(jax.random.split, num=CHECKS_PER_CALL))(jax.random.split(key, settings.members))
@@ -102,24 +124,25 @@ def train_members(
     optimiser = optax.chain(
         optax.clip_by_global_norm(MAX_GRADIENT_NORM), optax.adamw(rate, weight_decay=settings.weight_decay)
     )
+    n_rows = len(train[0])
     fit = fit_networks(
         jnp.concatenate([keys_of_call(call_key) for call_key in jax.random.split(key_run, n_calls)], axis=1),
         networks.network,
-        loss,
-        on_device(train),
-        on_device(validation),
+        loss_of,
+        train,
+        validation,
         # a step whose gradient is not finite is left out: it would end a member
         optax.apply_if_finite(optimiser, max_consecutive_errors=STEPS_PER_CHECK),
         checks_per_call=CHECKS_PER_CALL,
-        progress_label=f"density, {settings.components} components",
+        progress_label=f"{section}, {settings.components} components",
         progress_unit=f"x {STEPS_PER_CHECK * CHECKS_PER_CALL} steps",
-        batches=partial(drawn_batches, n_rows=len(train.x), n_batches=STEPS_PER_CHECK, batch_size=settings.batch_size),
+        batches=partial(drawn_batches, n_rows=n_rows, n_batches=STEPS_PER_CHECK, batch_size=settings.batch_size),
         must_train=True,
         refusal=f"{section}.learning_rate = {settings.learning_rate:g} does not train",
     )
-    ensemble = DensityEnsemble(eqx.tree_at(lambda n: n.network, networks, fit.networks))
+    trained: Network = eqx.tree_at(lambda n: n.network, networks, fit.networks)
     best_step, seconds = STEPS_PER_CHECK * fit.best_check, fit.compile_s + fit.seconds[-1]
-    return ensemble, DensityHistory(fit.train_loss, fit.validation_loss, best_step, seconds)
+    return trained, DensityHistory(fit.train_loss, fit.validation_loss, best_step, seconds)
 
 
 def on_device(outcomes: Outcomes) -> tuple[Array, Array, Array]:

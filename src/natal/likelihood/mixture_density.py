@@ -131,10 +131,10 @@ class DensityTable(eqx.Module):
         # what cannot be counts as what is next to it
         count = jnp.maximum(count, self.counts.fewest)
         low, high = ((limit - z) * self.inverse[-1] for limit in self.counts.cell(count, count + 1.0))
-        exponent, probability = _between(low, high)
+        exponent, probability = between(low, high)
         per_unit = math.log(self.counts.n_stars) - dot(latent, [jnp.float32(is_log) for is_log in IS_LOG])
         exponent = exponent - 0.5 * dot(independent, independent)
-        return _log_sum(self.log_height + exponent, probability) + LOG_NORMAL + per_unit
+        return log_sum(self.log_height + exponent, probability) + LOG_NORMAL + per_unit
 
     def _log_prob_measured(self, seen: Vector, error: Vector, share: Array, share_error: Array) -> Array:
         sizes, row = self.location[:-1], self.root[-1][:-1]
@@ -162,8 +162,8 @@ class DensityTable(eqx.Module):
         open_variance = (node_share * (along - mean) ** 2).sum(0)
         inverse = 1.0 / jnp.sqrt(self.root[-1][-1] ** 2 + open_variance)
         log_sizes = log_sizes + jax.nn.logsumexp(log_share, axis=0)
-        reached, probability = _bin_probabilities(self.location[-1] + mean, inverse, share, share_error, self.counts)
-        return _log_sum(self.log_height + log_sizes + reached, probability)
+        reached, probability = bin_probabilities(self.location[-1] + mean, inverse, share, share_error, self.counts)
+        return log_sum(self.log_height + log_sizes + reached, probability)
 
     def _condition(self, true: Vector, seen: Vector, error: Vector) -> tuple[Vector, list[Vector], Array]:
         """Condition on seen = size + error, made linear in the latent numbers around `true`.
@@ -223,7 +223,7 @@ class DensityTable(eqx.Module):
         return jnp.where(straight, 0.0, excess) + weights, nodes
 
 
-def _log_sum(exponent: Array, factor: Array) -> Array:
+def log_sum(exponent: Array, factor: Array) -> Array:
     """ln of the sum over components of factor x exp(exponent)."""
     largest = lax.stop_gradient(exponent.max(0))
     # a law that cannot be has no largest term
@@ -231,7 +231,7 @@ def _log_sum(exponent: Array, factor: Array) -> Array:
     return largest + jnp.log((factor * jnp.exp(exponent - largest)).sum(0))
 
 
-def _between(low: Array, high: Array) -> tuple[Array, Array]:
+def between(low: Array, high: Array) -> tuple[Array, Array]:
     """The probability of a standard normal number between two limits: (ln of a factor, the other factor).
 
     From the nearer tail, and over its exponential where both limits are in one: of limits far out it keeps its digits.
@@ -254,7 +254,7 @@ def _mills(x: Array) -> Array:
     return t * jnp.polyval(MILLS, t)
 
 
-def _bin_probabilities(z: Array, inverse: Array, share: Array, error: Array, counts: Counts) -> tuple[Array, Array]:
+def bin_probabilities(z: Array, inverse: Array, share: Array, error: Array, counts: Counts) -> tuple[Array, Array]:
     """The density of a measured share if the latent z of the count is normal: (ln of a factor, the other factor)."""
     edges, kernel = _bins(share, error, counts)
     # as a sum over whichever tail is nearer, and over its exponential at the nearest edge, if all are in one

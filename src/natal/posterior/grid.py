@@ -189,7 +189,7 @@ def log_likelihood(
         at_nodes = read(level, values)
         wrong = jnp.abs(grid.levels[level].predicted(at_nodes) - at_nodes)
         # false, too, where numbers are not finite
-        good = (jnp.exp(_log_mass(at_nodes)) * wrong).sum() < TOLERANCE
+        good = (jnp.exp(log_mass(at_nodes)) * wrong).sum() < TOLERANCE
         finer = grid.levels[level + 1].refine if level + 1 < len(grid.levels) else grid.levels[level].to_cells
 
         def foretell() -> tuple[Array, Array]:
@@ -226,10 +226,10 @@ def log_posterior(
     grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
 ) -> Float[Array, "nq na"]:
     """Natural log of the posterior density (uniform prior on the grid's box), per unit Q0 and AU."""
-    return _log_mass(log_likelihood(grid, y, error)) - jnp.log(grid.cell_area)
+    return log_mass(log_likelihood(grid, y, error)) - jnp.log(grid.cell_area)
 
 
-def _log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
+def log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
     """Natural log of each cell's share of the posterior."""
     # the largest first: float32 could not resolve a sum of 1 beside a log likelihood of -1e12
     shifted = log_likelihood - log_likelihood.max()
@@ -295,14 +295,14 @@ def _log_prob_at(
 def _answer(grid: Grid, case: Any, wanted: tuple[str, ...], n_draws: int, levels: tuple[float, ...]) -> CaseAnswers:
     key, y, error, known = case
     values = log_likelihood(grid, y, error)
-    mass = jnp.exp(_log_mass(values))
+    mass = jnp.exp(log_mass(values))
     answers = CaseAnswers(
-        summary=lambda: _summarise(grid, values, mass, nearest_distance(grid, y, error)),
-        quarters=lambda: _quarters(grid, mass),
-        coordinates=lambda: InverseCdf.of_grid(mass, (_edges(grid.q0), _edges(grid.a_au))),
-        draws=lambda: _draw(key, grid, mass, n_draws),
+        summary=lambda: summarise(grid, values, mass, nearest_distance(grid, y, error)),
+        quarters=lambda: quarters(grid, mass),
+        coordinates=lambda: InverseCdf.of_grid(mass, (edges(grid.q0), edges(grid.a_au))),
+        draws=lambda: draw(key, grid, mass, n_draws),
         areas=lambda: _areas(mass, jnp.asarray(levels)),
-        truths=lambda: None if known is None else _locate(grid, values, mass, *known),
+        truths=lambda: None if known is None else locate(grid, values, mass, *known),
     )
     return CaseAnswers(*(answer() if name in wanted else None for name, answer in answers._asdict().items()))
 
@@ -328,7 +328,7 @@ def summarise_truths(
     return truths
 
 
-def _summarise(
+def summarise(
     grid: Grid, values: Float[Array, "nq na"], mass: Float[Array, "nq na"], nearest: Float[Array, ""]
 ) -> GridSummary:
     means, sds, quantiles, edge_mass = [], [], [], []
@@ -372,7 +372,8 @@ def nearest_distance(
     return jnp.maximum(jnp.minimum(level.on_cells(at_nodes).min(), at_nodes.min()), 0.0)
 
 
-def _edges(centres: Float[Array, " n"]) -> Float[Array, " n+1"]:
+def edges(centres: Float[Array, " n"]) -> Float[Array, " n+1"]:
+    """Edges of equal cells."""
     width = centres[1] - centres[0]
     return jnp.concatenate([centres - width / 2, centres[-1:] + width / 2])
 
@@ -381,12 +382,11 @@ def _cumulative(
     marginal: Float[Array, " n"], centres: Float[Array, " n"]
 ) -> tuple[Float[Array, " n+1"], Float[Array, " n+1"]]:
     """Cumulative mass at cell edges, and the edges."""
-    edges = _edges(centres)
     cumulative = jnp.concatenate([jnp.zeros(1), jnp.cumsum(marginal)])
-    return cumulative / cumulative[-1], edges
+    return cumulative / cumulative[-1], edges(centres)
 
 
-def _locate(
+def locate(
     grid: Grid,
     values: Float[Array, "nq na"],
     mass: Float[Array, "nq na"],
@@ -410,7 +410,7 @@ def _locate(
     return TruthSummary(pit, jnp.where(inside, denser, 1.0), jnp.where(inside, log_density, -jnp.inf))
 
 
-def _draw(key: PRNGKeyArray, grid: Grid, mass: Float[Array, "nq na"], n: int) -> Float[Array, "n birth"]:
+def draw(key: PRNGKeyArray, grid: Grid, mass: Float[Array, "nq na"], n: int) -> Float[Array, "n birth"]:
     """Points of the posterior, by inverse CDF over cells and uniform within them."""
     key_cell, key_place = jax.random.split(key)
     before = jnp.cumsum(mass.sum(1)) - mass.sum(1)
@@ -438,7 +438,7 @@ def _areas(mass: Float[Array, "nq na"], levels: Float[Array, " level"]) -> Float
     return shares
 
 
-def _quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:
+def quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:
     def cut(marginal: Float[Array, " n"], centres: Float[Array, " n"]) -> tuple[Float[Array, " cut"], Int[Array, " n"]]:
         """The cell edges closest below the quartiles, and which quarter each cell falls into."""
         cumulative, edges = _cumulative(marginal, centres)

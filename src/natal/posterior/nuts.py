@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -93,18 +93,51 @@ def sample_posteriors(
     what is sampled. A case's draws depend on its own key, data and coordinates, not on the batch it is in. Batches are
     spread over all local devices.
     """
+
+    def potential(case: Any, v: Float[Array, " parameter"]) -> Float[Array, ""]:
+        y, error, coordinates = case
+        unconstrained, log_jacobian = coordinates(v)
+        by_name = dict(zip(priors, unconstrained, strict=True))
+        energy: Array = potential_energy(model, (law, priors, y, error), {}, by_name)
+        return energy - log_jacobian
+
+    def physical(case: Any, v: Float[Array, " parameter"]) -> Float[Array, " parameter"]:
+        pairs = zip(priors.values(), case[-1](v)[0], strict=True)
+        return jnp.stack([biject_to(prior.support)(value) for prior, value in pairs])
+
+    return sample_potentials(key, (y, error, coordinates), potential, physical, len(priors), settings)
+
+
+def sample_potentials(
+    key: PRNGKeyArray,
+    cases: Any,
+    potential: Callable[[Any, Array], Array],
+    physical: Callable[[Any, Array], Array],
+    n_parameters: int,
+    settings: NutsSettings,
+) -> NutsResult:
+    """Sample many densities that are about standard normal.
+
+    Args:
+        key: Each case has its own.
+        cases: A tree of arrays with a leading axis of cases.
+        potential: `potential(case, v)` is minus ln of a case's density in its coordinates, which all cases share.
+        physical: `physical(case, v)` are its parameters in physical units.
+        n_parameters: Coordinates.
+        settings: Of the sampler.
+    """
     started = time.perf_counter()
     devices = jax.local_devices()
-    n, per_call = len(y), settings.cases_per_batch * len(devices)
+    n, per_call = len(jax.tree.leaves(cases)[0]), settings.cases_per_batch * len(devices)
     # every call has the same shape: the last batch is filled up with copies of its last case
     per_call = min(per_call, -(-n // len(devices)) * len(devices))
     keys = jax.random.split(key, n)
 
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
-    one = partial(_sample_case, law=law, priors=priors, settings=settings)
-    spread = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 4, out_specs=split, check_vma=False)
+    one = partial(_walk, potential=potential, physical=physical, n_parameters=n_parameters, settings=settings)
+    spread = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 2, out_specs=split, check_vma=False)
     program = jax.jit(spread, compiler_options=long_running())
-    arrays = jax.tree.map(jnp.asarray, (keys, y, error, coordinates))
+    arrays = jax.tree.map(jnp.asarray, (keys, cases))
     log.info("compiling NUTS for %d cases at a time", per_call)
     first_batch = np.minimum(np.arange(per_call), n - 1)
     run = program.lower(*jax.tree.map(lambda array: array[first_batch], arrays)).compile()
@@ -121,25 +154,17 @@ def sample_posteriors(
     return NutsResult(draws, diverging, n_steps, accept_prob, timing)
 
 
-def _sample_case(
+def _walk(
     key: PRNGKeyArray,
-    y: Float[Array, " summary"],
-    error: Float[Array, " summary"] | None,
-    coordinates: Coordinates,
+    case: Any,
     *,
-    law: Law,
-    priors: Priors,
+    potential: Callable[[Any, Array], Array],
+    physical: Callable[[Any, Array], Array],
+    n_parameters: int,
     settings: NutsSettings,
 ) -> tuple[Array, Array, Array, Array]:
-    def potential(v: Float[Array, " parameter"]) -> Float[Array, ""]:
-        """Minus ln of the posterior density, in the coordinates."""
-        unconstrained, log_jacobian = coordinates(v)
-        by_name = dict(zip(priors, unconstrained, strict=True))
-        energy: Array = potential_energy(model, (law, priors, y, error), {}, by_name)
-        return energy - log_jacobian
-
     kernel = NUTS(
-        potential_fn=potential,
+        potential_fn=partial(potential, case),
         step_size=settings.step_size,
         adapt_step_size=False,
         adapt_mass_matrix=False,
@@ -154,14 +179,10 @@ def _sample_case(
         progress_bar=False,
     )
     key_start, key = jax.random.split(key)
-    starts = jax.random.normal(key_start, (settings.chains, len(priors)))
+    starts = jax.random.normal(key_start, (settings.chains, n_parameters))
     mcmc.run(key, init_params=starts, extra_fields=("diverging", "num_steps", "accept_prob"))
     walked = mcmc.get_samples(group_by_chain=True)
     extra = mcmc.get_extra_fields(group_by_chain=True)
 
-    def constrained(v: Float[Array, " parameter"]) -> Float[Array, " parameter"]:
-        pairs = zip(priors.values(), coordinates(v)[0], strict=True)
-        return jnp.stack([biject_to(prior.support)(value) for prior, value in pairs])
-
-    draws = jax.vmap(jax.vmap(constrained))(walked)
+    draws = jax.vmap(jax.vmap(partial(physical, case)))(walked)
     return draws, extra["diverging"], extra["num_steps"], extra["accept_prob"]

@@ -12,6 +12,7 @@ from natal.settings.emulator import Emulator
 from natal.settings.inference import Inference
 from natal.settings.integration import Integration
 from natal.settings.likelihood import Kind
+from natal.settings.observables import Observables
 from natal.settings.sweep import SweepSettings
 from natal.settings.uncertainty import UncertaintySettings
 from natal.variables import BIRTH
@@ -56,7 +57,8 @@ class Campaign(Section):
     uncertainty: UncertaintySettings
     checks: Checks
     observations: CsvFile | None
-    """CSV of your own clusters (below)"""
+    """table of your own clusters (below, and `docs/observables.md`)"""
+    observables: Observables
     resources: Resources
     report: Report
 

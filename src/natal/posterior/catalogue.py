@@ -1,0 +1,394 @@
+"""Births of observed clusters, whatever is known of each: from a table's rows to answers.
+
+The prior is uniform in Q0 and a. Its range in a is the campaign's where the campaign simulated it at the cluster's age
+and mass; else it is the same range in units in which gravity looks the same: times (t / t_end)^(2/3) (M / M_c)^(1/3),
+t_end and M_c being the campaign's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jaxtyping import Array, PRNGKeyArray
+
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.joint import COUNT, Measured, Pattern, Scale
+from natal.likelihood.joint_network import JointEnsemble, Range, Reach, log_tau
+from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
+from natal.posterior import circumstances, mixing
+from natal.posterior.flags import EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, PRIOR_SD
+from natal.posterior.grid import QUANTILES, total_variation_of_draws
+from natal.posterior.joint_grid import JointAnswers, JointCase, answer_joint, make_table, prior_predictive_p
+from natal.posterior.nuts import NutsResult, sample_potentials
+from natal.posterior.recovery import posterior_dataset
+from natal.random import stage_key
+from natal.settings.inference import NutsSettings
+from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
+from natal.variables import BIRTH
+
+CELLS = (64, 64)
+"""Of the grid in Q0 and a."""
+
+N_NODES = (16, 6)
+"""Ages and masses that are summed over, where they are not known exactly."""
+
+N_DRAWS = 2000
+
+STARS_FACTOR = 2.0
+"""So many times more or fewer stars than the campaign's have laws of another width."""
+
+MIN_SIMULATED = 0.9
+"""Share of the prior, over ages and masses, that must have been simulated for an answer without a remark."""
+
+SUFFIXES = ("", "_err_low", "_err_high", "_lower", "_upper")
+
+
+@dataclass(frozen=True)
+class Law:
+    """What a campaign knows of observables."""
+
+    ensemble: JointEnsemble
+    reach: Reach
+    prior: Mapping[str, Range] | None = None
+    """ranges of the prior for all clusters; None: as the module says"""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that may be observed."""
+        return (COUNT, *self.ensemble.latents.sizes)
+
+
+class Group(NamedTuple):
+    """Clusters of which the same is known."""
+
+    pattern: Pattern
+    n_nodes: tuple[int, int]
+    rows: np.ndarray
+    cases: JointCase
+
+
+def clusters_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Clusters with all columns that answers need, from rows that have some of them.
+
+    A row has a name; for each of `MEASURABLE` and `CIRCUMSTANCES` it may have a value, `_err` or `_err_low` and
+    `_err_high`, `_lower` and `_upper`, in natal's units; and `n_stars`.
+    """
+    filled = []
+    for row in rows:
+        whole: dict[str, Any] = {"name": row["name"], "n_stars": row.get("n_stars", np.nan)}
+        for name in (*MEASURABLE, *CIRCUMSTANCES):
+            value, error = row.get(name, np.nan), row.get(f"{name}_err", 0.0)
+            whole |= {name: value}
+            whole |= {f"{name}{end}": row.get(f"{name}{end}", error) for end in SUFFIXES[1:3]}
+            whole |= {f"{name}{end}": row.get(f"{name}{end}", np.nan) for end in SUFFIXES[3:]}
+        filled.append(whole)
+    return pd.DataFrame(filled)
+
+
+def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
+    """Which rows have no answer, and why: by their index, a sentence that begins with the column."""
+    found: dict[int, str] = {}
+    for index, row in clusters.iterrows():
+        known = [name for name in MEASURABLE if not np.isnan(_known(row, name)).all()]
+        usable = [name for name in known if name in law.names]
+        given = [name for name in CIRCUMSTANCES if not np.isnan(_known(row, name)).all()]
+        if not usable:
+            lacking = f": this campaign does not know {', '.join(known)}" if known else ""
+            found[index] = f"no observable among {', '.join(law.names)}{lacking}"
+        elif len(given) == 1:
+            own = f"{law.reach.t_end_yr:g} yr and {law.reach.mass_msun:g} Msun"
+            found[index] = f"column {given[0]}: give age and mass, or neither for a cluster of {own}"
+        else:
+            for name in given:
+                value, lower, upper = (row[f"{name}{end}"] for end in ("", "_lower", "_upper"))
+                if np.isnan(value) and np.isnan([lower, upper]).any():
+                    found[index] = f"column {name}: a limit alone needs the other one, too"
+            if index not in found:
+                a_au = _prior_a(law, row)
+                if not a_au[0] < a_au[1]:
+                    low, high = np.exp(law.reach.log_tau)
+                    found[index] = (
+                        f"column age_yr: at this age and mass the prior's a has t sqrt(G M / a^3) outside "
+                        f"{low:.3g} to {high:.3g}, what was simulated"
+                    )
+    return found
+
+
+def _known(row: pd.Series, name: str) -> np.ndarray:
+    return row[[name, f"{name}_lower", f"{name}_upper"]].to_numpy(float)
+
+
+def _middle(row: pd.Series, name: str, own: float) -> float:
+    """The age or mass that a prior's range is chosen for."""
+    value, lower, upper = _known(row, name)
+    if not np.isnan(value):
+        return float(value)
+    return own if np.isnan([lower, upper]).any() else float(0.5 * (lower + upper))
+
+
+def _prior_a(law: Law, row: pd.Series) -> Range:
+    """The range of a: the module's rule, or what the user gave, cut to what was simulated at this age and mass."""
+    reach = law.reach
+    age, mass = _middle(row, "age_yr", reach.t_end_yr), _middle(row, "mass_msun", reach.mass_msun)
+    at_one = float(log_tau(age, mass, 1.0))
+    if law.prior is not None:
+        low, high = law.prior["a_au"]
+        ends = [np.exp((at_one - end) / 1.5) for end in reversed(reach.log_tau)]
+        # uncertain ages go beyond: only what no age near this one reaches is cut
+        return max(low, ends[0] / 1.5), min(high, ends[1] * 1.5)
+    low, high = reach.a_au
+    ends = np.clip([at_one - 1.5 * np.log(a) for a in (high, low)], *reach.log_tau)
+    if ends[1] - ends[0] >= 0.5 * 1.5 * np.log(high / low):
+        return low, high
+    size = float((age / reach.t_end_yr) ** (2 / 3) * (mass / reach.mass_msun) ** (1 / 3))
+    return low * size, high * size
+
+
+def grouped(law: Law, clusters: pd.DataFrame) -> Iterator[Group]:
+    """Clusters by what is known of them."""
+    keys = [_pattern(law, row) for _, row in clusters.iterrows()]
+    for pattern, n_nodes in dict.fromkeys(keys):
+        rows = np.array([k for k, key in enumerate(keys) if key == (pattern, n_nodes)])
+        cases = [_case(law, pattern, clusters.iloc[k]) for k in rows]
+        yield Group(pattern, n_nodes, rows, jax.tree.map(lambda *leaves: np.stack(leaves), *cases))
+
+
+def _pattern(law: Law, row: pd.Series) -> tuple[Pattern, tuple[int, int]]:
+    sizes = law.ensemble.latents.sizes
+    measured = tuple(name for name in sizes if not np.isnan(row[name]))
+    limited = tuple(n for n in sizes if n not in measured and not np.isnan(_known(row, n)).all())
+    errors = row[[f"{name}{end}" for name in measured for end in SUFFIXES[1:3]]].to_numpy(float)
+    count = ""
+    if not np.isnan(row[COUNT]):
+        count = "measured" if row[[f"{COUNT}_err_low", f"{COUNT}_err_high"]].any() else "exact"
+    elif not np.isnan(_known(row, COUNT)).all():
+        count = "limited"
+    exact = []
+    for name in CIRCUMSTANCES:
+        value, *errors_of = (row[f"{name}{end}"] for end in SUFFIXES[:3])
+        known = np.isnan(_known(row, name)).all() or (not np.isnan(value) and not any(errors_of))
+        exact.append(known)
+    n_age, n_mass = (1 if known else n for known, n in zip(exact, N_NODES, strict=True))
+    return Pattern(measured, limited, count, not errors.any()), (n_age, n_mass)
+
+
+def _case(law: Law, pattern: Pattern, row: pd.Series) -> JointCase:
+    def numbers(names: tuple[str, ...], end: str, missing: float) -> np.ndarray:
+        return np.nan_to_num(row[[f"{name}{end}" for name in names]].to_numpy(float), nan=missing).astype(DTYPE)
+
+    lower = numbers(pattern.limited, "_lower", -np.inf)
+    for k, name in enumerate(pattern.limited):
+        # of a logarithm
+        lower[k] = max(lower[k], 0.0) if MEASURABLE[name].transform != "none" else lower[k]
+    if pattern.count == "limited":
+        share, error = (np.nan_to_num(row[f"{COUNT}{end}"], nan=none) for end, none in (("_lower", 0), ("_upper", 1)))
+    else:
+        share, error = row[COUNT], 0.5 * (row[f"{COUNT}_err_low"] + row[f"{COUNT}_err_high"])
+    seen = Measured(
+        *(numbers(pattern.measured, end, np.nan) for end in SUFFIXES[:3]),
+        lower,
+        numbers(pattern.limited, "_upper", np.inf),
+        *(np.asarray(np.nan_to_num(value), DTYPE) for value in (share, error)),
+    )
+    tables = []
+    for name, own in zip(CIRCUMSTANCES, (law.reach.t_end_yr, law.reach.mass_msun), strict=True):
+        given = [float(row[f"{name}{end}"]) for end in SUFFIXES]
+        if np.isnan(given[0]) and np.isnan(given[3:]).any():
+            given = [own, 0.0, 0.0, np.nan, np.nan]
+        tables.append(circumstances.quantiles(*given).astype(DTYPE))
+    return JointCase(seen, np.asarray(_prior_a(law, row), DTYPE), *tables)
+
+
+def answer_catalogue(
+    seed: int, law: Law, clusters: pd.DataFrame, settings: NutsSettings | None = None, n_nuts: int = 0
+) -> tuple[pd.DataFrame, xr.DataTree]:
+    """The posterior of (Q0, a) of every cluster, its age and mass integrated over.
+
+    Args:
+        seed: The campaign's.
+        law: What the campaign knows.
+        clusters: A table as `clusters_table` makes it, without rows that `refusals` names.
+        settings: Of NUTS, for the first `n_nuts` clusters.
+        n_nuts: How many.
+
+    Returns:
+        The rows of observed.csv, and the groups posterior and observed_data of observed.nc. Columns: `case`; what was
+        observed; mean, sd and quantiles of q0, a_au and `sfe` (0.5 / Q0: the star formation efficiency of a cluster in
+        equilibrium that loses its gas at once); `age_yr_mean` and its like; the prior's range in a; `used`, the
+        observables; `prior_predictive_p`; posterior mass at the prior's edges; `simulated`; `remarks`, sentences.
+    """
+    q0 = law.prior["q0"] if law.prior is not None else law.reach.q0
+    columns: list[tuple[np.ndarray, pd.DataFrame]] = []
+    n_draws = settings.chains * settings.draws if settings is not None and n_nuts else N_DRAWS
+    n_chains = settings.chains if settings is not None and n_nuts else 1
+    draws = np.empty((len(clusters), n_chains, n_draws // n_chains, len(BIRTH)))
+    for k, group in enumerate(grouped(law, clusters)):
+        names = tuple(n for n in law.ensemble.latents.sizes if n in (*group.pattern.measured, *group.pattern.limited))
+        table = make_table(law.ensemble, names, q0, CELLS[0], law.reach.log_tau)
+        key_grid, key_p, key_nuts = jax.random.split(jax.random.fold_in(stage_key(seed, "catalogue"), k), 3)
+        sampled = group.rows < n_nuts
+        wanted = ("summary", "draws", *(["coordinates"] if sampled.any() else []))
+        found = answer_joint(
+            key_grid, table, group.cases, group.pattern, CELLS[1], group.n_nodes, n_draws=n_draws, wanted=wanted
+        )
+        p = prior_predictive_p(key_p, table, group.cases, group.pattern)
+        part = _answers(found, group, p, q0)
+        draws[group.rows] = found.draws.reshape(len(group.rows), n_chains, -1, len(BIRTH))
+        if sampled.any():
+            assert settings is not None
+            # the first rows of a group
+            n = int(sampled.sum())
+            cases, coordinates, quarters = _first(n, (group.cases, found.coordinates, found.quarters))
+            result = sample_joint(key_nuts, law, q0, cases, coordinates, group.pattern, settings)
+            draws[group.rows[:n]] = result.draws[..., :2]
+            part = _with_nuts(part, n, result, quarters)
+        columns.append((group.rows, part))
+    answers = pd.concat([part.set_index(rows) for rows, part in columns]).sort_index()
+    observed = clusters.rename(columns={"name": "case"}).drop(columns="row", errors="ignore").reset_index(drop=True)
+    # columns that nobody filled are left out
+    given = [c for c in observed if c == "case" or (observed[c].fillna(0) != 0).any()]
+    whole = pd.concat([observed[given], answers.reset_index(drop=True)], axis=1)
+    whole["remarks"] = ["; ".join(remarks(law, row, clusters.iloc[k])) for k, row in whole.iterrows()]
+    names = whole["case"].tolist()
+    seen = xr.Dataset({c: ("case", observed[c].to_numpy()) for c in given if c != "case"}, coords={"case": names})
+    return whole, xr.DataTree.from_dict({"posterior": posterior_dataset(draws, names), "observed_data": seen})
+
+
+def _answers(found: JointAnswers, group: Group, p: np.ndarray, q0: Range) -> pd.DataFrame:
+    summary = found.summary
+    columns: dict[str, Any] = {}
+    for k, name in enumerate(BIRTH):
+        columns |= {f"{name}_{part}": np.asarray(getattr(summary, part), float)[:, k] for part in ("mean", "sd")}
+        quantiles = np.asarray(summary.quantiles, float)[:, k].T
+        columns |= {f"{name}_{label}": values for label, values in zip(QUANTILES, quantiles, strict=True)}
+    efficiency = np.minimum(0.5 / found.draws[..., 0].astype(float), 1.0)
+    columns |= {"sfe_mean": efficiency.mean(1), "sfe_sd": efficiency.std(1)}
+    # the largest Q0 has the smallest efficiency
+    for label, opposite in zip(QUANTILES, reversed(QUANTILES), strict=True):
+        columns[f"sfe_{label}"] = np.minimum(0.5 / np.asarray(columns[f"q0_{opposite}"]), 1.0)
+    for name, values in (("age_yr", found.age_yr), ("mass_msun", found.mass_msun)):
+        labels = ("mean", "sd", "q16", "q50", "q84")
+        columns |= {f"{name}_{label}": np.asarray(values, float)[:, k] for k, label in enumerate(labels)}
+    edge_mass = np.asarray(summary.edge_mass, float).max(2)
+    columns |= {
+        "prior_a_au_low": group.cases.a_au[:, 0].astype(float),
+        "prior_a_au_high": group.cases.a_au[:, 1].astype(float),
+        "used": " ".join(used(group.pattern)),
+        "prior_predictive_p": np.asarray(p, float),
+        **{f"edge_mass_{name}": edge_mass[:, k] for k, name in enumerate(BIRTH)},
+        "at_edge": (edge_mass > EDGE_FLAG).any(1),
+        "simulated": np.asarray(found.simulated, float),
+        "at_tau_edge": np.asarray(found.at_tau_edge, float).max(1),
+        **{f"{name}_contraction": 1 - 12 * columns[f"{name}_sd"] ** 2 / _width(name, group, q0) ** 2 for name in BIRTH},
+    }
+    return pd.DataFrame(columns)
+
+
+def _width(name: str, group: Group, q0: Range) -> np.ndarray | float:
+    return q0[1] - q0[0] if name == "q0" else group.cases.a_au[:, 1] - group.cases.a_au[:, 0]
+
+
+def used(pattern: Pattern) -> list[str]:
+    """The observables of a pattern."""
+    return [*([COUNT] if pattern.count else []), *pattern.measured, *pattern.limited]
+
+
+def sample_joint(
+    key: PRNGKeyArray, law: Law, q0: Range, cases: JointCase, coordinates: Any, pattern: Pattern, settings: NutsSettings
+) -> NutsResult:
+    """NUTS over (Q0, a, age, mass) for clusters of one pattern; draws have these four parameters.
+
+    Chains walk in the grid's coordinates of (Q0, a) and in the standard normal numbers that age and mass follow from.
+    """
+    names = tuple(n for n in law.ensemble.latents.sizes if n in (*pattern.measured, *pattern.limited))
+    low_tau, high_tau = law.reach.log_tau
+
+    def parameters(case: Any, v: Array) -> tuple[Array, Array, Array]:
+        one, along = case
+        unconstrained, log_jacobian = along(v[:2])
+        share = jax.nn.sigmoid(unconstrained)
+        low, high = jnp.stack([jnp.asarray(q0, DTYPE), one.a_au]).T
+        age, mass = circumstances.at(one.age_yr, v[2]), circumstances.at(one.mass_msun, v[3])
+        log_prior = jax.nn.log_sigmoid(unconstrained).sum() + jax.nn.log_sigmoid(-unconstrained).sum()
+        return jnp.concatenate([low + (high - low) * share, jnp.stack([age, mass])]), log_jacobian, log_prior
+
+    def potential(case: Any, v: Array) -> Array:
+        (birth_q0, a_au, age, mass), log_jacobian, log_prior = parameters(case, v)
+        tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)
+        scale = Scale(a_au, KMS_PER_AU_YR * jnp.sqrt(G_AU3_PER_MSUN_YR2 * mass / a_au))
+        joint = law.ensemble(jnp.stack([birth_q0, jnp.clip(tau, low_tau, high_tau)])).reduced(names)
+        # a wall around what was simulated
+        outside = jnp.maximum(low_tau - tau, 0.0) + jnp.maximum(tau - high_tau, 0.0)
+        log_density = joint.log_prob(case[0].seen, pattern, scale) - 1e4 * outside**2 - 50.0 * outside
+        energy: Array = -log_density - log_prior - log_jacobian + 0.5 * (v[2:] ** 2).sum()
+        return energy
+
+    def physical(case: Any, v: Array) -> Array:
+        return parameters(case, v)[0]
+
+    return sample_potentials(key, (cases, coordinates), potential, physical, 4, settings)
+
+
+def _first(n: int, tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf[:n], tree)
+
+
+def _with_nuts(part: pd.DataFrame, n: int, result: NutsResult, quarters: Any) -> pd.DataFrame:
+    """Moments and quantiles of draws in place of the grid's, and the sampler's health, for the first n clusters."""
+    chains = np.moveaxis(result.draws[..., :2], 0, 2)
+    flat = result.draws.reshape(len(result.draws), -1, 4).astype(float)
+    part = part.assign(rhat=np.nan, ess_bulk=np.nan, divergences=np.nan, tv_grid=np.nan)
+    place = np.arange(n)
+    for k, name in enumerate(("q0", "a_au", "age_yr", "mass_msun")):
+        part.loc[place, f"{name}_mean"] = flat[..., k].mean(1)
+        part.loc[place, f"{name}_sd"] = flat[..., k].std(1, ddof=1)
+        for label, level in QUANTILES.items():
+            if f"{name}_{label}" in part:
+                part.loc[place, f"{name}_{label}"] = np.quantile(flat[..., k], level, axis=1)
+    part.loc[place, "rhat"] = mixing.rhat(chains).max(1)
+    part.loc[place, "ess_bulk"] = mixing.ess_bulk(chains).min(1)
+    part.loc[place, "divergences"] = result.diverging.sum((1, 2))
+    part.loc[place, "tv_grid"] = total_variation_of_draws(quarters, flat[..., :2])
+    return part
+
+
+def remarks(law: Law, row: pd.Series, cluster: pd.Series) -> Iterator[str]:
+    """Why an answer may mean less than it seems, one sentence each."""
+    numbers = [row[f"{name}_{part}"] for name in BIRTH for part in ("mean", "sd", "q50")]
+    if not np.isfinite(numbers).all():
+        yield "not all numbers of the answer are finite: it means nothing"
+        return
+    if row.get("rhat", 1.0) > MAX_RHAT:
+        yield f"the chains did not find the posterior (R-hat = {row['rhat']:.4g}): do not use its draws"
+    if row["prior_predictive_p"] < P_OUTSIDE:
+        yield (
+            f"unlike anything that the campaign makes at this age and mass (prior predictive p = "
+            f"{row['prior_predictive_p']:.3f}): check units and membership, do not trust the answer without a reason"
+        )
+    left = {name: np.sqrt(1 - min(row[f"{name}_contraction"], 1.0)) for name in BIRTH}
+    prior_like = [name for name, share in left.items() if share > PRIOR_SD]
+    if prior_like:
+        said = " and ".join(f"{name} (sd {100 * left[name]:.0f} % of the prior's)" for name in prior_like)
+        yield f"nearly the prior in {said}: {row['used'].replace(' ', ', ')} alone say little of it"
+    if row["at_edge"]:
+        yield (
+            f"cut by the prior's box ({100 * row['edge_mass_q0']:.0f} % of it within {100 * EDGE_WIDTH:g} % of an edge "
+            f"in Q0, {100 * row['edge_mass_a_au']:.0f} % in a): a limit"
+        )
+    if row["simulated"] < MIN_SIMULATED or row["at_tau_edge"] > EDGE_FLAG:
+        low, high = np.exp(law.reach.log_tau)
+        yield (
+            f"at the edge of what was simulated (t sqrt(G M / a^3) from {low:.3g} to {high:.3g}): "
+            f"{100 * row['simulated']:.0f} % of the prior's sizes, ages and masses are within"
+        )
+    own = law.ensemble.latents.counts.n_stars
+    if not np.isnan(stars := cluster["n_stars"]) and not own / STARS_FACTOR <= stars <= own * STARS_FACTOR:
+        yield f"{stars:g} stars, where the campaign's clusters have {own}: widths of its laws go as 1 / sqrt(N)"
+    unknown = [name for name in MEASURABLE if name not in law.names and not np.isnan(_known(cluster, name)).all()]
+    if unknown:
+        yield f"{', '.join(unknown)} not used: this campaign's stars have one mass"

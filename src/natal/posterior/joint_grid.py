@@ -1,0 +1,303 @@
+"""Posteriors of (Q0, a) from any subset of observables, with age and mass summed over.
+
+Laws are tabulated once over Q0 and ln tau. Each cell of a cluster's grid of (Q0, a), at each age and mass, takes the
+law of its own tau, in units of its own a and speed. Ages and masses are nodes of a quadrature over what is known of
+them. Combinations whose tau was not simulated have no prior mass.
+"""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.cholesky import cholesky, solve_lower
+from natal.likelihood.joint import JointLaw, Measured, Pattern, Scale
+from natal.likelihood.joint_network import JointEnsemble, Range
+from natal.observables.declared import MEASURABLE
+from natal.posterior import circumstances
+from natal.posterior.coordinates import InverseCdf
+from natal.posterior.flags import EDGE_WIDTH
+from natal.posterior.grid import Grid as Cells
+from natal.posterior.grid import draw, edges, locate, log_mass, quarters, summarise
+from natal.posterior.spread import map_cases
+from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
+
+N_TAU = 384
+"""Laws along ln tau: 0.012 apart over the default campaign's range, a tenth of what a posterior resolves."""
+
+N_REPLICATES = 999
+NEIGHBOUR = 10
+"""Clusters drawn from the prior predictive, and which of them by distance says how far off a cluster is."""
+
+
+class JointTable(NamedTuple):
+    """Laws at Q0 (equal cells of the prior) and ln tau (equal steps of what was simulated)."""
+
+    laws: JointLaw  # leaves (q0, component, ..., tau)
+    q0: Float[Array, " nq"]
+    first_log_tau: Float[Array, ""]
+    step: Float[Array, ""]
+
+    def law_of(self, log_tau: Float[Array, "*any"]) -> tuple[Any, Bool[Array, "*any"]]:
+        """Which law a ln tau has, and whether it was simulated."""
+        place = jnp.floor((log_tau - self.first_log_tau) / self.step).astype(int)
+        n = self.laws.log_weight.shape[-1]
+        return jnp.clip(place, 0, n - 1), (place >= 0) & (place < n)
+
+
+class JointCase(NamedTuple):
+    """One cluster."""
+
+    seen: Measured
+    a_au: Float[Array, "2"]  # range of the uniform prior
+    age_yr: Float[Array, " knot"]  # quantiles at `circumstances.KNOTS`
+    mass_msun: Float[Array, " knot"]
+
+
+class JointAnswers(NamedTuple):
+    """Leaves have a leading axis of cases."""
+
+    summary: Any  # GridSummary; chi2_best is nan
+    age_yr: Any  # (case, 5): mean, sd, then quantiles 0.16, 0.5, 0.84
+    mass_msun: Any
+    simulated: Any  # share of the prior, over cells, ages and masses, whose tau was simulated
+    at_tau_edge: Any  # (case, 2): posterior mass near the lower and upper end of what was simulated
+    draws: Any  # (case, draw, birth)
+    coordinates: Any  # InverseCdf
+    quarters: Any
+    truths: Any
+
+
+@eqx.filter_jit
+def make_table(ensemble: JointEnsemble, names: tuple[str, ...], q0: Range, n_q0: int, log_tau: Range) -> JointTable:
+    """Tabulate the laws of some sizes and the count.
+
+    Args:
+        ensemble: The networks.
+        names: Sizes that clusters have, in the law's order.
+        q0: Range of the prior.
+        n_q0: Cells in Q0.
+        log_tau: Range that was simulated.
+    """
+    step = (log_tau[1] - log_tau[0]) / N_TAU
+    centres = jnp.asarray(q0[0] + (q0[1] - q0[0]) * (np.arange(n_q0) + 0.5) / n_q0, DTYPE)
+    places = jnp.asarray(log_tau[0] + step * (np.arange(N_TAU) + 0.5), DTYPE)
+
+    def row(q: Array) -> JointLaw:
+        def one(tau: Array) -> JointLaw:
+            return ensemble(jnp.stack([q, tau])).reduced(names)
+
+        laws: JointLaw = jax.vmap(one, out_axes=-1)(places)
+        return laws
+
+    return JointTable(lax.map(row, centres), centres, jnp.asarray(log_tau[0], DTYPE), jnp.asarray(step, DTYPE))
+
+
+def answer_joint(
+    key: PRNGKeyArray,
+    table: JointTable,
+    cases: JointCase,
+    pattern: Pattern,
+    n_a: int,
+    n_nodes: tuple[int, int],
+    *,
+    n_draws: int = 0,
+    truth: Float[Array, "case birth"] | None = None,
+    wanted: tuple[str, ...] = ("summary", "draws"),
+) -> JointAnswers:
+    """Posteriors of clusters of one pattern.
+
+    Args:
+        key: Of the draws.
+        table: Laws of the pattern's sizes.
+        cases: Leaves with a leading axis.
+        pattern: What is known of all of them.
+        n_a: Cells in a.
+        n_nodes: Ages and masses; 1 where all are known exactly.
+        n_draws: Draws of each posterior.
+        truth: True births, if they are known.
+        wanted: Of "summary", "draws", "coordinates" (with quarters) and "truths".
+    """
+    keys = jax.random.split(key, len(cases.a_au))
+    mapped = (keys, jax.tree.map(jnp.asarray, cases), None if truth is None else jnp.asarray(truth, DTYPE))
+    answers: JointAnswers = map_cases(
+        _answer, table, mapped, pattern, n_a, n_nodes, n_draws, wanted, label="grid", unit="clusters"
+    )
+    return answers
+
+
+def _answer(
+    table: JointTable,
+    case: Any,
+    pattern: Pattern,
+    n_a: int,
+    n_nodes: tuple[int, int],
+    n_draws: int,
+    wanted: tuple[str, ...],
+) -> JointAnswers:
+    key, one, truth = case
+    low, high = one.a_au
+    a_au = low + (high - low) * (jnp.arange(n_a) + 0.5) / n_a
+    (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
+    ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
+    age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
+    weight = jnp.outer(w_age, w_mass).ravel()
+    # (a, node)
+    log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)[:, None]
+    which, simulated = table.law_of(log_tau)
+    scale = _scale(jnp.broadcast_to(a_au[:, None], which.shape).ravel(), jnp.broadcast_to(mass, which.shape).ravel())
+
+    def row(laws: JointLaw) -> Array:
+        chosen: JointLaw = jax.tree.map(lambda leaf: leaf[..., which.ravel()], laws)
+        return chosen.log_prob(one.seen, pattern, scale).reshape(which.shape)
+
+    log_likelihood = lax.map(row, table.laws)
+    joint = jnp.where(simulated, log_likelihood + jnp.log(weight), -jnp.inf)
+    values = jax.nn.logsumexp(joint, axis=-1)
+    # a cell without any age that was simulated has a density of zero, as a finite number
+    values = jnp.maximum(values, jnp.where(jnp.isfinite(values), values, jnp.inf).min() - 1e4)
+    mass_of_cell = jnp.exp(log_mass(values))
+    cells = Cells(table.q0, a_au, None)  # type: ignore[arg-type]
+    of_node = jnp.exp(joint - jax.nn.logsumexp(joint)).sum(0)  # (a, node)
+    shape = n_nodes
+    per_age, per_mass = (of_node.sum(0).reshape(shape).sum(axis) for axis in (1, 0))
+    tau_edge = jnp.stack(
+        [
+            jnp.where(which < EDGE_WIDTH * N_TAU, of_node, 0.0).sum(),
+            jnp.where(which >= (1 - EDGE_WIDTH) * N_TAU, of_node, 0.0).sum(),
+        ]
+    )
+    nan = jnp.asarray(jnp.nan, DTYPE)
+    at_truth = None if truth is None else _at_truth(table, one, pattern, truth, n_nodes)
+    return JointAnswers(
+        summary=summarise(cells, values, mass_of_cell, nan),
+        age_yr=_moments(ages, per_age),
+        mass_msun=_moments(masses, per_mass),
+        simulated=(simulated * weight).sum(-1).mean(),
+        at_tau_edge=tau_edge,
+        draws=draw(key, cells, mass_of_cell, n_draws) if "draws" in wanted else None,
+        coordinates=InverseCdf.of_grid(mass_of_cell, (edges(table.q0), edges(a_au)))
+        if "coordinates" in wanted
+        else None,
+        quarters=quarters(cells, mass_of_cell) if "coordinates" in wanted else None,
+        truths=None if at_truth is None else locate(cells, values, mass_of_cell, truth, at_truth),
+    )
+
+
+def _scale(a_au: Array, mass_msun: Array) -> Scale:
+    return Scale(a_au, KMS_PER_AU_YR * jnp.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun / a_au))
+
+
+def _at_truth(
+    table: JointTable, one: JointCase, pattern: Pattern, truth: Float[Array, " birth"], n_nodes: tuple[int, int]
+) -> Float[Array, ""]:
+    """ln of the likelihood at a birth, age and mass summed over, from the nearest row in Q0."""
+    (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
+    ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
+    age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
+    log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(truth[1])
+    which, simulated = table.law_of(log_tau)
+    place = jnp.clip((truth[0] - table.q0[0]) / (table.q0[1] - table.q0[0]), 0, len(table.q0) - 1)
+    first = jnp.clip(jnp.floor(place).astype(int), 0, len(table.q0) - 2)
+    scale = _scale(jnp.full_like(mass, truth[1]), mass)
+
+    def at(k: Array) -> Array:
+        laws: JointLaw = jax.tree.map(lambda leaf: leaf[k][..., which], table.laws)
+        found = laws.log_prob(one.seen, pattern, scale) + jnp.log(jnp.outer(w_age, w_mass).ravel())
+        total: Array = jax.nn.logsumexp(jnp.where(simulated, found, -jnp.inf))
+        return total
+
+    share = place - first
+    return (1 - share) * at(first) + share * at(first + 1)
+
+
+def _moments(values: Float[Array, " node"], mass: Float[Array, " node"]) -> Float[Array, "5"]:
+    """Mean, sd, and quantiles 0.16, 0.5, 0.84 of nodes with these masses."""
+    mean = (values * mass).sum()
+    sd = jnp.sqrt(jnp.maximum((mass * (values - mean) ** 2).sum(), 0.0))
+    cumulative = jnp.cumsum(mass) - 0.5 * mass
+    return jnp.concatenate([jnp.stack([mean, sd]), jnp.interp(jnp.array([0.16, 0.5, 0.84]), cumulative, values)])
+
+
+def prior_predictive_p(
+    key: PRNGKeyArray, table: JointTable, cases: JointCase, pattern: Pattern
+) -> Float[np.ndarray, " case"]:
+    """Could the prior have made this cluster? By case, a p-value of what was measured; limits are not looked at.
+
+    The share of `N_REPLICATES` clusters of the prior, at ages and masses that are possible and measured with the same
+    errors, that are as far as this one from the `NEIGHBOUR`th nearest of them. Distances are between latent numbers, in
+    standard deviations of the replicates. Uniform for clusters of the prior.
+    """
+    keys = jax.random.split(key, len(cases.a_au))
+    mapped = (keys, jax.tree.map(jnp.asarray, cases))
+    found: np.ndarray = map_cases(_p_value, table, mapped, pattern, label="prior predictive", unit="clusters")
+    return found
+
+
+def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]:
+    key, one = case
+    keys = jax.random.split(key, 7)
+    n = 2 * N_REPLICATES
+    z = jax.random.normal(keys[0], (2, n))
+    age, mass = circumstances.at(one.age_yr, z[0]), circumstances.at(one.mass_msun, z[1])
+    a_au = jax.random.uniform(keys[1], (n,), minval=one.a_au[0], maxval=one.a_au[1])
+    log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)
+    which, valid = table.law_of(log_tau)
+    row = jax.random.randint(keys[2], (n,), 0, len(table.q0))
+    law: JointLaw = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 1)[row, which], table.laws)  # (n, component, ...)
+    component = jax.random.categorical(keys[3], law.log_weight)
+    each = jnp.arange(n)
+    root = cholesky(law.covariance[each, component])
+    normal = jax.random.normal(keys[4], (n, root.shape[-1]))
+    latent = law.location[each, component] + jnp.einsum("nij,nj->ni", root, normal)
+    latents, counts = table.laws.latents, table.laws.latents.counts
+    scale = _scale(a_au, mass)
+    noise = jax.random.normal(keys[5], (n, len(pattern.measured) + 1))
+    columns, own = [], []
+    for k, name in enumerate(pattern.measured):
+        variable, place = MEASURABLE[name], latents.names.index(name)
+        is_log = variable.transform != "none"
+        true = scale.unit(name) * (jnp.exp(latent[:, place]) if is_log else latent[:, place])
+        error = jnp.where(noise[:, k] > 0, one.seen.error_low[k], one.seen.error_high[k])
+        value = true - jnp.abs(noise[:, k]) * jnp.where(noise[:, k] > 0, error, -error)
+        # nobody reports a radius below zero
+        valid &= (value > 0) | (not is_log)
+        columns.append(jnp.log(jnp.maximum(value, 1e-30)) if is_log else value)
+        own.append(jnp.log(one.seen.value[k]) if is_log else one.seen.value[k])
+    survived = latent[:, -1] >= counts.lowest
+    if pattern.count in ("exact", "measured"):
+        count = jnp.floor((counts.n_stars + 1) * jax.nn.sigmoid(latent[:, -1])) / counts.n_stars
+        error = one.seen.share_error if pattern.count == "measured" else 0.0
+        share = jnp.clip(count + error * noise[:, -1], 0.0, 1.0)
+        stars = counts.n_stars
+        columns.append(jnp.log((stars * share + 0.5) / (stars * (1 - share) + 0.5)))
+        own.append(jnp.log((stars * one.seen.share + 0.5) / (stars * (1 - one.seen.share) + 0.5)))
+    if not columns:
+        return jnp.ones(())
+    if pattern.count or any(name in latents.of_bound for name in pattern.measured):
+        valid &= survived
+    places, here = jnp.stack(columns, -1), jnp.stack(own)
+    total = jnp.maximum(valid.sum(), 1)
+    mean = jnp.where(valid[:, None], places, 0.0).sum(0) / total
+    apart = jnp.where(valid[:, None], places - mean, 0.0)
+    covariance = apart.T @ apart / total + 1e-8 * jnp.eye(len(own))
+    lower = cholesky(covariance)
+    whitened, at_own = solve_lower(lower, apart), solve_lower(lower, here - mean)
+    # the first of those that can be
+    order = jnp.argsort(~valid)[:N_REPLICATES]
+    kept, real = whitened[order], valid[order]
+
+    def distance(place: Array, k: int) -> Array:
+        squared = jnp.where(real, ((kept - place) ** 2).sum(-1), jnp.inf)
+        return -lax.top_k(-squared, k)[0][-1]
+
+    # of a replicate itself the nearest is itself
+    others = jax.vmap(partial(distance, k=NEIGHBOUR + 1))(kept)
+    own_distance = jnp.nan_to_num(distance(at_own, NEIGHBOUR), nan=jnp.inf)
+    return (1 + ((others >= own_distance) & real).sum()) / (1 + real.sum())

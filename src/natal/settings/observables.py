@@ -1,0 +1,21 @@
+"""Section `observables`: what an observer sees of a cluster, and what is believed before."""
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from natal.settings.base import Section
+from natal.settings.design import BirthRanges
+
+
+class Observables(Section):
+    """Clusters of which other things are known than the campaign's three summaries (`docs/observables.md`)."""
+
+    section: ClassVar[str] = "observables"
+
+    aperture: Annotated[float, Field(ge=2, le=20)] = 4.0
+    """radius of the circle whose stars are observed, in units of the projected radius that holds half of them; below 2
+    it would shrink to nothing"""
+    prior: BirthRanges | None = None
+    """uniform prior of all observed clusters; `null`: the campaign's own at the age and mass it was simulated for, else
+    the same in units in which gravity looks the same"""

@@ -1,0 +1,32 @@
+# What observers see of stored snapshots, and the law of it, for clusters of which less is known than the summaries.
+# Nothing of the main campaign waits for these.
+
+JOINT = RESULTS / "emulator" / "joint.eqx"
+SNAPSHOTS = RESULTS / "observables.h5"
+
+
+rule observables:
+    localrule: True
+    input:
+        design=RESULTS / "design.csv",
+        shards=[SIMULATIONS / f"{shard}.h5" for shard in SHARDS],
+        # every shard was read and found whole
+        summaries=RESULTS / "summaries.csv",
+    output: table=RESULTS / "observables.csv", snapshots=SNAPSHOTS
+    log: LOGS / "observables.log"
+    benchmark: LOGS / "observables.benchmark.tsv"
+    params: digest=digest("observables/observables.py", "observables.aperture")
+    message: "See all snapshots along three lines of sight"
+    script: "../scripts/observables/observables.py"
+
+
+rule joint:
+    input: snapshots=SNAPSHOTS, summaries=splits_needed
+    output: law=JOINT, metrics=RESULTS / "metrics" / "joint.json"
+    log: LOGS / "joint.log"
+    benchmark: LOGS / "joint.benchmark.tsv"
+    params: digest=digest("observables/joint.py", "seed", "density", "cluster.n_stars", box=BOX), box=BOX
+    threads: 2
+    resources: **growing(mem_mb=6000, runtime=60)
+    message: "Train the law of observables"
+    script: "../scripts/observables/joint.py"
