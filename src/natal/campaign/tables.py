@@ -57,8 +57,10 @@ def has_summaries_alone(path: str) -> bool:
     except (OSError, UnicodeDecodeError, csv.Error):
         return False
     known = {"name", *SUMMARIES, *SUMMARIES.errors}
-    return bool(rows) and {"name", *SUMMARIES} <= set(rows[0]) <= known and all(
-        str(row[name]).strip() for row in rows for name in SUMMARIES
+    return (
+        bool(rows)
+        and {"name", *SUMMARIES} <= set(rows[0]) <= known
+        and all(str(row[name]).strip() for row in rows for name in SUMMARIES)
     )
 
 

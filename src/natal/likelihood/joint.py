@@ -16,6 +16,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
@@ -24,7 +25,7 @@ from natal.likelihood.mixture_density import FARTHEST, Counts, Vector, between, 
 from natal.observables.declared import MEASURABLE
 from natal.variables import BIRTH, SUMMARIES
 
-NEWTON_STEPS = 4
+NEWTON_STEPS = 2
 LARGEST_STEP = 1.5
 """Of a logarithm: an exponential seen from far below overshoots."""
 
@@ -96,17 +97,24 @@ class JointLaw(eqx.Module):
 
     log_weight: Float[Array, " component *law"]
     location: Float[Array, "component latent *law"]
-    covariance: Float[Array, "component latent latent *law"]
+    covariance: Float[Array, "component pair *law"]  # of latent numbers i >= j, row by row
     latents: Latents = eqx.field(static=True)
+
+    def between_numbers(self, i: int, j: int) -> Float[Array, " component *law"]:
+        """The covariance of two latent numbers."""
+        i, j = max(i, j), min(i, j)
+        return self.covariance[:, i * (i + 1) // 2 + j]
 
     def reduced(self, names: tuple[str, ...]) -> "JointLaw":
         """The law of these latent numbers and the count alone, rows of all others dropped."""
-        kept = jnp.array([self.latents.names.index(name) for name in (*names, COUNT)])
+        kept = np.array([self.latents.names.index(name) for name in (*names, COUNT)])
+        # names are in the law's order
+        pairs = np.array([i * (i + 1) // 2 + j for i in kept for j in kept if j <= i])
         latents = Latents(
             *(tuple(n for n in names if n in part) for part in self.latents[:2]), counts=self.latents.counts
         )
         assert latents.sizes == names
-        return JointLaw(self.log_weight, self.location[:, kept], self.covariance[:, kept][:, :, kept], latents)
+        return JointLaw(self.log_weight, self.location[:, kept], self.covariance[:, pairs], latents)
 
     def log_prob(self, seen: Measured, pattern: Pattern, scale: Scale) -> Float[Array, " *law"]:
         """ln of the density of what was measured, per unit of each, times the probability of what limits say.
@@ -130,7 +138,7 @@ class JointLaw(eqx.Module):
 
         def cov(one: str, other: str) -> Array:
             i, j = place[one], place[other]
-            return self.covariance[:, i, j] * (factors[i] * factors[j])
+            return self.between_numbers(i, j) * (factors[i] * factors[j])
 
         others = [*pattern.limited, COUNT]
         means, left = [mean(name) for name in others], [[cov(i, j) for j in others] for i in others]

@@ -91,7 +91,8 @@ class JointEnsemble(eqx.Module):
         laws = eqx.filter_vmap(lambda member: member(x))(self.members)
         log_weight, location, cholesky = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in laws)
         covariance = jnp.einsum("cik,cjk->cij", cholesky, cholesky, precision="highest")
-        return JointLaw(log_weight - jnp.log(self.n_members), location, covariance, self.latents)
+        packed = covariance[:, *np.tril_indices(self.latents.n)]
+        return JointLaw(log_weight - jnp.log(self.n_members), location, packed, self.latents)
 
 
 def make_joint_network(

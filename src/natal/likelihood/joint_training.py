@@ -129,6 +129,8 @@ def train_joint(
         q0=reach[0],
         log_tau=reach[1],
     )
+    # a row of a mini-batch is one line of sight
+    settings = settings.model_copy(update={"batch_size": max(1, settings.batch_size // train.sizes.shape[1])})
     networks, history = fit_members(
         key, member, negative_log_likelihood, on_device(train), on_device(validation), settings
     )

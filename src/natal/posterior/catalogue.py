@@ -31,10 +31,10 @@ from natal.settings.inference import NutsSettings
 from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 from natal.variables import BIRTH
 
-CELLS = (64, 64)
+CELLS = (48, 48)
 """Of the grid in Q0 and a."""
 
-N_NODES = (16, 6)
+N_NODES = (12, 7)
 """Ages and masses that are summed over, where they are not known exactly."""
 
 N_DRAWS = 2000

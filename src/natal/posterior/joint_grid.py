@@ -16,7 +16,7 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.cholesky import cholesky, solve_lower
+from natal.likelihood.cholesky import cholesky, dot, factor, solve_lower
 from natal.likelihood.joint import JointLaw, Measured, Pattern, Scale
 from natal.likelihood.joint_network import JointEnsemble, Range
 from natal.observables.declared import MEASURABLE
@@ -242,7 +242,8 @@ def prior_predictive_p(
 
 def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]:
     key, one = case
-    keys = jax.random.split(key, 7)
+    latents, counts = table.laws.latents, table.laws.latents.counts
+    keys = jax.random.split(key, 6)
     n = 2 * N_REPLICATES
     z = jax.random.normal(keys[0], (2, n))
     age, mass = circumstances.at(one.age_yr, z[0]), circumstances.at(one.mass_msun, z[1])
@@ -253,10 +254,10 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     law: JointLaw = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 1)[row, which], table.laws)  # (n, component, ...)
     component = jax.random.categorical(keys[3], law.log_weight)
     each = jnp.arange(n)
-    root = cholesky(law.covariance[each, component])
-    normal = jax.random.normal(keys[4], (n, root.shape[-1]))
-    latent = law.location[each, component] + jnp.einsum("nij,nj->ni", root, normal)
-    latents, counts = table.laws.latents, table.laws.latents.counts
+    lower = [[law.covariance[each, component, i * (i + 1) // 2 + j] for j in range(i + 1)] for i in range(latents.n)]
+    root = factor(lower)
+    normal = jax.random.normal(keys[4], (latents.n, n))
+    latent = law.location[each, component] + jnp.stack([dot(row, normal) for row in root], axis=-1)
     scale = _scale(a_au, mass)
     noise = jax.random.normal(keys[5], (n, len(pattern.measured) + 1))
     columns, own = [], []

@@ -1,0 +1,201 @@
+"""What observables are worth, and whether answers from them can be trusted.
+
+Cases are calibration clusters, which trained nothing: as they are, for each subset of observables; and rescaled to
+other ages and masses, seen with errors and gaps as real clusters are.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jaxtyping import PRNGKeyArray
+
+from natal.assessment.trust import coverage_by_region
+from natal.emulator.network_files import DTYPE
+from natal.likelihood.joint_network import log_tau, speed_kms
+from natal.observables.declared import MEASURABLE, OBSERVABLES
+from natal.observables.projected import LINES
+from natal.posterior.catalogue import CELLS, Law, clusters_table, grouped
+from natal.posterior.joint_grid import answer_joint, make_table
+from natal.simulation.lines_of_sight import LinesOfSight
+from natal.units import G_AU3_PER_MSUN_YR2
+from natal.variables import BIRTH, SUMMARIES
+
+AGES_YR = (5e5, 5e6)
+MASSES_MSUN = (50.0, 1000.0)
+"""Of mock clusters, as measured: log-uniform."""
+
+AGE_ERRORS, MASS_ERRORS = (0.1, 0.4), (0.1, 0.3)
+"""Standard errors, as shares of the measured value: uniform."""
+
+VALUE_ERRORS = (0.05, 0.15)
+"""Of observables, as shares of the value; of outward motion, of sqrt(G M / a)."""
+
+GAP = 1 / 3
+"""Share of mock clusters that lack one of the observables."""
+
+BOUND = tuple(SUMMARIES)
+
+
+def subsets(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Subsets of observables whose worth is told, by what they are called; `names` are those of the law."""
+    projected = tuple(name for name in OBSERVABLES if name in names)
+    told: dict[str, tuple[str, ...]] = {"all three summaries": BOUND}
+    told |= {f"summaries without {name}": tuple(n for n in BOUND if n != name) for name in BOUND}
+    told |= {f"{name} alone": (name,) for name in (*BOUND, *projected)}
+    told["all projected"] = projected
+    told |= {f"projected without {name}": tuple(n for n in projected if n != name) for name in projected}
+    told["sigma_los_kms and r_hp_au"] = ("sigma_los_kms", "r_hp_au")
+    told["everything"] = tuple(names)
+    return told
+
+
+def observed_rows(seen: LinesOfSight, names: Iterable[str], line: np.ndarray) -> pd.DataFrame:
+    """What is measured, exactly, of clusters at the end of their run, each along one line of sight (case,)."""
+    each = np.arange(len(seen.point_id))
+    rows: dict[str, Any] = {"name": each.astype(str)}
+    for name in names:
+        if name in SUMMARIES:
+            rows[name] = seen.summaries[:, -1, SUMMARIES.names.index(name)]
+        else:
+            rows[name] = seen.observables[each, -1, line, OBSERVABLES.names.index(name)].astype(float)
+    return clusters_table(pd.DataFrame(rows).to_dict("records"))
+
+
+def worth(key: PRNGKeyArray, law: Law, seen: LinesOfSight) -> pd.DataFrame:
+    """What each subset of observables is worth: one row each.
+
+    Args:
+        key: Of nothing that matters: posteriors are on a grid.
+        law: What the campaign knows.
+        seen: Surviving clusters drawn from the prior.
+
+    Returns:
+        `subset`; `n`; `contraction_q0` and `contraction_a_au`, means of 1 - posterior over prior variance; `log_score`,
+        the mean ln of the posterior density at the truth, and its standard error; `joint_68`, `joint_95`: shares of
+        truths inside, by third of the recovered Q0 too.
+    """
+    line = np.arange(len(seen.point_id)) % len(LINES)
+    rows = []
+    for label, names in subsets(law.names).items():
+        clusters = observed_rows(seen, names, line)
+        found = locate(key, law, clusters, seen.birth)
+        rows.append({"subset": label} | score(found))
+    return pd.DataFrame(rows)
+
+
+def locate(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarray) -> pd.DataFrame:
+    """Where true births (case, 2) lie in the clusters' posteriors, and moments of these, one row a cluster."""
+    q0 = law.prior["q0"] if law.prior is not None else law.reach.q0
+    parts = []
+    for group in grouped(law, clusters):
+        names = tuple(n for n in law.ensemble.latents.sizes if n in (*group.pattern.measured, *group.pattern.limited))
+        table = make_table(law.ensemble, names, q0, CELLS[0], law.reach.log_tau)
+        found = answer_joint(
+            key,
+            table,
+            group.cases,
+            group.pattern,
+            CELLS[1],
+            group.n_nodes,
+            truth=jnp.asarray(truth[group.rows], DTYPE),
+            wanted=("summary",),
+        )
+        widths = [np.full(len(group.rows), q0[1] - q0[0]), np.diff(group.cases.a_au, axis=1)[:, 0]]
+        columns: dict[str, Any] = {"row": group.rows, "hpd_level": np.asarray(found.truths.hpd_level, float)}
+        columns |= {"log_density": np.asarray(found.truths.log_density, float)}
+        columns |= {"entropy": np.asarray(found.summary.entropy, float)}
+        for k, name in enumerate(BIRTH):
+            columns |= {f"{name}_mean": found.summary.mean[:, k], f"{name}_sd": found.summary.sd[:, k]}
+            columns |= {f"{name}_pit": found.truths.pit[:, k], f"{name}_width": widths[k]}
+        parts.append(pd.DataFrame(columns))
+    return pd.concat(parts).sort_values("row", ignore_index=True)
+
+
+def score(found: pd.DataFrame) -> dict[str, Any]:
+    """Numbers of `worth` from the rows of `locate`."""
+    inside = np.isfinite(found.log_density)
+    recovered = found[[f"{name}_mean" for name in BIRTH]].to_numpy(float)
+    regions = coverage_by_region(recovered, found.hpd_level.to_numpy())
+    density = found.log_density[inside]
+    numbers: dict[str, Any] = {"n": len(found)}
+    for name in BIRTH:
+        numbers[f"contraction_{name}"] = float((1 - 12 * found[f"{name}_sd"] ** 2 / found[f"{name}_width"] ** 2).mean())
+    numbers |= {"log_score": float(density.mean()), "log_score_se": float(density.std() / np.sqrt(len(density)))}
+    numbers["log_score_promised"] = float(-found.entropy.mean())
+    for level in (68, 95):
+        numbers[f"joint_{level}"] = float(regions[f"share_{level}"].iloc[0])
+        thirds = regions[regions.by == "q0"]
+        numbers |= {f"joint_{level}_{row.third}_q0": row[f"share_{level}"] for _, row in thirds.iterrows()}
+    return numbers
+
+
+def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """Clusters as a catalogue has them, and their true births.
+
+    A mock has a measured age and mass. Its true ones are drawn from what these leave open, its birth from the prior
+    that natal takes then; and it looks like the snapshot, of all those of `seen`, that is nearest to its Q0 and ln tau,
+    whose own values become its true ones. It is seen along a random line: projected observables with errors, one of
+    them missing in `GAP` of the mocks; f_bound and what needs bound stars always missing.
+
+    Returns:
+        A table for `posterior.catalogue`, and the true (q0, a_au), (mock, 2).
+    """
+    reach = law.reach
+    birth = np.repeat(seen.birth[:, None], len(seen.time_yr), axis=1).reshape(-1, 2)
+    own_mass = np.repeat(seen.mass_msun, len(seen.time_yr))
+    own_tau = log_tau(np.tile(seen.time_yr, len(seen.point_id)), own_mass, birth[:, 1])
+    widths = np.array([np.ptp(reach.q0), np.ptp(reach.log_tau)])
+    places = np.column_stack([birth[:, 0], own_tau]) / widths
+    age, mass = (np.exp(rng.uniform(*np.log(limits), n)) for limits in (AGES_YR, MASSES_MSUN))
+    age_err, mass_err = age * rng.uniform(*AGE_ERRORS, n), mass * rng.uniform(*MASS_ERRORS, n)
+    size = (age / reach.t_end_yr) ** (2 / 3) * (mass / reach.mass_msun) ** (1 / 3)
+    projected = [name for name in OBSERVABLES if name in law.names]
+    rows, truth = [], np.empty((n, 2))
+    for k in range(n):
+        while True:
+            true_age, true_mass = rng.normal(age[k], age_err[k]), rng.normal(mass[k], mass_err[k])
+            if min(true_age / age[k], true_mass / mass[k]) < 1e-3:
+                continue
+            q0, a_au = rng.uniform(*reach.q0), size[k] * rng.uniform(*reach.a_au)
+            tau = float(log_tau(true_age, true_mass, a_au))
+            if not reach.log_tau[0] <= tau <= reach.log_tau[1]:
+                continue
+            nearest = int(((places - np.array([q0, tau]) / widths) ** 2).sum(1).argmin())
+            truth[k] = (
+                birth[nearest, 0],
+                (true_age / np.exp(own_tau[nearest])) ** (2 / 3) * (G_AU3_PER_MSUN_YR2 * true_mass) ** (1 / 3),
+            )
+            cluster, time = divmod(nearest, len(seen.time_yr))
+            values = seen.observables[cluster, time, rng.integers(len(LINES))].astype(float)
+            row = {"name": f"mock {k}", "age_yr": age[k], "age_yr_err": age_err[k]}
+            row |= {"mass_msun": mass[k], "mass_msun_err": mass_err[k]}
+            for name in projected:
+                unit = MEASURABLE[name].unit
+                speed = float(speed_kms(true_mass, truth[k, 1]))
+                factor = {
+                    "km/s": speed / float(speed_kms(own_mass[nearest], birth[nearest, 1])),
+                    "AU": truth[k, 1] / birth[nearest, 1],
+                }.get(unit, 1.0)
+                value = factor * values[OBSERVABLES.names.index(name)]
+                share = rng.uniform(*VALUE_ERRORS)
+                error = share * (speed if MEASURABLE[name].transform == "none" else value)
+                row |= {name: value + error * rng.standard_normal(), f"{name}_err": error}
+            if rng.random() < GAP:
+                del row[rng.choice(projected)]
+            if all(row.get(name, 1) > 0 for name in projected if MEASURABLE[name].transform != "none"):
+                rows.append(row)
+                break
+    return clusters_table(rows), truth
+
+
+def trust_in_observables(key: PRNGKeyArray, law: Law, seen: LinesOfSight, n_mocks: int, seed: int) -> dict[str, Any]:
+    """Both checks: `worth`, a table of subsets over surviving clusters, and `mocks`, the same numbers of mocks."""
+    alive = seen.at(~seen.dissolved[:, -1] & np.isfinite(seen.summaries[:, -1]).all(1))
+    clusters, truth = mock_catalogue(np.random.default_rng(seed), law, seen, n_mocks)
+    located = locate(jax.random.fold_in(key, 1), law, clusters, truth)
+    table = worth(key, law, alive)
+    return {"worth": table, "mocks": score(located), "located": located}
