@@ -141,16 +141,13 @@ class _Row:
     def values(self) -> dict[str, float]:
         """Values, errors and limits of what the table has, in natal's units. Raises `NatalError` for what cannot be."""
         values: dict[str, float] = {}
-        for variable in {name: ALL[name] for name, _ in self.columns if name in ALL}.values():
-            values |= {f"{variable.name}{part}": value for part, value in self._of(variable).items()}
-        if all(
-            math.isnan(values.get(name + part, math.nan)) for name in MEASURABLE for part in ("", "_lower", "_upper")
-        ):
-            given = ", ".join(column.name for (name, _), column in self.columns.items() if name in MEASURABLE)
-            said = (
-                "are empty: a cluster needs at least one observable (its age and mass alone say nothing of its birth)"
-            )
-            raise NatalError(f"{self.path}, row {self.row}: columns {given} {said}")
+        for name in dict.fromkeys(name for name, _ in self.columns if name in ALL):
+            values |= {name + part: value for part, value in self._of(ALL[name]).items()}
+        told = (values.get(name + part, math.nan) for name in MEASURABLE for part in ("", "_lower", "_upper"))
+        if all(map(math.isnan, told)):
+            empty = ", ".join(column.name for (name, _), column in self.columns.items() if name in MEASURABLE)
+            said = "no value, but at least one observable is needed: age and mass alone say nothing of a birth"
+            raise NatalError(f"{self.path}, row {self.row}, columns {empty}: {said}")
         n_stars = self._number(N_STARS, "")
         if n_stars % 1 > 0:
             raise self._mistake(N_STARS, "", "must be a whole number above 0")
@@ -167,13 +164,13 @@ class _Row:
             raise self._mistake(variable, errors[0], "is the error of a value that is missing")
         if found["_lower"] >= found["_upper"]:
             raise self._mistake(variable, "_lower", "must be below the upper limit")
-        if len(given & {"_err_low", "_err_high"}) == 1:
+        sides = ("_err_low", "_err_high")
+        if "" not in given:
+            found |= dict.fromkeys(sides, math.nan)
+        elif not given.intersection(sides):
+            found |= dict.fromkeys(sides, found["_err"] if "_err" in given else 0.0)
+        elif not given.issuperset(sides):
             raise self._mistake(variable, errors[0], "is an error to one side: give both _err_low and _err_high")
-        if "" in given:
-            both = 0.0 if "_err" not in given else found["_err"]
-            found |= {part: both for part in ("_err_low", "_err_high") if part not in given}
-        else:
-            found |= {"_err_low": math.nan, "_err_high": math.nan}
         return {part: found[part] for part in KEPT}
 
     def _number(self, variable: Variable, part: str) -> float:
@@ -204,5 +201,6 @@ class _Row:
         column = self.columns[variable.name, part]
         text = _text(self.cells[column.name])
         if column.factor != 1:
-            text += f" {column.unit} ({float(text) * column.factor:g} {variable.unit})"
+            converted = f"{float(text) * column.factor:g} {variable.shown_unit}".strip()
+            text += f" {column.unit} ({converted})"
         return NatalError(f"{self.path}, row {self.row}, column {column.name}: {text} {said}")
