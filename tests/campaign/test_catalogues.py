@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import MaskedColumn, QTable, Table
+from astropy.time import Time
 from project import ROOT
 
 from natal.campaign import tables
@@ -253,6 +255,19 @@ def test_a_fits_table_by_hand(tmp_path):
     assert (row["name"], row["mass_msun"], row["sigma_los_kms_err_low"]) == ("a", 100, 0.1)
     assert row["r_hp_au"] == pytest.approx(PC_AU)
     one_line(catalogue.refused[0], "clusters.dat, row 2, column SIGMA_LOS_ERR", "'inf'", "finite number")
+
+
+@pytest.mark.parametrize("form", ["ascii.ecsv", "fits"])
+def test_columns_of_other_kinds_do_no_harm(tmp_path, form):
+    """Dates, places in the sky, lists, true or false."""
+    path = tmp_path / "clusters"
+    others = {"seen": Time([2016.0], format="jyear"), "at": SkyCoord([84.0], [-1.0], unit="deg")}
+    QTable({"name": ["A"], "r_hp": [2.0] * units.pc, **others, "ids": [[1, 2]], "member": [True]}).write(
+        path, format=form
+    )
+    catalogue = read_catalogue(str(path))
+    assert given(catalogue)[0]["r_hp_au"] == pytest.approx(2 * PC_AU)
+    assert {"seen", "ids", "member"} < set(catalogue.ignored)
 
 
 def test_names_of_other_types_and_wide_integers(tmp_path):

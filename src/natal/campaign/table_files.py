@@ -105,12 +105,12 @@ def _by_astropy(path: str, form: str, source: Any, **options: Any) -> TableFile:
             warnings.simplefilter("ignore")
             # as plain columns, not as quantities
             table = Table(Table.read(source, **options), copy=False)
-            table.convert_bytestring_to_unicode()
+            columns = [_column(table[name]) for name in table.colnames]
     # readers of damaged files raise all there is
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise NatalError(f"{path} cannot be read as a table in {form}: {shown(said)}") from error
-    return TableFile([_column(table[name]) for name in table.colnames], len(table))
+    return TableFile(columns, len(table))
 
 
 def _column(column: Any) -> TableColumn:
@@ -119,9 +119,10 @@ def _column(column: Any) -> TableColumn:
 
     name, unit = column.info.name, getattr(column, "unit", None)
     cells: list[Cell] | None = None
-    if isinstance(column, Column) and column.ndim == 1 and column.dtype.kind in "iufUO":
+    if isinstance(column, Column) and column.ndim == 1 and column.dtype.kind in "iufSUO":
         values, masked = np.asarray(column).tolist(), np.ma.getmaskarray(column)
-        cells = [None if off or value is None else value for value, off in zip(values, masked, strict=True)]
+        cells = [None if off else value for value, off in zip(values, masked, strict=True)]
+        cells = [cell.decode(errors="replace") if isinstance(cell, bytes) else cell for cell in cells]
         if not all(value is None or isinstance(value, str | int | float) for value in cells):
             cells = None
     return TableColumn(name, str(unit) if unit is not None else None, cells)
