@@ -14,8 +14,8 @@ from natal.variables import SUMMARIES, check_measured
 CONTROLS = {"Cc", "Zl", "Zp"}
 """Categories of characters that Unicode has for devices and for ends of lines."""
 
-LONGEST_HEADER = 200
-"""Characters of a file's header that a message shows."""
+LONGEST = 200
+"""Characters of a file's header, or of a cell, that a message shows."""
 
 
 def read_observations(path: str) -> list[dict[str, Any]]:
@@ -30,11 +30,7 @@ def read_observations(path: str) -> list[dict[str, Any]]:
     for row_number, row in csv_rows(path, "observations", required=required, optional=error_columns):
         name = row["name"]
         values: dict[str, Any] = {"name": name}
-        if not name or name in names:
-            raise NatalError(f"{path}, row {row_number}, column name: {name!r} is empty or not unique")
-        if not CONTROLS.isdisjoint(map(unicodedata.category, name)):
-            said = "holds a line break or another control character: a name is one line of text"
-            raise NatalError(f"{path}, row {row_number}, column name: {name!r} {said}")
+        check_name(path, row_number, name, names)
         names.add(name)
         for column in (*SUMMARIES, *error_columns):
             text = row[column] if column in SUMMARIES else row.get(column) or "0"
@@ -68,25 +64,12 @@ def csv_rows(
     path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield (row number, row) of a CSV file with a header, counting the first data row as 1."""
-    if not Path(path).is_file():
-        raise NatalError(f"{key}: there is no file {path}")
-    try:
-        # bytes first: ends of lines within quotes are part of a value
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise NatalError(f"{path} is not a CSV file in UTF-8 ({error.reason})") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    try:
-        columns, rows = list(reader.fieldnames or []), list(reader)
-    except csv.Error as error:
-        raise NatalError(f"{path} is not a CSV file (line {reader.reader.line_num}: {error})") from error
-    header = ",".join(columns)[:LONGEST_HEADER]
-    if len(columns) == 1 and any(separator in columns[0].strip() for separator in ";\t| "):
-        raise NatalError(f"{path}: values must be separated by commas, but the header is {header!r}")
+    columns, rows = csv_cells(path, utf8(path, file_bytes(path, key)))
+    header = shown(",".join(columns))
     known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
     for column in required:
         if column not in columns:
-            raise NatalError(f"{path}: column {column} is missing ({known}), the header is {header!r}")
+            raise NatalError(f"{path}: column {column} is missing ({known}), the header is {header}")
     for column in columns:
         if column not in (*required, *optional):
             raise NatalError(f"{path}: column {column or repr(column)} is not known ({known})")
@@ -95,9 +78,50 @@ def csv_rows(
     if not rows:
         raise NatalError(f"{path}: the table has no rows")
     for number, row in enumerate(rows, start=1):
-        if None in row or None in row.values():
+        if len(row) != len(columns):
             raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
-        yield number, {column: value.strip() for column, value in row.items()}
+        yield number, {column: value.strip() for column, value in zip(columns, row, strict=True)}
+
+
+def file_bytes(path: str, key: str) -> bytes:
+    """What is in a file. Raises `NatalError` naming the setting `key` if there is none."""
+    if not Path(path).is_file():
+        raise NatalError(f"{key}: there is no file {path}")
+    return Path(path).read_bytes()
+
+
+def utf8(path: str, data: bytes) -> str:
+    """Bytes as text, with the ends of lines that they have: within quotes these are part of a value."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise NatalError(f"{path} is not a CSV file in UTF-8 ({error.reason})") from error
+
+
+def csv_cells(path: str, text: str) -> tuple[list[str], list[list[str]]]:
+    """The header of a CSV file and its rows, without blank lines."""
+    reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        columns, *rows = [row for row in reader if row] or [[]]
+    except csv.Error as error:
+        raise NatalError(f"{path} is not a CSV file (line {reader.line_num}: {error})") from error
+    if len(columns) == 1 and any(separator in columns[0].strip() for separator in ";\t| "):
+        raise NatalError(f"{path}: values must be separated by commas, but the header is {shown(columns[0])}")
+    return columns, rows
+
+
+def shown(text: str) -> str:
+    """A text from a file as a message shows it: on one line, and not all of a long one."""
+    return repr(text[:LONGEST])
+
+
+def check_name(path: str, row_number: int, name: str, names: set[str]) -> None:
+    """Raise `NatalError` if a cluster's name is none, or is among `names`, those before it."""
+    if not name or name in names:
+        raise NatalError(f"{path}, row {row_number}, column name: {shown(name)} is empty or not unique")
+    if not CONTROLS.isdisjoint(map(unicodedata.category, name)):
+        said = "holds a line break or another control character: a name is one line of text"
+        raise NatalError(f"{path}, row {row_number}, column name: {shown(name)} {said}")
 
 
 def number(path: str, row_number: int, column: str, text: str) -> float:
@@ -108,5 +132,5 @@ def number(path: str, row_number: int, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise NatalError(f"{path}, row {row_number}, column {column}: {text!r} is not a finite number")
+        raise NatalError(f"{path}, row {row_number}, column {column}: {shown(text)} is not a finite number")
     return value

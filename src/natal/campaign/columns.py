@@ -1,0 +1,181 @@
+"""What a column of a table of clusters means, by its name and its unit."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
+from natal.variables import Variable, Variables
+
+N_STARS = Variable("n_stars", "1", observable=True, symbol="$N$", meaning="number of stars")
+
+KNOWN = Variables(*MEASURABLE.values(), *CIRCUMSTANCES.values(), N_STARS)
+"""All that a column can give, besides a name."""
+
+PARTS = ("", "_err", "_err_low", "_err_high", "_lower", "_upper")
+"""What stands behind a variable's name: its value, an error, one to either side, a limit."""
+
+WANTED = {
+    "AU": ("a length", "pc"),
+    "km/s": ("a velocity", "kms"),
+    "yr": ("a time", "myr"),
+    "Msun": ("a mass", "msun"),
+    "1": ("a number", ""),
+}
+"""By a variable's unit: what it is, and a suffix that names a unit of it."""
+
+SPELLED = (
+    *("AU", "pc", "kpc", "lyr", "cm", "m", "km", "s", "yr", "kyr", "Myr", "Gyr", "g", "kg", "Msun", "percent"),
+    *("cm/s", "m/s", "km/s", "AU/yr", "pc/Myr", "deg", "arcmin", "arcsec", "mas", "mas/yr", "arcsec/yr"),
+)
+
+SUFFIXES = {unit.casefold().replace("/", "_"): unit for unit in SPELLED}
+SUFFIXES |= {"kms": "km/s", "km_s_1": "km/s", "km_per_s": "km/s", "solmass": "Msun", "m_sun": "Msun", "masyr": "mas/yr"}
+"""Units as names of columns spell them, in any case: `r_hp_pc`, `age_Myr`, `sigma_los_m_s`."""
+
+ABOUT_ERRORS = {
+    *("e", "err", "errs", "error", "errors", "unc", "uncertainty", "sd", "std", "sig", "sigma", "plus", "minus", "pos"),
+    *("neg", "l", "lo", "low", "lower", "ll", "u", "up", "upper", "ul", "hi", "high", "lim", "limit", "min", "max"),
+}
+"""Words of a name that speak of an error or a limit: a value whose error is overlooked would count as exact."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column that natal reads: times `factor`, its numbers are `part` of `variable` in natal's unit."""
+
+    name: str
+    variable: Variable
+    part: str
+    unit: str
+    factor: float
+
+
+def understand(name: str, unit: str | None) -> Column | None:
+    """What a column means.
+
+    Args:
+        name: As in the file: a variable's name without its unit, then a unit and a part (`PARTS`) in either order.
+            A unit may also stand in brackets behind it.
+        unit: The unit that the file gives besides, as astropy writes it.
+
+    Returns:
+        The column; None for one that is about something else.
+
+    Raises:
+        ValueError: If it is about a variable, and unit or part are missing, wrong or contradict each other.
+    """
+    text, in_brackets = _without_brackets(name.strip())
+    words = [word for word in re.split(r"[\s_-]+", text) if word]
+    plain = [word.casefold() for word in words]
+    if plain and plain[0] in ABOUT_ERRORS:
+        for variable in KNOWN.values():
+            if _begins_with(variable, plain[1:]):
+                raise ValueError(f"looks like an error or a limit of {_stem(variable)}: {_how_to_write(variable, [])}")
+    for variable in KNOWN.values():
+        if _begins_with(variable, plain):
+            n = len(_stem(variable).split("_"))
+            found = _part_and_suffix(plain[n:])
+            if found is None:
+                _refuse_what_matters(variable, words[n:])
+                return None
+            part, suffix = found
+            if variable is N_STARS and part:
+                return None
+            factor, shown = _conversion(variable, part, [SUFFIXES.get(suffix), in_brackets, unit])
+            return Column(name, variable, part, shown, factor)
+    return None
+
+
+def _stem(variable: Variable) -> str:
+    """A variable's name without its unit."""
+    return variable.name if variable.unit == "1" else variable.name.rpartition("_")[0]
+
+
+def _begins_with(variable: Variable, words: list[str]) -> bool:
+    stem = _stem(variable).split("_")
+    return words[: len(stem)] == stem
+
+
+def _without_brackets(name: str) -> tuple[str, str | None]:
+    found = re.fullmatch(r"(.+?)\s*[\[(](.+)[\])]", name)
+    return (found[1], found[2]) if found else (name, None)
+
+
+def _part_and_suffix(words: list[str]) -> tuple[str, str] | None:
+    """The part (`PARTS`) and the unit's suffix that words behind a variable's name make up; None if they do not."""
+    for part in PARTS:
+        of_part = part.split("_")[1:]
+        n = len(of_part)
+        for rest in ([words[n:]] if words[:n] == of_part else []) + (
+            [words[:-n]] if n and words[-n:] == of_part else []
+        ):
+            if not rest or "_".join(rest) in SUFFIXES:
+                return part, "_".join(rest)
+    return None
+
+
+def _refuse_what_matters(variable: Variable, words: list[str]) -> None:
+    """Raise `ValueError` if words behind a variable's name speak of an error, a limit or a unit."""
+    behind = "_".join(words)
+    if ABOUT_ERRORS & {word.casefold() for word in words}:
+        raise ValueError(f"looks like an error or a limit of {_stem(variable)}: {_how_to_write(variable, words)}")
+    unit = _unit(behind) if len(words) == 1 else None
+    if unit is not None and unit.is_equivalent(_of(variable)):
+        allowed = [suffix for suffix, known in SUFFIXES.items() if _unit(known).is_equivalent(_of(variable))]
+        raise ValueError(
+            f"ends in {behind!r}, a unit that natal does not read in a name ({', '.join(allowed)} it does)"
+        )
+
+
+def _how_to_write(variable: Variable, words: list[str]) -> str:
+    suffix = next((word for word in words if word.casefold() in SUFFIXES), WANTED[variable.unit][1])
+    stem = "_".join(filter(None, (_stem(variable), suffix)))
+    return f"write {', '.join(stem + part for part in PARTS[1:])}, or take the column out"
+
+
+def _unit(text: str) -> Any:
+    """An astropy unit; None for a text that is none."""
+    from astropy import units
+
+    try:
+        return units.Unit(text)
+    except (ValueError, TypeError):
+        return None
+
+
+def _of(variable: Variable) -> Any:
+    return _unit("" if variable.unit == "1" else variable.unit)
+
+
+def _conversion(variable: Variable, part: str, given: list[str | None]) -> tuple[float, str]:
+    """The factor from the units given, which must agree, to natal's, and the unit as messages show it."""
+    from astropy import units
+
+    what, suffix = WANTED[variable.unit]
+    advice = f"write {_stem(variable)}_{suffix}{part}, or give the file's column a unit of {what.split()[-1]}"
+    if not suffix:
+        advice = "it needs none"
+    texts = [text for text in given if text]
+    if not texts:
+        if variable.unit == "1":
+            return 1.0, ""
+        raise ValueError(f"has no unit: {advice}")
+    found = [_unit(text) for text in texts]
+    for text, unit in zip(texts, found, strict=True):
+        if unit is None:
+            raise ValueError(f"has a unit that is not known, {text!r}: {advice}")
+        if not isinstance(unit, units.UnitBase):
+            raise ValueError(f"is a logarithm ({text}): give the number itself, in a unit of {what.split()[-1]}")
+    if any(unit != found[0] for unit in found):
+        raise ValueError(f"has two units that contradict each other: {' and '.join(texts)}")
+    (text, *_), (unit, *_) = texts, found
+    # astropy counts angles as numbers of a dimension of their own
+    if variable.unit in ("AU", "km/s") and any(unit.is_equivalent(angle) for angle in (units.rad, units.rad / units.s)):
+        hint = "multiply with the cluster's distance (1 mas at 1 kpc is 1 AU, 1 mas/yr is 4.74 km/s)"
+        raise ValueError(f"is in {text}, an angle: natal needs {what}, so {hint}")
+    if not unit.is_equivalent(_of(variable)):
+        raise ValueError(
+            f"is in {text}, but must be {what}" + (f", as in {_stem(variable)}_{suffix}" if suffix else "")
+        )
+    return float(unit.to(_of(variable))), text
