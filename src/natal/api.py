@@ -5,7 +5,7 @@
 >>> campaign.posterior(f_bound=0.8, sigma_v_kms=4.7, r_h_au=480.0).summary  # doctest: +SKIP
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -26,16 +26,23 @@ from natal.emulator.ensemble import Ensemble, load_ensemble
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.files.formats import read_json
+from natal.likelihood.joint import COUNT, Scale, draw_clusters
+from natal.likelihood.joint_network import load_joint, log_tau, speed_kms
 from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
+from natal.observables.columns import KNOWN as ALL_COLUMNS
+from natal.observables.columns import understand
+from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
+from natal.posterior.catalogue import Law, answer_catalogue, clusters_table, refusals
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
 from natal.posterior.observed import answer_on_grid, recover_observed
 from natal.settings.inference import NutsSettings
-from natal.variables import BIRTH, SUMMARIES, Box, check_measured
+from natal.variables import BIRTH, SUMMARIES, Box, Variables, check_measured
 
 ENSEMBLE = Path("emulator") / "ensemble.eqx"
 LIKELIHOOD = Path("emulator") / "likelihood.json"
+JOINT = Path("emulator") / "joint.eqx"
 
 N_DRAWS = 10_000
 """Draws of a grid posterior."""
@@ -91,8 +98,21 @@ class TrainedCampaign:
         """The design box {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|."""
         return dict(zip(BIRTH, self.emulator.box, strict=True))
 
+    @cached_property
+    def observables(self) -> Law:
+        """The law of all that can be observed. Raises `NatalError` if it was not trained."""
+        path = self.folder / JOINT
+        if not path.is_file():
+            raise NatalError(f"there is no {path}, the law of observables: snakemake --profile profiles/local {path}")
+        ensemble, reach, _ = load_joint(path)
+        return Law(ensemble, reach)
+
     def predict(self, *birth: Values, extrapolate: bool = False, seed: int = 0, **by_name: Values) -> pd.DataFrame:
         """What one surviving cluster born with Q0 = K/|W| and scale radius a looks like: one row an output.
+
+        With an age and a mass (`age_myr=2.0, mass_msun=300.0`, in any unit by name or as a Quantity; a by `a_pc`, too)
+        the outputs are all that can be observed, of a cluster that may have dissolved (f_bound then counts the few
+        stars that are left). Raises `NatalError` for a time in the cluster's own units that was not simulated.
 
         `q0` and `a_au`, by name or in this order: scalars or arrays that broadcast. Columns: q0, a_au, output, unit;
         mean, sd and quantiles of single realizations under the campaign's likelihood, from `N_REALIZATIONS` draws;
@@ -101,6 +121,8 @@ class TrainedCampaign:
         has no replicates, and within the box only). Raises `NatalError` for a point outside the design box unless
         `extrapolate`.
         """
+        if set(by_name) - set(BIRTH) or any(hasattr(value, "unit") for value in (*birth, *by_name.values())):
+            return self._predict_at_age(dict(zip(BIRTH, birth, strict=False)) | by_name, seed)
         given = {
             name: _numbers(name, values) for name, values in _GIVEN_BIRTH.bind(*birth, **by_name).arguments.items()
         }
@@ -120,6 +142,37 @@ class TrainedCampaign:
         columns |= {"emulator_sd": (self.spread_factor * members_sd).ravel(), "members_sd": members_sd.ravel()}
         return pd.DataFrame(columns)
 
+    def _predict_at_age(self, given: dict[str, Any], seed: int) -> pd.DataFrame:
+        law = self.observables
+        variables = Variables(*BIRTH.values(), *CIRCUMSTANCES.values())
+        numbers = dict(_in_natals_units(name, value, variables) for name, value in given.items())
+        missing = [name for name in variables if name not in numbers]
+        if missing:
+            raise NatalError(f"predict needs {', '.join(variables)}, but {', '.join(missing)} is missing")
+        points = np.column_stack(np.broadcast_arrays(*(numbers[name] for name in variables)))
+        rows = []
+        for k, (q0, a_au, age_yr, mass_msun) in enumerate(points):
+            tau = float(log_tau(age_yr, mass_msun, a_au))
+            for name, value, (low, high) in (
+                ("q0", q0, law.reach.q0),
+                ("ln t sqrt(G M / a^3)", tau, law.reach.log_tau),
+            ):
+                if not low <= value <= high:
+                    raise NatalError(f"{name} = {value:.3g} is outside {low:.3g} to {high:.3g}, what was simulated")
+            one = law.ensemble(jnp.asarray([q0, tau], DTYPE))
+            laws = jax.tree.map(lambda leaf: jnp.repeat(leaf[..., None], N_REALIZATIONS, axis=-1), one)
+            scale = Scale(jnp.asarray(a_au, DTYPE), jnp.asarray(speed_kms(mass_msun, a_au), DTYPE))
+            drawn = draw_clusters(jax.random.fold_in(jax.random.key(seed), k), laws, scale)
+            survived = np.asarray(drawn.survived)
+            for name in law.names:
+                values = np.asarray(drawn.share if name == COUNT else drawn.values[name], float)
+                if name in SUMMARIES and name != COUNT:
+                    values = values[survived]
+                row = dict(zip(variables, points[k], strict=True)) | {"output": name, "unit": MEASURABLE[name].unit}
+                row |= {"mean": values.mean(), "sd": values.std(ddof=1)} if len(values) > 1 else {}
+                rows.append(row | {q: np.quantile(values, level) for q, level in QUANTILES.items() if len(values)})
+        return pd.DataFrame(rows)
+
     def posterior(
         self,
         *summaries: float,
@@ -133,10 +186,18 @@ class TrainedCampaign:
         """The posterior of (Q0, a) for one observed cluster, exact on a grid; with `nuts`, as observed.csv has it.
 
         The summaries are those of docs/physics.md, by name (`r_h_au=450.0`) or in the order of
-        `natal.variables.SUMMARIES`; `r_h_au_err` and its like are their standard deviations. The prior is uniform on
+        `natal.variables.SUMMARIES`; `r_h_au_err` and its like are their standard deviations. Any other set of
+        observables, with age and mass, is answered by the law of observables (docs/observables.md): by the names that
+        columns of tables may have (`r_hp_pc=0.3, age_myr=2.0, age_myr_err=0.5`), or as astropy's quantities (`r_hp=0.3
+        * u.pc`). The prior is uniform on
         `prior_box` (default: the design box). NUTS takes half a minute and shows the same posterior. Raises
         `NatalError` for an impossible number or a prior that leaves the design box.
         """
+        by_name = dict(zip(SUMMARIES, summaries, strict=False)) | measured
+        if not set(SUMMARIES) <= set(by_name) <= {*SUMMARIES, *SUMMARIES.errors} or any(
+            hasattr(value, "unit") for value in by_name.values()
+        ):
+            return self._posterior_of_any(by_name, name, prior_box, nuts, seed)
         bound = _MEASURED.bind(*summaries, **measured)
         bound.apply_defaults()
         numbers = {}
@@ -160,6 +221,33 @@ class TrainedCampaign:
             tree.attrs["virial_convention"] = "K/|W|"
         row = table.iloc[0]
         return Answer(row, tree, reasons_for_doubt(row, prior), prior)
+
+    def _posterior_of_any(
+        self, given: dict[str, Any], name: str, prior_box: Box | None, nuts: NutsSettings | None, seed: int
+    ) -> Answer:
+        law = replace(self.observables, prior=prior_box)
+        row: dict[str, Any] = {"name": name}
+        for key, value in given.items():
+            column, numbers = _in_natals_units(key, value, ALL_COLUMNS)
+            if np.ndim(getattr(value, "value", value)):
+                raise NatalError(f"{key} = {value!r} must be one number")
+            variable = next(known for known in (*MEASURABLE, *CIRCUMSTANCES, "n_stars") if column.startswith(known))
+            try:
+                if "_err" in column and numbers[0] < 0:
+                    raise ValueError("must not be negative")
+                if "_err" not in column and variable != "n_stars":
+                    ALL_COLUMNS[variable].check_measured(float(numbers[0]))
+            except ValueError as error:
+                raise NatalError(f"{key} = {value} {error}") from error
+            row[column] = float(numbers[0])
+        clusters = clusters_table([row])
+        for said in refusals(law, clusters).values():
+            raise NatalError(said)
+        table, tree = answer_catalogue(seed, law, clusters, nuts, int(nuts is not None))
+        answer = table.iloc[0]
+        a_au = float(answer["prior_a_au_low"]), float(answer["prior_a_au_high"])
+        prior = {"q0": tuple(law.prior["q0"]) if law.prior else law.reach.q0, "a_au": a_au}
+        return Answer(answer, tree, [said for said in str(answer["remarks"]).split("; ") if said], prior)
 
 
 def load_campaign(folder: str | Path) -> TrainedCampaign:
@@ -209,6 +297,19 @@ def _numbers(argument: str, values: Any) -> Float[np.ndarray, "..."]:
     except (TypeError, ValueError):
         pass
     raise NatalError(f"{argument} = {values!r} must be a number")
+
+
+def _in_natals_units(key: str, value: Any, known: Variables) -> tuple[str, Float[np.ndarray, "..."]]:
+    """An argument's variable with its part (`_err` and so on), and its numbers. Raises `NatalError` naming it."""
+    unit = getattr(value, "unit", None)
+    try:
+        column = understand(key, None if unit is None else str(unit), known)
+    except ValueError as error:
+        raise NatalError(f"{key} {error}") from error
+    if column is None:
+        raise NatalError(f"{key} is not known; known are {', '.join(known)}, in any unit, and their _err and limits")
+    numbers = _numbers(key, value if unit is None else value.value)
+    return column.variable.name + column.part, column.factor * numbers
 
 
 @eqx.filter_jit

@@ -47,6 +47,7 @@ LOGS = Path("logs") / config["campaign"]
 
 BOX = plan.box(config)
 PRIOR = plan.prior_box(config)
+OBSERVED_PRIOR = config["observables"]["prior"] and plan.prior_box(config | {"inference": config["observables"]})
 SIMULATIONS = RESULTS / "simulations"
 # as the simulations that are there were cut, so that more realizations leave them alone
 SHARDS = plan.shards(config, read_layout(SIMULATIONS))

@@ -51,10 +51,11 @@ rule observe:
     benchmark: LOGS / "observe.benchmark.tsv"
     params:
         digest=(
-            digest("infer/catalogue.py", *OBSERVE_KEYS, "observables.prior", clusters=OWN_CLUSTERS)
+            digest("infer/catalogue.py", *OBSERVE_KEYS, prior=OBSERVED_PRIOR, clusters=OWN_CLUSTERS)
             if IS_CATALOGUE
             else digest("infer/observe.py", *OBSERVE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
         ),
+        prior=OBSERVED_PRIOR,
     threads: 2
     resources: **answering(len(OWN_CLUSTERS))
     message: "Recover the birth conditions of your own clusters"

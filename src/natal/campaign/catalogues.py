@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from natal.campaign.columns import N_STARS, PARTS, Column, understand
 from natal.campaign.table_files import Cell, TableColumn, TableFile, read_table_file
 from natal.campaign.tables import check_name, number, shown
 from natal.errors import NatalError
+from natal.observables.columns import N_STARS, PARTS, Column, understand
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.variables import Variable, Variables
 

@@ -169,12 +169,6 @@ def prior_box(config: Config) -> Box:
     return _in_k_over_w(config, config["inference"]["prior"] or config["design"]["box"])
 
 
-def observed_prior(config: Config) -> Box | None:
-    """The box of `observables.prior` with q0 as K/|W|, or None."""
-    given = config["observables"]["prior"]
-    return _in_k_over_w(config, given) if given else None
-
-
 def _factor(config: Config, name: str) -> float:
     return q0_factor(config) if BIRTH[name].unit == "K/|W|" else 1.0
 

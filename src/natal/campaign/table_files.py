@@ -8,9 +8,9 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-from natal.campaign.columns import SPELLED
 from natal.campaign.tables import csv_cells, file_bytes, shown, utf8
 from natal.errors import NatalError
+from natal.observables.columns import SPELLED
 
 Cell = str | float | None
 """A text, a number, or None where the file says that it is missing."""

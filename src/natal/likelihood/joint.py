@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.likelihood.cholesky import dot, factor, solve
 from natal.likelihood.mixture_density import FARTHEST, Counts, Vector, between, bin_probabilities, log_sum
@@ -275,6 +275,36 @@ def _truncate(
     means = [mean[i] + covariance[i][k] / spread * moved for i in n]
     left = [[covariance[i][j] - covariance[i][k] * covariance[j][k] / variance * narrower for j in n] for i in n]
     return power + jnp.log(share), means, left
+
+
+class Drawn(NamedTuple):
+    """Clusters drawn from laws, in physical units."""
+
+    values: dict[str, Float[Array, " draw"]]  # sizes
+    share: Float[Array, " draw"]  # of bound stars
+    survived: Bool[Array, " draw"]
+
+
+def draw_clusters(key: PRNGKeyArray, laws: JointLaw, scale: Scale) -> Drawn:
+    """One cluster from each law along the last axis; sizes of bound stars mean nothing where it did not survive."""
+    key_component, key_normal = jax.random.split(key)
+    n, latents = laws.log_weight.shape[-1], laws.latents
+    component = jax.random.categorical(key_component, laws.log_weight, axis=0)
+
+    def chosen(values: Array) -> Array:
+        """Of every law the component's."""
+        return jnp.take_along_axis(values, component[None], axis=0)[0]
+
+    matrix = [[chosen(laws.between_numbers(i, j)) for j in range(i + 1)] for i in range(latents.n)]
+    normal = list(jax.random.normal(key_normal, (latents.n, n)))
+    numbers = [chosen(laws.location[:, k]) + dot(row, normal) for k, row in enumerate(factor(matrix))]
+    values = {
+        name: scale.unit(name) * (jnp.exp(number) if MEASURABLE[name].transform != "none" else number)
+        for name, number in zip(latents.sizes, numbers[:-1], strict=True)
+    }
+    n_stars = latents.counts.n_stars
+    count = jnp.clip(jnp.floor((n_stars + 1) * jax.nn.sigmoid(numbers[-1])), 0, n_stars)
+    return Drawn(values, count / n_stars, numbers[-1] >= latents.counts.lowest)
 
 
 class Factors(NamedTuple):

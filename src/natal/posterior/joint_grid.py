@@ -16,8 +16,8 @@ from jax import lax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.cholesky import cholesky, dot, factor, solve_lower
-from natal.likelihood.joint import JointLaw, Measured, Pattern, Scale
+from natal.likelihood.cholesky import cholesky, solve_lower
+from natal.likelihood.joint import JointLaw, Measured, Pattern, Scale, draw_clusters
 from natal.likelihood.joint_network import JointEnsemble, Range
 from natal.observables.declared import MEASURABLE
 from natal.posterior import circumstances
@@ -242,8 +242,8 @@ def prior_predictive_p(
 
 def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]:
     key, one = case
-    latents, counts = table.laws.latents, table.laws.latents.counts
-    keys = jax.random.split(key, 6)
+    latents = table.laws.latents
+    keys = jax.random.split(key, 5)
     n = 2 * N_REPLICATES
     z = jax.random.normal(keys[0], (2, n))
     age, mass = circumstances.at(one.age_yr, z[0]), circumstances.at(one.mass_msun, z[1])
@@ -251,38 +251,30 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)
     which, valid = table.law_of(log_tau)
     row = jax.random.randint(keys[2], (n,), 0, len(table.q0))
-    law: JointLaw = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, -1, 1)[row, which], table.laws)  # (n, component, ...)
-    component = jax.random.categorical(keys[3], law.log_weight)
-    each = jnp.arange(n)
-    lower = [[law.covariance[each, component, i * (i + 1) // 2 + j] for j in range(i + 1)] for i in range(latents.n)]
-    root = factor(lower)
-    normal = jax.random.normal(keys[4], (latents.n, n))
-    latent = law.location[each, component] + jnp.stack([dot(row, normal) for row in root], axis=-1)
-    scale = _scale(a_au, mass)
-    noise = jax.random.normal(keys[5], (n, len(pattern.measured) + 1))
+    # (component, ..., draw)
+    laws: JointLaw = jax.tree.map(lambda leaf: jnp.moveaxis(leaf[row, ..., which], 0, -1), table.laws)
+    drawn = draw_clusters(keys[3], laws, _scale(a_au, mass))
+    noise = jax.random.normal(keys[4], (len(pattern.measured) + 1, n))
     columns, own = [], []
     for k, name in enumerate(pattern.measured):
-        variable, place = MEASURABLE[name], latents.names.index(name)
-        is_log = variable.transform != "none"
-        true = scale.unit(name) * (jnp.exp(latent[:, place]) if is_log else latent[:, place])
-        error = jnp.where(noise[:, k] > 0, one.seen.error_low[k], one.seen.error_high[k])
-        value = true - jnp.abs(noise[:, k]) * jnp.where(noise[:, k] > 0, error, -error)
+        is_log = MEASURABLE[name].transform != "none"
+        # as far below the truth as errors above the value reach
+        error = jnp.where(noise[k] > 0, one.seen.error_low[k], one.seen.error_high[k])
+        value = drawn.values[name] + error * noise[k]
         # nobody reports a radius below zero
         valid &= (value > 0) | (not is_log)
         columns.append(jnp.log(jnp.maximum(value, 1e-30)) if is_log else value)
         own.append(jnp.log(one.seen.value[k]) if is_log else one.seen.value[k])
-    survived = latent[:, -1] >= counts.lowest
     if pattern.count in ("exact", "measured"):
-        count = jnp.floor((counts.n_stars + 1) * jax.nn.sigmoid(latent[:, -1])) / counts.n_stars
         error = one.seen.share_error if pattern.count == "measured" else 0.0
-        share = jnp.clip(count + error * noise[:, -1], 0.0, 1.0)
-        stars = counts.n_stars
+        share = jnp.clip(drawn.share + error * noise[-1], 0.0, 1.0)
+        stars = latents.counts.n_stars
         columns.append(jnp.log((stars * share + 0.5) / (stars * (1 - share) + 0.5)))
         own.append(jnp.log((stars * one.seen.share + 0.5) / (stars * (1 - one.seen.share) + 0.5)))
     if not columns:
         return jnp.ones(())
     if pattern.count or any(name in latents.of_bound for name in pattern.measured):
-        valid &= survived
+        valid &= drawn.survived
     places, here = jnp.stack(columns, -1), jnp.stack(own)
     total = jnp.maximum(valid.sum(), 1)
     mean = jnp.where(valid[:, None], places, 0.0).sum(0) / total

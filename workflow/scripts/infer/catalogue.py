@@ -1,6 +1,5 @@
 """Recover (Q0, a) of the user's own clusters, whatever is known of each."""
 
-from natal.campaign import plan
 from natal.campaign.catalogues import read_catalogue
 from natal.errors import NatalError
 from natal.files.formats import write_csv
@@ -18,7 +17,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     config, path = snakemake.config, str(snakemake.input.observations)
     inference = Inference(**config["inference"])
     ensemble, reach, _ = load_joint(snakemake.input.law)
-    law = Law(ensemble, reach, plan.observed_prior(config))
+    law = Law(ensemble, reach, snakemake.params.prior)
     catalogue = read_catalogue(path)
     if catalogue.ignored:
         log.info("%s: columns that natal does not know are ignored: %s", path, ", ".join(catalogue.ignored))

@@ -20,7 +20,7 @@ WANTED = {
     "km/s": ("a velocity", "kms"),
     "yr": ("a time", "myr"),
     "Msun": ("a mass", "msun"),
-    "1": ("a number", ""),
+    "": ("a number", ""),
 }
 """By a variable's unit: what it is, and a suffix that names a unit of it."""
 
@@ -51,13 +51,14 @@ class Column:
     factor: float
 
 
-def understand(name: str, unit: str | None) -> Column | None:
+def understand(name: str, unit: str | None, known: Variables = KNOWN) -> Column | None:
     """What a column means.
 
     Args:
         name: As in the file: a variable's name without its unit, then a unit and a part (`PARTS`) in either order.
             A unit may also stand in brackets behind it.
         unit: The unit that the file gives besides, as astropy writes it.
+        known: The variables that it may be of.
 
     Returns:
         The column; None for one that is about something else.
@@ -69,10 +70,10 @@ def understand(name: str, unit: str | None) -> Column | None:
     words = [word for word in re.split(r"[\s_-]+", text) if word]
     plain = [word.casefold() for word in words]
     if plain and plain[0] in ABOUT_ERRORS:
-        for variable in KNOWN.values():
+        for variable in known.values():
             if _begins_with(variable, plain[1:]):
                 raise ValueError(f"looks like an error or a limit of {_stem(variable)}: {_how_to_write(variable, [])}")
-    for variable in KNOWN.values():
+    for variable in known.values():
         if _begins_with(variable, plain):
             n = len(_stem(variable).split("_"))
             found = _part_and_suffix(plain[n:])
@@ -89,7 +90,7 @@ def understand(name: str, unit: str | None) -> Column | None:
 
 def _stem(variable: Variable) -> str:
     """A variable's name without its unit."""
-    return variable.name if variable.unit == "1" else variable.name.rpartition("_")[0]
+    return variable.name.rpartition("_")[0] if variable.shown_unit else variable.name
 
 
 def _begins_with(variable: Variable, words: list[str]) -> bool:
@@ -129,7 +130,7 @@ def _refuse_what_matters(variable: Variable, words: list[str]) -> None:
 
 
 def _how_to_write(variable: Variable, words: list[str]) -> str:
-    suffix = next((word for word in words if word.casefold() in SUFFIXES), WANTED[variable.unit][1])
+    suffix = next((word for word in words if word.casefold() in SUFFIXES), WANTED[variable.shown_unit][1])
     stem = "_".join(filter(None, (_stem(variable), suffix)))
     return f"write {', '.join(stem + part for part in PARTS[1:])}, or take the column out"
 
@@ -145,20 +146,20 @@ def _unit(text: str) -> Any:
 
 
 def _of(variable: Variable) -> Any:
-    return _unit("" if variable.unit == "1" else variable.unit)
+    return _unit(variable.shown_unit)
 
 
 def _conversion(variable: Variable, part: str, given: list[str | None]) -> tuple[float, str]:
     """The factor from the units given, which must agree, to natal's, and the unit as messages show it."""
     from astropy import units
 
-    what, suffix = WANTED[variable.unit]
+    what, suffix = WANTED[variable.shown_unit]
     advice = f"write {_stem(variable)}_{suffix}{part}, or give the file's column a unit of {what.split()[-1]}"
     if not suffix:
         advice = "it needs none"
     texts = [text for text in given if text]
     if not texts:
-        if variable.unit == "1":
+        if not variable.shown_unit:
             return 1.0, ""
         raise ValueError(f"has no unit: {advice}")
     found = [_unit(text) for text in texts]
