@@ -5,7 +5,8 @@ scale radius a and speed sqrt(G M / a), and last the logit of the number of boun
 was not observed is integrated out: of normal numbers rows are dropped, counts are summed. A dissolved cluster is one
 with a count below the fewest that a surviving one has; it has no sizes of bound stars.
 
-Measurement errors are normal in physical units, perhaps wider on one side. They are integrated over by Laplace's method
+Measurement errors are normal in physical units. Where they differ, each side has its own, and from one to the other
+they change linearly, as the Particle Data Group takes asymmetric errors. They are integrated over by Laplace's method
 around each component's most probable true values. A limit is a probability: exact for one, of several the later ones
 given the moments of what the earlier ones leave (Mendell & Elston 1974).
 """
@@ -30,7 +31,10 @@ LARGEST_STEP = 1.5
 """Of a logarithm: an exponential seen from far below overshoots."""
 
 LEAST_CURVATURE = 0.1
-"""Of a measured logarithm's log density, in units of its value far above: below, Laplace's method has no meaning."""
+"""Of a measured number's log density, in units of the linear one's: below, Laplace's method has no meaning."""
+
+LEAST_SIDE = 0.05
+"""Smallest error to one side over that to the other."""
 
 (COUNT,) = (name for name, variable in MEASURABLE.items() if variable.transform == "count")
 
@@ -74,8 +78,8 @@ class Scale(NamedTuple):
 class Pattern(NamedTuple):
     """What is known of a cluster: static, one compiled program each."""
 
-    measured: tuple[str, ...]  # sizes with a value
-    limited: tuple[str, ...]  # sizes with limits only
+    measured: tuple[str, ...] = ()  # sizes with a value
+    limited: tuple[str, ...] = ()  # sizes with limits only
     count: str = ""  # "exact", "measured", "limited" or empty: what is known of the share of bound stars
     exact: bool = False  # no measured size has an error
 
@@ -193,31 +197,37 @@ def _condition(
     correlate with them move, and the factor of covariance + noise.
     """
     n = len(mean)
-    first = [jnp.log(seen.value[k]) if is_log[k] else seen.value[k] for k in range(n)]
-    true = [jnp.broadcast_to(value, mean[k].shape) for k, value in enumerate(first)]
+    # errors to either side, neither without a width beside the other
+    sides = jnp.stack([seen.error_low, seen.error_high])
+    low, high = jnp.maximum(sides, LEAST_SIDE * sides.max(0))
+    total = jnp.where(low + high > 0, low + high, 1.0)
+    width = 2.0 * low * high / total
+    skew = jnp.where(width > 0, (high - low) / (total * jnp.where(width > 0, width, 1.0)), 0.0)
+    log_shape = jnp.log(jnp.where(width > 0, width, 1.0) / jnp.where(width > 0, 0.5 * total, 1.0))
 
-    def linear(true: Vector) -> tuple[Vector, Vector, Vector, Vector]:
-        """At these latent numbers: values apart from the mean, slopes, errors, standardised residuals."""
-        apart, slopes, errors, residuals = [], [], [], []
-        for k, place in enumerate(true):
-            value = jnp.exp(place) if is_log[k] else place
-            slope = value if is_log[k] else jnp.ones_like(place)
-            error = jnp.where(value > seen.value[k], seen.error_high[k], seen.error_low[k])
-            apart.append(place + (seen.value[k] - value) / slope - mean[k])
-            slopes.append(slope)
-            errors.append(error)
-            residuals.append((seen.value[k] - value) / slope)
-        return apart, slopes, errors, residuals
+    def linear(k: int, place: Array) -> tuple[Array, Array, Array, Array]:
+        """Of a measured number made linear here: how far from the mean, variance of its noise, ln of that variance's
+        root over the error, curvature of its log density over that of the linear one."""
+        value = jnp.exp(place) if is_log[k] else place
+        slope = value if is_log[k] else jnp.ones_like(place)
+        off = value - seen.value[k]
+        between = (off > -low[k]) & (off < high[k])
+        ratio = 1.0 + skew[k] * jnp.clip(off, -low[k], high[k])
+        changing = jnp.where(between, ratio, 1.0)
+        curved = jnp.where(between, 1.0 - 2.0 * skew[k] * off, 1.0) + (off * changing / value if is_log[k] else 0.0)
+        noise = (width[k] * ratio * changing / slope) ** 2
+        log_width = log_shape[k] + jnp.log(ratio * changing) - jnp.log(slope)
+        return place - off * changing / slope - mean[k], noise, log_width, jnp.maximum(curved, LEAST_CURVATURE)
 
     def noisy(noise: Vector) -> list[Vector]:
-        total = [row[:] for row in covariance]
+        matrix = [row[:] for row in covariance]
         for k in range(n):
-            total[k][k] = total[k][k] + noise[k]
-        return factor(total)
+            matrix[k][k] = matrix[k][k] + noise[k]
+        return factor(matrix)
 
     def weigh(true: Vector) -> tuple[Vector, Array]:
-        apart, slopes, errors, _ = linear(true)
-        root = noisy([(error / slope) ** 2 for error, slope in zip(errors, slopes, strict=True)])
+        apart, noise, *_ = zip(*(linear(k, place) for k, place in enumerate(true)), strict=True)
+        root = noisy(list(noise))
         whitened = solve(root, apart)
         return _solve_transposed(root, whitened), dot(whitened, whitened)
 
@@ -227,19 +237,17 @@ def _condition(
         reach = [LARGEST_STEP if log else jnp.inf for log in is_log]
         return [jnp.clip(p, t - far, t + far) for p, t, far in zip(places, true, reach, strict=True)]
 
+    first = [jnp.log(seen.value[k]) if is_log[k] else seen.value[k] for k in range(n)]
+    true = [jnp.broadcast_to(value, mean[k].shape) for k, value in enumerate(first)]
     if not exact:
         true = lax.fori_loop(0, NEWTON_STEPS, nearer, true)
     weights, distance2 = weigh(true)
-    _, slopes, errors, residuals = linear(true)
-    # the exact second derivative of a measured logarithm's log density, for the width of its peak
-    curved = [jnp.maximum(1.0 - r, LEAST_CURVATURE) if log else 1.0 for r, log in zip(residuals, is_log, strict=True)]
-    root = noisy([(e / s) ** 2 / c for e, s, c in zip(errors, slopes, curved, strict=True)])
+    _, noise, log_width, curved = zip(*(linear(k, place) for k, place in enumerate(true)), strict=True)
+    # Laplace's method asks for the peak's own curvature
+    root = noisy([variance / bend for variance, bend in zip(noise, curved, strict=True)])
     log_density = -0.5 * (n * math.log(2 * math.pi) + distance2)
     for k in range(n):
-        log_density = log_density - jnp.log(root[k][k]) - jnp.log(slopes[k]) - 0.5 * jnp.log(curved[k])
-        # normal laws of two widths, joined at the value (Wallis 2014)
-        middle = 0.5 * (seen.error_low[k] + seen.error_high[k])
-        log_density = log_density + jnp.log(jnp.where(middle > 0, errors[k], 1.0) / jnp.where(middle > 0, middle, 1.0))
+        log_density = log_density - jnp.log(root[k][k]) + log_width[k] - 0.5 * jnp.log(curved[k])
     return log_density, weights, root
 
 
