@@ -6,7 +6,7 @@ from pathlib import Path
 from natal.campaign import plan
 from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
-from natal.campaign.tables import has_summaries_alone, read_observations
+from natal.campaign.own_clusters import OwnClusters, read_own_clusters
 from natal.errors import NatalError
 from natal.running.snakemake_internals import check_interpreter
 from natal.settings.reading import check_repeated_keys
@@ -28,20 +28,6 @@ except NatalError as mistake:
     sys.exit(str(mistake))
 
 
-
-def own_clusters():
-    """Rows of the user's table, whatever its kind."""
-    if not config["observations"]:
-        return []
-    if not IS_CATALOGUE:
-        return read_observations(config["observations"])
-    # astropy takes a second to start
-    from natal.campaign.catalogues import read_catalogue
-
-    catalogue = read_catalogue(config["observations"])
-    return catalogue.clusters.astype(object).where(catalogue.clusters.notna(), None).to_dict("records")
-
-
 RESULTS = Path("results") / config["campaign"]
 LOGS = Path("logs") / config["campaign"]
 
@@ -60,9 +46,7 @@ DENSITIES = {name: RESULTS / "emulator" / f"{name}.eqx" for name in ("heterosced
 CALIBRATED = [CALIBRATION] if config["design"]["calibration"] else []
 CHECKED = [name for name, part in config["checks"].items() if part.get("cases")]
 OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
-# a table with the three summaries alone is answered by the campaign's likelihood, any other one by the joint law
-IS_CATALOGUE = bool(config["observations"]) and not has_summaries_alone(config["observations"])
-OWN_CLUSTERS = own_clusters()
+IS_CATALOGUE, OWN_CLUSTERS = read_own_clusters(config["observations"]) if OBSERVED else OwnClusters(False, [])
 
 # What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
 STAGES = {

@@ -3,7 +3,7 @@
 from typing import Any
 
 from natal.campaign import plan
-from natal.campaign.tables import read_observations
+from natal.campaign.own_clusters import read_own_clusters
 from natal.settings.campaign import Campaign
 from natal.settings.reading import check
 
@@ -19,4 +19,4 @@ def check_campaign(config: Any) -> None:
         plan.read_table(config)
     plan.proposed_blocks(config)
     if config["observations"]:
-        read_observations(config["observations"])
+        read_own_clusters(config["observations"])

@@ -1,0 +1,26 @@
+"""The user's own clusters: a table of the campaign's three summaries alone, or any other table."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from natal.campaign.tables import has_summaries_alone, read_observations
+
+
+class OwnClusters(NamedTuple):
+    """Rows of a table, and which law answers them."""
+
+    is_catalogue: bool
+    """Whether the joint law of observables does, rather than the campaign's likelihood"""
+    rows: list[dict[str, Any]]
+
+
+@cache
+def read_own_clusters(path: str) -> OwnClusters:
+    """Read a table once in a process. Raises `NatalError` as the reader of its kind does."""
+    if has_summaries_alone(path):
+        return OwnClusters(False, read_observations(path))
+    # astropy takes a second to start
+    from natal.campaign.catalogues import read_catalogue
+
+    clusters = read_catalogue(path).clusters
+    return OwnClusters(True, clusters.astype(object).where(clusters.notna(), None).to_dict("records"))
