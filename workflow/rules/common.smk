@@ -68,6 +68,7 @@ SAMPLER_KEYS = ["chains", "warmup", "step_size", "max_tree_depth", "cases_per_ba
 CALIBRATE_KEYS = ["seed", "likelihood", "inference.grid", *(f"inference.{key}" for key in SAMPLER_KEYS)]
 INFERENCE_KEYS = [*CALIBRATE_KEYS, "inference.draws"]
 OBSERVE_KEYS = [*INFERENCE_KEYS, "inference.nuts_clusters"]
+CATALOGUE_KEYS = ["seed", "inference.draws", "observables.nuts_clusters", *(f"inference.{key}" for key in SAMPLER_KEYS)]
 
 # of the report and of the page of `snakemake --report`
 CHAPTERS = [

@@ -51,7 +51,7 @@ rule observe:
     benchmark: LOGS / "observe.benchmark.tsv"
     params:
         digest=(
-            digest("infer/catalogue.py", *OBSERVE_KEYS, prior=OBSERVED_PRIOR, clusters=OWN_CLUSTERS)
+            digest("infer/catalogue.py", *CATALOGUE_KEYS, prior=OBSERVED_PRIOR, clusters=OWN_CLUSTERS)
             if IS_CATALOGUE
             else digest("infer/observe.py", *OBSERVE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
         ),

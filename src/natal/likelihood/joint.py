@@ -160,7 +160,10 @@ class JointLaw(eqx.Module):
             columns = [solve(root, row) for row in across]
             left = [[left[i][j] - dot(columns[i], columns[j]) for j in range(len(others))] for i in range(len(others))]
         for k, name in enumerate(pattern.limited):
-            limits = [jnp.log(limit) if is_log[place[name]] else limit for limit in (seen.lower[k], seen.upper[k])]
+            # finite, as gradients want them
+            limits = [jnp.clip(limit, -FARTHEST, FARTHEST) for limit in (seen.lower[k], seen.upper[k])]
+            if is_log[place[name]]:
+                limits = [jnp.log(jnp.maximum(limit, 1 / FARTHEST)) for limit in limits]
             log_share, means, left = _truncate(k, limits, means, left)
             exponent = exponent + log_share
         z, inverse = means[-1], 1.0 / jnp.sqrt(jnp.maximum(left[-1][-1], 1e-12))

@@ -42,6 +42,9 @@ N_DRAWS = 2000
 STARS_FACTOR = 2.0
 """So many times more or fewer stars than the campaign's have laws of another width."""
 
+WALL = 50.0
+"""How steeply NUTS's log density falls where ln tau leaves what was simulated, in place of the grid's edge."""
+
 MIN_SIMULATED = 0.9
 """Share of the prior, over ages and masses, that must have been simulated for an answer without a remark."""
 
@@ -324,7 +327,7 @@ def sample_joint(
         joint = law.ensemble(jnp.stack([birth_q0, jnp.clip(tau, low_tau, high_tau)])).reduced(names)
         # a wall around what was simulated
         outside = jnp.maximum(low_tau - tau, 0.0) + jnp.maximum(tau - high_tau, 0.0)
-        log_density = joint.log_prob(case[0].seen, pattern, scale) - 1e4 * outside**2 - 50.0 * outside
+        log_density = joint.log_prob(case[0].seen, pattern, scale) - WALL * outside
         energy: Array = -log_density - log_prior - log_jacobian + 0.5 * (v[2:] ** 2).sum()
         return energy
 

@@ -19,3 +19,6 @@ class Observables(Section):
     prior: BirthRanges | None = None
     """uniform prior of all observed clusters; `null`: the campaign's own at the age and mass it was simulated for, else
     the same in units in which gravity looks the same"""
+    nuts_clusters: Annotated[int, Field(ge=0)] = 0
+    """clusters of such a table, the first ones, that NUTS samples (its draws are over age and mass, too); the grid
+    answers the others alone. Each set of observables takes most of a minute to compile"""

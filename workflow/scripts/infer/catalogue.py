@@ -29,7 +29,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     clusters = clusters.drop(index=list(refused)).reset_index(drop=True)
     if clusters.empty:
         raise NatalError(f"{said[0]} (and so for all {len(said)} rows)" if len(said) > 1 else said[0])
-    n_nuts = inference.nuts_clusters
+    n_nuts = config["observables"]["nuts_clusters"]
     table, tree = answer_catalogue(config["seed"], law, clusters, inference, n_nuts)
     write_csv(snakemake.output.table, table)
     tree.attrs |= made_by(snakemake.params.digest) | {"likelihood": "joint", "virial_convention": "K/|W|"}
