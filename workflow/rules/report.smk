@@ -14,7 +14,9 @@ CAPTIONS = {name: RESULTS / "figures" / f"{name}.rst" for names in FIGURES.value
 N_CORNERS = config["report"]["corner_cases"]
 N_OBSERVED = len(OWN_CLUSTERS)
 FIGURES["Recovery"] += [f"corner_{k}" for k in range(N_CORNERS)]
-FIGURES["Own clusters"] = [f"observed_{k}" for k in range(min(N_CORNERS, N_OBSERVED))]
+N_SHOWN = min(N_CORNERS, N_OBSERVED)
+FIGURES["Own clusters"] = [f"observed_{k}" for k in range(N_SHOWN)]
+FIGURES["Own clusters"] += [f"predictive_{k}" for k in range(N_SHOWN) if IS_CATALOGUE]
 
 PNG_FILES = [RESULTS / "figures" / f"{name}.png" for names in FIGURES.values() for name in names]
 DRAWN = {
@@ -130,16 +132,21 @@ if FIGURES["Own clusters"]:
 
     rule draw_observed:
         input:
-            **LIKELIHOOD,
+            **({"law": JOINT} if IS_CATALOGUE else LIKELIHOOD),
             posteriors=RESULTS / "observed.nc",
             observed=RESULTS / "observed.csv",
         output: DRAWN["Own clusters"]
         log: LOGS / "draw_observed.log"
         benchmark: LOGS / "draw_observed.benchmark.tsv"
-        params: digest=digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR)
+        params:
+            digest=(
+                digest("report/draw_catalogue.py", "report", "seed")
+                if IS_CATALOGUE
+                else digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR)
+            ),
         resources: **growing(mem_mb=4000, runtime=30)
         message: "Draw your own clusters"
-        script: "../scripts/report/draw_observed.py"
+        script: "../scripts/report/draw_catalogue.py" if IS_CATALOGUE else "../scripts/report/draw_observed.py"
 
 
 rule report:

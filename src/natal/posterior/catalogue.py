@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,8 +18,8 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.joint import COUNT, Measured, Pattern, Scale
-from natal.likelihood.joint_network import JointEnsemble, Range, Reach, log_tau
+from natal.likelihood.joint import COUNT, Measured, Pattern, Scale, draw_clusters
+from natal.likelihood.joint_network import JointEnsemble, Range, Reach, log_tau, speed_kms
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.posterior import circumstances, mixing
 from natal.posterior.flags import EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, PRIOR_SD
@@ -47,6 +48,9 @@ WALL = 50.0
 
 MIN_SIMULATED = 0.9
 """Share of the prior, over ages and masses, that must have been simulated for an answer without a remark."""
+
+PARAMETERS = (*BIRTH, *CIRCUMSTANCES)
+"""Of the posterior's draws."""
 
 SUFFIXES = ("", "_err_low", "_err_high", "_lower", "_upper")
 
@@ -229,7 +233,7 @@ def answer_catalogue(
     columns: list[tuple[np.ndarray, pd.DataFrame]] = []
     n_draws = settings.chains * settings.draws if settings is not None and n_nuts else N_DRAWS
     n_chains = settings.chains if settings is not None and n_nuts else 1
-    draws = np.empty((len(clusters), n_chains, n_draws // n_chains, len(BIRTH)))
+    draws = np.empty((len(clusters), n_chains, n_draws // n_chains, len(PARAMETERS)))
     for k, group in enumerate(grouped(law, clusters)):
         names = tuple(n for n in law.ensemble.latents.sizes if n in (*group.pattern.measured, *group.pattern.limited))
         table = make_table(law.ensemble, names, q0, CELLS[0], law.reach.log_tau)
@@ -241,14 +245,14 @@ def answer_catalogue(
         )
         p = prior_predictive_p(key_p, table, group.cases, group.pattern)
         part = _answers(found, group, p, q0)
-        draws[group.rows] = found.draws.reshape(len(group.rows), n_chains, -1, len(BIRTH))
+        draws[group.rows] = found.draws.reshape(len(group.rows), n_chains, -1, len(PARAMETERS))
         if sampled.any():
             assert settings is not None
             # the first rows of a group
             n = int(sampled.sum())
             cases, coordinates, quarters = _first(n, (group.cases, found.coordinates, found.quarters))
             result = sample_joint(key_nuts, law, q0, cases, coordinates, group.pattern, settings)
-            draws[group.rows[:n]] = result.draws[..., :2]
+            draws[group.rows[:n]] = result.draws
             part = _with_nuts(part, n, result, quarters)
         columns.append((group.rows, part))
     answers = pd.concat([part.set_index(rows) for rows, part in columns]).sort_index()
@@ -259,7 +263,10 @@ def answer_catalogue(
     whole["remarks"] = ["; ".join(remarks(law, row, clusters.iloc[k])) for k, row in whole.iterrows()]
     names = whole["case"].tolist()
     seen = xr.Dataset({c: ("case", observed[c].to_numpy()) for c in given if c != "case"}, coords={"case": names})
-    return whole, xr.DataTree.from_dict({"posterior": posterior_dataset(draws, names), "observed_data": seen})
+    posterior = posterior_dataset(draws[..., : len(BIRTH)], names)
+    for k, name in list(enumerate(PARAMETERS))[len(BIRTH) :]:
+        posterior[name] = ("case", "chain", "draw"), draws[..., k], {"unit": CIRCUMSTANCES[name].unit}
+    return whole, xr.DataTree.from_dict({"posterior": posterior, "observed_data": seen})
 
 
 def _answers(found: JointAnswers, group: Group, p: np.ndarray, q0: Range) -> pd.DataFrame:
@@ -294,6 +301,16 @@ def _answers(found: JointAnswers, group: Group, p: np.ndarray, q0: Range) -> pd.
 
 def _width(name: str, group: Group, q0: Range) -> np.ndarray | float:
     return q0[1] - q0[0] if name == "q0" else group.cases.a_au[:, 1] - group.cases.a_au[:, 0]
+
+
+def predicted(seed: int, law: Law, draws: np.ndarray) -> pd.DataFrame:
+    """Clusters born as posterior draws (draw, 4) say, at their ages and masses: one row each, everything observable."""
+    q0, a_au, age, mass = draws.T
+    x = jnp.asarray(np.column_stack([q0, np.clip(log_tau(age, mass, a_au), *law.reach.log_tau)]), DTYPE)
+    laws = eqx.filter_jit(lambda ensemble, x: jax.vmap(ensemble, out_axes=-1)(x))(law.ensemble, x)
+    scale = Scale(jnp.asarray(a_au, DTYPE), jnp.asarray(speed_kms(mass, a_au), DTYPE))
+    drawn = draw_clusters(stage_key(seed, "predicted"), laws, scale)
+    return pd.DataFrame({COUNT: drawn.share, **drawn.values}).astype(float)
 
 
 def used(pattern: Pattern) -> list[str]:
@@ -347,7 +364,7 @@ def _with_nuts(part: pd.DataFrame, n: int, result: NutsResult, quarters: Any) ->
     flat = result.draws.reshape(len(result.draws), -1, 4).astype(float)
     part = part.assign(rhat=np.nan, ess_bulk=np.nan, divergences=np.nan, tv_grid=np.nan)
     place = np.arange(n)
-    for k, name in enumerate(("q0", "a_au", "age_yr", "mass_msun")):
+    for k, name in enumerate(PARAMETERS):
         part.loc[place, f"{name}_mean"] = flat[..., k].mean(1)
         part.loc[place, f"{name}_sd"] = flat[..., k].std(1, ddof=1)
         for label, level in QUANTILES.items():

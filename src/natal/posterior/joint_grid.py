@@ -68,7 +68,7 @@ class JointAnswers(NamedTuple):
     mass_msun: Any
     simulated: Any  # share of the prior, over cells, ages and masses, whose tau was simulated
     at_tau_edge: Any  # (case, 2): posterior mass near the lower and upper end of what was simulated
-    draws: Any  # (case, draw, birth)
+    draws: Any  # (case, draw, 4): q0, a_au, age_yr, mass_msun; ages and masses are nodes
     coordinates: Any  # InverseCdf
     quarters: Any
     truths: Any
@@ -181,13 +181,31 @@ def _answer(
         mass_msun=_moments(masses, per_mass),
         simulated=(simulated * weight).sum(-1).mean(),
         at_tau_edge=tau_edge,
-        draws=draw(key, cells, mass_of_cell, n_draws) if "draws" in wanted else None,
+        draws=_draws(key, cells, mass_of_cell, joint, (age, mass), n_draws) if "draws" in wanted else None,
         coordinates=InverseCdf.of_grid(mass_of_cell, (edges(table.q0), edges(a_au)))
         if "coordinates" in wanted
         else None,
         quarters=quarters(cells, mass_of_cell) if "coordinates" in wanted else None,
         truths=None if at_truth is None else locate(cells, values, mass_of_cell, truth, at_truth),
     )
+
+
+def _draws(
+    key: PRNGKeyArray,
+    cells: Cells,
+    mass_of_cell: Float[Array, "nq na"],
+    joint: Float[Array, "nq na node"],
+    of_node: tuple[Array, Array],
+    n: int,
+) -> Float[Array, "draw 4"]:
+    key_birth, key_node = jax.random.split(key)
+    birth = draw(key_birth, cells, mass_of_cell, n)
+    place = [
+        jnp.clip(jnp.floor((birth[:, k] - axis[0]) / (axis[1] - axis[0]) + 0.5).astype(int), 0, len(axis) - 1)
+        for k, axis in enumerate((cells.q0, cells.a_au))
+    ]
+    node = jax.random.categorical(key_node, joint[place[0], place[1]])
+    return jnp.column_stack([birth, *(values[node] for values in of_node)])
 
 
 def _scale(a_au: Array, mass_msun: Array) -> Scale:

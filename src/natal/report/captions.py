@@ -130,6 +130,11 @@ CAPTIONS = {
         "contour in 19 of 20 cases. Bad sign: contours that part from the grid's (the sampler failed), or that the "
         "box cuts off (a limit rather than a measurement)."
     ),
+    "predictive": (
+        "Everything observable of clusters born as the posterior says, at its ages and masses (blue: median, 68 and "
+        "95 %), and what was measured (orange; arrows are limits). Look for measured values within. Bad sign: one far "
+        "outside: no birth makes such a cluster."
+    ),
     "observed": (
         "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, and the grid posterior "
         "dashed. Look for dashed contours on the solid ones. Bad sign: contours that the box cuts off; the birth may "

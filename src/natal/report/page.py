@@ -15,6 +15,7 @@ import yaml
 from natal.assessment.cases import cases_along_q0
 from natal.campaign.plan import box, prior_box
 from natal.files.atomic import atomic_path
+from natal.observables.declared import MEASURABLE
 from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, reasons_for_doubt
 from natal.provenance.environment import environment
 from natal.provenance.lineage import Step
@@ -79,7 +80,10 @@ def write_report(
         recovery=recovery.sort_values("q0_true").to_dict("records"),
         observed=own.to_dict("records"),
         n_own=0 if observed is None else len(observed),
-        doubts=[line for row in own.itertuples() for line in reasons_for_doubt(row, prior_box(config))],
+        is_catalogue="used" in own,
+        measured=[name for name in MEASURABLE if name in own],
+        predictives=sorted((name for name in images if name.startswith("predictive_")), key=_place),
+        doubts=_doubts(own, config),
         costs=costs,
         max_rhat=MAX_RHAT,
         chi2_unexplained=CHI2_UNEXPLAINED,
@@ -91,6 +95,12 @@ def write_report(
     )
     with atomic_path(path) as partial:
         partial.write_text(html, encoding="utf-8")
+
+
+def _doubts(own: pd.DataFrame, config: dict[str, Any]) -> list[str]:
+    if "remarks" in own:
+        return [f"{row.case}: {row.remarks}" for row in own.itertuples() if isinstance(row.remarks, str)]
+    return [line for row in own.itertuples() for line in reasons_for_doubt(row, prior_box(config))]
 
 
 def _image(path: str) -> Image:
