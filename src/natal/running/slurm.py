@@ -83,7 +83,7 @@ def is_refused_for_now(error: str, *, others_are_queued: bool) -> bool:
 
 def advice(error: str) -> str | None:
     """What a user can do about sbatch's refusal, None if its own words say it."""
-    if re.search(NO_SUCH_GPU, error):
+    if re.search(NO_SUCH_GPU, error) and "Memory" not in error:
         return (
             "Slurm refuses what simulate asks for. A cluster that wants --gres in place of --gpus: write `gres: gpu:1` "
             "for `gpu: 1` in profiles/slurm/config.yaml; one without GPUs: `gpu: 0` (docs/cluster.md)"

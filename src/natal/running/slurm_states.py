@@ -1,7 +1,7 @@
 """What became of Slurm jobs: squeue is asked by their ids, and sacct for those that squeue has no longer.
 
-Whatever a clock says: sacct's window of time ends far from now. An answer that does not come is no news. Of a job that Slurm has
-no longer, the files that it made are the answer.
+Whatever a clock says: sacct's window of time ends far from now. An answer that does not come is no news. Of a job that
+Slurm has no longer, the files that it made are the answer.
 """
 
 import subprocess

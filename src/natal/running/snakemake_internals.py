@@ -178,10 +178,8 @@ class _SlurmJobs:
         if state == GONE:
             # should it be there all the same, it must not work beside the next attempt
             self._cancel_quietly([info])
-        text = (
-            f"Slurm job {info.external_jobid} ended as {state}" + " (Slurm has it no longer)" * (state == GONE) + ". "
-        )
-        self._executor.report_job_error(info, msg=text, aux_logs=[str(log)])
+        what = "is not known to Slurm any more, and left no result" if state == GONE else f"ended as {state}"
+        self._executor.report_job_error(info, msg=f"Slurm job {info.external_jobid} {what}. ", aux_logs=[str(log)])
 
     def _submit_again(self) -> None:
         """What was refused, in turn, up to the first that is refused again."""
