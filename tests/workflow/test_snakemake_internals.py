@@ -311,13 +311,13 @@ def test_without_snakemakes_folder_the_run_ends(mended, tmp_path):
 
 
 def test_pauses_grow_while_nothing_happens(mended, tmp_path):
-    """Up to three minutes, and to one where something is amiss; a job's end makes them short."""
+    """Up to two minutes, and to one where something is amiss; a job's end makes them short."""
     executor = Executor()
     watch = mended(executor)
     info = submitted(executor, "1", tmp_path)
     for _ in range(30):
         look(executor, info)
-    assert executor.next_seconds_between_status_checks == 180
+    assert executor.next_seconds_between_status_checks == 120
     watch.is_silent = True
     look(executor, info)
     assert executor.next_seconds_between_status_checks == 60

@@ -21,7 +21,7 @@ from natal.errors import NatalError
 from natal.running.slurm import advice, is_refused_for_now
 from natal.running.slurm_states import COMPLETED, GONE, TELL_EVERY_S, Watch
 
-LONGEST_PAUSE_S = 180
+LONGEST_PAUSE_S = 120
 """Between two looks at Slurm's jobs: below the time for which it remembers ended ones (MinJobAge, 300 s by default)."""
 
 
@@ -155,7 +155,6 @@ class _SlurmJobs:
         """Report jobs that ended and yield the others; called again and again by Snakemake, in a thread of its own."""
         self._watched = {info.external_jobid: info for info in active}
         self._end_without_folder()
-        self._submit_again()
         made = {job_id: partial(self._is_made, info.job) for job_id, info in self._watched.items()}
         ended = self._watch.ended(made, all_clusters=bool(self._executor._submitted_job_clusters)) if made else {}
         for job_id, info in list(self._watched.items()):
@@ -164,6 +163,7 @@ class _SlurmJobs:
                 self._report(info, state)
             else:
                 yield info
+        self._submit_again()
         self._set_pause(any_ended=bool(ended))
 
     def _report(self, info: Any, state: str) -> None:
