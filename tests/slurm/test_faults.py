@@ -140,11 +140,18 @@ def test_snakemakes_folder_is_removed(project, undisturbed):
 
 
 def test_a_gpu_that_jax_does_not_find(project):
-    """A job that Slurm gave one fails at once, in one line, instead of computing for days on a processor."""
+    """A job that Slurm gave one fails at once, in one line, instead of computing for days on a processor.
+
+    Asked for by --gres, the other of Slurm's two ways.
+    """
+    profile = project.folder / "profiles" / "slurm" / "config.yaml"
+    profile.write_text(profile.read_text().replace("    gpu: 1 ", "    gres: gpu:1 "))
     shard = f"results/faults/simulations/{VICTIM}.h5"
     assert project.start(shard, "--retries", "0", changes={"resources": {"allow_cpu": False}}).wait() != 0
     assert "Slurm gave this job a GPU, but JAX found 1 x cpu (cpu) only" in project.log(VICTIM)
     assert len(project.log(VICTIM).splitlines()) == 1
+    (job,) = project.jobs_of(VICTIM)
+    assert "gres/gpu=1" in job["AllocTRES"]
 
 
 @pytest.fixture
