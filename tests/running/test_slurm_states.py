@@ -166,6 +166,15 @@ def test_without_accounting_sacct_is_not_asked(slurm, watch):
     assert slurm.asked("sacct") == []
 
 
+def test_why_jobs_wait_is_said_once(slurm, watch):
+    """If it may be for ever: not that the cluster is busy."""
+    down = "ReqNodeNotAvail, UnavailableNodes:node1"
+    slurm.says("squeue", f"1|PENDING|{down}", "2|PENDING|Priority", "77|PENDING|JobHeldUser")
+    for _ in range(3):
+        assert watch.ended(JOBS) == {}
+    assert slurm.lines == [f"Slurm lets jobs of this run wait: {down} (squeue --me shows which)"]
+
+
 def test_jobs_on_other_clusters(slurm, watch):
     """Whose names stand between the rows."""
     slurm.says("squeue", "CLUSTER: one", "1|RUNNING", "CLUSTER: two", "2|FAILED")

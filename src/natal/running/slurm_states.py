@@ -7,7 +7,7 @@ Slurm has no longer, the files that it made are the answer.
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 COMPLETED = "COMPLETED"
@@ -17,6 +17,8 @@ FAILED = {
     *("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
     *("RECONFIG_FAIL", "REVOKED", "TIMEOUT"),
 }
+USUAL = {"", "None", "Priority", "Resources", "BeginTime"}
+"""Why jobs wait in every queue; some others they wait for as long as nobody does anything."""
 ASK_TIMEOUT_S = 60
 TELL_EVERY_S = 60
 GIVE_UP_S = 300
@@ -39,6 +41,7 @@ class Watch:
 
     _silent_since: dict[str, float] = field(default_factory=dict)
     _told: float = float("-inf")
+    _told_reasons: set[str] = field(default_factory=lambda: set(USUAL))
 
     def ended(self, jobs: Mapping[str, Callable[[], bool]], *, all_clusters: bool = False) -> dict[str, str]:
         """How jobs ended, by id; jobs that have not, or of which nothing is known, are left out.
@@ -52,10 +55,10 @@ class Watch:
             all_clusters: Whether jobs may be on other clusters than this one.
         """
         where = ["--clusters=all"] if all_clusters else []
-        queue, trouble = _ask("squeue", "--noheader", "--states=all", "--format=%A|%T", *where, ids=jobs)
-        states = dict(queue or {})
+        queue, trouble = _ask("squeue", "--noheader", "--states=all", "--format=%A|%T|%r", *where, ids=jobs)
+        states = {job: state for job, (state, _) in (queue or {}).items()}
         lost = [job for job in jobs if job not in states]
-        records: dict[str, str] | None = {}
+        records: dict[str, tuple[str, str]] | None = {}
         if lost and self.has_accounting:
             # up to now, by this machine's clock, if nothing is said; from the beginning of time if jobs are named
             form = ("--allocations", "--noheader", "--parsable2", "--format=JobIDRaw,State", "--endtime=2037-01-01")
@@ -65,7 +68,7 @@ class Watch:
         now = self.clock()
         unknown = {job: self._silent_since.get(job, now) for job in lost}
         for job, since in unknown.items():
-            record = (records or {}).get(job, "")
+            record, _ = (records or {}).get(job, ("", ""))
             is_patience_over = now - since >= GIVE_UP_S
             if record == COMPLETED or (record in FAILED and (queue is not None or is_patience_over)):
                 states[job] = record
@@ -75,6 +78,9 @@ class Watch:
                 states[job] = GONE
         self._silent_since = {job: since for job, since in unknown.items() if job not in states}
         self._tell_silence(now, trouble)
+        self._tell_reasons(
+            reason for job, (state, reason) in (queue or {}).items() if job in jobs and state == "PENDING"
+        )
         return {job: states[job] for job in jobs if states.get(job) in {COMPLETED, GONE, *FAILED}}
 
     @property
@@ -96,6 +102,12 @@ class Watch:
             what = f"waiting for news of Slurm jobs {_named(self._silent_since)}, of which nothing is known for"
             self.tell_at_times(f"{what} {seconds / 60:.0f} min ({why})")
 
+    def _tell_reasons(self, reasons: Iterable[str]) -> None:
+        """Each one once: nodes that are down, a hold after too many failed starts, a limit."""
+        for reason in sorted(set(reasons) - self._told_reasons):
+            self._told_reasons.add(reason)
+            self.tell(f"Slurm lets jobs of this run wait: {reason} (squeue --me shows which)")
+
 
 def _named(jobs: Collection[str]) -> str:
     """Ids of jobs for a line of text, not too many."""
@@ -103,8 +115,8 @@ def _named(jobs: Collection[str]) -> str:
     return " ".join(list(jobs)[:N_NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def _ask(program: str, *options: str, ids: Collection[str]) -> tuple[dict[str, str] | None, str]:
-    """States by id, and why there are none: None for no answer, an empty one if Slurm knows no such job."""
+def _ask(program: str, *options: str, ids: Collection[str]) -> tuple[dict[str, tuple[str, str]] | None, str]:
+    """States and reasons by id, and what is amiss: None for no answer, an empty one if Slurm knows no such job."""
     command = [program, *options, f"--jobs={','.join(ids)}"]
     try:
         answer = subprocess.run(
@@ -122,4 +134,4 @@ def _ask(program: str, *options: str, ids: Collection[str]) -> tuple[dict[str, s
         return None, f"{program}: {said[-1] if said else f'exit code {answer.returncode}'}"
     rows = (line.split("|") for line in answer.stdout.decode(errors="replace").splitlines())
     # "CANCELLED by 1000"; with several clusters their names come between
-    return {row[0].strip(): row[1].partition(" ")[0] for row in rows if len(row) == 2}, ""
+    return {row[0].strip(): (row[1].partition(" ")[0], "".join(row[2:])) for row in rows if len(row) > 1}, ""
