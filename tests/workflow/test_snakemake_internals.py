@@ -32,6 +32,7 @@ PIECES = [
     "snakemake.persistence:PersistenceBase.params",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
+    "snakemake.scheduling.job_scheduler:JobScheduler._user_kill",
     "snakemake.cli:parse_config",
     "snakemake.exceptions:MissingRuleException",
     "snakemake.io:IOFile",
@@ -48,6 +49,7 @@ PIECES = [
     "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.next_seconds_between_status_checks",
     "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.sleep",
     "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.wait",
+    "snakemake_interface_executor_plugins.executors.base:SubmittedJobInfo",
     "snakemake_interface_common.exceptions:WorkflowError",
 ]
 
@@ -216,7 +218,7 @@ def mended(workflow):
 
     def mended(executor, **ended):
         settings = SimpleNamespace(init_seconds_before_status_checks=1, keep_successful_logs=False)
-        workflow.executor_settings, workflow.scheduler = settings, SimpleNamespace(_executor=executor)
+        workflow.executor_settings, workflow.scheduler = settings, SimpleNamespace(_executor=executor, _user_kill=None)
         watch = StubWatch(**ended)
         snakemake_internals.mend_slurm_plugin(workflow, watch)
         return watch
@@ -284,6 +286,19 @@ def test_a_refusal_for_now_waits_at_no_cost(mended, tmp_path):
     assert (executor.calls, executor.submitted) == (7, jobs)
     assert len(watch.lines) == 1
     assert watch.lines[0].startswith("Slurm takes no more jobs for now (QOSGrpSubmitJobsLimit): ")
+
+
+def test_who_ends_the_run_does_not_wait_for_refused_jobs(mended, workflow):
+    """SIGTERM lets running jobs end, and these never ran."""
+    executor = Executor(refusals=1)
+    mended(executor)
+    jobs = [Job((str(k),)) for k in range(2)]
+    for job in jobs:
+        executor.run_job(job)
+    workflow.scheduler._user_kill = "graceful"
+    look(executor)
+    assert executor.calls == 1
+    assert list(executor.failed) == jobs
 
 
 def test_a_refusal_that_stays_is_a_failure(mended):

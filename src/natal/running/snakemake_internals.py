@@ -184,6 +184,12 @@ class _SlurmJobs:
     def _submit_again(self) -> None:
         """What was refused, in turn, up to the first that is refused again."""
         waiting, self._refused = self._refused, deque()
+        if self._workflow.scheduler._user_kill:
+            # told to end when running jobs have ended: these do not run
+            info = import_module("snakemake_interface_executor_plugins.executors.base").SubmittedJobInfo
+            for job in waiting:
+                self._report_error(info(job), "Slurm did not take this job before the run was told to end. ")
+            return
         while waiting and not self._refused:
             self.run_job(waiting.popleft())
         self._refused.extend(waiting)
