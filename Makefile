@@ -7,6 +7,16 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
+# modules of other Pythons, which a cluster's `module load` puts before the environment's own; and pip's `user` setting
+unexport PYTHONPATH PYTHONHOME
+export PIP_USER := 0
+# Snakemake keeps files in the home folder's cache, which may not be writable
+ifndef XDG_CACHE_HOME
+ifneq ($(shell mkdir -p "$$HOME/.cache" 2>/dev/null && test -w "$$HOME/.cache" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+endif
+endif
+
 .PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-inference lint schema lock
 
 run: env
@@ -36,12 +46,23 @@ provenance:
 	@test -n "$(FILE)" || { echo "name a file: make provenance FILE=results/default/recovery.csv"; exit 1; }
 	@$(BIN)/python -m natal.provenance $(FILE)
 
+# for who calls snakemake without make: as above
+define ACTIVATED
+unset PYTHONPATH PYTHONHOME
+{ test -n "$${XDG_CACHE_HOME-}" || { mkdir -p "$$HOME/.cache" && test -w "$$HOME/.cache"; }; } 2>/dev/null || export XDG_CACHE_HOME=$(CURDIR)/.cache
+endef
+export ACTIVATED
+
 # one environment: installing for the other kind of device replaces what differs
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "natal needs Python 3.11 or newer (make PYTHON=/path/to/python3.11)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo "python3-venv is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --clear $(VENV) || { echo "python3-venv is missing: on Debian, apt-get install python3-venv"; exit 1; }
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "$(VENV) was made by $$($(BIN)/python --version 2>&1), natal needs 3.11 or newer: rm -r $(VENV), then the same again"; \
+	  exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@grep -q "^unset PYTHONPATH" $(BIN)/activate || echo "$$ACTIVATED" >> $(BIN)/activate
 	@rm -f $(VENV)/*.stamp
 	@touch $@
 

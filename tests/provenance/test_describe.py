@@ -252,3 +252,11 @@ def test_no_commit_where_there_is_none(repository, tmp_path_factory, monkeypatch
     assert git_commit(repository.parent / "no" / "such.py") is None
     monkeypatch.setattr(git.subprocess, "run", lambda *_, **__: (_ for _ in ()).throw(FileNotFoundError("git")))
     assert git_commit(repository) is None
+
+
+def test_the_environment_says_what_jax_and_its_compiler_were_told(monkeypatch):
+    """A user's own flags and settings may be why results are others."""
+    given = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true", "JAX_PLATFORMS": "cpu"}
+    for name, value in (given | {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}).items():
+        monkeypatch.setenv(name, value)
+    assert {name: value for name, value in environment().items() if name.startswith(("XLA", "JAX"))} == given

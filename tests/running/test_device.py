@@ -1,10 +1,13 @@
 """Setting JAX up: as many CPU devices as asked for, and a compile cache that no other processor reads."""
 
+import os
+import platform
 import subprocess
 import sys
 
 import pytest
 
+from natal.errors import NatalError
 from natal.running import device
 
 PROGRAM = """
@@ -79,3 +82,83 @@ def test_a_machine_without_a_description_still_has_a_name(monkeypatch, tmp_path)
     """As on systems without /proc."""
     monkeypatch.setattr(device, "Path", lambda _: tmp_path / "not there")
     assert device.processor()
+
+
+def trouble_of(monkeypatch, *, allow_cpu=False, **environment):
+    """What a job says that is set up on this machine without GPUs, None if it goes on."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    try:
+        device.set_up(threads=2, cpu_devices=2, cache_folder=None, allow_cpu=allow_cpu)
+    except NatalError as error:
+        return str(error)
+
+
+@pytest.fixture
+def no_trace(monkeypatch):
+    """What a job changes in its own process."""
+    for name in ("NPROC", "XLA_FLAGS"):
+        monkeypatch.setenv(name, os.environ.get(name, ""))
+    monkeypatch.setattr(device, "optimise_little", lambda: None)
+
+
+@pytest.mark.usefixtures("no_trace")
+@pytest.mark.parametrize("given", [{"SLURM_GPUS_ON_NODE": "1"}, {"SLURM_STEP_GPUS": "0"}, {"SLURM_JOB_GPUS": "2,3"}])
+def test_a_job_that_was_given_a_gpu_does_not_compute_without(monkeypatch, given):
+    """Unless that is what its user wants; one line names the node, what was found, and what to look at."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    line = trouble_of(monkeypatch, **given)
+    assert line.startswith(f"node {platform.node()}: Slurm gave this job a GPU, but JAX found 2 x cpu (cpu) only")
+    assert "CUDA_VISIBLE_DEVICES: 0" in line
+    assert "nvidia-smi" in line
+    assert "resources.allow_cpu: true" in line
+    assert trouble_of(monkeypatch, allow_cpu=True, **given) is None
+
+
+@pytest.mark.usefixtures("no_trace")
+@pytest.mark.parametrize(
+    "given", [{}, {"SLURM_GPUS_ON_NODE": "0", "SLURM_JOB_GPUS": ""}, {"CUDA_VISIBLE_DEVICES": "0"}]
+)
+def test_a_job_without_a_gpu_computes_on_processors(monkeypatch, given):
+    """What a login node's environment says of its own GPUs is no gift of Slurm's."""
+    assert trouble_of(monkeypatch, **given) is None
+
+
+@pytest.mark.usefixtures("no_trace")
+@pytest.mark.parametrize(
+    ("error", "said"), [(AssertionError(), "nothing there"), (RuntimeError("no\n cuda"), "no cuda")]
+)
+def test_no_device_at_all_is_one_line(monkeypatch, error, said):
+    """JAX_PLATFORMS=cuda where there is none ends in an assertion of JAX's."""
+
+    def refuse():
+        raise error
+
+    monkeypatch.setattr(device.jax, "local_devices", refuse)
+    line = trouble_of(monkeypatch, JAX_PLATFORMS="cuda")
+    assert f"JAX finds no device with JAX_PLATFORMS='cuda' ({said}" in line
+    assert "\n" not in line
+
+
+SETTLED = """
+import natal.posterior.recovery, natal.likelihood.density, natal.emulator.training
+from natal.errors import NatalError
+from natal.running import device
+import logging, jax, jax.numpy as jnp
+logging.basicConfig(format="%(message)s", level="WARNING")
+device.set_up(threads=1, cache_folder=None)
+print(jnp.ones(1).dtype, jnp.ones(2, "int32") + jnp.ones(2, "float32"), jnp.log(-jnp.ones(1)), jax.random.key(0))
+"""
+
+
+def test_a_users_settings_of_jax_change_no_result():
+    """Each that is not followed is named; and natal's modules can be imported all the same."""
+    given = {"JAX_ENABLE_X64": "1", "JAX_DEBUG_NANS": "1", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}
+    given |= {"JAX_DEFAULT_PRNG_IMPL": "rbg", "JAX_NUMPY_RANK_PROMOTION": "raise", "JAX_RANDOM_SEED_OFFSET": "5"}
+    answers = []
+    for more in ({}, given):
+        command = [sys.executable, "-c", SETTLED]
+        done = subprocess.run(command, env=os.environ | more, capture_output=True, text=True, check=True)
+        answers.append(done.stdout)
+        assert {line.partition("=")[0] for line in done.stderr.splitlines() if "not followed" in line} == set(more)
+    assert answers[0] == answers[1]

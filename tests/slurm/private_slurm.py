@@ -102,8 +102,10 @@ def missing() -> str | None:
 class PrivateSlurm:
     """The running Slurm, as a context manager."""
 
-    def __init__(self, *, accounting: bool = True) -> None:
+    def __init__(self, *, accounting: bool = True, settings: str = "") -> None:
+        """`settings` are lines of slurm.conf that go over the others."""
         self.accounting = accounting
+        self.settings = settings
         self.node = "node1"
         self._daemons: list[tuple[str, subprocess.Popen]] = []
 
@@ -149,6 +151,10 @@ class PrivateSlurm:
         text = self.run("squeue", "--format=%A|%T|%k|%r")
         return list(csv.DictReader(text.splitlines(), delimiter="|"))
 
+    def daemon(self, name: str) -> subprocess.Popen:
+        """A daemon's process, by its name."""
+        return dict(self._daemons)[name]
+
     def set_node(self, state: str, reason: str = "test") -> None:
         """Set the node's state: down, resume, drain."""
         why = [f"reason={reason}"] if state != "resume" else []
@@ -191,7 +197,9 @@ class PrivateSlurm:
             "kill_wait": KILL_WAIT_S,
         }
         accounting = (ACCOUNTING_CONF if self.accounting else NO_ACCOUNTING_CONF).format(**values)
-        (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values, accounting=accounting))
+        (self.folder / "slurm.conf").write_text(
+            SLURM_CONF.format(**values, accounting=accounting) + self.settings.format(**values)
+        )
         (self.folder / "gres.conf").write_text(f"Name=gpu File={self.folder}/gpu[0-1]\n")
         # Snakemake's job-step plugin takes SLURM_CONF out of srun's environment: real clusters rarely need it there
         srun = self.folder / "bin" / "srun"

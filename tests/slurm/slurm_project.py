@@ -18,6 +18,8 @@ CAMPAIGN = {
     "campaign": "faults",
     "integration": {"t_end_yr": 500, "dt_yr": 0.01, "snapshots": 21},
     "design": {"realizations": 4, "points_per_job": 4, "train": [4], "validation": [4], "test": [4], "calibration": 0},
+    # the private Slurm's GPUs are made of air
+    "resources": {"allow_cpu": True},
 }
 SHARDS = ("train0_000", "validation0_000", "test0_000")
 SUMMARIES = "results/faults/summaries.csv"

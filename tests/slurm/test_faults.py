@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -123,6 +124,34 @@ def test_a_driver_that_was_killed_while_its_jobs_ended(project, undisturbed):
     for shard in SHARDS:
         assert len(project.jobs_of(shard)) == 1 or project.resumed_from(shard) == 21
     assert_as_undisturbed(project, undisturbed)
+
+
+def test_snakemakes_folder_is_removed(project, undisturbed):
+    """Nothing more can be recorded: the call says so, cancels its jobs and ends, and the next one goes on."""
+    driver = project.start(SUMMARIES)
+    project.wait_for_snapshots(VICTIM, 3)
+    shutil.rmtree(project.folder / ".snakemake")
+    assert driver.wait() != 0
+    assert ".snakemake/ was removed while jobs ran: they are cancelled; run again to go on" in project.output
+    project.slurm.wait_until_idle()
+    project.finish(SUMMARIES)
+    assert project.resumed_from(VICTIM) >= 3
+    assert_as_undisturbed(project, undisturbed)
+
+
+def test_a_gpu_that_jax_does_not_find(project):
+    """A job that Slurm gave one fails at once, in one line, instead of computing for days on a processor.
+
+    Asked for by --gres, the other of Slurm's two ways.
+    """
+    profile = project.folder / "profiles" / "slurm" / "config.yaml"
+    profile.write_text(profile.read_text().replace("    gpu: 1 ", "    gres: gpu:1 "))
+    shard = f"results/faults/simulations/{VICTIM}.h5"
+    assert project.start(shard, "--retries", "0", changes={"resources": {"allow_cpu": False}}).wait() != 0
+    assert "Slurm gave this job a GPU, but JAX found 1 x cpu (cpu) only" in project.log(VICTIM)
+    assert len(project.log(VICTIM).splitlines()) == 1
+    (job,) = project.jobs_of(VICTIM)
+    assert "gres/gpu=1" in job["AllocTRES"]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ def smoke(slurm, tmp_path_factory, cache):
     """The finished smoke campaign, with one uncertainty method: every stage is a job all the same."""
     config = yaml.safe_load((ROOT / "config" / "smoke.yaml").read_text())
     config["uncertainty"]["methods"] = ["constant"]
+    config["resources"] = {"allow_cpu": True}
     project = SlurmProject(tmp_path_factory.mktemp("smoke"), cache, slurm, config)
     project.finish()
     return project

@@ -14,12 +14,13 @@ def test_every_line_of_the_users_block_can_be_uncommented(tmp_path):
     """No key is given twice, nor taken away from its section."""
     head, block, tail = re.split(r"^# -{4,}.*\n", PROFILE.read_text(), flags=re.M)
     uncommented, n_lines = re.subn(r"^( *)# (?= *[\w-]+:)", r"\1", block, flags=re.M)
-    assert n_lines == 5
+    assert n_lines == 6
     path = tmp_path / "config.yaml"
     path.write_text(head + uncommented + tail)
     check_repeated_keys([str(path)])
     filled_in, shipped = yaml.safe_load(path.read_text()), yaml.safe_load(PROFILE.read_text())
     assert filled_in.pop("default-resources") == {"slurm_account": "my_account", "slurm_partition": "cpu"}
-    assert filled_in.pop("set-resources") == {"simulate": {"gpu": 1, "slurm_partition": "gpu", "gpu_model": "a100"}}
+    simulate = {"gpu": 1, "gres": "gpu:1", "slurm_partition": "gpu", "gpu_model": "a100"}
+    assert filled_in.pop("set-resources") == {"simulate": simulate}
     assert shipped.pop("set-resources") == {"simulate": {"gpu": 1}}
     assert filled_in == shipped

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from dataclasses import dataclass
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ from project import ROOT
 
 from natal.errors import NatalError
 from natal.running import snakemake_internals
+from natal.running.slurm_states import Watch
 
 PIECES = [
     "snakemake.workflow:Workflow._build_dag",
@@ -30,12 +32,25 @@ PIECES = [
     "snakemake.persistence:PersistenceBase.params",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
+    "snakemake.scheduling.job_scheduler:JobScheduler._user_kill",
     "snakemake.cli:parse_config",
     "snakemake.exceptions:MissingRuleException",
     "snakemake.io:IOFile",
     "snakemake_executor_plugin_slurm:Executor.run_uuid",
-    "snakemake_executor_plugin_slurm:ExecutorSettings.status_command",
-    "snakemake_executor_plugin_slurm:query_job_status",
+    "snakemake_executor_plugin_slurm:Executor._report_job_error_threadsafe",
+    "snakemake_executor_plugin_slurm:Executor._submitted_job_clusters",
+    "snakemake_executor_plugin_slurm:Executor.cancel_jobs",
+    "snakemake_executor_plugin_slurm:Executor.check_active_jobs",
+    "snakemake_executor_plugin_slurm:Executor.run_job",
+    "snakemake_executor_plugin_slurm:ExecutorSettings.init_seconds_before_status_checks",
+    "snakemake_executor_plugin_slurm:ExecutorSettings.keep_successful_logs",
+    "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor._tmpdir",
+    "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.active_jobs",
+    "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.next_seconds_between_status_checks",
+    "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.sleep",
+    "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.wait",
+    "snakemake_interface_executor_plugins.executors.base:SubmittedJobInfo",
+    "snakemake_interface_common.exceptions:WorkflowError",
 ]
 
 
@@ -65,12 +80,19 @@ def test_a_forced_file_is_a_string_in_a_set():
     assert "self.forcefiles.isdisjoint(job.output)" in source, "snakemake moved DAG.forcefiles: see make_again"
 
 
-def test_the_slurm_plugin_asks_by_the_function_that_is_replaced():
-    """By its global name, with its states read to the first word only where they are told."""
+def test_the_slurm_plugin_works_by_the_methods_that_are_replaced():
+    """Looked up in its object when they are needed, and refusals told in words that natal reads."""
     plugin = import_module("snakemake_executor_plugin_slurm")
-    source = inspect.getsource(plugin.Executor.check_active_jobs)
-    moved = "the Slurm plugin asks otherwise: see mend_slurm_plugin in src/natal/running/snakemake_internals.py"
-    assert "await query_job_status(" in source, moved
+    remote = import_module("snakemake_interface_executor_plugins.executors.remote")
+    moved = "the Slurm plugin works otherwise: see mend_slurm_plugin in src/natal/running/snakemake_internals.py"
+    assert "_job_submission_executor.submit(self.run_job, job)" in inspect.getsource(plugin.Executor._submit_job), moved
+    submission = inspect.getsource(plugin.Executor.run_job)
+    assert "self._report_job_error_threadsafe(" in submission, moved
+    assert """f"The error message was '{e.output.strip()}'.\\n\"""" in submission, moved
+    assert '"slurm_logfile": slurm_logfile' in submission, moved
+    rounds = inspect.getsource(remote.RemoteExecutor._wait_for_jobs)
+    assert "self.check_active_jobs(active_jobs)" in rounds, moved
+    assert "await self.sleep()" in rounds, moved
 
 
 def test_snakemake_still_runs_scripts_without_quotes():
@@ -138,30 +160,211 @@ def test_whether_jobs_run(workflow, plugin, dryrun, expected):
     assert snakemake_internals.runs_jobs(workflow) == expected
 
 
-@pytest.mark.parametrize(("accounting_off", "expected"), [(True, "squeue"), (False, "sacct")])
-def test_the_slurm_plugin_is_mended(workflow, monkeypatch, accounting_off, expected):
-    """It asks who has an answer, and a cancelled job is one whoever cancelled it."""
-    plugin = import_module("snakemake_executor_plugin_slurm")
+class Executor:
+    """What natal takes hold of in the Slurm plugin."""
 
-    async def answer(command, logger):
-        return {"1": "CANCELLED by 1000", "2": "RUNNING"}, 0.1
+    def __init__(self, refusals=0, error="sbatch: error: QOSGrpSubmitJobsLimit\nsbatch: error: no"):
+        self.refusals, self.error = refusals, error
+        self.active_jobs, self.wait, self._tmpdir, self._submitted_job_clusters = [], True, None, set()
+        self.next_seconds_between_status_checks = 10
+        self.submitted, self.cancelled, self.succeeded, self.failed, self.calls = [], [], [], {}, 0
 
-    monkeypatch.setattr(plugin, "query_job_status", answer)
-    workflow.executor_settings = SimpleNamespace(status_command="sacct")
-    snakemake_internals.mend_slurm_plugin(workflow, lambda: accounting_off)
-    assert workflow.executor_settings.status_command == expected
-    states, seconds = asyncio.run(plugin.query_job_status("sacct", None))
-    assert (states, seconds) == ({"1": "CANCELLED", "2": "RUNNING"}, 0.1)
+    def run_job(self, job):
+        self.calls += 1
+        if self.refusals:
+            self.refusals -= 1
+            message = f"SLURM sbatch failed. The error message was '{self.error}'.\n    sbatch call:\n  sbatch 'x'.\n"
+            self._report_job_error_threadsafe(SimpleNamespace(job=job), message)
+        else:
+            self.submitted.append(job)
+
+    def _report_job_error_threadsafe(self, info, message):
+        self.failed[info.job] = message
+
+    def cancel_jobs(self, active):
+        self.cancelled += [info.external_jobid for info in active]
+
+    def report_job_success(self, info):
+        self.succeeded.append(info.external_jobid)
+
+    def report_job_error(self, info, msg, aux_logs):
+        self.failed[info.external_jobid] = msg
 
 
-def test_the_slurm_plugin_without_an_answer(workflow, monkeypatch):
-    """Is asked again by the plugin itself."""
-    plugin = import_module("snakemake_executor_plugin_slurm")
+class StubWatch(Watch):
+    """Knows how jobs ended, and keeps what is said."""
 
-    async def no_answer(command, logger):
-        return None, None
+    is_silent = False
 
-    monkeypatch.setattr(plugin, "query_job_status", no_answer)
-    workflow.executor_settings = SimpleNamespace(status_command="squeue")
-    snakemake_internals.mend_slurm_plugin(workflow, lambda: False)
-    assert asyncio.run(plugin.query_job_status("squeue", None)) == (None, None)
+    def __init__(self, **ended):
+        self.states, self.lines, self.asked = ended, [], []
+        self.tell = self.tell_at_times = self.lines.append
+
+    def ended(self, jobs, *, all_clusters=False):
+        self.asked.append({name: is_made() for name, is_made in jobs.items()})
+        return {name: state for name, state in self.states.items() if name in jobs}
+
+
+@dataclass(frozen=True)
+class Job:
+    """Of Snakemake's, its files."""
+
+    output: tuple = ()
+
+
+@pytest.fixture
+def mended(workflow):
+    """An executor with natal's hands on it, and what it is asked of Slurm."""
+
+    def mended(executor, **ended):
+        settings = SimpleNamespace(init_seconds_before_status_checks=1, keep_successful_logs=False)
+        workflow.executor_settings, workflow.scheduler = settings, SimpleNamespace(_executor=executor, _user_kill=None)
+        watch = StubWatch(**ended)
+        snakemake_internals.mend_slurm_plugin(workflow, watch)
+        return watch
+
+    return mended
+
+
+def submitted(executor, job_id, folder, job=None):
+    """A job that Slurm took."""
+    job = job or Job((str(folder / job_id),))
+    executor.run_job(job)
+    (folder / f"{job_id}.log").touch()
+    return SimpleNamespace(job=job, external_jobid=job_id, aux={"slurm_logfile": folder / f"{job_id}.log"})
+
+
+def look(executor, *active):
+    """One round of Snakemake's looks at its jobs: those that go on."""
+
+    async def go_on():
+        return [info.external_jobid async for info in executor.check_active_jobs(list(active))]
+
+    return asyncio.run(go_on())
+
+
+def test_jobs_end_as_natal_hears_of_it(mended, tmp_path):
+    """Those that ended well leave no log of Slurm's; every other end is told to Snakemake, which tries again."""
+    executor = Executor()
+    mended(executor, a="COMPLETED", b="PREEMPTED", c="GONE")
+    infos = [submitted(executor, name, tmp_path) for name in "abcd"]
+    assert look(executor, *infos) == ["d"]
+    assert executor.succeeded == ["a"]
+    assert not (tmp_path / "a.log").exists()
+    assert "Slurm job b ended as PREEMPTED" in executor.failed["b"]
+    assert "Slurm job c is not known to Slurm any more" in executor.failed["c"]
+    # it must not work beside the next attempt
+    assert executor.cancelled == ["c"]
+
+
+def test_files_of_before_are_no_result(mended, tmp_path):
+    """A job has made its files if all are there and none is as it was when the job was submitted."""
+    executor = Executor()
+    watch = mended(executor)
+    (tmp_path / "old").write_text("1")
+    info = submitted(executor, "1", tmp_path, Job((str(tmp_path / "old"), str(tmp_path / "new"))))
+    look(executor, info)
+    (tmp_path / "new").write_text("1")
+    look(executor, info)
+    (tmp_path / "old").write_text("12")
+    look(executor, info)
+    assert watch.asked == [{"1": False}, {"1": False}, {"1": True}]
+
+
+def test_a_refusal_for_now_waits_at_no_cost(mended, tmp_path):
+    """One line says so; each round tries the first in turn, and the others once that was taken."""
+    executor = Executor(refusals=3)
+    watch = mended(executor)
+    executor.active_jobs.append("one of this run's")
+    jobs = [Job((str(k),)) for k in range(4)]
+    for job in jobs:
+        executor.run_job(job)
+    assert executor.calls == 1
+    assert look(executor) == look(executor) == []
+    assert (executor.calls, executor.submitted, executor.failed) == (3, [], {})
+    look(executor)
+    assert (executor.calls, executor.submitted) == (7, jobs)
+    assert len(watch.lines) == 1
+    assert watch.lines[0].startswith("Slurm takes no more jobs for now (QOSGrpSubmitJobsLimit): ")
+
+
+def test_who_ends_the_run_does_not_wait_for_refused_jobs(mended, workflow):
+    """SIGTERM lets running jobs end, and these never ran."""
+    executor = Executor(refusals=1)
+    mended(executor)
+    jobs = [Job((str(k),)) for k in range(2)]
+    for job in jobs:
+        executor.run_job(job)
+    workflow.scheduler._user_kill = "graceful"
+    look(executor)
+    assert executor.calls == 1
+    assert list(executor.failed) == jobs
+
+
+def test_a_refusal_that_stays_is_a_failure(mended):
+    """In the plugin's words; natal adds what to do, once, where it knows it."""
+    error = "sbatch: error: Requested GRES option unsupported by configured SelectType plugin"
+    executor = Executor(refusals=2, error=error)
+    watch = mended(executor)
+    for k in range(2):
+        executor.run_job(Job((str(k),)))
+    assert len(executor.failed) == 2
+    assert len(watch.lines) == 1
+    assert "docs/cluster.md" in watch.lines[0]
+
+
+def test_without_snakemakes_folder_the_run_ends(mended, tmp_path):
+    """It is said, and jobs are cancelled, which nobody would hear of."""
+    executor = Executor()
+    mended(executor)
+    executor._tmpdir = tmp_path / ".snakemake" / "tmp.x"
+    info = submitted(executor, "1", tmp_path)
+    error = import_module("snakemake_interface_common.exceptions").WorkflowError
+    with pytest.raises(error, match="removed while jobs ran"):
+        look(executor, info)
+    assert executor.cancelled == ["1"]
+
+
+def test_pauses_grow_while_nothing_happens(mended, tmp_path):
+    """Up to two minutes, and to one where something is amiss; a job's end makes them short."""
+    executor = Executor()
+    watch = mended(executor)
+    info = submitted(executor, "1", tmp_path)
+    for _ in range(30):
+        look(executor, info)
+    assert executor.next_seconds_between_status_checks == 120
+    watch.is_silent = True
+    look(executor, info)
+    assert executor.next_seconds_between_status_checks == 60
+    watch.states["1"] = "FAILED"
+    look(executor, info)
+    assert executor.next_seconds_between_status_checks == 1
+
+
+def test_nobody_waits_for_a_pause_at_the_end(mended):
+    """Snakemake joins the thread that sleeps."""
+    executor = Executor()
+    mended(executor)
+    executor.wait, executor.next_seconds_between_status_checks = False, 1000
+    asyncio.run(executor.sleep())
+
+
+def test_jobs_are_cancelled_while_slurm_is_asked_for_them(mended, tmp_path):
+    """Snakemake has them off its list then."""
+    executor = Executor()
+    watch = mended(executor)
+    infos = [submitted(executor, name, tmp_path) for name in "abc"]
+    watch.ended = lambda jobs, all_clusters: executor.cancel_jobs([infos[2]]) or {}
+    look(executor, *infos[:2])
+    assert executor.cancelled == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [({}, False), ({"gpu": 0}, False), ({"gpu": 1}, True), ({"gres": "gpu:1"}, True), ({"gres": "ssd:1"}, False)],
+)
+def test_whether_a_rule_asks_for_gpus(workflow, asked, expected):
+    """In either of Slurm's ways."""
+    resources = {name: SimpleNamespace(raw=amount) for name, amount in asked.items()}
+    workflow.resource_settings = SimpleNamespace(overwrite_resources={"simulate": resources})
+    assert snakemake_internals.asks_for_gpu(workflow, "simulate") == expected

@@ -9,6 +9,7 @@ from natal.campaign.inventory import read_layout
 from natal.campaign.own_clusters import OwnClusters, read_own_clusters
 from natal.errors import NatalError
 from natal.running.snakemake_internals import check_interpreter
+from natal.running.surroundings import check_packages
 from natal.settings.reading import check_repeated_keys
 from natal.variables import CALIBRATION, SPLITS
 
@@ -21,6 +22,7 @@ include: "resources.smk"
 
 
 try:
+    check_packages()
     check_interpreter()
     check_repeated_keys(workflow.configfiles)
     check_campaign(config)

@@ -3,7 +3,7 @@ from math import ceil
 
 from natal.campaign.inventory import measured_gint_per_s
 from natal.posterior import cost as answers
-from natal.running.snakemake_internals import asks_for
+from natal.running.snakemake_internals import asks_for_gpu
 from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
 
 
@@ -38,7 +38,7 @@ def runtime_min(n_runs):
 
 
 def shard_memory_mb(wildcards, attempt):
-    return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, GPU_HOST_BYTES * asks_for(workflow, "simulate", "gpu"))
+    return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, GPU_HOST_BYTES * asks_for_gpu(workflow, "simulate"))
 
 
 def shard_runtime_min(wildcards, attempt):

@@ -3,6 +3,7 @@ from pathlib import Path
 
 from natal.errors import NatalError
 from natal.running.snakemake_internals import check_interpreter
+from natal.running.surroundings import check_packages
 from natal.settings.reading import check, check_repeated_keys
 
 FOLDER = Path(workflow.basedir).parents[1]
@@ -13,6 +14,7 @@ include: "../rules/stages.smk"
 
 
 try:
+    check_packages()
     check_interpreter()
     check_repeated_keys(workflow.configfiles)
     check(SETTINGS, config)

@@ -1,6 +1,8 @@
 """The versions, the commit and the machine that make a file."""
 
+import os
 import platform
+import re
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -10,13 +12,14 @@ from natal.provenance.git import git_commit
 
 
 def environment() -> dict[str, str]:
-    """Versions, git commit and machine that made a file."""
+    """Versions, git commit and machine that made a file, and what its environment told JAX and its compiler."""
     packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py", "snakemake")
     return {
         "python": platform.python_version(),
         "machine": platform.machine(),
         "commit": git_commit() or "unknown",
         **{f"version_{name}": installed for name in packages if (installed := _version(name))},
+        **{name: os.environ[name] for name in sorted(os.environ) if re.match("XLA_FLAGS$|JAX_", name)},
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 

@@ -5,21 +5,60 @@ import logging
 import os
 import platform
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from natal.compiling import optimise_little
+from natal.errors import NatalError
+
+log = logging.getLogger("natal")
 
 COMPILE_CACHE = Path(".cache") / "jax"
 """Compiled programs of all jobs that run in a folder."""
 
+SETTLED: dict[str, Any] = {
+    "jax_enable_x64": False,
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+    "jax_default_matmul_precision": None,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_threefry_partitionable": True,
+    "jax_random_seed_offset": 0,
+    "jax_high_dynamic_range_gumbel": False,
+    "jax_enable_custom_prng": False,
+    "jax_legacy_prng_key": "allow",
+    "jax_softmax_custom_jvp": False,
+    "jax_default_device": None,
+    "jax_disable_jit": False,
+    "jax_disable_most_optimizations": False,
+    "jax_debug_nans": False,
+    "jax_debug_infs": False,
+    "jax_debug_key_reuse": False,
+    "jax_check_tracer_leaks": False,
+    "jax_transfer_guard": None,
+}
+"""What results depend on, or ends a job that is in order: JAX's own defaults, whatever a user's environment says."""
 
-def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = COMPILE_CACHE) -> None:
+
+def set_up(
+    *, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = COMPILE_CACHE, allow_cpu: bool = True
+) -> None:
     """Hold JAX to `threads` threads, split into `cpu_devices` CPU devices, and give it a cache of what it compiles.
 
     Work that splits into independent parts runs best with one device a core, a single program with one device and
     all threads; accelerators are not affected. The cache is kept apart for every processor type, since compiled
-    code holds its instructions.
+    code holds its instructions. Settings of JAX that results depend on are its defaults: the log names those of the
+    user's environment that are not followed.
+
+    Args:
+        threads: That computations may use.
+        cpu_devices: Devices that the CPU is split into.
+        cache_folder: Of compiled programs; None for none.
+        allow_cpu: Whether a job that was given a GPU may compute without one.
+
+    Raises:
+        NatalError: JAX finds no device, or no GPU where Slurm gave one.
     """
     logging.getLogger("jax").setLevel(logging.WARNING)
     # XLA sizes its thread pool by this variable when it starts; jobs side by side must not use each other's cores
@@ -31,6 +70,46 @@ def set_up(*, threads: int, cpu_devices: int = 1, cache_folder: str | Path | Non
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    _settle()
+    _check_devices(allow_cpu=allow_cpu)
+
+
+def _settle() -> None:
+    for name, value in SETTLED.items():
+        found = getattr(jax.config, name, value)
+        # some are enumerations with a word as value
+        if getattr(found, "value", found) != value:
+            log.warning(
+                "%s=%s is not followed: results depend on it (natal computes with %s)", name.upper(), found, value
+            )
+            jax.config.update(name, value)
+
+
+def _check_devices(*, allow_cpu: bool) -> None:
+    node = platform.node()
+    try:
+        devices = jax.local_devices()
+    except (RuntimeError, AssertionError) as error:
+        # JAX says nothing if a platform is not there at all
+        said = " ".join(str(error).split()) or "nothing there that computes"
+        kinds = os.environ.get("JAX_PLATFORMS", "")
+        raise NatalError(
+            f"node {node}: JAX finds no device with JAX_PLATFORMS={kinds!r} ({said}); unset JAX_PLATFORMS, or look at "
+            "nvidia-smi there"
+        ) from None
+    if devices[0].platform == "cpu" and _slurm_gave_gpu() and not allow_cpu:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "not set")
+        raise NatalError(
+            f"node {node}: Slurm gave this job a GPU, but JAX found {describe()} only (CUDA_VISIBLE_DEVICES: "
+            f"{visible}); look at nvidia-smi there (driver 525 or newer) and at the environment (make env-cuda12), or "
+            "set resources.allow_cpu: true to compute on CPUs"
+        )
+
+
+def _slurm_gave_gpu() -> bool:
+    """Whether this job step has one: by its number, or, without a number, by its index."""
+    given = [os.environ.get(f"SLURM_{name}", "") for name in ("GPUS_ON_NODE", "STEP_GPUS", "JOB_GPUS")]
+    return given[0] != "0" and any(given)
 
 
 def on_cpu() -> bool:

@@ -12,6 +12,7 @@ from natal.errors import NatalError
 from natal.running import snakemake_internals
 from natal.running.lock import lock_campaign
 from natal.running.slurm import accounting_is_off, cancel_orphans, note_run
+from natal.running.slurm_states import Watch
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Driver:
             keep_earlier(self._simulations, stems, digests)
             if run := snakemake_internals.slurm_run(self.workflow):
                 note_run(self.results, run)
-                snakemake_internals.mend_slurm_plugin(self.workflow, accounting_is_off)
+                snakemake_internals.mend_slurm_plugin(self.workflow, Watch(has_accounting=not accounting_is_off()))
         except OSError as trouble:
             sys.exit(f"{self.results} cannot be written: {trouble}")
 

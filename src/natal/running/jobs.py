@@ -50,7 +50,8 @@ def script(task: Any, *, cpu_devices: int | None = None, reads: Iterable[str] = 
         if cpu_devices is not None:
             from natal.running import device
 
-            device.set_up(threads=task.threads, cpu_devices=cpu_devices)
+            allow_cpu = task.config.get("resources", {}).get("allow_cpu", False)
+            device.set_up(threads=task.threads, cpu_devices=cpu_devices, allow_cpu=allow_cpu)
         yield log
 
 

@@ -12,6 +12,13 @@ from natal.errors import NatalError
 
 CANCEL_TIMEOUT_S = 120
 UNFINISHED = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING"
+FOR_NOW = (
+    r"Submit\w*Limit|emporarily un|Unable to contact|timed out|onnection refused|Connection reset|Zero Bytes"
+    r"|Transport endpoint|not respond|standby mode"
+)
+"""Refusals that pass, in sbatch's words."""
+ANY_LIMIT = "Job violates accounting/QOS policy"
+NO_SUCH_GPU = r"(?i)generic resource|\bgres\b|--gpus|Requested node configuration is not available"
 RUNS = ".slurm-runs"
 """Names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
 
@@ -59,6 +66,29 @@ def accounting_is_off() -> bool:
     answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, check=False)
     kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", answer.stdout.decode(errors="replace"), re.M)
     return kind is not None and kind[1] != "accounting_storage/slurmdbd"
+
+
+def is_refused_for_now(error: str, *, others_are_queued: bool) -> bool:
+    """Whether sbatch may take later what it refuses now: a limit on the number of jobs, or a scheduler that is away.
+
+    Args:
+        error: What sbatch said.
+        others_are_queued: Whether jobs of this run wait or run: Slurm's words on limits that name no limit are then
+            believed to mean their number.
+    """
+    if re.search(FOR_NOW, error):
+        return True
+    return others_are_queued and ANY_LIMIT in error and not re.search(r"\b(QOS|Assoc)\w+", error)
+
+
+def advice(error: str) -> str | None:
+    """What a user can do about sbatch's refusal, None if its own words say it."""
+    if re.search(NO_SUCH_GPU, error) and "Memory" not in error:
+        return (
+            "Slurm refuses what simulate asks for. A cluster that wants --gres in place of --gpus: write `gres: gpu:1` "
+            "for `gpu: 1` in profiles/slurm/config.yaml; one without GPUs: `gpu: 0` (docs/cluster.md)"
+        )
+    return None
 
 
 def _in_queue(runs: list[str]) -> list[str] | None:

@@ -4,14 +4,25 @@ Snakemake's objects come as arguments or are looked up when needed: natal works 
 `tests/workflow/test_snakemake_internals.py` names.
 """
 
+import asyncio
+import os
 import re
 import sys
-from collections.abc import Callable, Iterable
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from natal.errors import NatalError
+from natal.running.slurm import advice, is_refused_for_now
+from natal.running.slurm_states import COMPLETED, GONE, TELL_EVERY_S, Watch
+
+LONGEST_PAUSE_S = 120
+"""Between two looks at Slurm's jobs: below the time for which it remembers ended ones (MinJobAge, 300 s by default)."""
 
 
 def check_interpreter(path: str = sys.executable) -> None:
@@ -33,10 +44,11 @@ def give_environment(workflow: Any, path: Path) -> None:
         rule.conda_env = str(path)
 
 
-def asks_for(workflow: Any, rule: str, resource: str) -> bool:
-    """Whether the profile or the command line gives a rule's jobs some of a resource."""
-    asked = workflow.resource_settings.overwrite_resources.get(rule, {}).get(resource)
-    return asked is not None and asked.raw != 0
+def asks_for_gpu(workflow: Any, rule: str) -> bool:
+    """Whether the profile or the command line gives a rule's jobs GPUs: `gpu: 1`, or in Slurm's words `gres: gpu:1`."""
+    asked = workflow.resource_settings.overwrite_resources.get(rule, {})
+    amounts = {name: asked[name].raw for name in ("gpu", "gres") if name in asked}
+    return bool(amounts.get("gpu")) or str(amounts.get("gres", "")).startswith("gpu")
 
 
 def given_settings(pairs: list[str]) -> dict[str, Any]:
@@ -94,18 +106,152 @@ def slurm_run(workflow: Any) -> str | None:
     return run
 
 
-def mend_slurm_plugin(workflow: Any, accounting_is_off: Callable[[], bool]) -> None:
-    """Mend two things of the Slurm plugin 2.8.0 that leave Snakemake waiting for ever."""
-    # it asks sacct wherever that is installed, with nothing to say if accounting is off
-    if workflow.executor_settings.status_command == "sacct" and accounting_is_off():
-        workflow.executor_settings.status_command = "squeue"
+def mend_slurm_plugin(workflow: Any, watch: Watch) -> None:
+    """Have natal follow the jobs of the Slurm plugin 2.8.0, and submit again what Slurm refuses for now.
 
-    # it does not know sacct's state of a cancelled job, "CANCELLED by 1000"
-    plugin: Any = import_module("snakemake_executor_plugin_slurm")
-    query_job_status = plugin.query_job_status
+    The plugin asks sacct for a window of time, and waits for ever for jobs whose end it does not hear of or know.
+    """
+    _SlurmJobs(workflow, workflow.scheduler._executor, watch)
 
-    async def query_first_words(*arguments: Any) -> tuple[dict[str, str] | None, float | None]:
-        states, seconds = await query_job_status(*arguments)
-        return states and {job: state.partition(" ")[0] for job, state in states.items()}, seconds
 
-    plugin.query_job_status = query_first_words
+class _SlurmJobs:
+    """Takes the place of some of the plugin's methods, by their names there."""
+
+    def __init__(self, workflow: Any, executor: Any, watch: Watch) -> None:
+        self._workflow, self._executor, self._watch = workflow, executor, watch
+        self._submit, self._report_error = executor.run_job, executor._report_job_error_threadsafe
+        self._cancel = executor.cancel_jobs
+        self._refused: deque[Any] = deque()
+        self._reason = ""
+        self._told: set[str] = set()
+        self._watched: dict[str, Any] = {}
+        self._before: dict[Any, list[object]] = {}
+        executor.run_job, executor._report_job_error_threadsafe = self.run_job, self.report_submission_error
+        executor.check_active_jobs, executor.cancel_jobs = self.check_active_jobs, self.cancel_jobs
+        executor.sleep = self.sleep
+
+    def run_job(self, job: Any) -> None:
+        """Submit a job, behind those that wait to be submitted again."""
+        if self._refused:
+            self._refused.append(job)
+        else:
+            self._before[job] = _states(job.output)
+            self._submit(job)
+
+    def report_submission_error(self, info: Any, message: str) -> None:
+        """Called by the plugin when sbatch refuses a job: one for now waits, at no cost to its retries."""
+        said = re.search(r"error message was '(.*?)'\.$", message, re.S | re.M)
+        if said is None or not is_refused_for_now(said[1], others_are_queued=self._has_jobs()):
+            if said and (line := advice(said[1])):
+                self._tell_once(line)
+            self._report_error(info, message)
+            return
+        self._refused.appendleft(info.job)
+        self._reason = said[1].partition("\n")[0].removeprefix("sbatch: error: ")
+        what = "those that are left wait and are tried again, at no cost to their retries"
+        self._tell_once(f"Slurm takes no more jobs for now ({self._reason}): {what}")
+
+    async def check_active_jobs(self, active: list[Any]) -> AsyncIterator[Any]:
+        """Report jobs that ended and yield the others; called again and again by Snakemake, in a thread of its own."""
+        self._watched = {info.external_jobid: info for info in active}
+        self._end_without_folder()
+        made = {job_id: partial(self._is_made, info.job) for job_id, info in self._watched.items()}
+        ended = self._watch.ended(made, all_clusters=bool(self._executor._submitted_job_clusters)) if made else {}
+        for job_id, info in list(self._watched.items()):
+            if state := ended.get(job_id):
+                del self._watched[job_id]
+                self._report(info, state)
+            else:
+                yield info
+        self._submit_again()
+        self._set_pause(any_ended=bool(ended))
+
+    def _report(self, info: Any, state: str) -> None:
+        """Tell Snakemake that a job has ended, which looks at its files, and forget it."""
+        log = info.aux["slurm_logfile"]
+        if state == COMPLETED:
+            self._executor.report_job_success(info)
+            if not self._workflow.executor_settings.keep_successful_logs:
+                with suppress(OSError):
+                    log.unlink()
+            return
+        if state == GONE:
+            # should it be there all the same, it must not work beside the next attempt
+            self._cancel_quietly([info])
+        what = "is not known to Slurm any more, and left no result" if state == GONE else f"ended as {state}"
+        self._executor.report_job_error(info, msg=f"Slurm job {info.external_jobid} {what}. ", aux_logs=[str(log)])
+
+    def _submit_again(self) -> None:
+        """What was refused, in turn, up to the first that is refused again."""
+        waiting, self._refused = self._refused, deque()
+        if self._workflow.scheduler._user_kill:
+            # told to end when running jobs have ended: these do not run
+            info = import_module("snakemake_interface_executor_plugins.executors.base").SubmittedJobInfo
+            for job in waiting:
+                self._report_error(info(job), "Slurm did not take this job before the run was told to end. ")
+            return
+        while waiting and not self._refused:
+            self.run_job(waiting.popleft())
+        self._refused.extend(waiting)
+        if self._refused and not self._has_jobs():
+            self._watch.tell_at_times(f"{len(self._refused)} jobs wait to be submitted: {self._reason}")
+
+    def _end_without_folder(self) -> None:
+        """Snakemake's own files are gone: no job can start or be recorded any more."""
+        folder = self._executor._tmpdir
+        try:
+            if folder:
+                Path(folder).stat()
+        except FileNotFoundError:
+            self._cancel_quietly(list(self._watched.values()))
+            error = import_module("snakemake_interface_common.exceptions").WorkflowError
+            raise error(".snakemake/ was removed while jobs ran: they are cancelled; run again to go on") from None
+        except OSError:
+            # a file system that does not answer now
+            return
+
+    def _is_made(self, job: Any) -> bool:
+        """Whether all files of a job are there, and none as it was when the job was submitted."""
+        now = _states(job.output)
+        return all(new is not None and new != old for new, old in zip(now, self._before[job], strict=True))
+
+    def _set_pause(self, *, any_ended: bool) -> None:
+        """Until Slurm is asked next: longer and longer while nothing happens, yet never long if something is amiss."""
+        least = self._workflow.executor_settings.init_seconds_before_status_checks
+        longest = TELL_EVERY_S if self._watch.is_silent or self._refused else LONGEST_PAUSE_S
+        pause = self._executor.next_seconds_between_status_checks + 10
+        self._executor.next_seconds_between_status_checks = least if any_ended else max(least, min(pause, longest))
+
+    async def sleep(self) -> None:
+        """As long as was set, but not once Snakemake ends."""
+        until = time.monotonic() + self._executor.next_seconds_between_status_checks
+        while self._executor.wait and time.monotonic() < until:
+            await asyncio.sleep(0.5)
+
+    def cancel_jobs(self, active: list[Any]) -> None:
+        """Also those that Slurm is just asked for, which Snakemake has off its list."""
+        self._cancel(list({info.external_jobid: info for info in [*self._watched.values(), *active]}.values()))
+
+    def _cancel_quietly(self, infos: list[Any]) -> None:
+        with suppress(Exception):
+            self._cancel(infos)
+
+    def _tell_once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self._watch.tell(line)
+
+    def _has_jobs(self) -> bool:
+        return bool(self._watched or self._executor.active_jobs)
+
+
+def _states(paths: Iterable[Any]) -> list[object]:
+    """What tells a file from one that was made anew, for each path; None for a file that is not there."""
+    states: list[object] = []
+    for path in paths:
+        try:
+            found = os.stat(path)
+            states.append((found.st_ino, found.st_size, found.st_mtime_ns))
+        except OSError:
+            states.append(None)
+    return states

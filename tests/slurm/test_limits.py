@@ -1,0 +1,69 @@
+"""What a busy site does to jobs: a limit on their number, urgent jobs of others, a database that does not answer."""
+
+import os
+import shutil
+import signal
+
+import pytest
+from private_slurm import PrivateSlurm
+from slurm_project import CAMPAIGN, SHARDS, SUMMARIES, SlurmProject
+
+pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("limits")]
+
+SETTINGS = """
+AccountingStorageEnforce=limits,qos
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
+PartitionName=urgent Nodes={node} PriorityTier=10 MaxTime=INFINITE State=UP
+"""
+
+
+@pytest.fixture(scope="module")
+def strict_slurm(slurm):
+    """A Slurm with limits, in which urgent jobs end others (`slurm` skips where none can run)."""
+    with PrivateSlurm(settings=SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+def project(strict_slurm, tmp_path, cache):
+    """A project in which nothing has run."""
+    project = SlurmProject(tmp_path / "project", cache, strict_slurm, CAMPAIGN)
+    yield project
+    project.stop()
+    shutil.rmtree(project.folder, ignore_errors=True)
+
+
+def assert_as_undisturbed(project, undisturbed):
+    """The table, byte for byte."""
+    assert (project.folder / SUMMARIES).read_bytes() == undisturbed
+
+
+def test_a_limit_on_submitted_jobs(project, undisturbed):
+    """What is refused waits for its turn: no job fails, and one line says what happens."""
+    limit = ("sacctmgr", "-i", "modify", "user", "root", "set")
+    project.slurm.run(*limit, "MaxSubmitJobs=1")
+    try:
+        assert project.start(SUMMARIES, "--retries", "0").wait() == 0, project.output
+    finally:
+        project.slurm.run(*limit, "MaxSubmitJobs=-1")
+    assert [job["State"] for job in project.jobs()] == ["COMPLETED"] * len(SHARDS)
+    assert project.output.count("natal: Slurm takes no more jobs for now (AssocMaxSubmitJobLimit)") == 1
+    assert_as_undisturbed(project, undisturbed)
+
+
+def test_urgent_jobs_end_others_while_the_database_is_away(project, undisturbed):
+    """PREEMPTED is the end of a job, which is submitted again; and squeue knows all that sacct does not tell."""
+    driver = project.start(SUMMARIES)
+    project.wait_for_snapshots(SHARDS[0], 8)
+    database = project.slurm.daemon("slurmdbd").pid
+    os.kill(database, signal.SIGSTOP)
+    try:
+        urgent = ("--partition=urgent", "--exclusive", "--mem=10", "--account=test", "--output=/dev/null")
+        project.slurm.run("sbatch", *urgent, "--wrap=true")
+        assert driver.wait() == 0, project.output
+    finally:
+        os.kill(database, signal.SIGCONT)
+    assert "ended as PREEMPTED" in project.output
+    assert project.resumed_from(SHARDS[0]) >= 8
+    assert_as_undisturbed(project, undisturbed)
