@@ -28,7 +28,7 @@ Range = tuple[float, float]
 
 def log_tau(age_yr: np.ndarray | float, mass_msun: np.ndarray | float, a_au: np.ndarray | float) -> np.ndarray:
     """ln of t sqrt(G M / a^3)."""
-    return np.log(age_yr) + 0.5 * np.log(G_AU3_PER_MSUN_YR2 * np.asarray(mass_msun)) - 1.5 * np.log(a_au)
+    return np.asarray(np.log(age_yr) + 0.5 * np.log(G_AU3_PER_MSUN_YR2 * np.asarray(mass_msun)) - 1.5 * np.log(a_au))
 
 
 def speed_kms(mass_msun: np.ndarray | float, a_au: np.ndarray | float) -> np.ndarray:

@@ -1,5 +1,7 @@
 """What is known of a cluster's age and mass, as functions of a standard normal number that grid and NUTS share."""
 
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -44,8 +46,8 @@ def quantiles(value: float, err_low: float, err_high: float, lower: float, upper
     return np.asarray(np.where(u < share, left, right))
 
 
-def at(quantile: Float[Array, " knot"], z: Float[Array, "*any"]) -> Float[Array, "*any"]:
-    """The age or the mass at standard normal numbers."""
+def at(quantile: Any, z: Any) -> Array:
+    """The age or the mass at standard normal numbers, by its quantiles at `KNOTS`."""
     found: Array = jnp.interp(z, jnp.asarray(KNOTS, quantile.dtype), quantile)
     return found
 

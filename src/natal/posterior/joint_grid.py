@@ -281,8 +281,9 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
         value = drawn.values[name] + error * noise[k]
         # nobody reports a radius below zero
         valid &= (value > 0) | (not is_log)
-        columns.append(jnp.log(jnp.maximum(value, 1e-30)) if is_log else value)
-        own.append(jnp.log(one.seen.value[k]) if is_log else one.seen.value[k])
+        for found, at in ((columns, value), (own, one.seen.value[k])):
+            # what lies within its error of 0 is all alike
+            found.append(0.5 * jnp.log(at**2 + one.seen.error_high[k] ** 2 + 1e-30) if is_log else at)
     if pattern.count in ("exact", "measured"):
         error = one.seen.share_error if pattern.count == "measured" else 0.0
         share = jnp.clip(drawn.share + error * noise[-1], 0.0, 1.0)
