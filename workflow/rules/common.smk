@@ -8,8 +8,9 @@ from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.tables import read_observations
 from natal.errors import NatalError
-from natal.running.snakemake_internals import check_interpreter
-from natal.settings.reading import check_repeated_keys
+from natal.running.snakemake_internals import check_interpreter, config_layers
+from natal.settings.campaign import Campaign
+from natal.settings.reading import check_files, lay_over
 from natal.variables import CALIBRATION, SPLITS
 
 FOLDER = Path(workflow.basedir)
@@ -22,7 +23,9 @@ include: "resources.smk"
 
 try:
     check_interpreter()
-    check_repeated_keys(workflow.configfiles)
+    check_files(workflow.configfiles)
+    # in natal's units; jobs' scripts get this very mapping
+    config |= lay_over(Campaign, config_layers(workflow))
     check_campaign(config)
 except NatalError as mistake:
     sys.exit(str(mistake))

@@ -2,8 +2,8 @@
 from pathlib import Path
 
 from natal.errors import NatalError
-from natal.running.snakemake_internals import check_interpreter
-from natal.settings.reading import check, check_repeated_keys
+from natal.running.snakemake_internals import check_interpreter, config_layers
+from natal.settings.reading import check, check_files, lay_over
 
 FOLDER = Path(workflow.basedir).parents[1]
 SCRIPTS = FOLDER / "workflow" / "scripts" / "studies" / STUDY
@@ -14,7 +14,8 @@ include: "../rules/stages.smk"
 
 try:
     check_interpreter()
-    check_repeated_keys(workflow.configfiles)
+    check_files(workflow.configfiles)
+    config |= lay_over(SETTINGS, config_layers(workflow))
     check(SETTINGS, config)
 except NatalError as mistake:
     sys.exit(str(mistake))

@@ -45,6 +45,15 @@ def given_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
+def config_layers(workflow: Any) -> list[dict[str, Any]]:
+    """The configurations that Snakemake has merged, each by itself: of the workflow, of files given, of `--config`."""
+    settings = workflow.config_settings
+    given = [Path(path) for path in workflow.overwrite_configfiles]
+    own = [] if settings.replace_workflow_config else [path for path in workflow.configfiles if Path(path) not in given]
+    load = import_module("snakemake.common.configfile").load_configfile
+    return [*map(load, own), *map(load, given), dict(settings.config)]
+
+
 def runs_jobs(workflow: Any) -> bool:
     """Whether jobs are about to run: not in a dry run, nor for --report and the like."""
     return workflow.executor_plugin is not None and not workflow.dryrun
