@@ -59,6 +59,12 @@ def runs_jobs(workflow: Any) -> bool:
     return workflow.executor_plugin is not None and not workflow.dryrun
 
 
+def local_cores(workflow: Any) -> int | None:
+    """Cores that jobs share on this machine; None if they go elsewhere."""
+    cores: int | None = workflow.resource_settings.cores
+    return cores if workflow.local_exec or workflow.dryrun else None
+
+
 def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_target: Callable[[str], None]) -> None:
     """Have a function called before Snakemake plans jobs, in the process that a person started only.
 
