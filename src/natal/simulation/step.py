@@ -11,7 +11,7 @@ from natal.settings.integration import Integration
 from natal.units import G_AU3_PER_MSUN_YR2
 
 ENCOUNTER_ERROR = 0.4
-"""Energy error of a pair over (dt / its time)^2 and its energy: the largest measured; of a harmonic oscillator 1/4."""
+"""Energy error of a pair over (dt / its time)^2 and its energy: measured 0.1 to 0.5; of a harmonic oscillator 1/4."""
 
 CLUSTER_ERROR = 0.1
 """The same of the cluster as a whole, over (dt / crossing time)^2 and |W_0|: twice the largest measured one."""
