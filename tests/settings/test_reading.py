@@ -12,6 +12,8 @@ from project import ROOT
 from natal.errors import NatalError
 from natal.settings.campaign import Campaign
 from natal.settings.reading import check_files, lay_over
+from natal.studies.evolution.settings import Evolution
+from natal.studies.potential.settings import Potential
 
 
 def test_a_key_given_twice_is_refused(tmp_path):
@@ -108,6 +110,8 @@ def test_lengths_are_the_same_whichever_way_they_are_written():
 def test_what_lies_below_stays_where_it_is_the_same():
     """500.0 over 500 and 2 over 2.0 change no digest; a later file may have another unit than an earlier one."""
     assert json.dumps(laid("{cluster: {softening_au: 2}, integration: {t_end_yr: 500.0}}")) == json.dumps(BASE)
+    prior = [laid(f"inference: {{prior: {{q0: [1, {end}], a_au: [50, 60]}}}}") for end in ("2.0", "2", "2e0")]
+    assert len({json.dumps(made) for made in prior}) == 1
     twice = laid("design: {box: {a_pc: [1, 2]}}", "design: {box: {a_au: [1, 2]}}")
     assert twice["design"]["box"] == {"q0": [0.5, 1.5], "a_au": [1, 2]}
     # whole numbers stay what they must be
@@ -148,6 +152,15 @@ def test_a_wrong_unit_is_one_line(text, line):
         laid(text)
     (said,) = str(caught.value).splitlines()
     assert said.startswith(f"config: {line}")
+
+
+def test_studies_have_units_too():
+    """In lists, and in mappings from names to sections."""
+    priors = {"young": {"range_kyr": [0.1, 0.5], "mean_yr": None}}
+    made = lay_over(Evolution, [{"star_mass": "2 Msun", "age_priors": priors}])
+    assert made == {"star_mass_msun": 2, "age_priors": {"young": {"range_yr": [100, 500], "mean_yr": None}}}
+    made = lay_over(Potential, [{"cluster": {"t_end_kyr": 1}, "softenings_au": [1.5, "1e1", "2 AU"]}])
+    assert made == {"cluster": {"t_end_yr": 1000}, "softenings_au": [1.5, 10, 2]}
 
 
 def test_what_is_no_quantity_is_left_to_the_settings():

@@ -24,7 +24,7 @@ arguments = parser.parse_args()
 try:
     layers = []
     for path in [FOLDER / "config" / "config.yaml", *arguments.configfile]:
-        layers.append(yaml.safe_load(Path(path).read_text(encoding="utf-8")))
+        layers.append(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
     config = lay_over(Campaign, [*layers, given_settings(arguments.config)])
     check_campaign(config)
     name = config["campaign"]

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from typing import Any, Literal, get_args
+from typing import Any, get_args, get_origin
 
 from natal.settings.base import Section
 
@@ -78,7 +78,8 @@ def in_natal_units(settings: type[Section], given: dict[str, Any], section: str 
             del given[key]
         given[name] = value
         for inner in _sections(annotation):
-            for part in value if isinstance(value, list) else [value]:
+            is_named = isinstance(value, dict) and get_origin(annotation) is dict
+            for part in value.values() if is_named else value if isinstance(value, list) else [value]:
                 if isinstance(part, dict):
                     yield from in_natal_units(inner, part, where)
 
@@ -102,15 +103,15 @@ def other_spellings(name: str) -> tuple[str, str] | None:
 def merged(settings: type[Section], layers: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
     """Lay configurations over each other, the first one lowest, each read in the units that it is written in.
 
-    Mappings merge, other values replace. A number that is whole is written without a point unless what lies below it
-    says the same: it is one number to all digests, whichever way it is written.
+    Mappings merge, other values replace; the first configuration is changed. A number that is whole loses its point
+    unless what lies below says the same: it is one number to all digests, whichever way it is written.
 
     Returns:
         The configuration in natal's units, and a line for each mistake.
     """
-    config: dict[str, Any] = {}
-    lines: list[str] = []
-    for layer in layers:
+    config, *above = layers
+    lines = list(in_natal_units(settings, config))
+    for layer in above:
         lines += in_natal_units(settings, layer)
         _lay(settings, config, layer)
     return config, lines
@@ -120,12 +121,14 @@ def _lay(settings: type[Section] | None, below: dict[str, Any], above: dict[str,
     for key, value in above.items():
         field = settings.model_fields.get(key) if settings else None
         annotation = field.annotation if field else None
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
+        if isinstance(value, dict):
+            if not isinstance(below.get(key), dict):
+                below[key] = {}
             _lay(next(_sections(annotation), None), below[key], value)
         elif not _holds(annotation, float):
             below[key] = value
         elif key not in below or below[key] != value or isinstance(value, bool):
-            below[key] = _whole(value) if key in below else value
+            below[key] = _whole(value)
 
 
 def _whole(value: Any) -> Any:
@@ -205,4 +208,4 @@ def _holds(annotation: Any, kind: type) -> bool:
     arguments = get_args(annotation)
     if kind is str and any(isinstance(part, str) for part in arguments):
         return True
-    return annotation is kind or any(_holds(part, kind) for part in arguments if part is not Literal)
+    return annotation is kind or any(_holds(part, kind) for part in arguments)
