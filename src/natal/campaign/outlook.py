@@ -64,7 +64,8 @@ def checking_runs(config: plan.Config) -> int:
     """Clusters that the checks against the simulator add to those of the design."""
     brute_force, predictive = config["checks"]["brute_force"], config["checks"]["posterior_predictive"]
     points: int = brute_force["grid"][0] * brute_force["grid"][1] * brute_force["realizations"]
-    return (points if brute_force["cases"] else 0) + predictive["cases"] * predictive["draws"]
+    births: int = predictive["cases"] * predictive["draws"]
+    return (points if brute_force["cases"] else 0) + births
 
 
 def gint_per_core_s(

@@ -192,7 +192,7 @@ def _scaled(number: str, kind: str, unit: str, wanted: str) -> int | float:
 
 def _plain(number: Fraction | float) -> int | float:
     """As one would write it into YAML."""
-    return int(number) if abs(number) < LARGEST_WHOLE and number == int(number) else float(number)
+    return int(number) if -LARGEST_WHOLE < number < LARGEST_WHOLE and number == int(number) else float(number)
 
 
 def _sections(annotation: Any) -> Iterator[type[Section]]:

@@ -71,7 +71,7 @@ def check_files(paths: Iterable[str | Path]) -> None:
     Raises:
         NatalError: One line for each, naming file and line.
     """
-    said = []
+    said: list[str] = []
     for path in paths:
         waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
         while waiting:
