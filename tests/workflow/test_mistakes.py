@@ -21,6 +21,14 @@ import pytest
             "config: inference.prior.q0 = [0.4, 1.5] is not allowed: it must lie within design.box.q0 = [0.5, 1.5], "
             "outside of which the emulator is untested",
         ),
+        (
+            {"design": {"box": {"a_pc": [0.1, 1], "a_au": [50, 200]}}},
+            "config: design.box.a_pc and a_au are the same in two units: give one of them",
+        ),
+        (
+            {"integration": {"dt": "0.3 pc"}},
+            "config: integration.dt = '0.3 pc' is not allowed: dt is a time, in yr, kyr, Myr, Gyr, d, h or min",
+        ),
         ({"design": {"table": "none.csv"}}, "design.table: there is no file none.csv"),
         (
             {"likelihood": "gauss"},
@@ -45,6 +53,17 @@ def test_a_bad_configuration_is_refused_in_one_line(planned, changes, line):
     assert line in done.stderr.splitlines()
     assert "Traceback" not in done.stdout + done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in planned.results().rglob("*")}
+
+
+def test_a_step_that_is_far_too_long_is_warned_of(planned):
+    """Before anything runs, and what the design allows; the cost at the speed of what is there."""
+    done = planned.snakemake("-n", changes={"integration": {"dt_yr": 0.1}})
+    assert done.returncode == 0
+    step, warning, cost = [s for s in done.stderr.splitlines() if s.startswith(("step: ", "natal: warning", "cost: "))]
+    assert "integration.dt_yr = 0.1 is 3.14 times the longest step that the design allows, 0.0318 yr" in step
+    assert "integration.dt_yr = 0.1 yr is far too long for the design" in warning
+    assert "at most 0.0318 yr are allowed, such as 0.025, or" in warning
+    assert cost.endswith("a second each (measured on this campaign's finished simulations)")
 
 
 @pytest.mark.slow

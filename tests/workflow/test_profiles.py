@@ -5,7 +5,7 @@ import re
 import yaml
 from project import ROOT
 
-from natal.settings.reading import check_repeated_keys
+from natal.settings.reading import check_files
 
 PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"
 
@@ -17,7 +17,7 @@ def test_every_line_of_the_users_block_can_be_uncommented(tmp_path):
     assert n_lines == 6
     path = tmp_path / "config.yaml"
     path.write_text(head + uncommented + tail)
-    check_repeated_keys([str(path)])
+    check_files([str(path)])
     filled_in, shipped = yaml.safe_load(path.read_text()), yaml.safe_load(PROFILE.read_text())
     assert filled_in.pop("default-resources") == {"slurm_account": "my_account", "slurm_partition": "cpu"}
     simulate = {"gpu": 1, "gres": "gpu:1", "slurm_partition": "gpu", "gpu_model": "a100"}

@@ -1,6 +1,7 @@
 """A change reruns what depends on it, and nothing else."""
 
 import json
+import math
 import os
 import re
 
@@ -108,6 +109,14 @@ SETTINGS = {
 def test_a_changed_setting_reruns_its_stages(planned, changes, expected):
     """Exact job lists for changed configuration keys."""
     assert planned.stale(changes=changes) == expected
+
+
+def test_other_units_rerun_nothing(planned):
+    """The same lengths and times, whichever way they are written."""
+    au = math.pi / 648_000
+    box = {"q0": [0.5, 1.5], "a": [f"{50 * au!r} pc", f"{200 * au!r} pc"]}
+    changes = {"integration": {"t_end_kyr": 0.02, "dt": "0.05 yr"}, "cluster": {"softening_au": "2e0"}}
+    assert planned.stale(changes=changes | {"design": {"box": box}}) == {}
 
 
 def test_new_observations_are_answered_and_shown(planned, tmp_path):

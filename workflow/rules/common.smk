@@ -8,9 +8,10 @@ from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.own_clusters import OwnClusters, read_own_clusters
 from natal.errors import NatalError
-from natal.running.snakemake_internals import check_interpreter
+from natal.running.snakemake_internals import check_interpreter, config_layers
 from natal.running.surroundings import check_packages
-from natal.settings.reading import check_repeated_keys
+from natal.settings.campaign import Campaign
+from natal.settings.reading import check_files, lay_over
 from natal.variables import CALIBRATION, SPLITS
 
 FOLDER = Path(workflow.basedir)
@@ -24,7 +25,9 @@ include: "resources.smk"
 try:
     check_packages()
     check_interpreter()
-    check_repeated_keys(workflow.configfiles)
+    check_files(workflow.configfiles)
+    # in natal's units; jobs' scripts get this very mapping
+    config |= lay_over(Campaign, config_layers(workflow))
     check_campaign(config)
 except NatalError as mistake:
     sys.exit(str(mistake))

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import yaml
-from snakemake.utils import update_config
 
 from natal.campaign import plan
 from natal.campaign.config import check_campaign
@@ -13,6 +12,8 @@ from natal.campaign.inventory import read_layout
 from natal.campaign.status import shard_status, table
 from natal.errors import NatalError
 from natal.running.snakemake_internals import given_settings
+from natal.settings.campaign import Campaign
+from natal.settings.reading import lay_over
 
 FOLDER = Path(__file__).parents[2]
 
@@ -21,10 +22,10 @@ parser.add_argument("--configfile", nargs="+", default=[], help="as for snakemak
 parser.add_argument("--config", nargs="+", default=[], help="as for snakemake", metavar="KEY=VALUE")
 arguments = parser.parse_args()
 try:
-    config: dict = {}
+    layers = []
     for path in [FOLDER / "config" / "config.yaml", *arguments.configfile]:
-        update_config(config, yaml.safe_load(Path(path).read_text(encoding="utf-8")))
-    update_config(config, given_settings(arguments.config))
+        layers.append(yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {})
+    config = lay_over(Campaign, [*layers, given_settings(arguments.config)])
     check_campaign(config)
     name = config["campaign"]
     simulations, logs = Path("results") / name / "simulations", Path("logs") / name / "simulate"

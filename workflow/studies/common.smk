@@ -2,9 +2,9 @@
 from pathlib import Path
 
 from natal.errors import NatalError
-from natal.running.snakemake_internals import check_interpreter
+from natal.running.snakemake_internals import check_interpreter, config_layers
 from natal.running.surroundings import check_packages
-from natal.settings.reading import check, check_repeated_keys
+from natal.settings.reading import check, check_files, lay_over
 
 FOLDER = Path(workflow.basedir).parents[1]
 SCRIPTS = FOLDER / "workflow" / "scripts" / "studies" / STUDY
@@ -16,7 +16,8 @@ include: "../rules/stages.smk"
 try:
     check_packages()
     check_interpreter()
-    check_repeated_keys(workflow.configfiles)
+    check_files(workflow.configfiles)
+    config |= lay_over(SETTINGS, config_layers(workflow))
     check(SETTINGS, config)
 except NatalError as mistake:
     sys.exit(str(mistake))

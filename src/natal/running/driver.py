@@ -8,6 +8,7 @@ from typing import Any
 
 from natal.campaign import plan
 from natal.campaign.inventory import find_damaged, find_stale, keep_earlier, read_layout, set_aside, write_layout
+from natal.campaign.outlook import cost_line, step_lines
 from natal.errors import NatalError
 from natal.running import snakemake_internals
 from natal.running.lock import lock_campaign
@@ -56,11 +57,17 @@ class Driver:
                 cancel_orphans(self.results)
                 # jobs read it, and must plan the same
                 write_layout(self._simulations, plan.layout(self.config, read_layout(self._simulations)))
+            self._say_what_it_takes()
             self._find_what_is_not_as_it_should_be()
         except NatalError as mistake:
             sys.exit(str(mistake))
         except OSError as trouble:
             sys.exit(f"{self.results} cannot be checked: {trouble}")
+
+    def _say_what_it_takes(self) -> None:
+        cores = snakemake_internals.local_cores(self.workflow)
+        for line in (*step_lines(self.config), cost_line(self.config, self.results, self.shards, cores)):
+            print(line, file=sys.stderr, flush=True)
 
     def _find_what_is_not_as_it_should_be(self) -> None:
         """Name shards that are damaged or stale: Snakemake looks at dates and its own records only."""

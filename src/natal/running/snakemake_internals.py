@@ -57,9 +57,24 @@ def given_settings(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
+def config_layers(workflow: Any) -> list[dict[str, Any]]:
+    """The configurations that Snakemake has merged, each by itself: of the workflow, of files given, of `--config`."""
+    settings = workflow.config_settings
+    given = [Path(path) for path in workflow.overwrite_configfiles]
+    own = [] if settings.replace_workflow_config else [path for path in workflow.configfiles if Path(path) not in given]
+    load = import_module("snakemake.common.configfile").load_configfile
+    return [*map(load, own), *map(load, given), dict(settings.config)]
+
+
 def runs_jobs(workflow: Any) -> bool:
     """Whether jobs are about to run: not in a dry run, nor for --report and the like."""
     return workflow.executor_plugin is not None and not workflow.dryrun
+
+
+def local_cores(workflow: Any) -> int | None:
+    """Cores that jobs share on this machine; None if they go elsewhere."""
+    cores: int | None = workflow.resource_settings.cores
+    return cores if workflow.local_exec or workflow.dryrun else None
 
 
 def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_target: Callable[[str], None]) -> None:

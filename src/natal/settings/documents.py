@@ -12,6 +12,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from natal.settings.base import Section
 from natal.settings.mistakes import Node, allowed, resolved
+from natal.settings.quantities import other_spellings
 
 WIDTH = 10**6
 """Characters of a line: none is broken."""
@@ -92,6 +93,7 @@ def editor_schema(settings: type[Section]) -> str:
             full = resolved(schema, node)
             said = "" if "properties" in full and "allowed" not in full else allowed(schema, node, (name,))
             node["description"] = ". Allowed: ".join(part for part in (_meaning(full), said) if part)
+        _allow_units(section)
     for node in _all_nodes(schema):
         for key in ("title", "allowed", "required", "default"):
             node.pop(key, None)
@@ -102,6 +104,31 @@ def editor_schema(settings: type[Section]) -> str:
         else:
             written.append(f"{name}: {_in_one_line(value)}")
     return "\n".join(written) + "\n"
+
+
+def _allow_units(section: Node) -> None:
+    """Let the keys of a section that end in a unit end in another one, and their numbers be text with a unit."""
+    for name, node in list(section.get("properties", {}).items()):
+        if spellings := other_spellings(name):
+            key, text = spellings
+            section["properties"][name] = _or_text(node, text)
+            section.setdefault("patternProperties", {})[key] = _or_text(node, text)
+
+
+def _or_text(node: Any, pattern: str) -> Any:
+    """A node whose numbers may be text of a pattern."""
+    if isinstance(node, list):
+        return [_or_text(part, pattern) for part in node]
+    if not isinstance(node, dict):
+        return node
+    if node.get("type") in ("number", "integer"):
+        described = {"description": node["description"]} if "description" in node else {}
+        number = {key: value for key, value in node.items() if key != "description"}
+        return {"anyOf": [number, {"type": "string", "pattern": pattern}]} | described
+    return {
+        key: _or_text(value, pattern) if key in ("anyOf", "items", "prefixItems") else value
+        for key, value in node.items()
+    }
 
 
 def _in_one_line(value: Any) -> str:

@@ -57,7 +57,7 @@ def _line(schema: Node, given: Any, error: Any, section: str) -> str:
     if known and error["type"] == "missing":
         return f"key {full} is missing"
     wanted = allowed(schema, node, path)
-    hint = _in_quotes(value) if error["type"] == "string_type" else _with_exponent(value, wanted)
+    hint = _in_quotes(value) if error["type"] == "string_type" else ""
     return f"{_dotted(section, path)} = {_shown(value)} is not allowed: {wanted}{hint}"
 
 
@@ -174,16 +174,3 @@ def _in_quotes(value: Any) -> str:
         if isinstance(value, kind):
             return f" (YAML reads this as {read}: put it in quotes)"
     return ""
-
-
-def _with_exponent(value: Any, wanted: str) -> str:
-    """What to write for a number that YAML reads as text: its powers of ten need a point and a sign."""
-    mantissa, _, exponent = value.lower().partition("e") if isinstance(value, str) else ("", "", "")
-    try:
-        number, power = float(f"{mantissa}e{exponent}"), int(exponent)
-    except ValueError:
-        return ""
-    if "whole number" in wanted and number.is_integer():
-        return f" (YAML reads this as text: write {number:.0f})"
-    with_point = mantissa if "." in mantissa else f"{mantissa}.0"
-    return f" (YAML reads this as text: write {with_point}e{power:+d}, with a point and a sign)"

@@ -1,5 +1,6 @@
-"""Checks configurations as read from YAML before anything runs, with one line for each mistake."""
+"""Reads and checks configurations as they come from YAML before anything runs, with one line for each mistake."""
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,18 +11,38 @@ from pydantic import ValidationError
 from natal.errors import NatalError
 from natal.settings.base import Section
 from natal.settings.mistakes import lines
+from natal.settings.quantities import in_natal_units, merged
 
 Settings = TypeVar("Settings", bound=Section)
 
 
+BASE_60_OR_8 = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-9_.]+)+)")
+"""Numbers of YAML 1.1 that nobody means: 1:30 is 90, and 010 is 8."""
+
+
+def lay_over(settings: type[Section], layers: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Lay configurations over each other, the first one lowest, each in the units that it is written in.
+
+    Raises:
+        NatalError: One line for each key in two units, or in a wrong one (`natal.settings.quantities`).
+    """
+    config, said = merged(settings, layers)
+    if said:
+        raise NatalError("\n".join(f"config: {line}" for line in said))
+    return config
+
+
 def check(settings: type[Settings], config: Any) -> Settings:
-    """Check a whole configuration: every key must be there.
+    """Check a whole configuration: every key must be there. It is rewritten in natal's units.
 
     Raises:
         NatalError: One line for each mistake: the key, its value and what is allowed.
     """
     if not isinstance(config, dict):
         raise NatalError(f"config: must be a mapping with the keys {', '.join(settings.model_fields)}, not {config!r}")
+    said = list(in_natal_units(settings, config))
+    if said:
+        raise NatalError("\n".join(f"config: {line}" for line in said))
     said = [f"key {key} is missing" for key in _missing(settings, config)]
     try:
         checked = settings.model_validate(config)
@@ -42,24 +63,35 @@ def _missing(settings: type[Section], config: dict[str, Any], prefix: str = "") 
             yield from _missing(inner, config[name], f"{prefix}{name}.")
 
 
-def check_repeated_keys(paths: Iterable[str | Path]) -> None:
-    """Check that no configuration file gives a key twice: YAML would silently take the last one.
+def check_files(paths: Iterable[str | Path]) -> None:
+    """Check what only the text of configuration files shows: YAML would silently take it for something else.
+
+    That is a key that is given twice, of which YAML takes the last one, and a number to base 60 or 8.
 
     Raises:
-        NatalError: One line for each, naming file, line and key.
+        NatalError: One line for each, naming file and line.
     """
-    said = []
+    said: list[str] = []
     for path in paths:
         waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
         while waiting:
             node = waiting.pop()
-            if not isinstance(node, yaml.MappingNode):
-                continue
-            seen = set()
-            for key, value in node.value:
-                if key.value in seen:
-                    said.append(f"{path}, line {key.start_mark.line + 1}: the key {key.value} is given twice")
-                seen.add(key.value)
-                waiting.append(value)
+            if isinstance(node, yaml.ScalarNode):
+                said += _not_meant(node, f"{path}, line {node.start_mark.line + 1}")
+            elif isinstance(node, yaml.SequenceNode):
+                waiting += node.value
+            elif isinstance(node, yaml.MappingNode):
+                seen = set()
+                for key, value in node.value:
+                    if key.value in seen:
+                        said.append(f"{path}, line {key.start_mark.line + 1}: the key {key.value} is given twice")
+                    seen.add(key.value)
+                    waiting.append(value)
     if said:
         raise NatalError("\n".join(said))
+
+
+def _not_meant(node: yaml.ScalarNode, where: str) -> Iterator[str]:
+    if node.tag.endswith((":int", ":float")) and BASE_60_OR_8.fullmatch(node.value):
+        read_as = yaml.safe_load(node.value)
+        yield f"{where}: YAML reads {node.value} as {read_as}: write the number that you mean, or put text in quotes"
