@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -26,7 +27,13 @@ PIECES = [
     "snakemake.workflow:Workflow.rules",
     "snakemake.workflow:Workflow.scheduler",
     "snakemake.rules:Rule.conda_env",
+    "snakemake.rules:Rule.has_wildcards",
+    "snakemake.rules:Rule.output",
+    "snakemake.rules:Rule.params",
     "snakemake.dag:DAG.forcefiles",
+    "snakemake.dag:DAG.needrun_jobs",
+    "snakemake.dag:DAG.targetjobs",
+    "snakemake.io:_IOFile.is_newer",
     "snakemake.persistence:PersistenceBase.params",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
@@ -52,10 +59,10 @@ def test_snakemake_still_has(piece):
 
 
 def test_execute_plans_by_the_method_that_is_replaced():
-    """`before_planning` replaces `_build_dag`: jobs must be planned by it, before the first one runs."""
+    """`around_planning` replaces `_build_dag`: jobs must be planned by it, before the first one runs."""
     workflow = import_module("snakemake.workflow").Workflow
     source = inspect.getsource(workflow.execute)
-    moved = "snakemake plans jobs elsewhere: see before_planning in src/natal/running/snakemake_internals.py"
+    moved = "snakemake plans jobs elsewhere: see around_planning in src/natal/running/snakemake_internals.py"
     assert 0 < source.find("self._build_dag()") < source.find("self._onstart("), moved
 
 
@@ -63,6 +70,19 @@ def test_a_forced_file_is_a_string_in_a_set():
     """`make_again` adds to it; the plan compares it with outputs."""
     source = inspect.getsource(import_module("snakemake.dag").DAG)
     assert "self.forcefiles.isdisjoint(job.output)" in source, "snakemake moved DAG.forcefiles: see make_again"
+
+
+def test_dates_are_compared_by_the_method_that_is_replaced():
+    """`judge_inputs` answers in its place, for every input of a job."""
+    source = inspect.getsource(import_module("snakemake.dag").DAG.update_needrun)
+    assert "for f in job.input" in source, "snakemake compares dates otherwise: see judge_inputs"
+    assert "await f.is_newer(output_mintime_)" in source, "snakemake compares dates otherwise: see judge_inputs"
+
+
+def test_a_run_with_errors_ends_with_onerror():
+    """Where a damaged shard lets the call begin anew."""
+    source = inspect.getsource(import_module("snakemake.workflow").Workflow.execute)
+    assert "self._onerror(" in source
 
 
 def test_the_slurm_plugin_asks_by_the_function_that_is_replaced():
@@ -106,12 +126,14 @@ def test_planning_is_prepared_in_the_first_process_only(workflow):
     """Jobs read the same files and plan as they are told."""
     calls = []
     workflow._build_dag = lambda: calls.append("plan")
-    snakemake_internals.before_planning(workflow, lambda: calls.append("prepare"), calls.append)
+    snakemake_internals.around_planning(
+        workflow, *(partial(calls.append, name) for name in ("prepare", "check")), print
+    )
     workflow._build_dag()
-    assert calls == ["prepare", "plan"]
+    assert calls == ["prepare", "plan", "check"]
     workflow.is_main_process = False
     plan = workflow._build_dag
-    snakemake_internals.before_planning(workflow, lambda: calls.append("prepare"), calls.append)
+    snakemake_internals.around_planning(workflow, print, print, print)
     assert workflow._build_dag is plan
 
 
@@ -124,7 +146,7 @@ def test_an_unknown_target_is_told(workflow):
 
     told = []
     workflow._build_dag = plan
-    snakemake_internals.before_planning(workflow, lambda: None, told.append)
+    snakemake_internals.around_planning(workflow, lambda: None, lambda: None, told.append)
     with pytest.raises(error):
         workflow._build_dag()
     assert len(told) == 1

@@ -1,7 +1,6 @@
 # Memory, time and cores that jobs ask for.
 from math import ceil
 
-from natal.campaign.inventory import measured_gint_per_s
 from natal.posterior import cost as answers
 from natal.running.snakemake_internals import asks_for
 from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
@@ -59,5 +58,4 @@ def all_cores(wildcards):
 @cache
 def gint_per_s():
     """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess."""
-    measured = measured_gint_per_s(SIMULATIONS, SHARDS.values())
-    return config["resources"]["gint_per_s"] or measured or DEFAULT_GINT_PER_S
+    return config["resources"]["gint_per_s"] or DRIVER.gint_per_s() or DEFAULT_GINT_PER_S

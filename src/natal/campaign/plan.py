@@ -4,8 +4,13 @@ Standard library only and cheap: the workflow evaluates it for every job. Point 
 grows: each split counts from its own offset, and later blocks go on where earlier ones ended.
 """
 
+import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from natal.campaign.tables import csv_rows, number
@@ -139,19 +144,27 @@ def _parts(config: Config) -> list[tuple[str, Block]]:
     return table + drawn + [(f"{PROPOSED}{block.index}", block) for block, _ in proposed_blocks(config)]
 
 
-def shard_recipe(config: Config, shard: Shard) -> Any:
-    """What determines the (q0, a) of a shard's points: its table rows, or its block."""
-    for proposed, points in proposed_blocks(config):
-        start = shard.first_id - proposed.first_id
-        if 0 <= start < proposed.size:
-            return points[start : start + shard.n_points]
-    block = next((b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size), None)
-    if block is None:
-        rows = read_table(config)
+def recipes(config: Config) -> Callable[[Shard], Any]:
+    """What determines the (q0, a) of a shard's points, as a function of the shard: its table rows, or its block.
+
+    Tables are read once: a campaign may have ten thousand shards.
+    """
+    proposed, drawn, ranges = proposed_blocks(config), blocks(config), box(config)
+    rows = read_table(config) if config["design"]["table"] else []
+
+    def of(shard: Shard) -> Any:
+        for block, points in proposed:
+            start = shard.first_id - block.first_id
+            if 0 <= start < block.size:
+                return points[start : start + shard.n_points]
+        for block in drawn:
+            if block.first_id <= shard.first_id < block.first_id + block.size:
+                # further independent draws leave the first ones where they are
+                size = [] if block.split == CALIBRATION else [block.size]
+                return {"seed": config["seed"], "box": ranges, "block": [block.split, block.index, *size]}
         return [tuple(rows[i][name] for name in BIRTH) for i in shard.point_ids]
-    # further independent draws leave the first ones where they are
-    size = [] if block.split == CALIBRATION else [block.size]
-    return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, *size]}
+
+    return of
 
 
 def q0_factor(config: Config) -> float:
@@ -191,6 +204,17 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value. Splits are given for
     all rows or for none. Rows of another campaign's calibration draws are left out: a campaign makes its own.
     """
+    state = None
+    with suppress(OSError):
+        stat = Path(config["design"]["table"]).stat()
+        state = stat.st_size, stat.st_mtime_ns
+    return list(_table(json.dumps(config["design"], default=list), state))
+
+
+@lru_cache(maxsize=4)
+def _table(design: str, _: Any) -> list[dict[str, Any]]:
+    """The rows of a design's table; of a table in the same state they are read once in a process."""
+    config = {"design": json.loads(design)}
     name = config["design"]["table"]
     rows: list[dict[str, Any]] = []
     # a design.csv of another campaign will do, too

@@ -4,6 +4,7 @@ Snakemake's objects come as arguments or are looked up when needed: natal works 
 `tests/workflow/test_snakemake_internals.py` names.
 """
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable
@@ -50,8 +51,10 @@ def runs_jobs(workflow: Any) -> bool:
     return workflow.executor_plugin is not None and not workflow.dryrun
 
 
-def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_target: Callable[[str], None]) -> None:
-    """Have a function called before Snakemake plans jobs, in the process that a person started only.
+def around_planning(
+    workflow: Any, prepare: Callable[[], None], check: Callable[[], None], on_unknown_target: Callable[[str], None]
+) -> None:
+    """Have functions called before and after Snakemake plans jobs, in the process that a person started only.
 
     Snakemake has no hook there. While it reads a Snakefile it cannot tell a dry run, and `onstart` comes after jobs
     were planned: from files that another process was still at work on.
@@ -59,6 +62,7 @@ def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_targe
     Args:
         workflow: Snakemake's workflow.
         prepare: What comes first.
+        check: What comes after.
         on_unknown_target: Called with Snakemake's words on a file or rule that no rule makes; may end the process.
     """
     if not workflow.is_main_process:
@@ -73,8 +77,47 @@ def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_targe
         except unknown_target as error:
             on_unknown_target(str(error))
             raise
+        check()
 
     workflow._build_dag = prepare_and_plan
+
+
+def outputs(workflow: Any) -> dict[str, tuple[str | None, list[Path]]]:
+    """What rules without wildcards make, by name of the rule: their parameter `digest`, and their files."""
+    return {
+        rule.name: (getattr(rule.params, "digest", None), [Path(str(file)) for file in rule.output])
+        for rule in workflow.rules
+        if rule.output and not rule.has_wildcards()
+    }
+
+
+def judge_inputs(is_same: Callable[[str, Path], bool | None]) -> None:
+    """Have a function say whether a rule's outputs were made from an input as it is now, in place of dates.
+
+    Args:
+        is_same: Gets the rule's name and the input; None leaves it to dates.
+    """
+    file_class: Any = import_module("snakemake.io")._IOFile
+    is_newer = file_class.is_newer
+
+    async def is_other(file: Any, time: float) -> bool:
+        same = is_same(file.rule.name, Path(str(file))) if file.rule else None
+        return bool(await is_newer(file, time)) if same is None else not same
+
+    file_class.is_newer = is_other
+
+
+def planned(workflow: Any) -> tuple[set[str], list[str]]:
+    """Names of the rules that were asked for, and of those of all jobs that would run, after planning."""
+    asked = {job.rule.name for job in workflow.dag.targetjobs}
+    return asked, [job.rule.name for job in workflow.dag.needrun_jobs()]
+
+
+def run_again() -> None:
+    """Replace this process by the same call of Snakemake; does nothing if it was not called from a command line."""
+    if Path(sys.argv[0]).name in ("snakemake", "__main__.py"):
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
 
 
 def make_again(workflow: Any, files: Iterable[Path]) -> None:
