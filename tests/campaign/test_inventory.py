@@ -255,9 +255,9 @@ def test_shards_of_other_settings_are_stale(folder):
     assert find_stale(folder, seals, digest, is_explained=lambda path: path.name == NAMES[1]) == {
         folder / NAMES[2]: found[folder / NAMES[2]]
     }
-    check_digest(folder / NAMES[0], "new")
+    check_digest(folder / NAMES[0], seals[SHARDS[0].name]["digest"], "new")
     with pytest.raises(NatalError) as caught:
-        check_digest(folder / NAMES[1], "new")
+        check_digest(folder / NAMES[1], seals[SHARDS[1].name]["digest"], "new")
     assert str(caught.value) == line
 
 
@@ -274,7 +274,7 @@ def test_simulations_of_older_code_are_named_in_one_line(folder):
     found = find_stale(folder, read_seals(folder), lambda name: now, is_explained=lambda path: True)
     assert found == dict.fromkeys([folder / name for name in NAMES[:2]], line)
     with pytest.raises(NatalError, match="other settings or code"):
-        check_digest(folder / NAMES[0], now)
+        check_digest(folder / NAMES[0], older, now)
 
 
 def test_a_copy_with_a_new_date_stays(folder):

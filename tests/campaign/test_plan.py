@@ -161,3 +161,34 @@ def test_a_table_grows_as_well(config, tmp_path):
     layout, first = grown(config, None, 2)
     assert first == {"table_000": (2, 0, 2)}
     assert grown(config, layout, 3)[1] == first | {"table_000_r002": (2, 2, 1)}
+
+
+def test_jobs_by_time_leave_what_was_cut_alone(config):
+    """Another speed, or job_minutes set later, cuts only blocks that are added; jobs read the layout and ask nobody."""
+    config["design"] |= {"train": [96], "calibration": 0, "realizations": 4, "job_minutes": 10}
+    layout = plan.layout(config, None, lambda: 80)
+    assert layout["train0"]["points"] == 20
+    assert plan.shards(config, layout, None) == plan.shards(config, None, lambda: 80)
+    config["design"]["train"] = [96, 96]
+    grown = plan.layout(config, layout, lambda: 160)
+    assert (grown["train0"], grown["train1"]["points"]) == (layout["train0"], 40)
+    # a point of more clusters than a job has time for
+    assert plan.layout(config, None, lambda: 3)["train0"]["points"] == 1
+    config["design"] |= {"job_minutes": None}
+    by_points = plan.layout(config)
+    config["design"] |= {"job_minutes": 10}
+    assert plan.layout(config, by_points, lambda: 80) == by_points
+
+
+def test_a_table_of_thousands_is_read_once(config, tmp_path, monkeypatch):
+    """Not once a shard; and again when it was changed."""
+    path = tmp_path / "points.csv"
+    path.write_text("q0,a_au\n" + "0.6,100\n" * 50)
+    config["design"] |= {"table": str(path), "points_per_job": 1}
+    reads, csv_rows = [], plan.csv_rows
+    monkeypatch.setattr(plan, "csv_rows", lambda *given, **more: reads.append(given) or csv_rows(*given, **more))
+    shards, recipe = plan.shards(config), plan.recipes(config)
+    assert [recipe(shard) for shard in shards.values() if shard.name.startswith("table")] == [[(0.6, 100.0)]] * 50
+    assert len(reads) == 1
+    path.write_text("q0,a_au\n0.75,1.5e2\n")
+    assert plan.recipes(config)(plan.shards(config)["table_000"]) == [(0.75, 150.0)]

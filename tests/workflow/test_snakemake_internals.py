@@ -2,6 +2,8 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -94,20 +96,37 @@ def test_the_slurm_plugin_asks_by_the_function_that_is_replaced():
 
 
 def test_snakemake_still_runs_scripts_without_quotes():
-    """`check_interpreter` refuses what only quotes would let pass."""
+    """`check_interpreter` gives it one with quotes, by the name that it reads when a job runs."""
     source = inspect.getsource(import_module("snakemake.script").PythonScript.execute_script)
     moved = "snakemake runs scripts otherwise: is check_interpreter in src/natal/running/snakemake_internals.py needed?"
     assert '"{py_exec} {fname:q}"' in source, moved
+    assert "py_exec = sys.executable" in source, moved
 
 
-@pytest.mark.parametrize("sign", [" ", "'", '"', "$", "&", ";", "(", "*", "\\", "\n"])
-def test_a_path_that_a_shell_takes_apart_is_refused(sign):
+@pytest.mark.parametrize("sign", ["'", '"', "$", "&", ";", "(", "*", "\\", "\n"])
+def test_a_path_that_a_shell_takes_apart_is_refused(monkeypatch, sign):
     """In one line, before anything runs; umlauts are letters."""
-    path = f"/home/me/My{sign}Files/natal/.venv/bin/python"
+    monkeypatch.setattr(sys, "executable", f"/home/me/My{sign}Files/natal/.venv/bin/python")
     with pytest.raises(NatalError, match="Snakemake cannot run jobs with") as caught:
-        snakemake_internals.check_interpreter(path)
+        snakemake_internals.check_interpreter()
     assert repr(sign) in str(caught.value)
-    snakemake_internals.check_interpreter("/home/Jürgen_Ré/星団-1.2+3/.venv/bin/python3.11")
+    python = "/home/Jürgen_Ré/星団-1.2+3/.venv/bin/python3.11"
+    monkeypatch.setattr(sys, "executable", python)
+    snakemake_internals.check_interpreter()
+    assert sys.executable == python
+
+
+def test_a_path_with_blanks_reaches_shells_in_quotes(tmp_path, monkeypatch):
+    """Once, however often it is looked at; a real Python runs by it, also in double quotes."""
+    python = tmp_path / "My  own files" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    for _ in range(2):
+        snakemake_internals.check_interpreter()
+        assert sys.executable == f"'{python}'"
+    for command in (f"{sys.executable} -c 'print(1)'", f"sh -c \"{sys.executable} -c 'print(1)'\""):
+        assert subprocess.check_output(command, shell=True) == b"1\n"
 
 
 @pytest.mark.parametrize("folder", ["rules", "studies"])

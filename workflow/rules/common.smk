@@ -34,7 +34,7 @@ BOX = plan.box(config)
 PRIOR = plan.prior_box(config)
 SIMULATIONS = RESULTS / "simulations"
 # as the simulations that are there were cut, so that more realizations leave them alone
-SHARDS = plan.shards(config, read_layout(SIMULATIONS))
+SHARDS = plan.shards(config, read_layout(SIMULATIONS), runs_in_time)
 RECIPE = plan.recipes(config)
 
 # files that several rules read, by the names they have there

@@ -1,9 +1,11 @@
 # Memory, time and cores that jobs ask for.
 from math import ceil
 
+from natal.campaign.inventory import remembered_gint_per_s
 from natal.posterior import cost as answers
 from natal.running.snakemake_internals import asks_for
-from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
+from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runs_in_minutes
+from natal.simulation.cost import runtime_minutes
 
 
 def growing(**amounts):
@@ -34,6 +36,16 @@ def runtime_min(n_runs):
     integration = config["integration"]
     n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
     return runtime_minutes(n_runs, config["cluster"]["n_stars"], n_steps, gint_per_s())
+
+
+@cache
+def runs_in_time():
+    """Clusters of a job of `design.job_minutes`; asked for blocks only that were not cut yet."""
+    integration, resources = config["integration"], config["resources"]
+    n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
+    speed = resources["gint_per_s"] or remembered_gint_per_s(SIMULATIONS) or DEFAULT_GINT_PER_S
+    max_bytes = 1e9 * resources["max_memory_gb"]
+    return runs_in_minutes(config["design"]["job_minutes"], config["cluster"]["n_stars"], n_steps, speed, max_bytes)
 
 
 def shard_memory_mb(wildcards, attempt):

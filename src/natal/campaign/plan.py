@@ -102,30 +102,35 @@ def runs_per_job(config: Config) -> int:
     return points * max(n_realizations(config, split) for split in SPLITS)
 
 
-def layout(config: Config, recorded: Layout | None = None) -> Layout:
+def layout(config: Config, recorded: Layout | None = None, runs_in_time: Callable[[], int] | None = None) -> Layout:
     """How each block is cut into jobs: `points` a job, and `ends`, the numbers of realizations it has grown to.
 
     `recorded` is the layout of the simulations that are there: they stay whole when realizations are added, whose
-    jobs come on top. Only another `points_per_job` cuts a block anew.
+    jobs come on top. Only another `points_per_job` cuts a block anew; with `job_minutes` nothing does.
+    `runs_in_time` says how many clusters a job simulates in so many minutes.
     """
     cuts: Layout = {}
+    minutes, per_job = (config["design"][key] for key in ("job_minutes", "points_per_job"))
     for label, block in _parts(config):
-        each, per_job = n_realizations(config, block.split), config["design"]["points_per_job"]
+        each = n_realizations(config, block.split)
         old = (recorded or {}).get(label)
-        if old and old["points_per_job"] == per_job:
+        if old and (minutes or old["points_per_job"] == per_job):
             ends = [*(end for end in old["ends"] if end < each), each]
             cuts[label] = old | {"ends": ends}
         else:
-            cuts[label] = {"points_per_job": per_job, "points": runs_per_job(config) // each, "ends": [each]}
+            runs = runs_in_time() if minutes and runs_in_time else runs_per_job(config)
+            cuts[label] = {"points_per_job": per_job, "points": max(1, runs // each), "ends": [each]}
     return cuts
 
 
-def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
+def shards(
+    config: Config, recorded: Layout | None = None, runs_in_time: Callable[[], int] | None = None
+) -> dict[str, Shard]:
     """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks.
 
-    `recorded` as for `layout`. Jobs of added realizations have the first one's number in their name.
+    `recorded` and `runs_in_time` as for `layout`. Jobs of added realizations have the first one's number in their name.
     """
-    cuts = layout(config, recorded)
+    cuts = layout(config, recorded, runs_in_time)
     by_name = {}
     for label, block in _parts(config):
         per_job = cuts[label]["points"]

@@ -53,6 +53,8 @@ class Driver:
     """Of what the shard's clusters are, by its name."""
     emulator: list[Path]
     """What an answer for own clusters is made from."""
+    runs_in_time: Callable[[], int]
+    """Clusters of a job of `design.job_minutes`."""
 
     def __post_init__(self) -> None:
         self._simulations = self.results / "simulations"
@@ -96,7 +98,9 @@ class Driver:
                 lock_campaign(self.results)
                 cancel_orphans(self.results)
                 # jobs read it, and must plan the same
-                write_layout(self._simulations, plan.layout(self.config, read_layout(self._simulations)))
+                write_layout(
+                    self._simulations, plan.layout(self.config, read_layout(self._simulations), self.runs_in_time)
+                )
             made = snakemake_internals.outputs(self.workflow)
             shards = (self._simulations / f"{name}.h5" for name in self.shards)
             self._mend_dates([*shards, *(file for _, files in made.values() for file in files)], runs)

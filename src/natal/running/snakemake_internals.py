@@ -6,6 +6,7 @@ Snakemake's objects come as arguments or are looked up when needed: natal works 
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterable
 from importlib import import_module
@@ -15,17 +16,25 @@ from typing import Any
 from natal.errors import NatalError
 
 
-def check_interpreter(path: str = sys.executable) -> None:
-    """Check that Snakemake can run scripts: it gives the path of this Python to a shell without quotes.
+def check_interpreter() -> None:
+    """See to it that Snakemake can run jobs: it gives the path of this Python to shells as it is.
+
+    A path with blanks gets quotes, also for Slurm, which puts a job's command into double ones.
 
     Raises:
-        NatalError: The path holds what a shell would take apart, such as a blank.
+        NatalError: The path holds what quotes do not help against.
     """
-    if found := re.search(r"[^\w@%+=:,./~-]", path):
+    sys.executable = _for_shells(sys.executable)
+
+
+def _for_shells(path: str) -> str:
+    path = path.strip("'")
+    if found := re.search(r"[^\w@%+=:,./~ -]", path):
         raise NatalError(
             f"Snakemake cannot run jobs with {path}: its path holds {found[0]!r}, which a shell reads; move the "
-            "folder to a path of letters, digits, points and dashes, remove its .venv there and run make env"
+            "folder to a path of letters, digits, points, dashes and blanks, remove its .venv there and run make env"
         )
+    return shlex.quote(path) if " " in path else path
 
 
 def give_environment(workflow: Any, path: Path) -> None:
@@ -117,7 +126,8 @@ def run_again() -> None:
     """Replace this process by the same call of Snakemake; does nothing if it was not called from a command line."""
     if Path(sys.argv[0]).name in ("snakemake", "__main__.py"):
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, "-m", "snakemake", *sys.argv[1:]])
+        python = sys.executable.strip("'")
+        os.execv(python, [python, "-m", "snakemake", *sys.argv[1:]])
 
 
 def make_again(workflow: Any, files: Iterable[Path]) -> None:
