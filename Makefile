@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 
-.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-inference lint schema lock
+.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-scale bench-inference lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -72,6 +72,10 @@ bench: env
 # the N-body part on a GPU; ARGS=--short for a look without one
 bench-gpu: env-cuda12
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+# what a campaign of many shards costs beside its simulations; ARGS="--shards 1000" for a look
+bench-scale: env
+	$(BIN)/python benchmarks/scale.py $(ARGS)
 
 # posteriors of a finished campaign by natal, by hand, by plain NumPyro and by sbi's networks; ARGS=--short for a look.
 # sbi brings torch: install one for processors alone first where CUDA's libraries are not wanted

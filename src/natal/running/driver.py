@@ -96,6 +96,7 @@ class Driver:
             runs = snakemake_internals.runs_jobs(self.workflow)
             if runs:
                 lock_campaign(self.results)
+                self._check_writable()
                 cancel_orphans(self.results)
                 # jobs read it, and must plan the same
                 write_layout(
@@ -110,6 +111,22 @@ class Driver:
             sys.exit(str(mistake))
         except OSError as trouble:
             sys.exit(f"{self.results} cannot be checked: {trouble}")
+
+    def _check_writable(self) -> None:
+        """Raise `NatalError` naming the first folder in which jobs could write nothing: a colleague's, for instance."""
+        logs = Path("logs") / self.results.name
+        for folder in (
+            self._simulations,
+            self.results / "emulator",
+            self.results,
+            logs,
+            Path(".snakemake"),
+            Path(".cache"),
+        ):
+            there = next(path for path in (folder, *folder.parents) if path.exists())
+            if not os.access(there, os.W_OK | os.X_OK):
+                said = f"{there} cannot be written: it belongs to {_owner(there)}, and jobs would fail there"
+                raise NatalError(f"{said}; let its group write (docs/cluster.md, two people)")
 
     def _find_what_is_not_as_it_should_be(self, made: Mapping[str, tuple[str | None, list[Path]]]) -> None:
         """Name files that are damaged or stale: Snakemake looks at dates and its own records only."""
@@ -184,3 +201,11 @@ class Driver:
     def _refuse(self, unknown_target: str) -> None:
         what = unknown_target.partition(" (if you use")[0]
         sys.exit(f"{what}: with this configuration natal makes the files of {self.results} (README.md lists them) only")
+
+
+def _owner(path: Path) -> str:
+    """Name or number of who owns a file."""
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.stat().st_uid)
