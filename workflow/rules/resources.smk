@@ -3,7 +3,7 @@ from math import ceil
 
 from natal.campaign.inventory import remembered_gint_per_s
 from natal.posterior import cost as answers
-from natal.running.snakemake_internals import asks_for
+from natal.running.snakemake_internals import asks_for, is_job
 from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runs_in_minutes
 from natal.simulation.cost import runtime_minutes
 
@@ -70,4 +70,6 @@ def all_cores(wildcards):
 @cache
 def gint_per_s():
     """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess."""
-    return config["resources"]["gint_per_s"] or DRIVER.gint_per_s() or DEFAULT_GINT_PER_S
+    # a job has got its time already, and looks at nobody else's shard
+    measured = None if is_job(workflow) else remembered_gint_per_s(SIMULATIONS)
+    return config["resources"]["gint_per_s"] or measured or DEFAULT_GINT_PER_S

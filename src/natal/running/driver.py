@@ -17,7 +17,6 @@ from natal.campaign.inventory import (
     keep_earlier,
     read_layout,
     set_aside,
-    slowest_gint_per_s,
     write_layout,
 )
 from natal.errors import NatalError
@@ -85,10 +84,6 @@ class Driver:
 
     def _set_aside(self) -> set[Path]:
         return set(self._simulations.glob("*.h5.set-aside*"))
-
-    def gint_per_s(self) -> float | None:
-        """The lowest speed of the finished shards when jobs were planned; jobs themselves do not look."""
-        return slowest_gint_per_s(self._seals.values())
 
     def _prepare(self) -> None:
         """Before jobs are planned: the campaign locked, nothing left in the queue and every file checked."""

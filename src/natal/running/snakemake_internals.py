@@ -60,6 +60,11 @@ def runs_jobs(workflow: Any) -> bool:
     return workflow.executor_plugin is not None and not workflow.dryrun
 
 
+def is_job(workflow: Any) -> bool:
+    """Whether this process runs one job for another one that planned it."""
+    return not workflow.is_main_process
+
+
 def around_planning(
     workflow: Any, prepare: Callable[[], None], check: Callable[[], None], on_unknown_target: Callable[[str], None]
 ) -> None:
@@ -74,7 +79,7 @@ def around_planning(
         check: What comes after.
         on_unknown_target: Called with Snakemake's words on a file or rule that no rule makes; may end the process.
     """
-    if not workflow.is_main_process:
+    if is_job(workflow):
         return
     plan = workflow._build_dag
     unknown_target = import_module("snakemake.exceptions").MissingRuleException
