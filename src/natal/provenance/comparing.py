@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from natal.files.atomic import atomic_path
 from natal.provenance.digests import changed_parts
@@ -83,7 +84,7 @@ class Recorded:
                 return None
         return self._checksums[name][-1]
 
-    def _read_known(self) -> dict[str, list]:
+    def _read_known(self) -> dict[str, list[Any]]:
         try:
             known = json.loads((self._folder / CHECKSUMS).read_text(encoding="utf-8"))
             good = all(len(state) == 3 and isinstance(state[2], str) for state in known.values())
