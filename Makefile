@@ -17,7 +17,7 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 endif
 
-.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-inference lint schema lock
+.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-scale bench-inference lint schema lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -93,6 +93,10 @@ bench: env
 # the N-body part on a GPU; ARGS=--short for a look without one
 bench-gpu: env-cuda12
 	$(BIN)/python benchmarks/gpu.py $(ARGS)
+
+# what a campaign of many shards costs beside its simulations; ARGS="--shards 1000" for a look
+bench-scale: env
+	$(BIN)/python benchmarks/scale.py $(ARGS)
 
 # posteriors of a finished campaign by natal, by hand, by plain NumPyro and by sbi's networks; ARGS=--short for a look.
 # sbi brings torch: install one for processors alone first where CUDA's libraries are not wanted

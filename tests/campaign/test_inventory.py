@@ -13,12 +13,12 @@ from natal.campaign.inventory import (
     CHECKED,
     LAYOUT,
     check_digest,
-    find_damaged,
     find_stale,
+    inspect_shards,
     keep_earlier,
-    measured_gint_per_s,
     read_layout,
     set_aside,
+    slowest_gint_per_s,
     write_layout,
 )
 from natal.campaign.plan import Shard
@@ -30,6 +30,21 @@ from natal.simulation.shard_format import EARLIER, FORMAT
 
 SHARDS = [Shard("train0_000", 0, 4, 2), Shard("train0_001", 4, 4, 2), Shard("validation0_000", 100_000, 2, 2)]
 NAMES = [f"{shard.name}.h5" for shard in SHARDS]
+
+
+def find_damaged(folder, shards):
+    """What is wrong with which files."""
+    return inspect_shards(folder, shards)[1]
+
+
+def read_seals(folder):
+    """The seals of whole shards."""
+    return inspect_shards(folder, SHARDS)[0]
+
+
+def measured_gint_per_s(folder, shards):
+    """The speed of whole shards."""
+    return slowest_gint_per_s(inspect_shards(folder, shards)[0].values())
 
 
 def make_shard(folder, shard, **content):
@@ -77,7 +92,15 @@ def test_whole_shards_stay(folder, monkeypatch):
     assert read == [*NAMES, NAMES[1]]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"train0_000.h5": 5}'])
+def test_shards_that_are_known_are_not_opened(folder, monkeypatch):
+    """A plan of ten thousand looks at their dates: what their seals say is remembered."""
+    seals = read_seals(folder)
+    monkeypatch.setattr("natal.campaign.inventory.check_seal", None)
+    assert read_seals(folder) == seals
+    assert seals["train0_001"]["first_id"] == 4
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", "null", '{"train0_000.h5": 5}', '{"train0_000.h5": [[1], {}]}'])
 def test_a_damaged_memory_is_none(folder, content):
     """What was checked is checked again."""
     (folder / CHECKED).write_text(content)
@@ -222,19 +245,19 @@ def test_a_shard_that_vanishes_is_missing(folder, monkeypatch):
 
 def test_shards_of_other_settings_are_stale(folder):
     """Each has its line; one that is missing has none."""
-    names = [shard.name for shard in SHARDS]
     make_shard(folder, SHARDS[0], digest="new")
     make_shard(folder, SHARDS[1], digest="old")
-    found = find_stale(folder, dict.fromkeys([*names, "test0_000"], "new"))
+    (seals, _), digest = inspect_shards(folder, [*SHARDS, Shard("test0_000", 0, 4, 2)]), lambda name: "new"
+    found = find_stale(folder, seals, digest)
     assert list(found) == [folder / NAMES[1], folder / NAMES[2]]
     line = f"{folder / NAMES[1]} was simulated with other settings or code"
     assert found[folder / NAMES[1]] == f"{line}; its points are simulated again"
-    assert find_stale(folder, dict.fromkeys(names, "new"), is_explained=lambda path: path.name == NAMES[1]) == {
+    assert find_stale(folder, seals, digest, is_explained=lambda path: path.name == NAMES[1]) == {
         folder / NAMES[2]: found[folder / NAMES[2]]
     }
-    check_digest(folder / NAMES[0], "new")
+    check_digest(folder / NAMES[0], seals[SHARDS[0].name]["digest"], "new")
     with pytest.raises(NatalError) as caught:
-        check_digest(folder / NAMES[1], "new")
+        check_digest(folder / NAMES[1], seals[SHARDS[1].name]["digest"], "new")
     assert str(caught.value) == line
 
 
@@ -248,10 +271,10 @@ def test_simulations_of_older_code_are_named_in_one_line(folder):
         make_shard(folder, shard, digest=digest)
     line = f"{folder} holds 2 shards made by an older version of natal's code; they are simulated again"
     # even if Snakemake sees that they differ
-    found = find_stale(folder, dict.fromkeys([shard.name for shard in SHARDS], now), is_explained=lambda path: True)
+    found = find_stale(folder, read_seals(folder), lambda name: now, is_explained=lambda path: True)
     assert found == dict.fromkeys([folder / name for name in NAMES[:2]], line)
     with pytest.raises(NatalError, match="other settings or code"):
-        check_digest(folder / NAMES[0], now)
+        check_digest(folder / NAMES[0], older, now)
 
 
 def test_a_copy_with_a_new_date_stays(folder):
@@ -347,10 +370,9 @@ def test_what_can_be_gone_on_from_is_kept(folder, monkeypatch, links):
         monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError("no links")))
     for shard, stem, digest in zip(SHARDS, ("a", "a", "b"), ("old", "new", "old"), strict=True):
         make_shard(folder, shard, stem=stem, digest=digest)
-    stems, digests = ({shard.name: value for shard in SHARDS} for value in ("a", "new"))
     content = (folder / NAMES[0]).read_bytes()
     for _ in range(2):
-        keep_earlier(folder, stems | {"train0_007": "a"}, digests | {"train0_007": "new"})
+        keep_earlier(folder, read_seals(folder), lambda name: "a", lambda name: "new")
     assert files(folder) == sorted([*NAMES, f"{SHARDS[0].name}{EARLIER}"])
     (folder / NAMES[0]).unlink()
     assert (folder / f"{SHARDS[0].name}{EARLIER}").read_bytes() == content

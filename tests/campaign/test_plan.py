@@ -52,7 +52,7 @@ def test_calibration_draws_change_no_other_shard(config):
     for n in (0, 600, 700):
         config["design"]["calibration"] = n
         shards = plan.shards(config)
-        plans[n] = {name: (shard, plan.shard_recipe(config, shard)) for name, shard in shards.items()}
+        plans[n] = {name: (shard, plan.recipes(config)(shard)) for name, shard in shards.items()}
     assert set(plans[600]) - set(plans[0]) == {f"calibration0_{k:03d}" for k in range(3)}
     assert {name: plans[600][name] for name in plans[0]} == plans[0]
     kept = [name for name in plans[600] if plans[700][name] == plans[600][name]]
@@ -78,12 +78,12 @@ def test_growing_a_campaign_keeps_its_shards(config):
     """Shards of existing blocks, and what determines their points, survive a further block of any split."""
     config["design"]["realizations"] = 16
     before = plan.shards(config)
-    recipes = {name: plan.shard_recipe(config, shard) for name, shard in before.items()}
+    recipes = {name: plan.recipes(config)(shard) for name, shard in before.items()}
     for split in plan.SPLITS:
         config["design"][split].append(30)
     after = plan.shards(config)
     assert {name: after[name] for name in before} == before
-    assert {name: plan.shard_recipe(config, after[name]) for name in before} == recipes
+    assert {name: plan.recipes(config)(after[name]) for name in before} == recipes
     assert set(after) - set(before) == {f"{split}1_{k:03d}" for split in plan.SPLITS for k in range(2)}
 
 
@@ -93,17 +93,17 @@ def test_growing_a_campaign_keeps_its_shards(config):
 def test_a_recipe_changes_with_what_moves_its_points(config, change):
     """Another box, block size or convention moves the first training points, and their recipe tells."""
     shard = plan.shards(config)["train0_000"]
-    before = plan.shard_recipe(config, shard)
+    before = plan.recipes(config)(shard)
     config["design"] |= change
-    assert plan.shard_recipe(config, shard) != before
+    assert plan.recipes(config)(shard) != before
 
 
 def test_a_recipe_ignores_what_does_not_move_its_points(config):
     """Other splits, numbers of realizations and sizes of jobs are no part of it; it is plain JSON."""
     shard = plan.shards(config)["train0_000"]
-    before = json.dumps(plan.shard_recipe(config, shard))
+    before = json.dumps(plan.recipes(config)(shard))
     config["design"] |= {"test": [3], "realizations": 2, "points_per_job": 32}
-    assert json.dumps(plan.shard_recipe(config, shard)) == before
+    assert json.dumps(plan.recipes(config)(shard)) == before
 
 
 def test_ids_of_the_splits_stay_apart(config):
@@ -161,3 +161,34 @@ def test_a_table_grows_as_well(config, tmp_path):
     layout, first = grown(config, None, 2)
     assert first == {"table_000": (2, 0, 2)}
     assert grown(config, layout, 3)[1] == first | {"table_000_r002": (2, 2, 1)}
+
+
+def test_jobs_by_time_leave_what_was_cut_alone(config):
+    """Another speed, or job_minutes set later, cuts only blocks that are added; jobs read the layout and ask nobody."""
+    config["design"] |= {"train": [96], "calibration": 0, "realizations": 4, "job_minutes": 10}
+    layout = plan.layout(config, None, lambda: 80)
+    assert layout["train0"]["points"] == 20
+    assert plan.shards(config, layout, None) == plan.shards(config, None, lambda: 80)
+    config["design"]["train"] = [96, 96]
+    grown = plan.layout(config, layout, lambda: 160)
+    assert (grown["train0"], grown["train1"]["points"]) == (layout["train0"], 40)
+    # a point of more clusters than a job has time for
+    assert plan.layout(config, None, lambda: 3)["train0"]["points"] == 1
+    config["design"] |= {"job_minutes": None}
+    by_points = plan.layout(config)
+    config["design"] |= {"job_minutes": 10}
+    assert plan.layout(config, by_points, lambda: 80) == by_points
+
+
+def test_a_table_of_thousands_is_read_once(config, tmp_path, monkeypatch):
+    """Not once a shard; and again when it was changed."""
+    path = tmp_path / "points.csv"
+    path.write_text("q0,a_au\n" + "0.6,100\n" * 50)
+    config["design"] |= {"table": str(path), "points_per_job": 1}
+    reads, csv_rows = [], plan.csv_rows
+    monkeypatch.setattr(plan, "csv_rows", lambda *given, **more: reads.append(given) or csv_rows(*given, **more))
+    shards, recipe = plan.shards(config), plan.recipes(config)
+    assert [recipe(shard) for shard in shards.values() if shard.name.startswith("table")] == [[(0.6, 100.0)]] * 50
+    assert len(reads) == 1
+    path.write_text("q0,a_au\n0.75,1.5e2\n")
+    assert plan.recipes(config)(plan.shards(config)["table_000"]) == [(0.75, 150.0)]

@@ -93,7 +93,7 @@ def test_shards_of_a_table_partition_its_rows(table):
     config["design"] |= {"points_per_job": 2, "realizations": 16}
     shards = plan.shards(config)
     assert [shard.point_ids for shard in shards.values()] == [[0, 1], [2, 3], [4]]
-    assert plan.shard_recipe(config, shards["table_002"]) == [(0.7, 104.0)]
+    assert plan.recipes(config)(shards["table_002"]) == [(0.7, 104.0)]
 
 
 def test_rows_of_a_table_have_the_largest_number_of_realizations(table):
@@ -204,7 +204,7 @@ PROPOSED = "q0,a_au,score\n0.6,100,0.2\n1.2,150.5,0.1\n"
 def test_proposed_points_are_training_points_and_move_no_others(proposed, config):
     """Ids from an offset of their own, a block a file; all other points, shards and recipes are what they were."""
     alone, shards = make_design(config), plan.shards(config)
-    recipes = {name: plan.shard_recipe(config, shard) for name, shard in shards.items()}
+    recipes = {name: plan.recipes(config)(shard) for name, shard in shards.items()}
     config = proposed(PROPOSED, "a_au,q0\n80,0.9\n")
     design = make_design(config)
     assert design.iloc[: len(alone)].equals(alone)
@@ -217,11 +217,11 @@ def test_proposed_points_are_training_points_and_move_no_others(proposed, config
     }
     found = plan.shards(config)
     assert {name: found[name] for name in shards} == shards
-    assert {name: plan.shard_recipe(config, found[name]) for name in shards} == recipes
+    assert {name: plan.recipes(config)(found[name]) for name in shards} == recipes
     assert [found[name].point_ids for name in found if name not in shards] == [[600_000, 600_001], [600_002]]
     assert {found[f"proposed{k}_000"].n_realizations for k in (0, 1)} == {config["design"]["realizations"]["train"]}
-    assert plan.shard_recipe(config, found["proposed0_000"]) == [(0.6, 100.0), (1.2, 150.5)]
-    assert plan.shard_recipe(config, found["proposed1_000"]) == [(0.9, 80.0)]
+    assert plan.recipes(config)(found["proposed0_000"]) == [(0.6, 100.0), (1.2, 150.5)]
+    assert plan.recipes(config)(found["proposed1_000"]) == [(0.9, 80.0)]
 
 
 def test_shards_of_proposed_points_hold_their_own_rows(proposed):
@@ -232,7 +232,7 @@ def test_shards_of_proposed_points_hold_their_own_rows(proposed):
         config = proposed("\n".join(["q0,a_au", *rows[:4], last]))
         config["design"] |= {"points_per_job": 2, "realizations": 16}
         shards = plan.shards(config)
-        found.append({name: plan.shard_recipe(config, shards[name]) for name in shards if "proposed" in name})
+        found.append({name: plan.recipes(config)(shards[name]) for name in shards if "proposed" in name})
     assert [len(recipe) for recipe in found[0].values()] == [2, 2, 1]
     assert [name for name in found[0] if found[0][name] != found[1][name]] == ["proposed0_002"]
 
@@ -252,7 +252,7 @@ def test_proposed_points_follow_the_virial_convention(proposed):
     config["design"] |= {"virial_convention": "2K/|W|", "box": {"q0": [1, 3], "a_au": [50, 200]}}
     design = make_design(config)
     assert design[design.block == "proposed0"].q0.tolist() == [0.6]
-    assert plan.shard_recipe(config, plan.shards(config)["proposed0_000"]) == [(0.6, 100.0)]
+    assert plan.recipes(config)(plan.shards(config)["proposed0_000"]) == [(0.6, 100.0)]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from natal.simulation.cost import batch_size, interactions, runtime_minutes
+from natal.simulation.cost import batch_size, interactions, memory_bytes, runs_in_minutes, runtime_minutes
 
 
 def test_interactions_count_all_pairs():
@@ -68,3 +68,13 @@ def test_jobs_on_an_accelerator_share_few_programs():
     sizes = {n: batch_size(100, on_cpu=False, n_runs=n) for n in range(1, 4097)}
     assert all(n <= size < 2 * n for n, size in sizes.items())
     assert sorted(set(sizes.values())) == [2**k for k in range(13)]
+
+
+def test_clusters_of_a_job_by_time():
+    """So many minutes at a speed, no more than fit into memory, at least one."""
+    # 100 clusters of 100 stars, 6e5 steps: 6e11 interactions, 10 min at 1e9 a second
+    assert runs_in_minutes(10, 100, 600_000, 1.0, 1e12) == 100
+    assert runs_in_minutes(20, 100, 600_000, 0.5, 1e12) == 100
+    assert runs_in_minutes(1, 10_000, 10_000_000, 0.5, 1e12) == 1
+    fitting = runs_in_minutes(1e6, 100, 600_000, 100.0, 1e9)
+    assert memory_bytes(fitting, 100) <= 1e9 < memory_bytes(fitting + 1, 100)

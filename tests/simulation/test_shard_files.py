@@ -12,7 +12,7 @@ from natal.simulation.clusters import SimulatedClusters, SummaryTracks
 from natal.simulation.conservation import check_runs
 from natal.simulation.shard_files import write_shard
 from natal.simulation.shard_format import FORMAT
-from natal.simulation.shard_tables import SUMMARY_COLUMNS, join_design, read_shard_cost, read_shard_summaries
+from natal.simulation.shard_tables import SUMMARY_COLUMNS, concatenated, join_design, read_shard
 
 N_REALIZATIONS, N_TIMES, N_STARS = 3, 4, 6
 COSTS = {
@@ -23,6 +23,11 @@ COSTS = {
     "integrate_time_s": 3.0,
     "wall_time_s": 6.0,
 }
+
+
+def read_shard_summaries(path):
+    """The table of one shard."""
+    return concatenated([read_shard(path).summaries])
 
 
 @pytest.fixture
@@ -108,7 +113,7 @@ def test_arrays_are_laid_out_by_point_and_realization(shard, runs):
 
 def test_a_shard_says_where_it_comes_from(shard):
     """Digest, versions and costs are attributes of the file."""
-    assert read_shard_cost(shard) == COSTS
+    assert read_shard(shard).cost == COSTS
     with h5py.File(shard) as file:
         assert file.attrs["digest"] == "abc"
         assert {"version_natal", "version_jax", "python", "created"} <= set(file.attrs)

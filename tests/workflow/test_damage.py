@@ -60,18 +60,34 @@ def test_a_damaged_shard_is_made_again(editable, shard, damage):
     assert editable.stale(SUMMARIES) == {}
 
 
-def test_a_flipped_bit_that_left_no_trace_is_found_when_read(editable, shard):
-    """Size and date are as they were: the job that reads the file names it, and the next call makes it again."""
+def test_a_flipped_bit_that_left_no_trace_is_mended_in_one_call(editable, shard):
+    """Size and date are as they were: the job that reads the file finds it, and the call begins anew, once."""
     before = (editable.folder / SUMMARIES).read_bytes()
     assert editable.stale(SUMMARIES) == {}
     flip(shard, keep_mtime=True)
     assert editable.stale(SUMMARIES) == {}
-    done = editable.snakemake(SUMMARIES, "--forcerun", "summaries")
-    assert done.returncode != 0
-    assert "train0_000.h5 is damaged" in done.stderr
+    (editable.folder / SUMMARIES).unlink()
     done = editable.snakemake(SUMMARIES)
     assert done.returncode == 0, done.stderr
+    assert "train0_000.h5 is damaged" in done.stderr
+    assert done.stderr.count("natal: beginning anew, in place of train0_000.h5.set-aside") == 1
     assert (editable.folder / SUMMARIES).read_bytes() == before
+    assert editable.stale(SUMMARIES) == {}
+
+
+def test_a_date_in_the_future_is_set_to_now(editable, shard):
+    """It is named and makes nothing again: what was made from the file is still made from it."""
+    made = {path: path.stat().st_mtime_ns for path in shard.parent.glob("*.h5") if path != shard}
+    tomorrow = time.time() + 86400
+    os.utime(shard, (tomorrow, tomorrow))
+    assert editable.stale(SUMMARIES) == {}
+    (editable.folder / SUMMARIES).unlink()
+    done = editable.snakemake(SUMMARIES)
+    assert done.returncode == 0, done.stderr
+    assert "natal: results/tiny/simulations/train0_000.h5 is dated " in done.stderr
+    assert ", in the future: the clock of this machine or of the disk is wrong; set to now" in done.stderr
+    assert shard.stat().st_mtime < tomorrow - 3600
+    assert made == {path: path.stat().st_mtime_ns for path in made}
 
 
 def forget(project, path):

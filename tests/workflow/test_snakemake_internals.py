@@ -2,7 +2,10 @@
 
 import asyncio
 import inspect
+import subprocess
+import sys
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -36,7 +39,13 @@ PIECES = [
     "snakemake.settings.types:ResourceSettings.cores",
     "snakemake.workflow:Workflow.scheduler",
     "snakemake.rules:Rule.conda_env",
+    "snakemake.rules:Rule.has_wildcards",
+    "snakemake.rules:Rule.output",
+    "snakemake.rules:Rule.params",
     "snakemake.dag:DAG.forcefiles",
+    "snakemake.dag:DAG.needrun_jobs",
+    "snakemake.dag:DAG.targetjobs",
+    "snakemake.io:_IOFile.is_newer",
     "snakemake.persistence:PersistenceBase.params",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
@@ -75,10 +84,10 @@ def test_snakemake_still_has(piece):
 
 
 def test_execute_plans_by_the_method_that_is_replaced():
-    """`before_planning` replaces `_build_dag`: jobs must be planned by it, before the first one runs."""
+    """`around_planning` replaces `_build_dag`: jobs must be planned by it, before the first one runs."""
     workflow = import_module("snakemake.workflow").Workflow
     source = inspect.getsource(workflow.execute)
-    moved = "snakemake plans jobs elsewhere: see before_planning in src/natal/running/snakemake_internals.py"
+    moved = "snakemake plans jobs elsewhere: see around_planning in src/natal/running/snakemake_internals.py"
     assert 0 < source.find("self._build_dag()") < source.find("self._onstart("), moved
 
 
@@ -90,6 +99,23 @@ def test_a_forced_file_is_a_string_in_a_set():
 
 def test_the_slurm_plugin_works_by_the_methods_that_are_replaced():
     """Looked up in its object when they are needed, and refusals told in words that natal reads."""
+
+
+def test_dates_are_compared_by_the_method_that_is_replaced():
+    """`judge_inputs` answers in its place, for every input of a job."""
+    source = inspect.getsource(import_module("snakemake.dag").DAG.update_needrun)
+    assert "for f in job.input" in source, "snakemake compares dates otherwise: see judge_inputs"
+    assert "await f.is_newer(output_mintime_)" in source, "snakemake compares dates otherwise: see judge_inputs"
+
+
+def test_a_run_with_errors_ends_with_onerror():
+    """Where a damaged shard lets the call begin anew."""
+    source = inspect.getsource(import_module("snakemake.workflow").Workflow.execute)
+    assert "self._onerror(" in source
+
+
+def test_the_slurm_plugin_asks_by_the_function_that_is_replaced():
+    """By its global name, with its states read to the first word only where they are told."""
     plugin = import_module("snakemake_executor_plugin_slurm")
     remote = import_module("snakemake_interface_executor_plugins.executors.remote")
     moved = "the Slurm plugin works otherwise: see mend_slurm_plugin in src/natal/running/snakemake_internals.py"
@@ -104,20 +130,37 @@ def test_the_slurm_plugin_works_by_the_methods_that_are_replaced():
 
 
 def test_snakemake_still_runs_scripts_without_quotes():
-    """`check_interpreter` refuses what only quotes would let pass."""
+    """`check_interpreter` gives it one with quotes, by the name that it reads when a job runs."""
     source = inspect.getsource(import_module("snakemake.script").PythonScript.execute_script)
     moved = "snakemake runs scripts otherwise: is check_interpreter in src/natal/running/snakemake_internals.py needed?"
     assert '"{py_exec} {fname:q}"' in source, moved
+    assert "py_exec = sys.executable" in source, moved
 
 
-@pytest.mark.parametrize("sign", [" ", "'", '"', "$", "&", ";", "(", "*", "\\", "\n"])
-def test_a_path_that_a_shell_takes_apart_is_refused(sign):
+@pytest.mark.parametrize("sign", ["'", '"', "$", "&", ";", "(", "*", "\\", "\n"])
+def test_a_path_that_a_shell_takes_apart_is_refused(monkeypatch, sign):
     """In one line, before anything runs; umlauts are letters."""
-    path = f"/home/me/My{sign}Files/natal/.venv/bin/python"
+    monkeypatch.setattr(sys, "executable", f"/home/me/My{sign}Files/natal/.venv/bin/python")
     with pytest.raises(NatalError, match="Snakemake cannot run jobs with") as caught:
-        snakemake_internals.check_interpreter(path)
+        snakemake_internals.check_interpreter()
     assert repr(sign) in str(caught.value)
-    snakemake_internals.check_interpreter("/home/Jürgen_Ré/星団-1.2+3/.venv/bin/python3.11")
+    python = "/home/Jürgen_Ré/星団-1.2+3/.venv/bin/python3.11"
+    monkeypatch.setattr(sys, "executable", python)
+    snakemake_internals.check_interpreter()
+    assert sys.executable == python
+
+
+def test_a_path_with_blanks_reaches_shells_in_quotes(tmp_path, monkeypatch):
+    """Once, however often it is looked at; a real Python runs by it, also in double quotes."""
+    python = tmp_path / "My  own files" / "python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    monkeypatch.setattr(sys, "executable", str(python))
+    for _ in range(2):
+        snakemake_internals.check_interpreter()
+        assert sys.executable == f"'{python}'"
+    for command in (f"{sys.executable} -c 'print(1)'", f"sh -c \"{sys.executable} -c 'print(1)'\""):
+        assert subprocess.check_output(command, shell=True) == b"1\n"
 
 
 @pytest.mark.parametrize("folder", ["rules", "studies"])
@@ -136,12 +179,14 @@ def test_planning_is_prepared_in_the_first_process_only(workflow):
     """Jobs read the same files and plan as they are told."""
     calls = []
     workflow._build_dag = lambda: calls.append("plan")
-    snakemake_internals.before_planning(workflow, lambda: calls.append("prepare"), calls.append)
+    snakemake_internals.around_planning(
+        workflow, *(partial(calls.append, name) for name in ("prepare", "check")), print
+    )
     workflow._build_dag()
-    assert calls == ["prepare", "plan"]
+    assert calls == ["prepare", "plan", "check"]
     workflow.is_main_process = False
     plan = workflow._build_dag
-    snakemake_internals.before_planning(workflow, lambda: calls.append("prepare"), calls.append)
+    snakemake_internals.around_planning(workflow, print, print, print)
     assert workflow._build_dag is plan
 
 
@@ -154,7 +199,7 @@ def test_an_unknown_target_is_told(workflow):
 
     told = []
     workflow._build_dag = plan
-    snakemake_internals.before_planning(workflow, lambda: None, told.append)
+    snakemake_internals.around_planning(workflow, lambda: None, lambda: None, told.append)
     with pytest.raises(error):
         workflow._build_dag()
     assert len(told) == 1

@@ -63,6 +63,8 @@ SETTINGS = {
     "`sweep.*`": [({"sweep": {"folds": 3}}, {"report": 1})],
     # training shards are cut; the four points of the others make one job as before
     "`design.points_per_job`": [({"design": {"points_per_job": 8}}, ONE_SHARD | AFTER_SUMMARIES)],
+    # blocks that were cut stay so; only the report states all settings
+    "`design.job_minutes`": [({"design": {"job_minutes": 30}}, {"report": 1})],
     "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE)],
     "`density.*`": [({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD)],
     "`likelihood`": [({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD)],

@@ -41,7 +41,8 @@ PRIOR = plan.prior_box(config)
 OBSERVED_PRIOR = config["observables"]["prior"] and plan.prior_box(config | {"inference": config["observables"]})
 SIMULATIONS = RESULTS / "simulations"
 # as the simulations that are there were cut, so that more realizations leave them alone
-SHARDS = plan.shards(config, read_layout(SIMULATIONS))
+SHARDS = plan.shards(config, read_layout(SIMULATIONS), runs_in_time)
+RECIPE = plan.recipes(config)
 
 # files that several rules read, by the names they have there
 LIKELIHOOD = {name.split(".")[0]: RESULTS / "emulator" / name for name in ("ensemble.eqx", "likelihood.json")}
@@ -120,7 +121,7 @@ def shard_stem(name):
 
 def shard_runs(name):
     shard = SHARDS[name]
-    points, realizations = plan.shard_recipe(config, shard), [shard.first_realization, shard.n_realizations]
+    points, realizations = RECIPE(shard), [shard.first_realization, shard.n_realizations]
     return {"points": points, "ids": shard.point_ids, "realizations": realizations}
 
 

@@ -9,7 +9,8 @@ rule design:
         digest=digest(
             "design/design.py",
             "seed",
-            "design",
+            # how jobs are cut moves no point
+            design={key: value for key, value in config["design"].items() if key != "job_minutes"},
             table=plan.read_table(config) if config["design"]["table"] else None,
             proposed=[points for _, points in plan.proposed_blocks(config)],
         ),

@@ -1,10 +1,11 @@
 # Memory, time and cores that jobs ask for.
 from math import ceil
 
-from natal.campaign.inventory import measured_gint_per_s
+from natal.campaign.inventory import remembered_gint_per_s
 from natal.posterior import cost as answers
-from natal.running.snakemake_internals import asks_for_gpu
-from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runtime_minutes
+from natal.running.snakemake_internals import asks_for_gpu, is_job
+from natal.simulation.cost import DEFAULT_GINT_PER_S, GPU_HOST_BYTES, WORKFLOW_BYTES, memory_bytes, runs_in_minutes
+from natal.simulation.cost import runtime_minutes
 
 
 def growing(**amounts):
@@ -37,6 +38,16 @@ def runtime_min(n_runs):
     return runtime_minutes(n_runs, config["cluster"]["n_stars"], n_steps, gint_per_s())
 
 
+@cache
+def runs_in_time():
+    """Clusters of a job of `design.job_minutes`; asked for blocks only that were not cut yet."""
+    integration, resources = config["integration"], config["resources"]
+    n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
+    speed = resources["gint_per_s"] or remembered_gint_per_s(SIMULATIONS) or DEFAULT_GINT_PER_S
+    max_bytes = 1e9 * resources["max_memory_gb"]
+    return runs_in_minutes(config["design"]["job_minutes"], config["cluster"]["n_stars"], n_steps, speed, max_bytes)
+
+
 def shard_memory_mb(wildcards, attempt):
     return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, GPU_HOST_BYTES * asks_for_gpu(workflow, "simulate"))
 
@@ -59,5 +70,6 @@ def all_cores(wildcards):
 @cache
 def gint_per_s():
     """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess."""
-    measured = measured_gint_per_s(SIMULATIONS, SHARDS.values())
+    # a job has got its time already, and looks at nobody else's shard
+    measured = None if is_job(workflow) else remembered_gint_per_s(SIMULATIONS)
     return config["resources"]["gint_per_s"] or measured or DEFAULT_GINT_PER_S

@@ -24,6 +24,8 @@ rule summaries:
         tracks=RESULTS / "tracks.csv",
         metrics=RESULTS / "metrics" / "simulation.json",
     log: LOGS / "summaries.log"
+    # files are read side by side
+    threads: 4
     params:
         digest=digest("simulate/summaries.py"),
         shard_digests=lambda wildcards: [shard_digest(name) for name in SHARDS],

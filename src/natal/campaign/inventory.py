@@ -11,22 +11,26 @@ from typing import Any
 from natal.campaign.plan import Layout, Shard
 from natal.errors import NatalError
 from natal.files.atomic import atomic_path
-from natal.files.sealed import check_seal, read_seal
+from natal.files.sealed import check_seal
 from natal.provenance.digests import changed_parts, is_of_older_code
 from natal.simulation.shard_format import EARLIER, FORMAT
 
 CHECKED = ".checked.json"
-"""Sizes and dates of the files whose checksums were compared: Snakemake sets the dates after a job has ended."""
+"""Sizes, dates and seals of files whose checksums were compared: while these stay, planning opens no shard."""
 
 LAYOUT = "layout.json"
 """How the campaign's blocks are cut into shards."""
 
 
-def find_damaged(folder: Path, shards: Iterable[Shard]) -> dict[Path, str]:
-    """Find files that are not the shards they should be, with a line on what is wrong with each.
+Seal = dict[str, Any]
+"""What the first line of a shard says (`natal.files.sealed`)."""
 
-    A file counts if it is not sealed, was changed after it was written, or holds other points; so do those
-    that were set aside earlier and not made again. A file is read once and then again only if its size or date changes.
+
+def inspect_shards(folder: Path, shards: Iterable[Shard]) -> tuple[dict[str, Seal], dict[Path, str]]:
+    """Look at shards: the seals of whole ones, by name, and a line on each file that is not the shard it should be.
+
+    A file is whole if it is sealed, as it was written, and holds the points that it should; files that were set aside
+    earlier and not made again have lines, too. A file is read once and then again only if its size or date changes.
     """
     checked = _read_checked(folder)
     lines, good = {}, {}
@@ -35,30 +39,38 @@ def find_damaged(folder: Path, shards: Iterable[Shard]) -> dict[Path, str]:
         try:
             stat = path.stat()
             state = [stat.st_size, stat.st_mtime_ns]
-            _check(path, shard, read=checked.get(path.name) != state)
-            good[path.name] = state
+            known, seal = checked.get(path.name, ([], {}))
+            if known != state:
+                seal = check_seal(path, FORMAT)
+            _check_points(path, shard, seal)
+            good[path.name] = state, seal
         except NatalError as error:
             lines[path] = f"{error}; its points are simulated again"
         except FileNotFoundError:
             for aside in itertools.takewhile(Path.exists, _asides(path)):
                 lines[path] = f"{path} was set aside as {aside.name}; its points are simulated again"
-    if good != checked:
+    if {name: list(found) for name, found in good.items()} != checked:
         # only a memory: a folder that cannot be written is somebody else's to report
-        with suppress(OSError):
-            (folder / CHECKED).write_text(json.dumps(good), encoding="utf-8")
-    return lines
+        with suppress(OSError), atomic_path(folder / CHECKED) as partial:
+            partial.write_text(json.dumps(good), encoding="utf-8")
+    return {Path(name).stem: seal for name, (_, seal) in good.items()}, lines
 
 
 def _read_checked(folder: Path) -> dict[str, Any]:
+    """By name of a file, its state and its seal."""
     try:
         checked = json.loads((folder / CHECKED).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        good = all(len(state) == 2 and "sha256" in seal for state, seal in checked.values())
+    except (OSError, ValueError, AttributeError, TypeError):
         return {}
-    return checked if isinstance(checked, dict) else {}
+    return checked if good else {}
 
 
 def find_stale(
-    folder: Path, digests: Mapping[str, str], is_explained: Callable[[Path], bool] = lambda path: False
+    folder: Path,
+    seals: Mapping[str, Seal],
+    digest: Callable[[str], str],
+    is_explained: Callable[[Path], bool] = lambda path: False,
 ) -> dict[Path, str]:
     """Find shards that are whole but were made with other settings or code, with a line on each.
 
@@ -67,40 +79,28 @@ def find_stale(
 
     Args:
         folder: Where the campaign's shards are.
-        digests: Digests of shards made now, by name of the shard.
+        seals: Of the whole ones, by name (`inspect_shards`).
+        digest: The digest of a shard made now, by its name.
         is_explained: Whether Snakemake says itself why it makes a shard again: then it needs no line.
 
     Returns:
         A line for each shard; one and the same for all that an older version of natal's code made.
     """
     lines, older = {}, []
-    for name, digest in digests.items():
-        path = folder / f"{name}.h5"
-        try:
-            made_with = _digest_in(path)
-        except FileNotFoundError:
-            continue
-        except NatalError as error:
-            lines[path] = f"{error}; its points are simulated again"
-            continue
+    for name, seal in seals.items():
+        path, made_with = folder / f"{name}.h5", str(seal.get("digest"))
         if is_of_older_code(made_with):
             older.append(path)
-        elif made_with != digest and not is_explained(path):
-            lines[path] = f"{_difference(path, made_with, digest)}; its points are simulated again"
+        elif made_with != (now := digest(name)) and not is_explained(path):
+            lines[path] = f"{_difference(path, made_with, now)}; its points are simulated again"
     line = f"{folder} holds {len(older)} shards made by an older version of natal's code; they are simulated again"
     return lines | dict.fromkeys(older, line)
 
 
-def check_digest(path: Path, digest: str) -> None:
+def check_digest(path: Path, made_with: str, digest: str) -> None:
     """Raise `NatalError` if a shard was not made with the settings and code that `digest` stands for."""
-    made_with = _digest_in(path)
     if made_with != digest:
         raise NatalError(_difference(path, made_with, digest))
-
-
-def _digest_in(path: Path) -> str:
-    """The digest that a shard was made with."""
-    return str(read_seal(path).get("digest"))
 
 
 def _difference(path: Path, made_with: str, digest: str) -> str:
@@ -132,19 +132,17 @@ def write_layout(folder: Path, layout: Layout) -> None:
             partial.write_text(json.dumps(recorded | layout, indent=1), encoding="utf-8")
 
 
-def keep_earlier(folder: Path, stems: Mapping[str, str], digests: Mapping[str, str]) -> None:
+def keep_earlier(
+    folder: Path, seals: Mapping[str, Seal], stem: Callable[[str], str], digest: Callable[[str], str]
+) -> None:
     """Give shards that are about to be made again, but can be gone on from, a second name that Snakemake leaves alone.
 
-    `stems` and `digests` are those of shards made now, by name: those of the same stem are the same clusters, followed
-    to other times.
+    `stem` and `digest` are those of a shard made now, by its name: those of the same stem are the same clusters,
+    followed to other times. `seals` as for `find_stale`.
     """
-    for name, stem in stems.items():
-        path = folder / f"{name}.h5"
-        try:
-            seal = read_seal(path)
-        except (OSError, NatalError):
-            continue
-        if seal.get("stem") == stem and seal.get("digest") != digests[name]:
+    for name, seal in seals.items():
+        if seal.get("digest") != digest(name) and seal.get("stem") == stem(name):
+            path = folder / f"{name}.h5"
             earlier = path.with_suffix(EARLIER)
             earlier.unlink(missing_ok=True)
             try:
@@ -167,21 +165,21 @@ def _asides(path: Path) -> Iterator[Path]:
     yield from (path.with_name(f"{path.name}.set-aside-{number}") for number in itertools.count(2))
 
 
-def _check(path: Path, shard: Shard, *, read: bool) -> None:
-    seal = check_seal(path, FORMAT) if read else read_seal(path)
+def _check_points(path: Path, shard: Shard, seal: Seal) -> None:
     held = (seal.get("first_id"), seal.get("n_points"))
     if held != (shard.first_id, shard.n_points):
         raise NatalError(f"{path} holds {held[1]} points from {held[0]} on, not those of {shard.name}")
 
 
-def measured_gint_per_s(folder: Path, shards: Iterable[Shard]) -> float | None:
-    """The lowest speed of the finished shards (1e9 pair interactions a second), None if there are none."""
+def remembered_gint_per_s(folder: Path) -> float | None:
+    """The lowest speed of the shards that an earlier call found, without a look at them; None if there are none."""
+    return slowest_gint_per_s(seal for _, seal in _read_checked(folder).values())
+
+
+def slowest_gint_per_s(seals: Iterable[Seal]) -> float | None:
+    """The lowest speed of finished shards (1e9 pair interactions a second), None if there are none."""
     speeds = []
-    for shard in shards:
-        path = folder / f"{shard.name}.h5"
-        try:
-            seal = read_seal(path)
+    for seal in seals:
+        with suppress(KeyError, TypeError, ZeroDivisionError):
             speeds.append(seal["interactions"] / seal["integrate_time_s"] / 1e9)
-        except (OSError, NatalError, KeyError, TypeError, ZeroDivisionError):
-            continue
     return min(speeds, default=None)

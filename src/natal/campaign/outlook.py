@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from natal.campaign import plan
-from natal.campaign.inventory import measured_gint_per_s
+from natal.campaign.inventory import remembered_gint_per_s
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
 from natal.simulation.cost import DEFAULT_GINT_PER_S, interactions
@@ -80,7 +80,7 @@ def gint_per_core_s(
     threads = max(1, (cores or 1) // max(1, len(shards)))
     if given := config["resources"]["gint_per_s"]:
         return given / threads, "resources.gint_per_s"
-    if measured := measured_gint_per_s(results / "simulations", shards.values()):
+    if measured := remembered_gint_per_s(results / "simulations"):
         return measured / threads, "measured on this campaign's finished simulations"
     for path in sorted(results.parent.glob(f"*/{REPORT}"), key=_changed, reverse=True):
         try:

@@ -4,8 +4,13 @@ Standard library only and cheap: the workflow evaluates it for every job. Point 
 grows: each split counts from its own offset, and later blocks go on where earlier ones ended.
 """
 
+import json
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from natal.campaign.tables import csv_rows, number
@@ -97,30 +102,35 @@ def runs_per_job(config: Config) -> int:
     return points * max(n_realizations(config, split) for split in SPLITS)
 
 
-def layout(config: Config, recorded: Layout | None = None) -> Layout:
+def layout(config: Config, recorded: Layout | None = None, runs_in_time: Callable[[], int] | None = None) -> Layout:
     """How each block is cut into jobs: `points` a job, and `ends`, the numbers of realizations it has grown to.
 
     `recorded` is the layout of the simulations that are there: they stay whole when realizations are added, whose
-    jobs come on top. Only another `points_per_job` cuts a block anew.
+    jobs come on top. Only another `points_per_job` cuts a block anew; with `job_minutes` nothing does.
+    `runs_in_time` says how many clusters a job simulates in so many minutes.
     """
     cuts: Layout = {}
+    minutes, per_job = (config["design"][key] for key in ("job_minutes", "points_per_job"))
     for label, block in _parts(config):
-        each, per_job = n_realizations(config, block.split), config["design"]["points_per_job"]
+        each = n_realizations(config, block.split)
         old = (recorded or {}).get(label)
-        if old and old["points_per_job"] == per_job:
+        if old and (minutes or old["points_per_job"] == per_job):
             ends = [*(end for end in old["ends"] if end < each), each]
             cuts[label] = old | {"ends": ends}
         else:
-            cuts[label] = {"points_per_job": per_job, "points": runs_per_job(config) // each, "ends": [each]}
+            runs = runs_in_time() if minutes and runs_in_time else runs_per_job(config)
+            cuts[label] = {"points_per_job": per_job, "points": max(1, runs // each), "ends": [each]}
     return cuts
 
 
-def shards(config: Config, recorded: Layout | None = None) -> dict[str, Shard]:
+def shards(
+    config: Config, recorded: Layout | None = None, runs_in_time: Callable[[], int] | None = None
+) -> dict[str, Shard]:
     """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks.
 
-    `recorded` as for `layout`. Jobs of added realizations have the first one's number in their name.
+    `recorded` and `runs_in_time` as for `layout`. Jobs of added realizations have the first one's number in their name.
     """
-    cuts = layout(config, recorded)
+    cuts = layout(config, recorded, runs_in_time)
     by_name = {}
     for label, block in _parts(config):
         per_job = cuts[label]["points"]
@@ -139,19 +149,27 @@ def _parts(config: Config) -> list[tuple[str, Block]]:
     return table + drawn + [(f"{PROPOSED}{block.index}", block) for block, _ in proposed_blocks(config)]
 
 
-def shard_recipe(config: Config, shard: Shard) -> Any:
-    """What determines the (q0, a) of a shard's points: its table rows, or its block."""
-    for proposed, points in proposed_blocks(config):
-        start = shard.first_id - proposed.first_id
-        if 0 <= start < proposed.size:
-            return points[start : start + shard.n_points]
-    block = next((b for b in blocks(config) if b.first_id <= shard.first_id < b.first_id + b.size), None)
-    if block is None:
-        rows = read_table(config)
+def recipes(config: Config) -> Callable[[Shard], Any]:
+    """What determines the (q0, a) of a shard's points, as a function of the shard: its table rows, or its block.
+
+    Tables are read once: a campaign may have ten thousand shards.
+    """
+    proposed, drawn, ranges = proposed_blocks(config), blocks(config), box(config)
+    rows = read_table(config) if config["design"]["table"] else []
+
+    def of(shard: Shard) -> Any:
+        for block, points in proposed:
+            start = shard.first_id - block.first_id
+            if 0 <= start < block.size:
+                return points[start : start + shard.n_points]
+        for block in drawn:
+            if block.first_id <= shard.first_id < block.first_id + block.size:
+                # further independent draws leave the first ones where they are
+                size = [] if block.split == CALIBRATION else [block.size]
+                return {"seed": config["seed"], "box": ranges, "block": [block.split, block.index, *size]}
         return [tuple(rows[i][name] for name in BIRTH) for i in shard.point_ids]
-    # further independent draws leave the first ones where they are
-    size = [] if block.split == CALIBRATION else [block.size]
-    return {"seed": config["seed"], "box": box(config), "block": [block.split, block.index, *size]}
+
+    return of
 
 
 def q0_factor(config: Config) -> float:
@@ -191,6 +209,17 @@ def read_table(config: Config) -> list[dict[str, Any]]:
     Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value. Splits are given for
     all rows or for none. Rows of another campaign's calibration draws are left out: a campaign makes its own.
     """
+    state = None
+    with suppress(OSError):
+        stat = Path(config["design"]["table"]).stat()
+        state = stat.st_size, stat.st_mtime_ns
+    return list(_table(json.dumps(config["design"], default=list), state))
+
+
+@lru_cache(maxsize=4)
+def _table(design: str, _: Any) -> list[dict[str, Any]]:
+    """The rows of a design's table; of a table in the same state they are read once in a process."""
+    config = {"design": json.loads(design)}
     name = config["design"]["table"]
     rows: list[dict[str, Any]] = []
     # a design.csv of another campaign will do, too

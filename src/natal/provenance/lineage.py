@@ -10,9 +10,8 @@ from typing import Any
 import h5py
 
 from natal.errors import NatalError
-from natal.files.formats import read_json
 from natal.provenance.digests import digest_parts
-from natal.provenance.records import FOLDER, FORMAT, FileState, Record, file_state
+from natal.provenance.records import FOLDER, FileState, Record, file_state, read_record
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _look(path: Path) -> FileOrigin:
     now = file_state(path) if path.is_file() else None
     for folder in path.parents:
         name = path.relative_to(folder)
-        record = _read_record(folder / FOLDER / name.with_name(f"{name.name}.json"))
+        record = read_record(folder / FOLDER / name.with_name(f"{name.name}.json"))
         if record:
             # a campaign may have been moved since
             recorded = Path(record.output.path).parents[len(name.parts) - 1]
@@ -104,17 +103,6 @@ def _look(path: Path) -> FileOrigin:
             }
             return FileOrigin(path, now, record, {}, inputs)
     return FileOrigin(path, now, None, _read_inside(path) if now else {}, {})
-
-
-def _read_record(path: Path) -> Record | None:
-    try:
-        content = read_json(path)
-        if content["format"] != FORMAT:
-            return None
-        content |= {"output": FileState(**content["output"]), "inputs": [FileState(**one) for one in content["inputs"]]}
-        return Record(**content)
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def _read_inside(path: Path) -> dict[str, str]:

@@ -1,17 +1,17 @@
 """A record beside every output of what made it: results/<campaign>/provenance/<output>.json (a study: studies/<name>).
 
-Jobs write them when they have ended well. Snakemake knows nothing of them, so they make nothing stale. Reading them is
-`natal.provenance.describe`'s, which no simulation imports.
+Jobs write them when they have ended well. Planning compares them with the files (`natal.provenance.comparing`); what
+they tell people is `natal.provenance.describe`'s, which no simulation imports.
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from natal.errors import NatalError
-from natal.files.formats import write_json
 from natal.files.sealed import read_seal
 from natal.provenance.environment import environment
 
@@ -54,6 +54,18 @@ def record_path(output: str | Path, folder: str | Path) -> Path:
     return folder / FOLDER / name.with_name(f"{name.name}.json")
 
 
+def read_record(path: str | Path) -> Record | None:
+    """The record in a file; None if there is none that can be read."""
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            return None
+        content |= {"output": FileState(**content["output"]), "inputs": [FileState(**one) for one in content["inputs"]]}
+        return Record(**content)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def results_folder(config: dict[str, Any]) -> Path:
     """Where a campaign's or a study's outputs lie."""
     return Path("results", *((config["campaign"],) if "campaign" in config else ("studies", config["name"])))
@@ -64,6 +76,9 @@ def write_records(task: Any, reads: Iterable[str] = ()) -> None:
 
     `task` is what Snakemake gives to a script; `reads` names files that were read beside the rule's inputs.
     """
+    # planning reads records without pandas
+    from natal.files.formats import write_json
+
     shared = {
         "format": FORMAT,
         "rule": task.rule,

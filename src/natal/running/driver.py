@@ -1,19 +1,40 @@
 """What the process that plans and submits a campaign's jobs does around them: one at a time, from whole files."""
 
+import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from natal.campaign import plan
-from natal.campaign.inventory import find_damaged, find_stale, keep_earlier, read_layout, set_aside, write_layout
+from natal.campaign.inventory import (
+    Seal,
+    find_stale,
+    inspect_shards,
+    keep_earlier,
+    read_layout,
+    set_aside,
+    write_layout,
+)
 from natal.campaign.outlook import cost_line, step_lines
 from natal.errors import NatalError
+from natal.provenance.comparing import Recorded
 from natal.running import snakemake_internals
 from natal.running.lock import lock_campaign
 from natal.running.slurm import accounting_is_off, cancel_orphans, note_run
 from natal.running.slurm_states import Watch
+
+ANSWERS = {"observe", "observed"}
+"""Rules that answer for own clusters."""
+
+CLOCK_S = 60
+"""Seconds that clocks of machines may differ without a word."""
+
+MENDED = "NATAL_MENDED"
+"""Environment variable of a call that began anew because a shard was found to be damaged."""
 
 
 @dataclass
@@ -31,34 +52,59 @@ class Driver:
     """Of a shard's code and settings, by its name."""
     stem: Callable[[str], str]
     """Of what the shard's clusters are, by its name."""
+    emulator: list[Path]
+    """What an answer for own clusters is made from."""
+    runs_in_time: Callable[[], int]
+    """Clusters of a job of `design.job_minutes`."""
 
     def __post_init__(self) -> None:
         self._simulations = self.results / "simulations"
+        self._seals: dict[str, Seal] = {}
         self._damaged: dict[Path, str] = {}
-        snakemake_internals.before_planning(self.workflow, self._prepare, self._refuse)
+        self._aside: set[Path] = set()
+        snakemake_internals.around_planning(self.workflow, self._prepare, self._check_answers, self._refuse)
 
     def start(self) -> None:
         """Before the first job: damaged files out of the way, and jobs of this run to be found by the next one."""
         try:
             set_aside(self._damaged)
-            digests, stems = ({name: of(name) for name in self.shards} for of in (self.digest, self.stem))
-            keep_earlier(self._simulations, stems, digests)
+            self._aside = self._set_aside()
+            keep_earlier(self._simulations, self._seals, self.stem, self.digest)
             if run := snakemake_internals.slurm_run(self.workflow):
                 note_run(self.results, run)
                 snakemake_internals.mend_slurm_plugin(self.workflow, Watch(has_accounting=not accounting_is_off()))
         except OSError as trouble:
             sys.exit(f"{self.results} cannot be written: {trouble}")
 
+    def fail(self) -> None:
+        """After a run with errors: begin anew, once, if it found a shard to be damaged that had looked whole."""
+        found = sorted(path.name for path in self._set_aside() - self._aside)
+        if found and MENDED not in os.environ:
+            print(f"natal: beginning anew, in place of {', '.join(found)}", file=sys.stderr, flush=True)
+            os.environ[MENDED] = "1"
+            snakemake_internals.run_again()
+
+    def _set_aside(self) -> set[Path]:
+        return set(self._simulations.glob("*.h5.set-aside*"))
+
     def _prepare(self) -> None:
-        """Before jobs are planned: the campaign locked, nothing left in the queue and every shard checked."""
+        """Before jobs are planned: the campaign locked, nothing left in the queue and every file checked."""
         try:
-            if snakemake_internals.runs_jobs(self.workflow):
+            runs = snakemake_internals.runs_jobs(self.workflow)
+            if runs:
                 lock_campaign(self.results)
+                self._check_writable()
                 cancel_orphans(self.results)
                 # jobs read it, and must plan the same
-                write_layout(self._simulations, plan.layout(self.config, read_layout(self._simulations)))
+                write_layout(
+                    self._simulations, plan.layout(self.config, read_layout(self._simulations), self.runs_in_time)
+                )
+            made = snakemake_internals.outputs(self.workflow)
+            shards = (self._simulations / f"{name}.h5" for name in self.shards)
+            self._mend_dates([*shards, *(file for _, files in made.values() for file in files)], runs)
+            self._seals, self._damaged = inspect_shards(self._simulations, self.shards.values())
             self._say_what_it_takes()
-            self._find_what_is_not_as_it_should_be()
+            self._find_what_is_not_as_it_should_be(made)
         except NatalError as mistake:
             sys.exit(str(mistake))
         except OSError as trouble:
@@ -69,21 +115,100 @@ class Driver:
         for line in (*step_lines(self.config), cost_line(self.config, self.results, self.shards, cores)):
             print(line, file=sys.stderr, flush=True)
 
-    def _find_what_is_not_as_it_should_be(self) -> None:
-        """Name shards that are damaged or stale: Snakemake looks at dates and its own records only."""
-        self._damaged |= find_damaged(self._simulations, self.shards.values())
-        digests = {name: self.digest(name) for name in self.shards}
-        lines = find_stale(self._simulations, digests, is_explained=self._is_recorded_as_stale) | self._damaged
+    def _check_writable(self) -> None:
+        """Raise `NatalError` naming the first folder in which jobs could write nothing: a colleague's, for instance."""
+        logs = Path("logs") / self.results.name
+        for folder in (
+            self._simulations,
+            self.results / "emulator",
+            self.results,
+            logs,
+            Path(".snakemake"),
+            Path(".cache"),
+        ):
+            there = next(path for path in (folder, *folder.parents) if path.exists())
+            if not os.access(there, os.W_OK | os.X_OK):
+                said = f"{there} cannot be written: it belongs to {_owner(there)}, and jobs would fail there"
+                raise NatalError(f"{said}; let its group write (docs/cluster.md, two people)")
+
+    def _find_what_is_not_as_it_should_be(self, made: Mapping[str, tuple[str | None, list[Path]]]) -> None:
+        """Name files that are damaged or stale: Snakemake looks at dates and its own records only."""
+        lines = find_stale(self._simulations, self._seals, self.digest, is_explained=self._is_recorded_as_stale)
+        lines |= self._damaged
+        sealed = {self._simulations / f"{name}.h5": str(seal["sha256"]) for name, seal in self._seals.items()}
+        recorded = Recorded(self.results, sealed)
+        for digest, files in made.values():
+            for file in files:
+                if digest and file.is_relative_to(self.results) and (line := self._line(recorded, file, digest)):
+                    lines[file] = line
         for line in dict.fromkeys(lines.values()):
             print(f"natal: {line}", file=sys.stderr, flush=True)
         # also if what was made from them is there and as new as ever
         snakemake_internals.make_again(self.workflow, lines)
+        recorded.keep_checksums()
+
+        # an emulator without the simulations that it was trained on is not trained again for a date
+        alone = None if (self.results / "summaries.csv").exists() else True
+
+        def is_same(rule: str, file: Path) -> bool | None:
+            same = recorded.is_made_from(made[rule][1], file) if rule in made else None
+            return alone if same is None else same
+
+        snakemake_internals.judge_inputs(is_same)
+
+    def _line(self, recorded: Recorded, file: Path, digest: str) -> str | None:
+        """What is wrong with an output, as far as its record tells and Snakemake does not see it itself."""
+        whole = recorded.describes(file)
+        if whole is False:
+            return f"{file} is not as it was written: it is made again"
+        if whole is None or (changed := recorded.difference(file, digest)) is None:
+            return None
+        if snakemake_internals.recorded_params(self.workflow, file) is not None:
+            return None
+        return f"{file} was made with other settings or code ({', '.join(changed)}): it is made again"
+
+    def _mend_dates(self, files: list[Path], runs: bool) -> None:
+        """Set dates in the future to now: whatever is made from such a file would be thrown away as older."""
+        latest, ahead = time.time() + CLOCK_S, {}
+        for file in files:
+            try:
+                date = file.stat().st_mtime
+            except OSError:
+                continue
+            if date > latest:
+                ahead[file] = date
+        if not ahead:
+            return
+        first = next(iter(ahead))
+        said = f"{first} is dated {datetime.fromtimestamp(ahead[first]):%Y-%m-%d %H:%M}, in the future"
+        others = f", and so are {len(ahead) - 1} more files" if len(ahead) > 1 else ""
+        done = "; set to now" if runs else "; a run sets that to now"
+        print(f"natal: {said}{others}: the clock of this machine or of the disk is wrong{done}", file=sys.stderr)
+        if runs:
+            for file in ahead:
+                os.utime(file)
 
     def _is_recorded_as_stale(self, shard: Path) -> bool:
         """Whether Snakemake gives its own reasons for making a shard again."""
         recorded = snakemake_internals.recorded_params(self.workflow, shard)
         return recorded is not None and repr(self.digest(shard.stem)) not in recorded
 
+    def _check_answers(self) -> None:
+        """Own clusters are answered by the emulator that is there: nobody who asks for that wants to simulate."""
+        asked, planned = snakemake_internals.planned(self.workflow)
+        n_shards = planned.count("simulate")
+        if n_shards and asked <= ANSWERS and all(map(Path.exists, self.emulator)):
+            said = f"the emulator in {self.emulator[0].parent} is not that of this configuration and code"
+            sys.exit(f"{said}: to answer with another one takes {n_shards} simulate jobs; run the whole campaign first")
+
     def _refuse(self, unknown_target: str) -> None:
         what = unknown_target.partition(" (if you use")[0]
         sys.exit(f"{what}: with this configuration natal makes the files of {self.results} (README.md lists them) only")
+
+
+def _owner(path: Path) -> str:
+    """Name or number of who owns a file."""
+    try:
+        return path.owner()
+    except KeyError:
+        return str(path.stat().st_uid)

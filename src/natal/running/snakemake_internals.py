@@ -7,6 +7,7 @@ Snakemake's objects come as arguments or are looked up when needed: natal works 
 import asyncio
 import os
 import re
+import shlex
 import sys
 import time
 from collections import deque
@@ -25,17 +26,25 @@ LONGEST_PAUSE_S = 120
 """Between two looks at Slurm's jobs: below the time for which it remembers ended ones (MinJobAge, 300 s by default)."""
 
 
-def check_interpreter(path: str = sys.executable) -> None:
-    """Check that Snakemake can run scripts: it gives the path of this Python to a shell without quotes.
+def check_interpreter() -> None:
+    """See to it that Snakemake can run jobs: it gives the path of this Python to shells as it is.
+
+    A path with blanks gets quotes, also for Slurm, which puts a job's command into double ones.
 
     Raises:
-        NatalError: The path holds what a shell would take apart, such as a blank.
+        NatalError: The path holds what quotes do not help against.
     """
-    if found := re.search(r"[^\w@%+=:,./~-]", path):
+    sys.executable = _for_shells(sys.executable)
+
+
+def _for_shells(path: str) -> str:
+    path = path.strip("'")
+    if found := re.search(r"[^\w@%+=:,./~ -]", path):
         raise NatalError(
             f"Snakemake cannot run jobs with {path}: its path holds {found[0]!r}, which a shell reads; move the "
-            "folder to a path of letters, digits, points and dashes, remove its .venv there and run make env"
+            "folder to a path of letters, digits, points, dashes and blanks, remove its .venv there and run make env"
         )
+    return shlex.quote(path) if " " in path else path
 
 
 def give_environment(workflow: Any, path: Path) -> None:
@@ -77,8 +86,15 @@ def local_cores(workflow: Any) -> int | None:
     return cores if workflow.local_exec or workflow.dryrun else None
 
 
-def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_target: Callable[[str], None]) -> None:
-    """Have a function called before Snakemake plans jobs, in the process that a person started only.
+def is_job(workflow: Any) -> bool:
+    """Whether this process runs one job for another one that planned it."""
+    return not workflow.is_main_process
+
+
+def around_planning(
+    workflow: Any, prepare: Callable[[], None], check: Callable[[], None], on_unknown_target: Callable[[str], None]
+) -> None:
+    """Have functions called before and after Snakemake plans jobs, in the process that a person started only.
 
     Snakemake has no hook there. While it reads a Snakefile it cannot tell a dry run, and `onstart` comes after jobs
     were planned: from files that another process was still at work on.
@@ -86,9 +102,10 @@ def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_targe
     Args:
         workflow: Snakemake's workflow.
         prepare: What comes first.
+        check: What comes after.
         on_unknown_target: Called with Snakemake's words on a file or rule that no rule makes; may end the process.
     """
-    if not workflow.is_main_process:
+    if is_job(workflow):
         return
     plan = workflow._build_dag
     unknown_target = import_module("snakemake.exceptions").MissingRuleException
@@ -100,8 +117,48 @@ def before_planning(workflow: Any, prepare: Callable[[], None], on_unknown_targe
         except unknown_target as error:
             on_unknown_target(str(error))
             raise
+        check()
 
     workflow._build_dag = prepare_and_plan
+
+
+def outputs(workflow: Any) -> dict[str, tuple[str | None, list[Path]]]:
+    """What rules without wildcards make, by name of the rule: their parameter `digest`, and their files."""
+    return {
+        rule.name: (getattr(rule.params, "digest", None), [Path(str(file)) for file in rule.output])
+        for rule in workflow.rules
+        if rule.output and not rule.has_wildcards()
+    }
+
+
+def judge_inputs(is_same: Callable[[str, Path], bool | None]) -> None:
+    """Have a function say whether a rule's outputs were made from an input as it is now, in place of dates.
+
+    Args:
+        is_same: Gets the rule's name and the input; None leaves it to dates.
+    """
+    file_class: Any = import_module("snakemake.io")._IOFile
+    is_newer = file_class.is_newer
+
+    async def is_other(file: Any, time: float) -> bool:
+        same = is_same(file.rule.name, Path(str(file))) if file.rule else None
+        return bool(await is_newer(file, time)) if same is None else not same
+
+    file_class.is_newer = is_other
+
+
+def planned(workflow: Any) -> tuple[set[str], list[str]]:
+    """Names of the rules that were asked for, and of those of all jobs that would run, after planning."""
+    asked = {job.rule.name for job in workflow.dag.targetjobs}
+    return asked, [job.rule.name for job in workflow.dag.needrun_jobs()]
+
+
+def run_again() -> None:
+    """Replace this process by the same call of Snakemake; does nothing if it was not called from a command line."""
+    if Path(sys.argv[0]).name in ("snakemake", "__main__.py"):
+        sys.stdout.flush()
+        python = sys.executable.strip("'")
+        os.execv(python, [python, "-m", "snakemake", *sys.argv[1:]])
 
 
 def make_again(workflow: Any, files: Iterable[Path]) -> None:

@@ -57,6 +57,10 @@ class Design(Section):
     points_per_job: Count
     """points of one simulate job; where points have fewer realizations a job takes more of them, so that all have about
     the same number of runs"""
+    job_minutes: Count | None
+    """in place of `points_per_job`: minutes that a simulate job should take, for few long jobs on a cluster. The speed
+    is `resources.gint_per_s`, else the lowest of this campaign's finished shards, else 0.5. Blocks that were cut into
+    jobs stay so: only added ones follow this key and the speed"""
     train: Blocks
     """points of each block, a Latin hypercube each; add an entry to add a block"""
     validation: Blocks

@@ -58,5 +58,12 @@ def runtime_minutes(n_runs: int, n_stars: int, n_steps: int, gint_per_s: float) 
     return math.ceil(10 + 2 * interactions(n_runs, n_stars, n_steps) / (gint_per_s * 1e9) / 60)
 
 
+def runs_in_minutes(minutes: float, n_stars: int, n_steps: int, gint_per_s: float, max_bytes: float) -> int:
+    """Clusters that a job simulates in so many minutes, no more than fit into `max_bytes`, and at least one."""
+    in_time = 60 * minutes * gint_per_s * 1e9 / interactions(1, n_stars, n_steps)
+    in_memory = (max_bytes - memory_bytes(0, n_stars)) / (memory_bytes(1, n_stars) - memory_bytes(0, n_stars))
+    return max(1, int(min(in_time, in_memory)))
+
+
 DEFAULT_GINT_PER_S = 0.5
 """1e9 pair interactions a second: less than one core of an old processor does."""

@@ -1,5 +1,7 @@
 """Tables of runs: rows read from shard files, joined with the design that they were made for."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
@@ -17,53 +19,63 @@ OF_RUNS = ("energy_error", "virial_ratio_final")
 SUMMARY_COLUMNS = ["point_id", "realization", "split", *BIRTH, *SUMMARIES, *SURVIVAL, *OF_RUNS]
 
 
-def read_shard_summaries(path: str | Path) -> pd.DataFrame:
-    """One row a realization at the end of the run: `SUMMARY_COLUMNS` but for the split, which is the design's.
+Table = dict[str, np.ndarray]
+"""Columns by name: for each of ten thousand shards a table of pandas would take longer than reading."""
+
+
+@dataclass(frozen=True)
+class ShardTables:
+    """What is gathered of one shard."""
+
+    digest: str
+    """Of the settings and code that it was made with."""
+    summaries: Table
+    """One row a realization at the end of the run: `SUMMARY_COLUMNS` but for the split, which is the design's."""
+    tracks: Table
+    """One row a realization and snapshot after t = 0: the point, t_yr, and the summaries then."""
+    cost: dict[str, float]
+    """Interactions, threads, start (Unix time), seconds to compile, to integrate, in all."""
+
+
+def read_shard(path: str | Path) -> ShardTables:
+    """Read a shard's tables, its file opened once by HDF5.
 
     Raises `NatalError` if the file is not a complete shard of this format, or was changed since it was written.
     """
     try:
-        check_seal(path, FORMAT)
+        seal = check_seal(path, FORMAT)
         with h5py.File(path) as file:
-            n_points, n_realizations = file["energy_error"].shape
-            point_wise = {name: np.repeat(file[name][:], n_realizations) for name in ("point_id", *BIRTH)}
-            final = {name: values[..., -1].ravel() for name, values in file["summaries"].items()}
-            return pd.DataFrame(
-                {
-                    **point_wise,
-                    "realization": np.tile(file["realization"][:], n_points),
-                    **final,
-                    **{name: file[name][:].ravel() for name in OF_RUNS},
-                }
-            )[[name for name in SUMMARY_COLUMNS if name != "split"]]
+            births = {name: file[name][:] for name in ("point_id", *BIRTH)}
+            realization, t_yr = file["realization"][:], file["time_yr"][1:]
+            through_time = {name: values[:] for name, values in file["summaries"].items()}
+            of_runs = {name: file[name][:].ravel() for name in OF_RUNS}
+            keys = ("interactions", "threads", "started_unix_s", "compile_time_s", "integrate_time_s", "wall_time_s")
+            cost = {key: float(file.attrs[key]) for key in keys}
     except NatalError as error:
         raise NatalError(f"{error}: run again, and its points are simulated anew") from error
     except (OSError, KeyError) as error:
         raise NatalError(f"{path} cannot be read as a simulation shard ({error}): remove it and run again") from error
+    n_points, n_realizations, n_times = len(births["point_id"]), len(realization), len(t_yr)
+    summaries = {
+        **{name: np.repeat(values, n_realizations) for name, values in births.items()},
+        "realization": np.tile(realization, n_points),
+        **{name: values[..., -1].ravel() for name, values in through_time.items()},
+        **of_runs,
+    }
+    tracks = {
+        **{name: np.repeat(values, n_realizations * n_times) for name, values in births.items()},
+        "realization": np.tile(np.repeat(realization, n_times), n_points),
+        "t_yr": np.tile(t_yr, n_points * n_realizations),
+        **{name: values[..., 1:].ravel() for name, values in through_time.items()},
+    }
+    in_order = {name: summaries[name] for name in SUMMARY_COLUMNS if name != "split"}
+    return ShardTables(str(seal.get("digest")), in_order, tracks, cost)
 
 
-def read_shard_tracks(path: str | Path) -> pd.DataFrame:
-    """One row a realization and snapshot after t = 0: t_yr, point, and the summaries then. For a file just checked."""
-    with h5py.File(path) as file:
-        n_points, n_realizations = file["energy_error"].shape
-        t_yr = file["time_yr"][1:]
-        repeated = {name: file[name][:] for name in ("point_id", *BIRTH)}
-        each = n_realizations * len(t_yr)
-        return pd.DataFrame(
-            {
-                **{name: np.repeat(values, each) for name, values in repeated.items()},
-                "realization": np.tile(np.repeat(file["realization"][:], len(t_yr)), n_points),
-                "t_yr": np.tile(t_yr, n_points * n_realizations),
-                **{name: values[..., 1:].ravel() for name, values in file["summaries"].items()},
-            }
-        )
-
-
-def read_shard_cost(path: str | Path) -> dict[str, float]:
-    """What a shard's job took: interactions, threads, start (Unix time), seconds to compile, to integrate, in all."""
-    with h5py.File(path) as file:
-        keys = ("interactions", "threads", "started_unix_s", "compile_time_s", "integrate_time_s", "wall_time_s")
-        return {key: float(file.attrs[key]) for key in keys}
+def concatenated(tables: Iterable[Table]) -> pd.DataFrame:
+    """Tables of the same columns, one after the other."""
+    tables = list(tables)
+    return pd.DataFrame({name: np.concatenate([table[name] for table in tables]) for name in tables[0]})
 
 
 def join_design(summaries: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """Gather the end-of-run summaries of all shards into one table."""
 
-import glob
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -12,43 +13,60 @@ from natal.files.formats import write_csv, write_json
 from natal.progress import track
 from natal.running.jobs import script
 from natal.simulation.shard_format import EARLIER
-from natal.simulation.shard_tables import join_design, read_shard_cost, read_shard_summaries, read_shard_tracks
+from natal.simulation.shard_tables import ShardTables, concatenated, join_design, read_shard
+
+# of a process; so many are read in a blink
+SHARDS_AT_A_TIME = 100
 
 
-def read(path: Path, digest: str) -> pd.DataFrame:
-    """A shard's summaries; a damaged file is set aside, so that the next run makes it again."""
+def read(path: Path, digest: str) -> ShardTables | NatalError:
+    """A shard's tables; a damaged file is set aside, so that the next run makes it again."""
     try:
-        summaries = read_shard_summaries(path)
-    except NatalError:
-        set_aside([path])
-        raise
-    try:
-        check_digest(path, digest)
+        tables = read_shard(path)
     except NatalError as error:
-        raise NatalError(f"{error}: run again, and its points are simulated anew") from error
-    return summaries
+        set_aside([path])
+        return error
+    try:
+        check_digest(path, tables.digest, digest)
+    except NatalError as error:
+        return NatalError(f"{error}: run again, and its points are simulated anew")
+    return tables
 
 
 with script(snakemake) as log:
-    shards = [Path(path) for path in snakemake.input.shards]
-    tables = track(map(read, shards, snakemake.params.shard_digests), total=len(shards), label="read", unit="shards")
+    paths = [Path(path) for path in snakemake.input.shards]
+    # HDF5 reads one file at a time in a process
+    with ProcessPoolExecutor(snakemake.threads, multiprocessing.get_context("fork")) as pool:
+        several = snakemake.threads > 1 and len(paths) > SHARDS_AT_A_TIME
+        reading = (
+            pool.map(read, paths, snakemake.params.shard_digests, chunksize=SHARDS_AT_A_TIME)
+            if several
+            else map(read, paths, snakemake.params.shard_digests)
+        )
+        found = list(track(reading, total=len(paths), label="read", unit="shards"))
+    if errors := [error for error in found if isinstance(error, NatalError)]:
+        others = f" (and {len(errors) - 1} more shards are not as they should be)" if len(errors) > 1 else ""
+        raise NatalError(f"{errors[0]}{others}")
     # by realization: a point's later ones may be in another shard
     order = ["point_id", "realization"]
-    runs = pd.concat(tables, ignore_index=True).sort_values(order, ignore_index=True)
+    runs = concatenated(shard.summaries for shard in found).sort_values(order, ignore_index=True)
     table = join_design(runs, pd.read_csv(snakemake.input.design))
     write_csv(snakemake.output.table, table)
-    tracks = pd.concat(map(read_shard_tracks, shards)).sort_values([*order, "t_yr"], ignore_index=True)
+    tracks = concatenated(shard.tracks for shard in found).sort_values([*order, "t_yr"], ignore_index=True)
     tracks["split"] = tracks.point_id.map(table.groupby("point_id").split.first())
     write_csv(snakemake.output.tracks, tracks)
-    costs = pd.DataFrame([read_shard_cost(path) for path in shards])
-    write_json(snakemake.output.metrics, simulation_report(table, costs))
+    write_json(snakemake.output.metrics, simulation_report(table, pd.DataFrame([shard.cost for shard in found])))
     # not earlier: until its shard was read and found whole, a checkpoint is what a lost file is made from in no time
-    for path in shards:
-        path.with_suffix(".checkpoint").unlink(missing_ok=True)
-        path.with_suffix(EARLIER).unlink(missing_ok=True)
-        # of jobs that died on other nodes
-        for left in path.parent.glob(f"{glob.escape(path.name)}.*.partial"):
-            left.unlink(missing_ok=True)
+    there = {path.name for path in paths[0].parent.iterdir()}
+    for path in paths:
+        for left in (path.with_suffix(".checkpoint"), path.with_suffix(EARLIER)):
+            if left.name in there:
+                left.unlink(missing_ok=True)
+    # of jobs that died on other nodes
+    written = {path.name for path in paths}
+    for name in there:
+        if name.endswith(".partial") and f"{name.partition('.h5.')[0]}.h5" in written:
+            (paths[0].parent / name).unlink(missing_ok=True)
     log.info(
         "%d runs, %d dissolved, largest energy error %.2g", len(table), table.dissolved.sum(), table.energy_error.max()
     )
