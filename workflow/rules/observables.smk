@@ -30,3 +30,21 @@ rule joint:
     resources: **growing(mem_mb=6000, runtime=60)
     message: "Train the law of observables"
     script: "../scripts/observables/joint.py"
+
+
+if CALIBRATED:
+
+    rule check_observables:
+        input: law=JOINT, snapshots=SNAPSHOTS, summaries=splits_needed
+        output:
+            worth=RESULTS / "checks" / "observables.csv",
+            mocks=RESULTS / "checks" / "observables_mocks.csv",
+            metrics=RESULTS / "metrics" / "observables.json",
+            figure=pictures(RESULTS / "figures", "observables_worth"),
+        log: LOGS / "check_observables.log"
+        benchmark: LOGS / "check_observables.benchmark.tsv"
+        params: digest=digest("observables/check_observables.py", "seed", "observables.mocks")
+        threads: 2
+        resources: **growing(mem_mb=8000, runtime=240)
+        message: "Say what observables are worth and whether answers from them can be trusted"
+        script: "../scripts/observables/check_observables.py"

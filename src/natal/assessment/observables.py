@@ -43,7 +43,7 @@ BOUND = tuple(SUMMARIES)
 def subsets(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
     """Subsets of observables whose worth is told, by what they are called; `names` are those of the law."""
     projected = tuple(name for name in OBSERVABLES if name in names)
-    told: dict[str, tuple[str, ...]] = {"all three summaries": BOUND}
+    told: dict[str, tuple[str, ...]] = {"summaries": BOUND}
     told |= {f"summaries without {name}": tuple(n for n in BOUND if n != name) for name in BOUND}
     told |= {f"{name} alone": (name,) for name in (*BOUND, *projected)}
     told["all projected"] = projected

@@ -67,7 +67,7 @@ def read_catalogue(path: str, *, strict: bool = False) -> Catalogue:
             name = _text(cells[names])
             check_name(path, k + 1, name, taken)
             taken.add(name)
-            clusters.append({"name": name, "row": k + 1} | _Row(path, k + 1, columns, cells).values())
+            clusters.append({"name": name, "row": k + 1, **_Row(path, k + 1, columns, cells).values()})
         except NatalError as error:
             if strict:
                 raise

@@ -23,4 +23,5 @@ def read_own_clusters(path: str) -> OwnClusters:
     from natal.campaign.catalogues import read_catalogue
 
     clusters = read_catalogue(path).clusters
-    return OwnClusters(True, clusters.astype(object).where(clusters.notna(), None).to_dict("records"))
+    rows: Any = clusters.astype(object).where(clusters.notna(), None).to_dict("records")
+    return OwnClusters(True, rows)

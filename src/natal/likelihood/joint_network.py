@@ -21,8 +21,6 @@ from natal.likelihood.mixture_density import Counts
 from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 
 FORMAT = "natal-joint-1"
-REMEDY = "train it again"
-
 Range = tuple[float, float]
 
 
@@ -156,7 +154,9 @@ def save_joint(
 def load_joint(path: str | Path) -> tuple[JointEnsemble, Reach, JointHeader]:
     """Load what `save_joint` wrote. Raises `NatalError` if the file is something else or damaged."""
     header = read_header(path, JointHeader, refusal="is not a natal law of observables")
-    check_header(path, header, {"format": FORMAT, "dtype": DTYPE, "virial_convention": "K/|W|"}, remedy=REMEDY)
+    check_header(
+        path, header, {"format": FORMAT, "dtype": DTYPE, "virial_convention": "K/|W|"}, remedy="train it again"
+    )
     counts = Counts(header.n_stars, header.fewest)
     latents = Latents(tuple(header.of_all), tuple(header.of_bound), counts)
     stored = {name: tuple(value) if isinstance(value, list) else value for name, value in header.reach.items()}
@@ -170,4 +170,4 @@ def load_joint(path: str | Path) -> tuple[JointEnsemble, Reach, JointHeader]:
     def make() -> JointEnsemble:
         return JointEnsemble(eqx.filter_vmap(member)(jax.random.split(jax.random.key(0), header.members)))
 
-    return read_leaves(path, make, remedy=REMEDY), reach, header
+    return read_leaves(path, make, remedy="train it again"), reach, header

@@ -67,7 +67,8 @@ def observe(
         return found
 
     def apart(values: Stars) -> Stars:
-        return values - mean(values)[:, None]
+        centred: Stars = values - mean(values)[:, None]
+        return centred
 
     x, y = apart(x), apart(y)
     v_los, v_x, v_y = (apart(KMS_PER_AU_YR * velocity_au_yr[..., axis]) for axis in (along, *sky))

@@ -18,6 +18,7 @@ import xarray as xr
 from jaxtyping import Array, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
+from natal.errors import NatalError
 from natal.likelihood.joint import COUNT, Measured, Pattern, Scale, draw_clusters
 from natal.likelihood.joint_network import JointEnsemble, Range, Reach, log_tau, speed_kms
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
@@ -105,24 +106,25 @@ def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
         usable = [name for name in known if name in law.names]
         given = [name for name in CIRCUMSTANCES if not np.isnan(_known(row, name)).all()]
         if not usable:
-            lacking = f": this campaign does not know {', '.join(known)}" if known else ""
-            found[index] = f"no observable among {', '.join(law.names)}{lacking}"
+            lacking = f"; this campaign does not know {', '.join(known)}" if known else ""
+            found[index] = str(NatalError(f"there is no observable among {', '.join(law.names)}{lacking}"))
         elif len(given) == 1:
             own = f"{law.reach.t_end_yr:g} yr and {law.reach.mass_msun:g} Msun"
-            found[index] = f"column {given[0]}: give age and mass, or neither for a cluster of {own}"
+            found[index] = str(NatalError(f"column {given[0]}: give age and mass, or neither for a cluster of {own}"))
         else:
             for name in given:
                 value, lower, upper = (row[f"{name}{end}"] for end in ("", "_lower", "_upper"))
                 if np.isnan(value) and np.isnan([lower, upper]).any():
-                    found[index] = f"column {name}: a limit alone needs the other one, too"
+                    found[index] = str(NatalError(f"column {name}: a limit alone needs the other one, too"))
             if index not in found:
                 a_au = _prior_a(law, row)
                 if not a_au[0] < a_au[1]:
                     low, high = np.exp(law.reach.log_tau)
-                    found[index] = (
+                    said = NatalError(
                         f"column age_yr: at this age and mass the prior's a has t sqrt(G M / a^3) outside "
                         f"{low:.3g} to {high:.3g}, what was simulated"
                     )
+                    found[index] = str(said)
     return found
 
 
@@ -377,16 +379,20 @@ def _with_nuts(part: pd.DataFrame, n: int, result: NutsResult, quarters: Any) ->
     return part
 
 
-def remarks(law: Law, row: pd.Series, cluster: pd.Series) -> Iterator[str]:
+def remarks(law: Law, row: pd.Series, cluster: pd.Series) -> list[str]:
     """Why an answer may mean less than it seems, one sentence each."""
+    return [str(remark) for remark in _remarks(law, row, cluster)]
+
+
+def _remarks(law: Law, row: pd.Series, cluster: pd.Series) -> Iterator[UserWarning]:
     numbers = [row[f"{name}_{part}"] for name in BIRTH for part in ("mean", "sd", "q50")]
     if not np.isfinite(numbers).all():
-        yield "not all numbers of the answer are finite: it means nothing"
+        yield UserWarning("not all numbers of the answer are finite: it means nothing")
         return
     if row.get("rhat", 1.0) > MAX_RHAT:
-        yield f"the chains did not find the posterior (R-hat = {row['rhat']:.4g}): do not use its draws"
+        yield UserWarning(f"the chains did not find the posterior (R-hat = {row['rhat']:.4g}): do not use its draws")
     if row["prior_predictive_p"] < P_OUTSIDE:
-        yield (
+        yield UserWarning(
             f"unlike anything that the campaign makes at this age and mass (prior predictive p = "
             f"{row['prior_predictive_p']:.3f}): check units and membership, do not trust the answer without a reason"
         )
@@ -394,21 +400,23 @@ def remarks(law: Law, row: pd.Series, cluster: pd.Series) -> Iterator[str]:
     prior_like = [name for name, share in left.items() if share > PRIOR_SD]
     if prior_like:
         said = " and ".join(f"{name} (sd {100 * left[name]:.0f} % of the prior's)" for name in prior_like)
-        yield f"nearly the prior in {said}: {row['used'].replace(' ', ', ')} alone say little of it"
+        yield UserWarning(f"nearly the prior in {said}: {row['used'].replace(' ', ', ')} alone say little of it")
     if row["at_edge"]:
-        yield (
+        yield UserWarning(
             f"cut by the prior's box ({100 * row['edge_mass_q0']:.0f} % of it within {100 * EDGE_WIDTH:g} % of an edge "
             f"in Q0, {100 * row['edge_mass_a_au']:.0f} % in a): a limit"
         )
     if row["simulated"] < MIN_SIMULATED or row["at_tau_edge"] > EDGE_FLAG:
         low, high = np.exp(law.reach.log_tau)
-        yield (
+        yield UserWarning(
             f"at the edge of what was simulated (t sqrt(G M / a^3) from {low:.3g} to {high:.3g}): "
             f"{100 * row['simulated']:.0f} % of the prior's sizes, ages and masses are within"
         )
     own = law.ensemble.latents.counts.n_stars
     if not np.isnan(stars := cluster["n_stars"]) and not own / STARS_FACTOR <= stars <= own * STARS_FACTOR:
-        yield f"{stars:g} stars, where the campaign's clusters have {own}: widths of its laws go as 1 / sqrt(N)"
+        yield UserWarning(
+            f"{stars:g} stars, where the campaign's clusters have {own}: widths of its laws go as 1 / sqrt(N)"
+        )
     unknown = [name for name in MEASURABLE if name not in law.names and not np.isnan(_known(cluster, name)).all()]
     if unknown:
-        yield f"{', '.join(unknown)} not used: this campaign's stars have one mass"
+        yield UserWarning(f"{', '.join(unknown)} not used: this campaign's stars have one mass")

@@ -22,6 +22,8 @@ Those of version 0.1.0 have no such mark.
 APART = {
     *("errors", "progress", "provenance", "running"),
     *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables", "settings.mistakes"),
+    # of a table of clusters the rows count, which are settings of their stage
+    *("campaign.catalogues", "campaign.own_clusters", "campaign.table_files", "observables.columns"),
 }
 """Packages and modules that decide where, when and whether something runs and what is said of it, not its result."""
 

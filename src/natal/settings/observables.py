@@ -22,3 +22,5 @@ class Observables(Section):
     nuts_clusters: Annotated[int, Field(ge=0)] = 0
     """clusters of such a table, the first ones, that NUTS samples (its draws are over age and mass, too); the grid
     answers the others alone. Each set of observables takes most of a minute to compile"""
+    mocks: Annotated[int, Field(ge=30, le=100_000)] = 2000
+    """mock clusters, seen as real ones are, that the target check_observables answers"""
