@@ -246,7 +246,7 @@ class TrainedCampaign:
         table, tree = answer_catalogue(seed, law, clusters, nuts, int(nuts is not None))
         answer = table.iloc[0]
         a_au = float(answer["prior_a_au_low"]), float(answer["prior_a_au_high"])
-        prior = {"q0": tuple(law.prior["q0"]) if law.prior else law.reach.q0, "a_au": a_au}
+        prior = {"q0": law.prior["q0"] if law.prior else law.reach.q0, "a_au": a_au}
         return Answer(answer, tree, [said for said in str(answer["remarks"]).split("; ") if said], prior)
 
 

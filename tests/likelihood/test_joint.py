@@ -132,13 +132,13 @@ def test_limits_beside_values_and_counts(law, clusters):
     weight = norm.pdf(120.0, true, 10.0) * (sizes[:, 2] > 1.0) * (count >= 50) * (count <= 90)
     expected, error = brute(weight)
     seen = measured((120.0,), (10.0,), lower=(1.0,), upper=(np.inf,), share=0.5, share_error=0.9)
-    found = density(law, ("r_hp_au", "v_out_kms"), seen, limited=("v_out_kms",), count="limited")
+    found = density(law, ("r_hp_au", "v_out_kms"), seen, limited=("v_out_kms",), counted="limited")
     assert found == pytest.approx(expected, abs=0.03 + 4 * error)
 
 
 def test_counts_alone(law, clusters):
     """Each count's probability times the number of stars; all of them make up the survivors."""
-    found = np.array([density(law, (), measured(share=k / 100), count="exact") for k in range(5, 101)])
+    found = np.array([density(law, (), measured(share=k / 100), counted="exact") for k in range(5, 101)])
     count = np.floor(101 / (1 + np.exp(-clusters[1])))
     share = np.exp(found) / 100
     assert share.sum() == pytest.approx((count >= 5).mean(), abs=2e-3)
@@ -179,7 +179,7 @@ def test_whole_outcomes_in_training(law, numbers):
     jacobian = np.log(np.where(LOGS, physical, UNITS))
     found = float(log_outcome(factors, LATENTS, lines, jnp.asarray(70.0), jnp.asarray(True)))
     seen = measured(physical, share=0.7)
-    expected = density(law, LATENTS.sizes, seen, count="exact", exact=True) - np.log(100) + jacobian.sum()
+    expected = density(law, LATENTS.sizes, seen, counted="exact", exact=True) - np.log(100) + jacobian.sum()
     assert found == pytest.approx(expected, abs=2e-3)
     found = float(log_outcome(factors, LATENTS, lines, jnp.asarray(2.0), jnp.asarray(False)))
     total = 0.0

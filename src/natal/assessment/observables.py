@@ -62,7 +62,8 @@ def observed_rows(seen: LinesOfSight, names: Iterable[str], line: np.ndarray) ->
             rows[name] = seen.summaries[:, -1, SUMMARIES.names.index(name)]
         else:
             rows[name] = seen.observables[each, -1, line, OBSERVABLES.names.index(name)].astype(float)
-    return clusters_table(pd.DataFrame(rows).to_dict("records"))
+    records: Any = pd.DataFrame(rows).to_dict("records")
+    return clusters_table(records)
 
 
 def worth(key: PRNGKeyArray, law: Law, seen: LinesOfSight) -> pd.DataFrame:
@@ -150,7 +151,7 @@ def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: in
     own_tau = log_tau(np.tile(seen.time_yr, len(seen.point_id)), own_mass, birth[:, 1])
     widths = np.array([np.ptp(reach.q0), np.ptp(reach.log_tau)])
     places = np.column_stack([birth[:, 0], own_tau]) / widths
-    age, mass = (np.exp(rng.uniform(*np.log(limits), n)) for limits in (AGES_YR, MASSES_MSUN))
+    age, mass = (low * (high / low) ** rng.random(n) for low, high in (AGES_YR, MASSES_MSUN))
     age_err, mass_err = age * rng.uniform(*AGE_ERRORS, n), mass * rng.uniform(*MASS_ERRORS, n)
     size = (age / reach.t_end_yr) ** (2 / 3) * (mass / reach.mass_msun) ** (1 / 3)
     projected = [name for name in OBSERVABLES if name in law.names]

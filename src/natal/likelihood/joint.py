@@ -80,7 +80,7 @@ class Pattern(NamedTuple):
 
     measured: tuple[str, ...] = ()  # sizes with a value
     limited: tuple[str, ...] = ()  # sizes with limits only
-    count: str = ""  # "exact", "measured", "limited" or empty: what is known of the share of bound stars
+    counted: str = ""  # "exact", "measured", "limited" or empty: what is known of the share of bound stars
     exact: bool = False  # no measured size has an error
 
 
@@ -114,9 +114,8 @@ class JointLaw(eqx.Module):
         kept = np.array([self.latents.names.index(name) for name in (*names, COUNT)])
         # names are in the law's order
         pairs = np.array([i * (i + 1) // 2 + j for i in kept for j in kept if j <= i])
-        latents = Latents(
-            *(tuple(n for n in names if n in part) for part in self.latents[:2]), counts=self.latents.counts
-        )
+        of_all, of_bound = (tuple(n for n in names if n in part) for part in self.latents[:2])
+        latents = Latents(of_all, of_bound, self.latents.counts)
         assert latents.sizes == names
         return JointLaw(self.log_weight, self.location[:, kept], self.covariance[:, pairs], latents)
 
@@ -168,7 +167,7 @@ class JointLaw(eqx.Module):
             exponent = exponent + log_share
         z, inverse = means[-1], 1.0 / jnp.sqrt(jnp.maximum(left[-1][-1], 1e-12))
         of_bound = any(name in self.latents.of_bound for name in (*pattern.measured, *pattern.limited))
-        power, share = self._count(z, inverse, seen, pattern.count, of_bound)
+        power, share = self._count(z, inverse, seen, pattern.counted, of_bound)
         return log_sum(exponent + power, share)
 
     def _count(self, z: Array, inverse: Array, seen: Measured, known: str, survives: bool) -> tuple[Array, Array]:

@@ -25,7 +25,7 @@ class JointOutcomes(NamedTuple):
 
     x: Float[np.ndarray, "row 2"]  # Q0, ln tau
     sizes: Float[np.ndarray, "row line size"]  # nan where there is none
-    count: Float[np.ndarray, " row"]  # bound stars
+    n_bound: Float[np.ndarray, " row"]
     survived: Bool[np.ndarray, " row"]
 
 
@@ -63,7 +63,7 @@ def joint_outcomes(seen: LinesOfSight, counts: Counts) -> tuple[JointOutcomes, L
 def on_device(outcomes: JointOutcomes) -> tuple[Array, Array, Array, Array]:
     """Outcomes as laws take them; what dissolved clusters lack, which no gradient passes, is 0."""
     sizes = np.nan_to_num(outcomes.sizes, posinf=0.0, neginf=0.0)
-    x, sizes, count = (jnp.asarray(values, DTYPE) for values in (outcomes.x, sizes, outcomes.count))
+    x, sizes, count = (jnp.asarray(values, DTYPE) for values in (outcomes.x, sizes, outcomes.n_bound))
     return x, sizes, count, jnp.asarray(outcomes.survived)
 
 
@@ -109,7 +109,7 @@ def train_joint(
     alive = train.survived
     sizes = train.sizes[alive].mean(1)
     z = MEASURABLE["f_bound"].transformed(
-        train.count[alive] / latents.counts.n_stars,
+        train.n_bound[alive] / latents.counts.n_stars,
         log=np.log,
         logit=lambda share: np.log(share / (1 - share)),
         n_stars=latents.counts.n_stars,

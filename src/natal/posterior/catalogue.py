@@ -99,9 +99,10 @@ def clusters_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
-    """Which rows have no answer, and why: by their index, a sentence that begins with the column."""
+    """Which rows have no answer, and why: by their place, a sentence that begins with the column."""
     found: dict[int, str] = {}
-    for index, row in clusters.iterrows():
+    for index in range(len(clusters)):
+        row = clusters.iloc[index]
         known = [name for name in MEASURABLE if not np.isnan(_known(row, name)).all()]
         usable = [name for name in known if name in law.names]
         given = [name for name in CIRCUMSTANCES if not np.isnan(_known(row, name)).all()]
@@ -187,30 +188,28 @@ def _pattern(law: Law, row: pd.Series) -> tuple[Pattern, tuple[int, int]]:
 
 
 def _case(law: Law, pattern: Pattern, row: pd.Series) -> JointCase:
-    def numbers(names: tuple[str, ...], end: str, missing: float) -> np.ndarray:
+    def numbers(names: tuple[str, ...], end: str, missing: float) -> Any:
         return np.nan_to_num(row[[f"{name}{end}" for name in names]].to_numpy(float), nan=missing).astype(DTYPE)
 
     lower = numbers(pattern.limited, "_lower", -np.inf)
     for k, name in enumerate(pattern.limited):
         # of a logarithm
         lower[k] = max(lower[k], 0.0) if MEASURABLE[name].transform != "none" else lower[k]
-    if pattern.count == "limited":
+    if pattern.counted == "limited":
         share, error = (np.nan_to_num(row[f"{COUNT}{end}"], nan=none) for end, none in (("_lower", 0), ("_upper", 1)))
     else:
         share, error = row[COUNT], 0.5 * (row[f"{COUNT}_err_low"] + row[f"{COUNT}_err_high"])
-    seen = Measured(
-        *(numbers(pattern.measured, end, np.nan) for end in SUFFIXES[:3]),
-        lower,
-        numbers(pattern.limited, "_upper", np.inf),
-        *(np.asarray(np.nan_to_num(value), DTYPE) for value in (share, error)),
-    )
-    tables = []
+    value, low, high = (numbers(pattern.measured, end, np.nan) for end in SUFFIXES[:3])
+    count: list[Any] = [np.asarray(np.nan_to_num(number), DTYPE) for number in (share, error)]
+    seen = Measured(value, low, high, lower, numbers(pattern.limited, "_upper", np.inf), *count)
+    tables: list[Any] = []
     for name, own in zip(CIRCUMSTANCES, (law.reach.t_end_yr, law.reach.mass_msun), strict=True):
         given = [float(row[f"{name}{end}"]) for end in SUFFIXES]
         if np.isnan(given[0]) and np.isnan(given[3:]).any():
             given = [own, 0.0, 0.0, np.nan, np.nan]
         tables.append(circumstances.quantiles(*given).astype(DTYPE))
-    return JointCase(seen, np.asarray(_prior_a(law, row), DTYPE), *tables)
+    a_au: Any = np.asarray(_prior_a(law, row), DTYPE)
+    return JointCase(seen, a_au, *tables)
 
 
 def answer_catalogue(
@@ -262,10 +261,10 @@ def answer_catalogue(
     # columns that nobody filled are left out
     given = [c for c in observed if c == "case" or (observed[c].fillna(0) != 0).any()]
     whole = pd.concat([observed[given], answers.reset_index(drop=True)], axis=1)
-    whole["remarks"] = ["; ".join(remarks(law, row, clusters.iloc[k])) for k, row in whole.iterrows()]
-    names = whole["case"].tolist()
-    seen = xr.Dataset({c: ("case", observed[c].to_numpy()) for c in given if c != "case"}, coords={"case": names})
-    posterior = posterior_dataset(draws[..., : len(BIRTH)], names)
+    whole["remarks"] = ["; ".join(remarks(law, whole.iloc[k], clusters.iloc[k])) for k in range(len(whole))]
+    cases = whole["case"].tolist()
+    seen = xr.Dataset({c: ("case", observed[c].to_numpy()) for c in given if c != "case"}, coords={"case": cases})
+    posterior = posterior_dataset(draws[..., : len(BIRTH)], cases)
     for k, name in list(enumerate(PARAMETERS))[len(BIRTH) :]:
         posterior[name] = ("case", "chain", "draw"), draws[..., k], {"unit": CIRCUMSTANCES[name].unit}
     return whole, xr.DataTree.from_dict({"posterior": posterior, "observed_data": seen})
@@ -301,7 +300,7 @@ def _answers(found: JointAnswers, group: Group, p: np.ndarray, q0: Range) -> pd.
     return pd.DataFrame(columns)
 
 
-def _width(name: str, group: Group, q0: Range) -> np.ndarray | float:
+def _width(name: str, group: Group, q0: Range) -> Any:
     return q0[1] - q0[0] if name == "q0" else group.cases.a_au[:, 1] - group.cases.a_au[:, 0]
 
 
@@ -317,7 +316,7 @@ def predicted(seed: int, law: Law, draws: np.ndarray) -> pd.DataFrame:
 
 def used(pattern: Pattern) -> list[str]:
     """The observables of a pattern."""
-    return [*([COUNT] if pattern.count else []), *pattern.measured, *pattern.limited]
+    return [*([COUNT] if pattern.counted else []), *pattern.measured, *pattern.limited]
 
 
 def sample_joint(

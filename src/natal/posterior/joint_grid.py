@@ -147,7 +147,7 @@ def _answer(
     (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
     ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
     age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
-    weight = jnp.outer(w_age, w_mass).ravel()
+    weight = jnp.asarray(np.outer(w_age, w_mass)).ravel()
     # (a, node)
     log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)[:, None]
     which, simulated = table.law_of(log_tau)
@@ -227,7 +227,7 @@ def _at_truth(
 
     def at(k: Array) -> Array:
         laws: JointLaw = jax.tree.map(lambda leaf: leaf[k][..., which], table.laws)
-        found = laws.log_prob(one.seen, pattern, scale) + jnp.log(jnp.outer(w_age, w_mass).ravel())
+        found = laws.log_prob(one.seen, pattern, scale) + jnp.log(jnp.asarray(np.outer(w_age, w_mass)).ravel())
         total: Array = jax.nn.logsumexp(jnp.where(simulated, found, -jnp.inf))
         return total
 
@@ -273,7 +273,8 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     laws: JointLaw = jax.tree.map(lambda leaf: jnp.moveaxis(leaf[row, ..., which], 0, -1), table.laws)
     drawn = draw_clusters(keys[3], laws, _scale(a_au, mass))
     noise = jax.random.normal(keys[4], (len(pattern.measured) + 1, n))
-    columns, own = [], []
+    columns: list[Array] = []
+    own: list[Array] = []
     for k, name in enumerate(pattern.measured):
         is_log = MEASURABLE[name].transform != "none"
         # as far below the truth as errors above the value reach
@@ -284,15 +285,15 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
         for found, at in ((columns, value), (own, one.seen.value[k])):
             # what lies within its error of 0 is all alike
             found.append(0.5 * jnp.log(at**2 + one.seen.error_high[k] ** 2 + 1e-30) if is_log else at)
-    if pattern.count in ("exact", "measured"):
-        error = one.seen.share_error if pattern.count == "measured" else 0.0
+    if pattern.counted in ("exact", "measured"):
+        error = one.seen.share_error if pattern.counted == "measured" else jnp.zeros(())
         share = jnp.clip(drawn.share + error * noise[-1], 0.0, 1.0)
         stars = latents.counts.n_stars
         columns.append(jnp.log((stars * share + 0.5) / (stars * (1 - share) + 0.5)))
         own.append(jnp.log((stars * one.seen.share + 0.5) / (stars * (1 - one.seen.share) + 0.5)))
     if not columns:
         return jnp.ones(())
-    if pattern.count or any(name in latents.of_bound for name in pattern.measured):
+    if pattern.counted or any(name in latents.of_bound for name in pattern.measured):
         valid &= drawn.survived
     places, here = jnp.stack(columns, -1), jnp.stack(own)
     total = jnp.maximum(valid.sum(), 1)

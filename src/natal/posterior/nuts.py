@@ -98,8 +98,8 @@ def sample_posteriors(
         y, error, coordinates = case
         unconstrained, log_jacobian = coordinates(v)
         by_name = dict(zip(priors, unconstrained, strict=True))
-        energy: Array = potential_energy(model, (law, priors, y, error), {}, by_name)
-        return energy - log_jacobian
+        energy: Array = potential_energy(model, (law, priors, y, error), {}, by_name) - log_jacobian
+        return energy
 
     def physical(case: Any, v: Float[Array, " parameter"]) -> Float[Array, " parameter"]:
         pairs = zip(priors.values(), case[-1](v)[0], strict=True)
