@@ -46,6 +46,7 @@ RECIPE = plan.recipes(config)
 
 # files that several rules read, by the names they have there
 LIKELIHOOD = {name.split(".")[0]: RESULTS / "emulator" / name for name in ("ensemble.eqx", "likelihood.json")}
+LAW = {"law": RESULTS / "emulator" / "joint.eqx"}
 DENSITIES = {name: RESULTS / "emulator" / f"{name}.eqx" for name in ("heteroscedastic", "mixture")}
 
 # what the configuration may leave out

@@ -44,22 +44,18 @@ if CALIBRATED:
         script: "../scripts/infer/calibrate.py"
 
 
-rule observe:
-    input: **({"law": JOINT} if IS_CATALOGUE else LIKELIHOOD), observations=observations_file
-    output: posteriors=RESULTS / "observed.nc", table=shown(RESULTS / "observed.csv", "Own clusters", table="observed")
-    log: LOGS / "observe.log"
-    benchmark: LOGS / "observe.benchmark.tsv"
-    params:
-        digest=(
-            digest("infer/catalogue.py", *CATALOGUE_KEYS, prior=OBSERVED_PRIOR, clusters=OWN_CLUSTERS)
-            if IS_CATALOGUE
-            else digest("infer/observe.py", *OBSERVE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
-        ),
-        prior=OBSERVED_PRIOR,
-    threads: 2
-    resources: **answering(len(OWN_CLUSTERS))
-    message: "Recover the birth conditions of your own clusters"
-    script: "../scripts/infer/catalogue.py" if IS_CATALOGUE else "../scripts/infer/observe.py"
+if not IS_CATALOGUE:
+
+    rule observe:
+        input: **LIKELIHOOD, observations=observations_file
+        output: posteriors=RESULTS / "observed.nc", table=shown(RESULTS / "observed.csv", "Own clusters", table="observed")
+        log: LOGS / "observe.log"
+        benchmark: LOGS / "observe.benchmark.tsv"
+        params: digest=digest("infer/observe.py", *OBSERVE_KEYS, box=BOX, prior=PRIOR, clusters=OWN_CLUSTERS)
+        threads: 2
+        resources: **answering(len(OWN_CLUSTERS))
+        message: "Recover the birth conditions of your own clusters"
+        script: "../scripts/infer/observe.py"
 
 
 rule evaluate:

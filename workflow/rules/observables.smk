@@ -1,7 +1,6 @@
 # What observers see of stored snapshots, and the law of it, for clusters of which less is known than the summaries.
 # Nothing of the main campaign waits for these.
 
-JOINT = RESULTS / "emulator" / "joint.eqx"
 SNAPSHOTS = RESULTS / "observables.h5"
 
 
@@ -22,7 +21,7 @@ rule observables:
 
 rule joint:
     input: snapshots=SNAPSHOTS, summaries=splits_needed
-    output: law=JOINT, metrics=RESULTS / "metrics" / "joint.json"
+    output: **LAW, metrics=RESULTS / "metrics" / "joint.json"
     log: LOGS / "joint.log"
     benchmark: LOGS / "joint.benchmark.tsv"
     params: digest=digest("observables/joint.py", "seed", "density", "cluster.n_stars", box=BOX), box=BOX
@@ -35,7 +34,7 @@ rule joint:
 if CALIBRATED:
 
     rule check_observables:
-        input: law=JOINT, snapshots=SNAPSHOTS, summaries=splits_needed
+        input: **LAW, snapshots=SNAPSHOTS, summaries=splits_needed
         output:
             worth=RESULTS / "checks" / "observables.csv",
             mocks=RESULTS / "checks" / "observables_mocks.csv",
@@ -48,3 +47,19 @@ if CALIBRATED:
         resources: **growing(mem_mb=8000, runtime=240)
         message: "Say what observables are worth and whether answers from them can be trusted"
         script: "../scripts/observables/check_observables.py"
+
+
+if IS_CATALOGUE:
+
+    rule catalogue:
+        input: **LAW, observations=observations_file
+        output: posteriors=RESULTS / "observed.nc", table=shown(RESULTS / "observed.csv", "Own clusters", table="observed")
+        log: LOGS / "observe.log"
+        benchmark: LOGS / "observe.benchmark.tsv"
+        params:
+            digest=digest("observables/catalogue.py", *CATALOGUE_KEYS, prior=OBSERVED_PRIOR, clusters=OWN_CLUSTERS),
+            prior=OBSERVED_PRIOR,
+        threads: 2
+        resources: **answering(len(OWN_CLUSTERS))
+        message: "Recover the birth conditions of your own clusters from what is known of each"
+        script: "../scripts/observables/catalogue.py"

@@ -128,25 +128,33 @@ if CHECKED:
         script: "../scripts/report/draw_checks.py"
 
 
-if FIGURES["Own clusters"]:
+if FIGURES["Own clusters"] and not IS_CATALOGUE:
 
     rule draw_observed:
         input:
-            **({"law": JOINT} if IS_CATALOGUE else LIKELIHOOD),
+            **LIKELIHOOD,
             posteriors=RESULTS / "observed.nc",
             observed=RESULTS / "observed.csv",
         output: DRAWN["Own clusters"]
         log: LOGS / "draw_observed.log"
         benchmark: LOGS / "draw_observed.benchmark.tsv"
-        params:
-            digest=(
-                digest("report/draw_catalogue.py", "report", "seed")
-                if IS_CATALOGUE
-                else digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR)
-            ),
+        params: digest=digest("report/draw_observed.py", "report", "inference.grid", box=BOX, prior=PRIOR)
         resources: **growing(mem_mb=4000, runtime=30)
         message: "Draw your own clusters"
-        script: "../scripts/report/draw_catalogue.py" if IS_CATALOGUE else "../scripts/report/draw_observed.py"
+        script: "../scripts/report/draw_observed.py"
+
+
+if IS_CATALOGUE:
+
+    rule draw_catalogue:
+        input: **LAW, posteriors=RESULTS / "observed.nc", observed=RESULTS / "observed.csv"
+        output: DRAWN["Own clusters"]
+        log: LOGS / "draw_observed.log"
+        benchmark: LOGS / "draw_observed.benchmark.tsv"
+        params: digest=digest("report/draw_catalogue.py", "report", "seed")
+        resources: **growing(mem_mb=4000, runtime=30)
+        message: "Draw your own clusters and what they predict"
+        script: "../scripts/report/draw_catalogue.py"
 
 
 rule report:

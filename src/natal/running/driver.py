@@ -27,7 +27,7 @@ from natal.running.lock import lock_campaign
 from natal.running.slurm import accounting_is_off, cancel_orphans, note_run
 from natal.running.slurm_states import Watch
 
-ANSWERS = {"observe", "observed"}
+ANSWERS = {"catalogue", "observe", "observed"}
 """Rules that answer for own clusters."""
 
 CLOCK_S = 60
