@@ -1,15 +1,19 @@
 """A finished campaign in a notebook: predictions and posteriors, and one line for what cannot be answered."""
 
+import re
 from inspect import unwrap
 
 import numpy as np
 import pytest
+from astropy import units as u
 from closed_form import BOX
+from joint_law import REACH, random_law
 
 from natal import NatalError, TrainedCampaign, load_campaign, load_emulator
 from natal.api import N_REALIZATIONS
 from natal.emulator.ensemble import save_ensemble
 from natal.files.formats import write_json
+from natal.likelihood.joint_network import save_joint
 from natal.likelihood.widths import fit_widths, widths_to_json
 from natal.posterior.flags import P_OUTSIDE
 from natal.settings.inference import NutsSettings
@@ -194,3 +198,66 @@ def test_a_campaign_that_is_not_there_is_named(folder, tmp_path):
         (tmp_path / "emulator" / "likelihood.json").write_text(content)
         with pytest.raises(NatalError, match=r"likelihood.json is not a natal likelihood"):
             load_campaign(tmp_path)
+
+
+@pytest.fixture
+def observing(folder):
+    """The same with a law of observables, one with random weights."""
+    law = random_law()
+    save_joint(folder / "emulator" / "joint.eqx", law.ensemble, REACH, 4.0, {})
+    return load_campaign(folder)
+
+
+def test_any_subset_in_any_unit(observing):
+    """By columns' names, as quantities, in natal's own units: the same answer, with its age and mass."""
+    size = (2e6 / 500) ** (2 / 3)
+    by_name = {"sigma_los_kms": 0.5, "r_hp_au": 120 * size, "age_myr": 2.0, "age_myr_err": 0.3, "mass_msun": 100.0}
+    found = observing.posterior(**by_name)
+    quantities = {"sigma_los": 500 * u.m / u.s, "r_hp": (120 * size * u.au).to(u.pc), "age": 2 * u.Myr}
+    same = observing.posterior(**quantities, age_err=0.3 * u.Myr, mass=100 * u.Msun)
+    for name in ("q0_mean", "a_au_sd", "age_yr_mean"):
+        assert same.summary[name] == pytest.approx(found.summary[name], rel=1e-5)
+    assert found.draws.shape == (2000, 2)
+    low, high = found.prior_box["a_au"]
+    assert (low, high) == pytest.approx((50 * size, 200 * size), rel=1e-5)
+    assert np.all((found.draws >= [0.5, low]) & (found.draws <= [1.5, high]))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"r_hp_pc": 1.0, "age_myr": 2.0}, "give age and mass"),
+        ({"r_hp": 1.0 * u.arcsec}, "r_hp is in arcsec, an angle"),
+        ({"sigma_los": 1.0}, "sigma_los has no unit"),
+        ({"sigma_los_kms": -1.0}, "sigma_los_kms = -1.0 must be above 0"),
+        ({"r_hp_au": [1.0, 2.0]}, "must be one number"),
+        ({"r_hp_au": 100.0, "r_hp_au_err": -1.0}, "must not be negative"),
+        ({"radius": 100.0}, "radius is not known"),
+        ({"f_bound": None}, "f_bound = None must be a number"),
+    ],
+)
+def test_mistakes_in_any_subset_are_one_line(observing, given, said):
+    """Each names the argument."""
+    with pytest.raises(NatalError, match=re.escape(said)) as error:
+        observing.posterior(**given)
+    assert "\n" not in str(error.value)
+
+
+def test_predictions_at_any_age(observing):
+    """Everything observable, scaled: four times as large and twice as massive, at the same tau."""
+    found = observing.predict(q0=0.9, a_au=100.0, age_yr=500.0, mass_msun=100.0).set_index("output")
+    assert list(found.index) == ["f_bound", "sigma_los_kms", "r_hp_au", "v_out_kms", "sigma_v_kms", "r_h_au"]
+    larger = observing.predict(0.9, a=400 * u.au, age=500 * 32**0.5 * u.yr, mass_msun=200.0).set_index("output")
+    assert larger.loc["r_hp_au", "mean"] == pytest.approx(4 * found.loc["r_hp_au", "mean"], rel=1e-3)
+    assert larger.loc["sigma_los_kms", "q84"] == pytest.approx(found.loc["sigma_los_kms", "q84"] / 2**0.5, rel=1e-3)
+    with pytest.raises(NatalError, match=r"is outside 0\.1 to 4\.5, what was simulated"):
+        observing.predict(0.9, 100.0, age_myr=5.0, mass_msun=100.0)
+    with pytest.raises(NatalError, match="mass_msun is missing"):
+        observing.predict(0.9, 100.0, age_myr=5.0)
+
+
+def test_without_a_law_of_observables_it_says_what_makes_one(folder):
+    """One line with the file."""
+    (folder / "emulator" / "joint.eqx").unlink(missing_ok=True)
+    with pytest.raises(NatalError, match=r"joint\.eqx, the law of observables: snakemake"):
+        load_campaign(folder).posterior(r_hp_pc=1.0)

@@ -50,8 +50,6 @@ N_DRAWS = 10_000
 N_REALIZATIONS = 4000
 """Clusters drawn at a point for a prediction: its sd is known to 1 in 90, q02.5 and q97.5 to 0.04 sd."""
 
-Values = float | list[float] | np.ndarray
-
 # what is given in the order of the declaration or by name; errors by name only
 _GIVEN_BIRTH = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in BIRTH])
 _MEASURED = Signature(
@@ -107,7 +105,7 @@ class TrainedCampaign:
         ensemble, reach, _ = load_joint(path)
         return Law(ensemble, reach)
 
-    def predict(self, *birth: Values, extrapolate: bool = False, seed: int = 0, **by_name: Values) -> pd.DataFrame:
+    def predict(self, *birth: Any, extrapolate: bool = False, seed: int = 0, **by_name: Any) -> pd.DataFrame:
         """What one surviving cluster born with Q0 = K/|W| and scale radius a looks like: one row an output.
 
         With an age and a mass (`age_myr=2.0, mass_msun=300.0`, in any unit by name or as a Quantity; a by `a_pc`, too)
@@ -175,13 +173,13 @@ class TrainedCampaign:
 
     def posterior(
         self,
-        *summaries: float,
+        *summaries: Any,
         name: str = "observed",
         prior_box: Box | None = None,
         nuts: NutsSettings | None = None,
         grid_shape: tuple[int, int] = (256, 256),
         seed: int = 0,
-        **measured: float,
+        **measured: Any,
     ) -> Answer:
         """The posterior of (Q0, a) for one observed cluster, exact on a grid; with `nuts`, as observed.csv has it.
 

@@ -7,6 +7,7 @@ speeds in units of sqrt(G M / a), two clusters of equally many stars with the sa
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -123,7 +124,7 @@ class JointHeader:
     of_all: list[str]
     of_bound: list[str]
     aperture: float
-    reach: dict[str, list[float] | float]
+    reach: dict[str, Any]
     virial_convention: str
     dtype: str
     versions: dict[str, str]
@@ -160,7 +161,7 @@ def load_joint(path: str | Path) -> tuple[JointEnsemble, Reach, JointHeader]:
     counts = Counts(header.n_stars, header.fewest)
     latents = Latents(tuple(header.of_all), tuple(header.of_bound), counts)
     stored = {name: tuple(value) if isinstance(value, list) else value for name, value in header.reach.items()}
-    reach = Reach(**stored)  # type: ignore[arg-type]
+    reach = Reach(**stored)
     zeros = jnp.zeros(latents.n, DTYPE)
 
     def member(key: PRNGKeyArray) -> JointNetwork:

@@ -86,3 +86,4 @@ FolderName = Annotated[
     Allowed(text="a folder name: letters, digits, point, dash, underscore; not starting with a point"),
 ]
 CsvFile = Annotated[str, Allowed(text="the name of a CSV file")]
+TableFile = Annotated[str, Allowed(text="the name of a file with a table")]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from natal.settings.adaptive import Adaptive
-from natal.settings.base import Count, CsvFile, FolderName, Positive, RuleError, Section, Seed
+from natal.settings.base import Count, FolderName, Positive, RuleError, Section, Seed, TableFile
 from natal.settings.checks import Checks
 from natal.settings.cluster import ClusterModel
 from natal.settings.density import Density
@@ -58,7 +58,7 @@ class Campaign(Section):
     inference: Inference
     uncertainty: UncertaintySettings
     checks: Checks
-    observations: CsvFile | None
+    observations: TableFile | None
     """table of your own clusters (below, and `docs/observables.md`)"""
     observables: Observables
     resources: Resources
