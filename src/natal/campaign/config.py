@@ -1,11 +1,47 @@
 """Checks a campaign's configuration, and the tables that it names, before anything runs."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from natal.campaign import plan
 from natal.campaign.tables import read_observations
+from natal.errors import NatalError
 from natal.settings.campaign import Campaign
 from natal.settings.reading import check
+
+
+def read_config(paths: Iterable[str | Path]) -> dict[str, Any]:
+    """Read configuration files, each laid over those before, as `snakemake --configfile` does.
+
+    Raises:
+        NatalError: A file that is missing, no YAML, or no mapping.
+    """
+    config: dict[str, Any] = {}
+    for path in paths:
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise NatalError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        except UnicodeDecodeError as error:
+            raise NatalError(f"{path} is not YAML in UTF-8 ({error.reason})") from error
+        except FileNotFoundError as error:
+            raise NatalError(f"there is no file {path}") from error
+        if not isinstance(content, dict):
+            raise NatalError(f"{path}: must be a mapping of keys, not {content!r}")
+        config = laid_over(config, content)
+    return config
+
+
+def laid_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with changes: mappings merge, all else is replaced."""
+    both = {
+        key: laid_over(config[key], value) if isinstance(value, dict) and isinstance(config.get(key), dict) else value
+        for key, value in changes.items()
+    }
+    return config | both
 
 
 def check_campaign(config: Any) -> None:

@@ -50,16 +50,26 @@ def check_repeated_keys(paths: Iterable[str | Path]) -> None:
     """
     said = []
     for path in paths:
-        waiting = [yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)]
-        while waiting:
-            node = waiting.pop()
-            if not isinstance(node, yaml.MappingNode):
-                continue
-            seen = set()
-            for key, value in node.value:
-                if key.value in seen:
-                    said.append(f"{path}, line {key.start_mark.line + 1}: the key {key.value} is given twice")
-                seen.add(key.value)
-                waiting.append(value)
+        seen = set()
+        for key, line in _keys(path):
+            if key in seen:
+                said.append(f"{path}, line {line}: the key {key.rpartition('.')[2]} is given twice")
+            seen.add(key)
     if said:
         raise NatalError("\n".join(said))
+
+
+def key_lines(path: str | Path) -> dict[str, int]:
+    """The line that each key of a configuration file stands on, by its dotted name."""
+    return dict(_keys(path))
+
+
+def _keys(path: str | Path) -> Iterator[tuple[str, int]]:
+    """Dotted names and lines of all keys in mappings of mappings, those of lists left out."""
+    waiting = [("", yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader))]
+    while waiting:
+        prefix, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                yield f"{prefix}{key.value}", key.start_mark.line + 1
+                waiting.append((f"{prefix}{key.value}.", value))
