@@ -36,9 +36,9 @@ CAMPAIGN = click.option(
 def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
     """Answer with what births the clusters in TABLE are explained.
 
-    TABLE is a CSV file with the columns name, f_bound, sigma_v_kms and r_h_au, and optional standard errors (f_bound_err,
-    sigma_v_kms_err, r_h_au_err). The posterior of (Q0, a) of each cluster is evaluated on a grid, exact to a thousandth;
-    Q0 is K/|W| at birth, 0.5 in virial equilibrium.
+    TABLE is a CSV file with the columns name, f_bound, sigma_v_kms and r_h_au, and optional standard errors
+    (f_bound_err, sigma_v_kms_err, r_h_au_err). The posterior of (Q0, a) of each cluster is evaluated on a grid, exact
+    to a thousandth; Q0 is K/|W| at birth, 0.5 in virial equilibrium.
 
     Writes observed.csv (means, standard deviations, quantiles, diagnostics) and observed.nc (draws), the same files as
     `snakemake results/<campaign>/observed.csv --config observations=TABLE`, and prints a summary. A line that begins

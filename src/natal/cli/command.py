@@ -15,7 +15,7 @@ from natal.errors import NatalError
 
 
 class OneLine(click.Group):
-    """A group whose mistakes are one line, without usage text or traceback; 1: a mistake in what is given, 2: a typo."""
+    """A group whose mistakes are one line, without usage text or traceback."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
         """Run, and end the process with an exit code."""

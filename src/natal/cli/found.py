@@ -1,5 +1,6 @@
-"""Where things lie: the trained campaign and the workflow's files inside an installed natal, and campaigns' settings."""
+"""Where things lie: the trained campaign and the workflow's files inside natal, and what a campaign answers with."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from natal.campaign import plan
 from natal.campaign.config import read_config
 from natal.errors import NatalError
+from natal.files.formats import read_json
 from natal.provenance.lineage import recorded_config
+from natal.provenance.records import record_path
 from natal.settings.inference import Inference
 from natal.variables import Box
 
@@ -26,6 +29,24 @@ def project_files() -> Path:
 def campaign_folder(name: str) -> Path:
     """The folder of a campaign: the one that comes with natal for `default`, else results/<campaign> as given."""
     return TRAINED / name if name == "default" else Path(name)
+
+
+def replace_trained(folder: str | Path) -> None:
+    """Put a finished default campaign in the place of the one that comes with natal (`make trained`).
+
+    Copied is what answering needs: the ensemble, the fitted likelihood, the network of its kind if it has one, and
+    their records.
+    """
+    source, target = Path(folder), TRAINED / "default"
+    emulator = source / "emulator"
+    kind = read_json(emulator / "likelihood.json")["kind"]
+    names = ["ensemble.eqx", "likelihood.json", *([f"{kind}.eqx"] if (emulator / f"{kind}.eqx").is_file() else [])]
+    shutil.rmtree(target, ignore_errors=True)
+    for path in [emulator / name for name in names]:
+        for one in (path, record_path(path, source)):
+            copy = target / one.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(one, copy)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ def load(archive: str, to: str | None) -> None:
     """Unpack a campaign that `natal export` wrote, after a check of every byte.
 
     Refused: an archive that is damaged, a path that leads elsewhere, a link, and anything but data. Networks are arrays
-    behind a line of JSON, never pickles; of scripts the report may hold natal's own only; no file refers to another one.
+    behind a line of JSON, never pickles; of scripts the report may hold natal's own only; no file refers to another.
 
     \b
     natal load mine.zip
@@ -112,9 +112,9 @@ def _held(folder: Path, simulations: bool) -> Iterator[str]:
         is_left_out = name.parts[0] in LEFT_OUT and not (simulations and name.parts[0] == "simulations")
         is_hidden = any(part.startswith(".") for part in name.parts)
         # what an archive that was loaded has in its first folder is written anew
-        if path.is_file() and path.suffix in SUFFIXES and not is_left_out and not is_hidden:
-            if name.as_posix() not in (CONFIG, WORKFLOW, METADATA):
-                yield name.as_posix()
+        is_new = name.as_posix() in (CONFIG, WORKFLOW, METADATA)
+        if path.is_file() and path.suffix in SUFFIXES and not (is_left_out or is_hidden or is_new):
+            yield name.as_posix()
 
 
 def _is_another(path: Path, sha256: str) -> bool:

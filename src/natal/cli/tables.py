@@ -28,5 +28,5 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> N
         return
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     for cells in (columns, *rows):
-        aligned = [cell.rjust(width) if k else cell.ljust(width) for k, (cell, width) in enumerate(zip(cells, widths))]
+        aligned = [cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]
         click.echo("  ".join(aligned).rstrip())

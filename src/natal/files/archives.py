@@ -51,8 +51,8 @@ def unpack_archive(path: str | Path, folder: Path, suffixes: Iterable[str]) -> N
         suffixes: Of the files that may be in it, beside the list of checksums.
 
     Raises:
-        NatalError: It is no archive, or damaged, or holds a link, a path that leads out of the folder, a kind of file that
-            is not allowed or a file that is not in the list of checksums.
+        NatalError: It is no archive, or damaged, or holds a link, a path that leads out of the folder, a kind of file
+            that is not allowed or a file that is not in the list of checksums.
     """
     try:
         with zipfile.ZipFile(path) as archive:

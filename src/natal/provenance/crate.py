@@ -1,7 +1,7 @@
 """A campaign's records as RO-Crate 1.1 metadata, by the profile Provenance Run Crate 0.5.
 
-Each job is an action with its inputs, outputs and end; each rule a tool; the campaign is a run of the workflow. What the
-records do not say (who, when a job began) is not said. https://www.researchobject.org/workflow-run-crate/profiles/
+Each job is an action with its inputs, outputs and end; each rule a tool; the campaign is a run of the workflow. What
+the records do not say (who, when a job began) is not said. https://www.researchobject.org/workflow-run-crate/profiles/
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -227,9 +227,18 @@ def crate_metadata(files: Mapping[str, FileState], records: Sequence[Record], fo
                 "hasPart": [_id(tool["@id"]) for tool in tools],
                 "step": [_id(step["@id"]) for step in steps],
             }
-    graph = [described, root, *profiles, *held, language, *software, parameter, *tools, *steps, *performed]
+    graph: list[Entity] = [described, root, *profiles, *held, language, *software, parameter, *tools, *steps]
     context = [f"{RO_CRATE}/context", "https://w3id.org/ro/terms/workflow-run/context"]
-    return {"@context": context, "@graph": [*graph, *absent.values()]}
+    return {"@context": context, "@graph": [_compact(one) for one in (*graph, *performed, *absent.values())]}
+
+
+def _compact(entity: Entity) -> Entity:
+    """An entity as RO-Crate wants it: a list of one is that one, an empty one is not there."""
+    return {
+        key: value[0] if isinstance(value, list) and len(value) == 1 else value
+        for key, value in entity.items()
+        if value != []
+    }
 
 
 def _file(name: str, state: FileState) -> Entity:
