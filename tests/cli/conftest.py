@@ -33,7 +33,7 @@ def natal():
 
 @pytest.fixture
 def campaign(smoke_config, tmp_path, monkeypatch):
-    """results/mine of a campaign with untrained networks, files of all kinds and their records, in the working directory."""
+    """results/mine, in the working directory: untrained networks, files of all kinds and their records."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     centre, width = jnp.array([1.0, 120.0]), jnp.array([0.3, 40.0])

@@ -120,7 +120,7 @@ def test_settings_that_came_later_are_the_default_ones(campaign):
 def test_answering_starts_nothing_that_it_does_not_need():
     """Help starts no JAX, the answering part no matplotlib, Snakemake or ArviZ."""
     code = (
-        "import sys, natal.cli.command; print([m for m in ('jax', 'pandas', 'rich', 'snakemake') if m in sys.modules]); "
+        "import sys, natal.cli.command; print([m for m in ('jax', 'rich', 'snakemake') if m in sys.modules]); "
         "import natal.api, natal.posterior.observed; "
         "print([m for m in ('matplotlib', 'snakemake', 'arviz', 'jinja2') if m in sys.modules])"
     )
