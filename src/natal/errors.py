@@ -11,6 +11,15 @@ class NatalError(Exception):
     """A mistake that a person can mend: one line that names the key, file or case and says what is allowed."""
 
 
+class ManyMistakes(NatalError):
+    """Several of them, a line each."""
+
+    def __init__(self, said: list[str]) -> None:
+        self.said = said
+        more = len(said) - MOST
+        super().__init__("\n".join(said[:MOST] + [f"and {more} mistakes more"] * (more > 0)))
+
+
 class Mistakes:
     """Gathers mistakes, so that a person hears of all of them and not of the first only."""
 
@@ -27,10 +36,14 @@ class Mistakes:
         try:
             yield
         except NatalError as error:
-            self._said += str(error).splitlines()
+            self._said += lines_of(error)
 
     def say(self) -> None:
-        """Raise `NatalError` with a line for each mistake, if there are any."""
+        """Raise `ManyMistakes`, if there are any."""
         if self._said:
-            more = len(self._said) - MOST
-            raise NatalError("\n".join(self._said[:MOST] + [f"and {more} mistakes more"] * (more > 0)))
+            raise ManyMistakes(self._said)
+
+
+def lines_of(error: NatalError) -> list[str]:
+    """What an error says, a line a mistake, those that its text only counts included."""
+    return error.said if isinstance(error, ManyMistakes) else str(error).splitlines()

@@ -9,7 +9,7 @@ import click
 from natal.campaign.config import check_campaign
 from natal.campaign.tables import lines_of_rows, read_observations
 from natal.cli.campaigns import campaign_config
-from natal.errors import Mistakes, NatalError
+from natal.errors import ManyMistakes, Mistakes, NatalError, lines_of
 from natal.provenance.describe import describe
 from natal.provenance.lineage import read_origin
 from natal.settings.reading import check_repeated_keys, key_lines
@@ -49,7 +49,7 @@ def _check_configurations(files: list[str]) -> None:
     try:
         check_campaign(config)
     except NatalError as error:
-        for said in str(error).splitlines():
+        for said in lines_of(error):
             mistakes.add(_with_line(said, lines))
     mistakes.say()
 
@@ -73,11 +73,13 @@ def _check_table(file: str) -> None:
     try:
         read_observations(file)
     except NatalError as error:
-        text = str(error)
         # a row's number counts rows, an editor counts lines
-        lines = lines_of_rows(file) if f"{file}, row " in text else {}
-        numbered = re.sub(r"(?m)(?<=, row )\d+", lambda row: f"{row[0]} (line {lines[int(row[0])]})", text)
-        raise NatalError(numbered) from error
+        lines = lines_of_rows(file) if f"{file}, row " in str(error) else {}
+        said = [
+            re.sub(r"(?<=, row )\d+", lambda row: f"{row[0]} (line {lines[int(row[0])]})", one, count=1)
+            for one in lines_of(error)
+        ]
+        raise ManyMistakes(said) from error
 
 
 @click.command()
