@@ -145,8 +145,7 @@ def _json(content: object) -> bytes:
 
 def _check_content(path: Path) -> None:
     """Raise `NatalError` if a file is not what its name says."""
-    from natal.emulator.network_files import check_only_arrays
-    from natal.files.only_data import check_hdf5, check_json, check_text, check_yaml
+    from natal.files.only_data import check_arrays, check_hdf5, check_json, check_text, check_yaml
     from natal.report.only_known_scripts import check_report
 
     checks = {
@@ -156,7 +155,7 @@ def _check_content(path: Path) -> None:
         ".yaml": check_yaml,
         ".h5": check_hdf5,
         ".nc": check_hdf5,
-        ".eqx": check_only_arrays,
+        ".eqx": check_arrays,
         ".html": check_report,
     }
     checks[path.suffix](path)

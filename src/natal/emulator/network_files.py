@@ -63,21 +63,6 @@ def read_leaves(path: str | Path, make: Callable[[], Module], *, remedy: str) ->
     return model
 
 
-def check_only_arrays(path: str | Path) -> None:
-    """Check that a file is a JSON header line and plain arrays, whatever networks they are for; nothing is unpickled.
-
-    Raises:
-        NatalError: It holds anything else.
-    """
-    try:
-        with open(path, "rb") as file:
-            json.loads(file.readline())
-            while file.peek(1):
-                np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError) as error:
-        raise NatalError(f"{path} is no network file of natal's: {' '.join(str(error).split())}") from error
-
-
 def _read_leaf(file: BinaryIO, leaf: Any) -> Any:
     """Read one array exactly as it was written; JAX would convert another precision without a word."""
     if not isinstance(leaf, jax.ShapeDtypeStruct):

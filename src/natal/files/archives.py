@@ -28,7 +28,7 @@ def write_archive(path: str | Path, files: Mapping[str, Path | bytes]) -> None:
     sums = {name: sha256_of(content) for name, content in files.items()}
     listed = "".join(f"{sums[name]}  {name}\n" for name in sorted(files))
     with atomic_path(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        for name, content in sorted((files | {MANIFEST: listed.encode()}).items()):
+        for name, content in sorted({**files, MANIFEST: listed.encode()}.items()):
             entry = zipfile.ZipInfo(name, DATE)
             entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, 3
             entry.external_attr = (stat.S_IFREG | 0o644) << 16

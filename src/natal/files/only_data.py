@@ -1,12 +1,29 @@
 """Is a file what its name says, and nothing that could reach beyond itself?"""
 
+import json
 from pathlib import Path
 
 import h5py
+import numpy as np
 import yaml
 
 from natal.errors import NatalError
 from natal.files.formats import read_json
+
+
+def check_arrays(path: Path) -> None:
+    """Check that a network file is a JSON header line and plain arrays; nothing is unpickled.
+
+    Raises:
+        NatalError: It holds anything else.
+    """
+    try:
+        with open(path, "rb") as file:
+            json.loads(file.readline())
+            while file.peek(1):
+                np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError) as error:
+        raise NatalError(f"{path} is no network file of natal's: {' '.join(str(error).split())}") from error
 
 
 def check_hdf5(path: Path) -> None:

@@ -20,7 +20,7 @@ Those of version 0.1.0 have no such mark.
 """
 
 APART = {
-    *("errors", "progress", "provenance", "running"),
+    *("cli", "errors", "progress", "provenance", "running"),
     *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables", "settings.mistakes"),
 }
 """Packages and modules that decide where, when and whether something runs and what is said of it, not its result."""
