@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from natal import __version__
+import natal
 from natal.campaign.tables import read_observations
 from natal.cli.found import asked_of, campaign_folder
 from natal.cli.tables import show
@@ -72,7 +72,7 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
     found, tree = recover_observed(
         asked.seed, likelihood, asked.prior, frame, asked.inference, asked.inference.grid, n_nuts
     )
-    digest = f"natal-{__version__}"
+    digest = f"natal-{natal.__version__}"
     tree.attrs |= environment() | {"digest": digest, "virial_convention": "K/|W|"}
     tree.attrs["likelihood"] = asked.config["likelihood"]
     write_csv(outputs["csv"], found)
@@ -140,7 +140,7 @@ def _births(command: Any) -> Any:
 @_births
 @CAMPAIGN
 @click.option("--extrapolate", is_flag=True, help="Answer outside the campaign's box, too.")
-def predict(campaign: str, extrapolate: bool, **birth: float) -> None:
+def predict(campaign: str, extrapolate: bool, **birth: Any) -> None:
     """Predict what one cluster of a known birth looks like: mean, scatter and quantiles of each summary.
 
     emulator_sd is the error of the networks' mean, which the scatter sd holds already.

@@ -17,12 +17,10 @@ from natal.errors import NatalError
 class OneLine(click.Group):
     """A group whose mistakes are one line, without usage text or traceback."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+    def main(self, *args: Any, **more: Any) -> Any:
         """Run, and end the process with an exit code."""
-        if not standalone_mode:
-            return super().main(*args, standalone_mode=False, **more)
         try:
-            code = super().main(*args, standalone_mode=False, **more)
+            code = super().main(*args, **more | {"standalone_mode": False})  # type: ignore[call-overload]
             sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             # it is the help itself

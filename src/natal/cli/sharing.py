@@ -88,7 +88,7 @@ def load(archive: str, to: str | None) -> None:
         for path in sorted(staged.rglob("*")):
             if path.is_file():
                 _check_content(path)
-        name = read_config([staged / CONFIG]).get("campaign")
+        name = str(read_config([staged / CONFIG]).get("campaign"))
         # it becomes a path
         check_campaign(read_config([project_files() / "config" / "config.yaml"]) | {"campaign": name})
         target = Path(to) if to else beside / name

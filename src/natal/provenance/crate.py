@@ -96,8 +96,8 @@ def crate_metadata(files: Mapping[str, FileState], records: Sequence[Record], fo
 
     jobs: dict[tuple[str, ...], list[Record]] = {}
     for record in records:
-        wildcards = (f"{key}={value}" for key, value in sorted(record.wildcards.items()))
-        jobs.setdefault((record.rule, *wildcards), []).append(record)
+        chosen = [f"{key}={value}" for key, value in sorted(record.wildcards.items())]
+        jobs.setdefault((record.rule, *chosen), []).append(record)
     actions: dict[str, list[Entity]] = {}
     for (rule, *wildcards), made in jobs.items():
         actions.setdefault(rule, []).append(
