@@ -20,7 +20,7 @@ class OneLine(click.Group):
     def main(self, *args: Any, **more: Any) -> Any:
         """Run, and end the process with an exit code."""
         try:
-            code = super().main(*args, **more | {"standalone_mode": False})  # type: ignore[call-overload]
+            code = super().main(*args, **more | {"standalone_mode": False})
             sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
             # it is the help itself
