@@ -17,7 +17,8 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 endif
 
-.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-scale bench-inference lint schema lock
+CAMPAIGN ?= results/default
+.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-scale bench-inference lint schema trained lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -38,13 +39,13 @@ env-cuda12: $(VENV)/cuda12.stamp
 # which simulations are done, running (with their ETA) or failed; ARGS="--configfile FILE" as for run
 status:
 	@test -x $(BIN)/python || { echo "make env first (on a GPU cluster make env-cuda12)"; exit 1; }
-	@$(BIN)/python workflow/scripts/status.py $(ARGS)
+	@$(BIN)/python -m natal.cli status $(ARGS)
 
 # what made a file, and whether it is still that file: make provenance FILE=results/default/recovery.csv
 provenance:
 	@test -x $(BIN)/python || { echo "make env first (on a GPU cluster make env-cuda12)"; exit 1; }
 	@test -n "$(FILE)" || { echo "name a file: make provenance FILE=results/default/recovery.csv"; exit 1; }
-	@$(BIN)/python -m natal.provenance $(FILE)
+	@$(BIN)/python -m natal.cli provenance $(FILE)
 
 # for who calls snakemake without make: as above
 define ACTIVATED
@@ -114,6 +115,10 @@ lint: env
 # from the settings' classes: the JSON schemas for editors, the table of config/README.md
 schema: env
 	$(BIN)/python workflow/schemas/write.py
+
+# the campaign that comes with natal, from a finished one: make trained CAMPAIGN=results/default
+trained: env
+	$(BIN)/python -c 'import sys; from natal.cli.found import replace_trained; replace_trained(sys.argv[1])' $(CAMPAIGN)
 
 # needs uv (https://docs.astral.sh/uv); the lock files hold hashes and no index address
 lock:

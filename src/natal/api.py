@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from inspect import Parameter, Signature
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import equinox as eqx
 import jax
@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from jaxtyping import Array, Float, PRNGKeyArray
-from matplotlib.figure import Figure
 
 from natal import figures
 from natal.emulator.box import refuse_outside
@@ -39,6 +38,9 @@ from natal.posterior.grid import QUANTILES
 from natal.posterior.observed import answer_on_grid, recover_observed
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box, Variables, check_measured
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ENSEMBLE = Path("emulator") / "ensemble.eqx"
 LIKELIHOOD = Path("emulator") / "likelihood.json"
@@ -72,8 +74,8 @@ class Answer:
         """All draws of (q0, a_au)."""
         return np.column_stack([self.tree[f"posterior/{name}"].to_numpy().ravel() for name in BIRTH])
 
-    def corner(self, truth: tuple[float, float] | None = None) -> Figure:
-        """Corner plot over the prior's box, with the true (q0, a_au) if it is known."""
+    def corner(self, truth: tuple[float, float] | None = None) -> "Figure":
+        """Corner plot over the prior's box, with the true (q0, a_au) if it is known; matplotlib draws it."""
         known = None if truth is None else np.asarray(truth, float)
         return figures.corner_case(self.draws, known, self.prior_box, str(self.summary["case"]))
 

@@ -135,7 +135,7 @@ class SlurmProject(Project):
 
     def status(self) -> str:
         """What `make status` prints."""
-        command = [sys.executable, "workflow/scripts/status.py", "--configfile", "tiny.yaml"]
+        command = [sys.executable, "-m", "natal.cli", "status", "--configfile", "tiny.yaml"]
         done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -1,4 +1,5 @@
 # What a person looks at: figures/, drawn by one job a chapter, and report.html.
+from natal.provenance.digests import PACKAGE_FOLDER
 
 # chapter -> figures
 FIGURES = {
@@ -35,7 +36,7 @@ DRAWN = {
     for chapter, names in FIGURES.items()
 }
 
-TEMPLATES = (FOLDER / "src" / "natal" / "report" / "templates").rglob("*")
+TEMPLATES = (PACKAGE_FOLDER / "report" / "templates").rglob("*")
 REPORT_TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES if path.is_file()}
 
 

@@ -1,11 +1,43 @@
 """Checks a campaign's configuration, and the tables that it names, before anything runs."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+import yaml
 
 from natal.campaign import plan
 from natal.campaign.own_clusters import read_own_clusters
+from natal.errors import NatalError
 from natal.settings.campaign import Campaign
-from natal.settings.reading import check
+from natal.settings.reading import check, lay_over
+
+
+def read_config(paths: Iterable[str | Path]) -> dict[str, Any]:
+    """Read configuration files, each laid over those before, as `snakemake --configfile` does, in natal's units.
+
+    Raises:
+        NatalError: A file that is missing, no YAML, or no mapping.
+    """
+    layers = []
+    for path in paths:
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        except yaml.YAMLError as error:
+            raise NatalError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+        except UnicodeDecodeError as error:
+            raise NatalError(f"{path} is not YAML in UTF-8 ({error.reason})") from error
+        except FileNotFoundError as error:
+            raise NatalError(f"there is no file {path}") from error
+        if not isinstance(content, dict):
+            raise NatalError(f"{path}: must be a mapping of keys, not {content!r}")
+        layers.append(content)
+    return lay_over(Campaign, layers)
+
+
+def laid_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with changes: mappings merge, all else is replaced."""
+    return lay_over(Campaign, [config, changes])
 
 
 def check_campaign(config: Any) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from natal.errors import NatalError
+from natal.errors import Mistakes, NatalError
 from natal.variables import SUMMARIES, check_measured
 
 CONTROLS = {"Cc", "Zl", "Zp"}
@@ -21,25 +21,29 @@ LONGEST = 200
 def read_observations(path: str) -> list[dict[str, Any]]:
     """Read a table of observed clusters: name, f_bound, sigma_v_kms, r_h_au and optional *_err columns.
 
-    Missing errors count as zero. Raises `NatalError` naming the row and column of a bad value.
+    Missing errors count as zero. Raises `NatalError` naming the row and column of each bad value.
     """
+    mistakes = Mistakes()
     error_columns = tuple(f"{c}_err" for c in SUMMARIES)
     rows: list[dict[str, Any]] = []
     names: set[str] = set()
     required = ("name", *SUMMARIES)
-    for row_number, row in csv_rows(path, "observations", required=required, optional=error_columns):
+    for row_number, row in csv_rows(path, "observations", required=required, optional=error_columns, mistakes=mistakes):
         name = row["name"]
         values: dict[str, Any] = {"name": name}
-        check_name(path, row_number, name, names)
+        with mistakes.gathered():
+            check_name(path, row_number, name, names)
         names.add(name)
         for column in (*SUMMARIES, *error_columns):
             text = row[column] if column in SUMMARIES else row.get(column) or "0"
-            values[column] = number(path, row_number, column, text)
-            try:
-                check_measured(column, values[column])
-            except ValueError as error:
-                raise NatalError(f"{path}, row {row_number}, column {column}: {text} {error}") from error
+            with mistakes.gathered():
+                values[column] = number(path, row_number, column, text)
+                try:
+                    check_measured(column, values[column])
+                except ValueError as error:
+                    raise NatalError(f"{path}, row {row_number}, column {column}: {text} {error}") from error
         rows.append(values)
+    mistakes.say()
     return rows
 
 
@@ -61,9 +65,13 @@ def has_summaries_alone(path: str) -> bool:
 
 
 def csv_rows(
-    path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...]
+    path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...], mistakes: Mistakes | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (row number, row) of a CSV file with a header, counting the first data row as 1."""
+    """Yield (row number, row) of a CSV file with a header, counting the first data row as 1.
+
+    Rows that are too long or too short are left out and added to `mistakes`. Raises `NatalError` for anything else that
+    is wrong with the file, and, without `mistakes`, in the end for such rows.
+    """
     columns, rows = csv_cells(path, utf8(path, file_bytes(path, key)))
     header = shown(",".join(columns))
     known = f"columns: {', '.join(required)}, optional {', '.join(optional)}"
@@ -77,10 +85,21 @@ def csv_rows(
             raise NatalError(f"{path}: column {column} appears {columns.count(column)} times")
     if not rows:
         raise NatalError(f"{path}: the table has no rows")
+    of_rows = mistakes or Mistakes()
     for number, row in enumerate(rows, start=1):
         if len(row) != len(columns):
-            raise NatalError(f"{path}, row {number}: expected {len(columns)} values, one a column")
-        yield number, {column: value.strip() for column, value in zip(columns, row, strict=True)}
+            of_rows.add(f"{path}, row {number}: expected {len(columns)} values, one a column")
+        else:
+            yield number, {column: value.strip() for column, value in zip(columns, row, strict=True)}
+    if mistakes is None:
+        of_rows.say()
+
+
+def lines_of_rows(path: str) -> dict[int, int]:
+    """The line of a CSV file that each row ends on, by row number."""
+    reader = csv.reader(io.StringIO(utf8(path, file_bytes(path, "table")), newline=""), skipinitialspace=True)
+    lines = [reader.line_num for row in reader if row]
+    return dict(enumerate(lines[1:], start=1))
 
 
 def file_bytes(path: str, key: str) -> bytes:

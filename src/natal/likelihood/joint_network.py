@@ -161,7 +161,7 @@ def load_joint(path: str | Path) -> tuple[JointEnsemble, Reach, JointHeader]:
     counts = Counts(header.n_stars, header.fewest)
     latents = Latents(tuple(header.of_all), tuple(header.of_bound), counts)
     stored = {name: tuple(value) if isinstance(value, list) else value for name, value in header.reach.items()}
-    reach = Reach(**stored)
+    reach = Reach(**stored)  # type: ignore[arg-type]
     zeros = jnp.zeros(latents.n, DTYPE)
 
     def member(key: PRNGKeyArray) -> JointNetwork:

@@ -129,6 +129,26 @@ def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
     return found
 
 
+def without_refused(law: Law, clusters: pd.DataFrame, path: str, said: list[str]) -> tuple[pd.DataFrame, list[str]]:
+    """The rows of a table that have answers, and a line for each that has none.
+
+    Args:
+        law: What the campaign knows.
+        clusters: The rows that could be read, with their `row` in the file.
+        path: The file.
+        said: Lines of the rows that could not.
+
+    Raises:
+        NatalError: If no row is left.
+    """
+    refused = refusals(law, clusters)
+    said = said + [f"{path}, row {clusters.row.iloc[k]}, {text}" for k, text in refused.items()]
+    left = clusters.drop(index=clusters.index[list(refused)]).reset_index(drop=True)
+    if left.empty:
+        raise NatalError(f"{said[0]} (none of {len(said)} rows can be answered)" if len(said) > 1 else said[0])
+    return left, said
+
+
 def _known(row: pd.Series, name: str) -> np.ndarray:
     return row[[name, f"{name}_lower", f"{name}_upper"]].to_numpy(float)
 

@@ -1,15 +1,13 @@
-"""What made a file, in words: `python -m natal.provenance FILE` prints it."""
+"""What made a file, in words: `natal provenance FILE` prints it."""
 
-import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 from natal.errors import NatalError
 from natal.files.sealed import check_seal, read_seal
 from natal.provenance.digests import digest_parts
-from natal.provenance.lineage import FileOrigin, Step, as_typed, history, read_origin, steps
+from natal.provenance.lineage import FileOrigin, Step, as_typed, history, steps
 from natal.provenance.records import FileState
 
 LISTED = 4
@@ -131,13 +129,3 @@ def _is_damaged(path: Path) -> bool:
     except NatalError:
         return True
     return False
-
-
-def main() -> None:
-    """Print what made the files named on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m natal.provenance", description="Print what made a file.")
-    parser.add_argument("files", nargs="+", metavar="FILE", help="an output of a campaign")
-    try:
-        print("\n\n".join(describe(read_origin(path)) for path in parser.parse_args().files))
-    except (NatalError, OSError) as mistake:
-        sys.exit(f"natal: {mistake}")

@@ -20,7 +20,7 @@ Those of version 0.1.0 have no such mark.
 """
 
 APART = {
-    *("errors", "progress", "provenance", "running"),
+    *("cli", "errors", "progress", "provenance", "running"),
     *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables", "settings.mistakes"),
     # of a table of clusters the rows count, which are settings of their stage
     *("campaign.catalogues", "campaign.own_clusters", "campaign.table_files", "observables.columns"),

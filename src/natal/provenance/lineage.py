@@ -84,6 +84,32 @@ def steps(files: Iterable[FileOrigin]) -> list[Step]:
     ]
 
 
+def read_records(folder: str | Path) -> list[Record]:
+    """All records of a campaign's `folder`, in the order in which the files were made; those that are none left out.
+
+    Raises:
+        NatalError: There are none.
+    """
+    paths = sorted(Path(folder, FOLDER).rglob("*.json"))
+    records = [record for path in paths if (record := read_record(path))]
+    if not records:
+        raise NatalError(f"{folder} holds no records of what made it ({FOLDER}/): give results/<campaign>")
+    return sorted(records, key=lambda record: (record.environment["created"], record.output.path))
+
+
+def recorded_config(folder: str | Path) -> dict[str, Any]:
+    """The configuration of a finished campaign in `folder`: that of the latest record of its tables and networks.
+
+    Raises:
+        NatalError: There is no such record.
+    """
+    paths = [path for part in ("", "emulator") for path in Path(folder, FOLDER, part).glob("*.json")]
+    records = [record for path in paths if (record := read_record(path))]
+    if not records:
+        raise NatalError(f"{folder} holds no records of what made it ({FOLDER}/): give results/<campaign>")
+    return max(records, key=lambda record: record.environment["created"]).config
+
+
 def as_typed(path: Path) -> str:
     """A path as one would type it here."""
     here = Path.cwd()

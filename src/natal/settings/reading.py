@@ -95,3 +95,16 @@ def _not_meant(node: yaml.ScalarNode, where: str) -> Iterator[str]:
     if node.tag.endswith((":int", ":float")) and BASE_60_OR_8.fullmatch(node.value):
         read_as = yaml.safe_load(node.value)
         yield f"{where}: YAML reads {node.value} as {read_as}: write the number that you mean, or put text in quotes"
+
+
+def key_lines(path: str | Path) -> dict[str, int]:
+    """The line that each key of a configuration file stands on, by its dotted name; keys in lists are left out."""
+    found: dict[str, int] = {}
+    waiting = [("", yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader))]
+    while waiting:
+        prefix, node = waiting.pop()
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                found[f"{prefix}{key.value}"] = key.start_mark.line + 1
+                waiting.append((f"{prefix}{key.value}.", value))
+    return found

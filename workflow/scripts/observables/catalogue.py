@@ -1,10 +1,9 @@
 """Recover (Q0, a) of the user's own clusters, whatever is known of each."""
 
 from natal.campaign.catalogues import read_catalogue
-from natal.errors import NatalError
 from natal.files.formats import write_csv
 from natal.likelihood.joint_network import load_joint
-from natal.posterior.catalogue import Law, answer_catalogue, refusals
+from natal.posterior.catalogue import Law, answer_catalogue, without_refused
 from natal.posterior.tables import write_posteriors
 from natal.provenance.environment import made_by
 from natal.running.jobs import script
@@ -21,14 +20,9 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     catalogue = read_catalogue(path)
     if catalogue.ignored:
         log.info("%s: columns that natal does not know are ignored: %s", path, ", ".join(catalogue.ignored))
-    clusters = catalogue.clusters
-    refused = refusals(law, clusters)
-    said = catalogue.refused + [f"{path}, row {clusters.row[k]}, {text}" for k, text in refused.items()]
-    for line in said:
+    clusters, refused = without_refused(law, catalogue.clusters, path, catalogue.refused)
+    for line in refused:
         log.warning("left out: %s", line)
-    clusters = clusters.drop(index=list(refused)).reset_index(drop=True)
-    if clusters.empty:
-        raise NatalError(f"{said[0]} (and so for all {len(said)} rows)" if len(said) > 1 else said[0])
     n_nuts = config["observables"]["nuts_clusters"]
     table, tree = answer_catalogue(config["seed"], law, clusters, inference, n_nuts)
     write_csv(snakemake.output.table, table)
@@ -38,4 +32,4 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
         log.info("%s: Q0 %.3f +- %.3f, a %.4g +- %.2g AU", row.case, row.q0_mean, row.q0_sd, row.a_au_mean, row.a_au_sd)
         if row.remarks:
             log.warning("%s: %s", row.case, row.remarks)
-    log.info("%d clusters answered, %d rows left out", len(table), len(said))
+    log.info("%d clusters answered, %d rows left out", len(table), len(refused))

@@ -1,0 +1,170 @@
+"""`natal export` and `natal load`: a campaign in one archive that another machine can verify and answer from."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
+
+import click
+import yaml
+
+from natal.errors import Mistakes, NatalError
+from natal.files.archives import sha256_of
+from natal.provenance.crate import CONFIG, METADATA, WORKFLOW
+from natal.provenance.records import FileState
+
+SUFFIXES = (".csv", ".eqx", ".h5", ".html", ".json", ".nc", ".yaml")
+"""Of all files of an archive: tables, networks, simulations, the report, records, draws, the configuration."""
+
+LEFT_OUT = ("figures", "simulations")
+"""Figures are in the report; simulations come when they are asked for."""
+
+LICENCE = "Not stated: ask those who made this campaign"
+
+
+@click.command()
+@click.argument("folder", type=click.Path(file_okay=False))
+@click.option("--out", type=click.Path(dir_okay=False), help="The archive.  [default: <campaign>.zip]")
+@click.option("--simulations", is_flag=True, help="With all simulations: hundreds of MB.")
+@click.option("--license", "licence", default=LICENCE, help="Of the data: an SPDX identifier, a URL or a sentence.")
+def export(folder: str, out: str | None, simulations: bool, licence: str) -> None:
+    """Write a finished campaign, FOLDER = results/<campaign>, into one archive.
+
+    It holds the networks, tables, draws, the report, the configuration and the records of what made each file, as an
+    RO-Crate (ro-crate-metadata.json) with the checksum of every file. The same campaign gives the same bytes. Unpacked,
+    it is verified by `sha256sum --check manifest-sha256.txt`, too.
+
+    \b
+    natal export results/mine
+    natal export results/mine --simulations --out mine_with_simulations.zip --license CC-BY-4.0
+    """
+    from natal.files.archives import write_archive
+    from natal.provenance.crate import crate_metadata, workflow_description
+    from natal.provenance.lineage import read_records, recorded_config
+    from natal.provenance.records import results_folder
+
+    config, records = recorded_config(folder), read_records(folder)
+    campaign = results_folder(config)
+    held: dict[str, Path | bytes] = {name: Path(folder, name) for name in _held(Path(folder), simulations)}
+    mistakes = Mistakes()
+    for record in records:
+        name = Path(record.output.path).relative_to(campaign).as_posix()
+        if name in held and _is_another(Path(folder, name), record.output.sha256):
+            mistakes.add(f"{Path(folder, name)} is no longer the file recorded: its checksum differs")
+    mistakes.say()
+    held[CONFIG] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
+    held[WORKFLOW] = _json(workflow_description(records))
+    states = {name: _state(name, content) for name, content in sorted(held.items())}
+    held[METADATA] = _json(crate_metadata(states, records, campaign.as_posix(), licence))
+    archive = Path(out or f"{config['campaign']}.zip")
+    write_archive(archive, held)
+    size = archive.stat().st_size / 1e6
+    click.echo(f"{archive}: {len(held) + 1} files, {size:.1f} MB; `natal load {archive}` on another machine")
+
+
+@click.command()
+@click.argument("archive", type=click.Path(dir_okay=False))
+@click.option("--to", type=click.Path(), help="A folder that is not there yet.  [default: results/<campaign>]")
+def load(archive: str, to: str | None) -> None:
+    """Unpack a campaign that `natal export` wrote, after a check of every byte.
+
+    Refused: an archive that is damaged, a path that leads elsewhere, a link, and anything but data. Networks are arrays
+    behind a line of JSON, never pickles; of scripts the report may hold natal's own only; no file refers to another.
+
+    \b
+    natal load mine.zip
+    natal answer clusters.csv --campaign results/mine
+    """
+    from natal.campaign.config import check_campaign, read_config
+    from natal.cli.found import project_files
+    from natal.files.archives import unpack_archive
+
+    beside = Path(to).absolute().parent if to else Path("results")
+    beside.mkdir(parents=True, exist_ok=True)
+    staged = Path(mkdtemp(prefix=".natal-load-", dir=beside))
+    try:
+        unpack_archive(archive, staged, SUFFIXES)
+        for path in sorted(staged.rglob("*")):
+            if path.is_file():
+                _check_content(path)
+        name = str(read_config([staged / CONFIG]).get("campaign"))
+        # it becomes a path
+        check_campaign(read_config([project_files() / "config" / "config.yaml"]) | {"campaign": name})
+        target = Path(to) if to else beside / name
+        if target.exists():
+            raise NatalError(f"{target} is there already: name another folder with --to")
+        _check_that_it_answers(staged)
+        # mkdtemp's is for its owner only
+        staged.chmod(0o755)
+        staged.rename(target)
+    except NatalError as error:
+        raise NatalError(str(error).replace(f"{staged}/", f"{archive}: ").replace(str(staged), archive)) from error
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+    click.echo(f"{target}: as it was exported; `natal answer TABLE --campaign {target}`")
+
+
+def _held(folder: Path, simulations: bool) -> Iterator[str]:
+    """Names of a campaign's files that belong into its archive; hidden ones are notes of natal's own."""
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        is_left_out = name.parts[0] in LEFT_OUT and not (simulations and name.parts[0] == "simulations")
+        is_hidden = any(part.startswith(".") for part in name.parts)
+        # what an archive that was loaded has in its first folder is written anew
+        is_new = name.as_posix() in (CONFIG, WORKFLOW, METADATA)
+        if path.is_file() and path.suffix in SUFFIXES and not (is_left_out or is_hidden or is_new):
+            yield name.as_posix()
+
+
+def _is_another(path: Path, sha256: str) -> bool:
+    """Whether a file is not the one that its record is of."""
+    from natal.files.sealed import check_seal, read_seal
+    from natal.provenance.records import file_state
+
+    if file_state(path).sha256 != sha256:
+        return True
+    if path.suffix == ".h5":
+        try:
+            seal = read_seal(path)
+        except NatalError:
+            return False
+        check_seal(path, seal["format"])
+    return False
+
+
+def _state(name: str, content: Path | bytes) -> FileState:
+    """Size and checksum of all bytes."""
+    size = len(content) if isinstance(content, bytes) else content.stat().st_size
+    return FileState(name, size, sha256_of(content))
+
+
+def _json(content: object) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+
+
+def _check_content(path: Path) -> None:
+    """Raise `NatalError` if a file is not what its name says."""
+    from natal.files.only_data import check_arrays, check_hdf5, check_json, check_text, check_yaml
+    from natal.report.only_known_scripts import check_report
+
+    checks = {
+        ".csv": check_text,
+        ".txt": check_text,
+        ".json": check_json,
+        ".yaml": check_yaml,
+        ".h5": check_hdf5,
+        ".nc": check_hdf5,
+        ".eqx": check_arrays,
+        ".html": check_report,
+    }
+    checks[path.suffix](path)
+
+
+def _check_that_it_answers(folder: Path) -> None:
+    """Raise `NatalError` if the networks are not such as this natal reads."""
+    from natal.api import load_campaign
+    from natal.cli.found import asked_of
+
+    asked_of(folder)
+    load_campaign(folder)
