@@ -2,48 +2,52 @@
 
 import pytest
 
+MISTAKES = [
+    (
+        {"integration": {"dtyr": 0.05}},
+        "config: unknown key integration.dtyr (did you mean dt_yr?); allowed: t_end_yr, dt_yr, snapshots, "
+        "precision, max_energy_error",
+    ),
+    (
+        {"inference": {"prior": {"q0": [0.4, 1.5], "a_au": [50, 200]}}},
+        "config: inference.prior.q0 = [0.4, 1.5] is not allowed: it must lie within design.box.q0 = [0.5, 1.5], "
+        "outside of which the emulator is untested",
+    ),
+    (
+        {"design": {"box": {"a_pc": [0.1, 1], "a_au": [50, 200]}}},
+        "config: design.box.a_pc and a_au are the same in two units: give one of them",
+    ),
+    ({"design": {"table": "none.csv"}}, "design.table: there is no file none.csv"),
+    ({"observations": "none.csv"}, "observations: there is no file none.csv"),
+]
+# found where the first two are: what is said of each is tests/campaign/test_config.py's
+MORE_MISTAKES = [
+    (
+        {"design": {"box": {"a_au": [200, 50]}}},
+        "config: design.box.a_au = [200, 50] is not allowed: the first value must be below the second",
+    ),
+    ({"integration": {"dt_yr": -0.05}}, "config: integration.dt_yr = -0.05 is not allowed: a positive number (yr)"),
+    (
+        {"likelihood": "gauss"},
+        "config: likelihood = 'gauss' is not allowed: one of constant, constant_full, ensemble, heteroscedastic, "
+        "mixture",
+    ),
+    (
+        {"campaign": "../other"},
+        "config: campaign = '../other' is not allowed: a folder name: letters, digits, point, dash, underscore; "
+        "not starting with a point",
+    ),
+    (
+        {"integration": {"dt": "0.3 pc"}},
+        "config: integration.dt = '0.3 pc' is not allowed: dt is a time, in yr, kyr, Myr, Gyr, d, h or min",
+    ),
+    ({"cluster": {"n_stars": "many"}}, "config: cluster.n_stars = 'many' is not allowed: a whole number from 5 up"),
+    ({"cluster": None}, "config: cluster = None is not allowed: a mapping of cluster settings"),
+]
+
 
 @pytest.mark.parametrize(
-    ("changes", "line"),
-    [
-        (
-            {"integration": {"dtyr": 0.05}},
-            "config: unknown key integration.dtyr (did you mean dt_yr?); allowed: t_end_yr, dt_yr, snapshots, "
-            "precision, max_energy_error",
-        ),
-        (
-            {"design": {"box": {"a_au": [200, 50]}}},
-            "config: design.box.a_au = [200, 50] is not allowed: the first value must be below the second",
-        ),
-        ({"integration": {"dt_yr": -0.05}}, "config: integration.dt_yr = -0.05 is not allowed: a positive number (yr)"),
-        (
-            {"inference": {"prior": {"q0": [0.4, 1.5], "a_au": [50, 200]}}},
-            "config: inference.prior.q0 = [0.4, 1.5] is not allowed: it must lie within design.box.q0 = [0.5, 1.5], "
-            "outside of which the emulator is untested",
-        ),
-        (
-            {"design": {"box": {"a_pc": [0.1, 1], "a_au": [50, 200]}}},
-            "config: design.box.a_pc and a_au are the same in two units: give one of them",
-        ),
-        (
-            {"integration": {"dt": "0.3 pc"}},
-            "config: integration.dt = '0.3 pc' is not allowed: dt is a time, in yr, kyr, Myr, Gyr, d, h or min",
-        ),
-        ({"design": {"table": "none.csv"}}, "design.table: there is no file none.csv"),
-        (
-            {"likelihood": "gauss"},
-            "config: likelihood = 'gauss' is not allowed: one of constant, constant_full, ensemble, heteroscedastic, "
-            "mixture",
-        ),
-        (
-            {"campaign": "../other"},
-            "config: campaign = '../other' is not allowed: a folder name: letters, digits, point, dash, underscore; "
-            "not starting with a point",
-        ),
-        ({"cluster": {"n_stars": "many"}}, "config: cluster.n_stars = 'many' is not allowed: a whole number from 5 up"),
-        ({"cluster": None}, "config: cluster = None is not allowed: a mapping of cluster settings"),
-        ({"observations": "none.csv"}, "observations: there is no file none.csv"),
-    ],
+    ("changes", "line"), [*MISTAKES, *(pytest.param(*case, marks=pytest.mark.slow) for case in MORE_MISTAKES)]
 )
 def test_a_bad_configuration_is_refused_in_one_line(planned, changes, line):
     """Exit code not 0, the key named with what is allowed, no traceback, results untouched."""
@@ -53,17 +57,6 @@ def test_a_bad_configuration_is_refused_in_one_line(planned, changes, line):
     assert line in done.stderr.splitlines()
     assert "Traceback" not in done.stdout + done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in planned.results().rglob("*")}
-
-
-def test_a_step_that_is_far_too_long_is_warned_of(planned):
-    """Before anything runs, and what the design allows; the cost at the speed of what is there."""
-    done = planned.snakemake("-n", changes={"integration": {"dt_yr": 0.1}})
-    assert done.returncode == 0
-    step, warning, cost = [s for s in done.stderr.splitlines() if s.startswith(("step: ", "natal: warning", "cost: "))]
-    assert "integration.dt_yr = 0.1 is 3.14 times the longest step that the design allows, 0.0318 yr" in step
-    assert "integration.dt_yr = 0.1 yr is far too long for the design" in warning
-    assert "at most 0.0318 yr are allowed, such as 0.025, or" in warning
-    assert cost.endswith("a second each (measured on this campaign's finished simulations)")
 
 
 @pytest.mark.slow
@@ -154,3 +147,14 @@ def test_lost_energy_fails_the_job_and_says_what_to_change(editable):
     assert failing.with_suffix(".checkpoint").exists()
     after = files(editable.results())
     assert after == {path: time for path, time in before.items() if path != failing}
+
+
+def test_a_step_that_is_far_too_long_is_warned_of(planned):
+    """Before anything runs, and what the design allows; the cost at the speed of what is there."""
+    done = planned.snakemake("-n", changes={"integration": {"dt_yr": 0.1}})
+    assert done.returncode == 0
+    step, warning, cost = [s for s in done.stderr.splitlines() if s.startswith(("step: ", "natal: warning", "cost: "))]
+    assert "integration.dt_yr = 0.1 is 3.14 times the longest step that the design allows, 0.0318 yr" in step
+    assert "integration.dt_yr = 0.1 yr is far too long for the design" in warning
+    assert "at most 0.0318 yr are allowed, such as 0.025, or" in warning
+    assert cost.endswith("a second each (measured on this campaign's finished simulations)")

@@ -10,14 +10,18 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
-
-# before its parts, which import each other
-import snakemake.api  # noqa: F401
 from project import ROOT
 
 from natal.errors import NatalError
 from natal.running import snakemake_internals
 from natal.running.slurm_states import Watch
+
+
+@pytest.fixture(scope="module", autouse=True)
+def snakemake():
+    """Imported before its parts, which import each other, and only where it is looked at."""
+    import_module("snakemake.api")
+
 
 PIECES = [
     "snakemake.workflow:Workflow._build_dag",
