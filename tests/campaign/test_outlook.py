@@ -9,10 +9,12 @@ from project import ROOT
 
 from natal.campaign import plan
 from natal.campaign.config import check_campaign
+from natal.campaign.inventory import inspect_shards
 from natal.campaign.outlook import checking_runs, cost_line, gint_per_core_s, step_lines
 from natal.files.sealed import write_seal
 from natal.settings.campaign import Campaign
 from natal.settings.reading import lay_over
+from natal.simulation.shard_format import FORMAT
 
 
 def test_a_step_that_will_do(config):
@@ -80,7 +82,11 @@ def test_speed_is_measured_if_anything_was(config, tmp_path):
     shard = mine / "simulations" / "train0_000.h5"
     shard.parent.mkdir(parents=True)
     shard.write_bytes(b" " * 1024)
-    write_seal(shard, {"interactions": 8e9, "integrate_time_s": 2.0})
+    whole = plan.shards(config)["train0_000"]
+    seal = {"format": FORMAT, "first_id": whole.first_id, "n_points": whole.n_points}
+    write_seal(shard, seal | {"interactions": 8e9, "integrate_time_s": 2.0})
+    # as planning looks at every shard before
+    inspect_shards(shard.parent, shards.values())
     assert speed() == (4.0, "measured on this campaign's finished simulations")
     # a job on several cores
     assert speed(cores=4 * len(shards))[0] == 1.0

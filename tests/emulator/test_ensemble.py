@@ -209,9 +209,15 @@ def test_gradients_are_slopes(float64, ensemble):
     mean = jax.jit(jax.vmap(double.mean))
     x = uniform_points(30, np.random.default_rng(6))
     step = 1e-7 * np.array([1.0, 150.0])
-    slopes = [(mean(x + h) - mean(x - h)) / (2 * h.sum()) for h in np.diag(step)]
-    # piecewise linear: exact but for rounding, 1e-16 / 1e-7 of a value over a slope of the same size
-    np.testing.assert_allclose(jacobian(x), np.stack(slopes, axis=-1), rtol=1e-6)
+    above, below = (
+        np.stack([(mean(x + sign * h) - mean(x)) / (sign * h.sum()) for h in np.diag(step)], axis=-1)
+        for sign in (1, -1)
+    )
+    # piecewise linear: exact but for rounding, 1e-16 / 1e-7 of a value over a slope of the same size; on one of the 640
+    # edges between pieces, which a point in 250 is, there are two slopes
+    straight = np.isclose(above, below, rtol=1e-5).all((1, 2))
+    assert straight.sum() >= 28
+    np.testing.assert_allclose(jacobian(x)[straight], ((above + below) / 2)[straight], rtol=1e-6)
 
 
 def test_gradients_are_finite_everywhere_in_the_box(ensemble):

@@ -22,7 +22,7 @@ from natal.report.page import format_number, write_report
 from natal.variables import SUMMARIES
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
-FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed")]
+FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed", "predictive")]
 # what the test runs say of the emulator, and what the validation runs say of the same
 MEASURED_TWICE = {"error_of_the_mean": "sigma_budget", "members_spread": "members_spread"}
 POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
@@ -272,7 +272,7 @@ def test_every_figure_is_inside(render, metrics):
     sizes = [value for name, value in page.attributes if name in ("width", "height")]
     assert sizes.count("1") == 2 * len(images)
     for name, caption in CAPTIONS.items():
-        assert name == "observed" or re.sub(r"\s+", " ", caption) in page.text
+        assert name in ("observed", "predictive") or re.sub(r"\s+", " ", caption) in page.text
 
 
 def test_the_numbers_are_those_of_the_metrics(render, metrics):

@@ -59,7 +59,7 @@ class JointNetwork(eqx.Module):
     q0: Range = eqx.field(static=True)
     log_tau: Range = eqx.field(static=True)
 
-    def __call__(self, x: Float[Array, "2"]) -> Factors:
+    def __call__(self, x: Float[Array, " coordinate"]) -> Factors:
         """The law at x = (Q0, ln tau)."""
         limits = np.array([self.q0, self.log_tau])
         place = (x - limits.mean(1)) / np.ptp(limits, axis=1)
@@ -85,7 +85,7 @@ class JointEnsemble(eqx.Module):
     def n_members(self) -> int:
         return self.members.shift.shape[0]
 
-    def __call__(self, x: Float[Array, "2"]) -> JointLaw:
+    def __call__(self, x: Float[Array, " coordinate"]) -> JointLaw:
         """The law at x = (Q0, ln tau)."""
         laws = eqx.filter_vmap(lambda member: member(x))(self.members)
         log_weight, location, cholesky = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in laws)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density_training import DensityHistory, fit_members
-from natal.likelihood.joint import Latents, latents_of, log_outcome
+from natal.likelihood.joint import COUNT, Latents, latents_of, log_outcome
 from natal.likelihood.joint_network import JointEnsemble, JointNetwork, Range, log_tau, make_joint_network, speed_kms
 from natal.likelihood.mixture_density import Counts
 from natal.observables.declared import MEASURABLE, OBSERVABLES
@@ -23,7 +23,7 @@ from natal.variables import BIRTH, SUMMARIES
 class JointOutcomes(NamedTuple):
     """Snapshots in latent numbers, one row each."""
 
-    x: Float[np.ndarray, "row 2"]  # Q0, ln tau
+    x: Float[np.ndarray, "row coordinate"]  # Q0, ln tau
     sizes: Float[np.ndarray, "row line size"]  # nan where there is none
     n_bound: Float[np.ndarray, " row"]
     survived: Bool[np.ndarray, " row"]
@@ -53,7 +53,7 @@ def joint_outcomes(seen: LinesOfSight, counts: Counts) -> tuple[JointOutcomes, L
     tau = log_tau(seen.time_yr, seen.mass_msun[:, None], a_au[:, None])
     x = np.stack([np.broadcast_to(q0[:, None], tau.shape), tau], axis=-1).reshape(-1, 2)
     sizes = np.stack(columns, axis=-1).reshape(len(x), shape[2], -1)
-    share = seen.summaries[..., SUMMARIES.names.index("f_bound")].ravel()
+    share = seen.summaries[..., SUMMARIES.names.index(COUNT)].ravel()
     survived = ~seen.dissolved.ravel()
     n_all = len(latents.of_all)
     whole = np.isfinite(sizes[..., :n_all]).all((1, 2)) & (~survived | np.isfinite(sizes).all((1, 2)))
@@ -108,7 +108,7 @@ def train_joint(
     """
     alive = train.survived
     sizes = train.sizes[alive].mean(1)
-    z = MEASURABLE["f_bound"].transformed(
+    z = MEASURABLE[COUNT].transformed(
         train.n_bound[alive] / latents.counts.n_stars,
         log=np.log,
         logit=lambda share: np.log(share / (1 - share)),

@@ -55,7 +55,7 @@ class JointCase(NamedTuple):
     """One cluster."""
 
     seen: Measured
-    a_au: Float[Array, "2"]  # range of the uniform prior
+    a_au: Float[Array, " limit"]  # range of the uniform prior
     age_yr: Float[Array, " knot"]  # quantiles at `circumstances.KNOTS`
     mass_msun: Float[Array, " knot"]
 
