@@ -57,8 +57,10 @@ def test_an_emulator_answers_without_its_simulations(copy, records):
 
 def test_an_answer_never_simulates(copy):
     """An emulator of other settings is no reason to: one line says what is the matter."""
-    shutil.rmtree(copy.results() / "simulations")
-    shutil.rmtree(copy.results() / "dataset")
+    for folder in ("simulations", "dataset"):
+        shutil.rmtree(copy.results() / folder)
+    for table in ("summaries.csv", "tracks.csv"):
+        (copy.results() / table).unlink()
     done = copy.snakemake("observed", "-n", changes=OBSERVED | {"emulator": {"members": 4}})
     assert done.returncode != 0
     line = (
