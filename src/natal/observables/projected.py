@@ -57,7 +57,7 @@ def observe(
     along = LINES.index(line)
     sky = [(along + 1) % 3, (along + 2) % 3]
     x, y = position_au[..., sky[0]], position_au[..., sky[1]]
-    members = _in_aperture(x, y, aperture)
+    members = in_aperture(x, y, aperture)
     n = members.sum(1)
     enough = n >= MIN_STARS
 
@@ -86,7 +86,8 @@ def observe(
     return {name: np.where(enough, found[name], np.nan) for name in OBSERVABLES}
 
 
-def _in_aperture(x: Stars, y: Stars, aperture: float) -> Bool[np.ndarray, "cluster star"]:
+def in_aperture(x: Stars, y: Stars, aperture: float) -> Bool[np.ndarray, "cluster star"]:
+    """Stars in the aperture of clusters on the sky, so many half-number radii wide (the module says which)."""
     members = np.ones(x.shape, bool)
     moving = np.arange(len(x))
     for _ in range(MOST_PASSES):

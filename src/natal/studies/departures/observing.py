@@ -1,0 +1,100 @@
+"""What an observer finds: clusters along one line of sight, field stars among them, errors."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from natal.likelihood.joint_network import speed_kms
+from natal.observables.declared import MEASURABLE, OBSERVABLES
+from natal.observables.projected import LINES, in_aperture, observe
+from natal.posterior.catalogue import clusters_table
+from natal.studies.departures.births import Stars
+from natal.variables import BIRTH
+
+
+def observe_each(
+    stars: Stars, aperture: float, field: tuple[float, float] | None = None, seed: int = 0
+) -> pd.DataFrame:
+    """Exact observables of clusters, one along x, the next along y, then z, and so on.
+
+    Args:
+        stars: The clusters.
+        aperture: Radius in units of the projected half-number radius.
+        field: Share of field stars in the aperture, and their dispersion in units of the members'; None: no such stars.
+        seed: Of the field stars.
+
+    Returns:
+        `line`, `OBSERVABLES` and `n_field`, one row a cluster.
+    """
+    rng = np.random.default_rng([seed, 1])
+    rows = []
+    for k, mass in enumerate(stars.mass_msun):
+        line = LINES[k % len(LINES)]
+        position, velocity = stars.position_au[:, k].T, stars.velocity_au_yr[:, k].T
+        n_field = 0
+        if field is not None:
+            added = field_stars(rng, position, velocity, aperture, line, *field)
+            n_field = len(added[0])
+            position, velocity = (np.concatenate(both) for both in zip((position, velocity), added, strict=True))
+            # of the members' mean mass: masses count for mass segregation alone
+            mass = np.concatenate([mass, np.full(n_field, mass.mean())])
+        found = observe(position[None], velocity[None], mass[None], aperture, line)
+        rows.append({"line": line, **{name: float(values[0]) for name, values in found.items()}, "n_field": n_field})
+    return pd.DataFrame(rows)
+
+
+def field_stars(
+    rng: np.random.Generator,
+    position_au: Float[np.ndarray, "star 3"],
+    velocity_au_yr: Float[np.ndarray, "star 3"],
+    aperture: float,
+    line: str,
+    share: float,
+    dispersion: float,
+) -> tuple[Float[np.ndarray, "field 3"], Float[np.ndarray, "field 3"]]:
+    """Positions and velocities of field stars, uniform over the aperture of the members alone.
+
+    Their velocities are normal around the mean of the members in it, so many times as wide as these in each component.
+    Along the line of sight their place is that of the mean: nobody sees it.
+    """
+    along = LINES.index(line)
+    sky = [(along + 1) % 3, (along + 2) % 3]
+    members = in_aperture(*(position_au[None, :, axis] for axis in sky), aperture)[0]
+    inside = position_au[members]
+    centre = inside.mean(0)
+    # the radius that members in the aperture leave
+    radius = aperture * np.quantile(np.hypot(*(inside - centre)[:, sky].T), 0.5, method="inverted_cdf")
+    n = round(share / (1.0 - share) * members.sum())
+    distance, angle = radius * np.sqrt(rng.random(n)), 2 * np.pi * rng.random(n)
+    place = np.repeat(centre[None], n, axis=0)
+    place[:, sky] += np.column_stack([distance * np.cos(angle), distance * np.sin(angle)])
+    moving = velocity_au_yr[members]
+    speed = moving.mean(0) + dispersion * moving.std(0, ddof=1) * rng.standard_normal((n, 3))
+    return place, speed
+
+
+def measured(table: pd.DataFrame, names: Iterable[str], mass_msun: float, error: float, seed: int) -> pd.DataFrame:
+    """A table for `posterior.catalogue`: observables with errors.
+
+    Args:
+        table: Births and exact observables, one row a cluster.
+        names: What is observed.
+        mass_msun: Of a cluster.
+        error: Standard errors as shares of the true values; of what may be negative, of sqrt(G M / a).
+        seed: Of the errors.
+    """
+    rng = np.random.default_rng([seed, 2])
+    speed = speed_kms(mass_msun, table[BIRTH.names[1]].to_numpy())
+    columns = {"name": table.index.astype(str)}
+    for name in names:
+        value = table[name].to_numpy()
+        errors = error * (speed if MEASURABLE[name].transform == "none" else value)
+        columns |= {name: value + errors * rng.standard_normal(len(value)), f"{name}_err": errors}
+    return clusters_table(pd.DataFrame(columns).to_dict("records"))
+
+
+def observed_by(names: Iterable[str]) -> list[str]:
+    """Projected observables among those that a law knows."""
+    return [name for name in names if name in OBSERVABLES]
