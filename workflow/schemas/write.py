@@ -8,6 +8,7 @@ import yaml
 from natal.settings.base import Section
 from natal.settings.campaign import Campaign
 from natal.settings.documents import editor_schema, key_table
+from natal.studies.departures.settings import Departures
 from natal.studies.evolution.settings import Evolution
 from natal.studies.potential.settings import Potential
 from natal.studies.triples.settings import Triples
@@ -15,6 +16,7 @@ from natal.studies.triples.settings import Triples
 ROOT = Path(__file__).parents[2]
 SCHEMAS: dict[str, type[Section]] = {
     "config": Campaign,
+    "studies/departures": Departures,
     "studies/evolution": Evolution,
     "studies/potential": Potential,
     "studies/triples": Triples,

@@ -113,7 +113,7 @@ def make_births(
 
 
 @jax.jit
-def _settle(position: Array, velocity: Array, mass: Array, q0: Array, softening_au: float) -> tuple[Array, ...]:
+def _settle(position: Array, velocity: Array, mass: Array, q0: Array, softening_au: Array | float) -> tuple[Array, ...]:
     position, velocity = to_centre_of_mass(position, mass), to_centre_of_mass(velocity, mass)
     return position, scale_to_virial_ratio(position, velocity, mass, q0, softening_au), mass
 

@@ -41,7 +41,7 @@ def tidal_acceleration(
 
 @jax.jit
 def jacobi_energy(
-    stars: Stars, omega: Float[Array, " cluster"], t_yr: float, softening_au: float
+    stars: Stars, omega: Float[Array, " cluster"], t_yr: Array | float, softening_au: Array | float
 ) -> Float[Array, " cluster"]:
     """K + W + tidal potential - Omega L_z, in Msun AU^2 / yr^2: what is conserved."""
     x, v, mass = map(jnp.asarray, stars)
