@@ -11,7 +11,7 @@ DEPARTURES = {
     "king": "King profile",
     "radial": "radial velocities",
     "tide": "tidal field",
-    "field": "field stars among the members",
+    "field": "field stars",
 }
 OTHER_NUMBER = re.compile(r"n([1-9][0-9]*)")
 FIGURES = ("table", "laws")
