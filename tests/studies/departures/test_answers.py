@@ -34,7 +34,8 @@ def found(tables):
     law = random_law()
     truth = tables["control"][["q0", "a_au"]].to_numpy()
     rows = {s: t[NAMES].assign(name=t.index.astype(str)).to_dict("records") for s, t in tables.items()}
-    return {s: answers.answer(jax.random.key(0), law, clusters_table(rows[s]), truth) for s in rows}
+    answered = {s: answers.answer(jax.random.key(0), law, clusters_table(rows[s]), truth) for s in rows}
+    return {s: rows.assign(energy_error=0.0) for s, rows in answered.items()}
 
 
 def test_verdicts_know_the_control_from_a_departure(found, births):

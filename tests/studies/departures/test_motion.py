@@ -45,8 +45,9 @@ def test_without_a_tide_it_is_natals_leapfrog():
     stars = cluster()
     found, error = follow(stars, np.zeros(3), t_end_yr=20.0, dt_yr=0.05, softening_au=2.0)
     with jax.enable_x64(True):
-        state = start(*map(jnp.asarray, (*stars, 2.0)))
-        wanted = jax.jit(take_steps)(state, jnp.asarray(stars.mass_msun), 400, 0.05, 2.0)
+        mass = jnp.asarray(stars.mass_msun)
+        state = start(jnp.asarray(stars.position_au), jnp.asarray(stars.velocity_au_yr), mass, 2.0)
+        wanted = jax.jit(lambda state: take_steps(state, mass, 400, 0.05, 2.0))(state)
     np.testing.assert_allclose(found.position_au, wanted.position_au, rtol=1e-9)
     np.testing.assert_allclose(found.velocity_au_yr, wanted.velocity_au_yr, rtol=1e-9)
     assert error.max() < 1e-3
@@ -55,6 +56,6 @@ def test_without_a_tide_it_is_natals_leapfrog():
 def test_the_jacobi_energy_is_conserved():
     """To second order in the step, in a strong tide: the leapfrog sees both forces at the right times."""
     stars, omega = cluster(), np.full(3, 0.05)
-    errors = [follow(stars, omega, t_end_yr=40.0, dt_yr=dt, softening_au=20.0)[1] for dt in (0.2, 0.1)]
+    errors = [follow(stars, omega, t_end_yr=40.0, dt_yr=dt, softening_au=20.0)[1] for dt in (0.1, 0.05)]
     assert errors[0].max() < 1e-3
     assert np.median(errors[0] / errors[1]) == pytest.approx(4.0, rel=0.3)

@@ -19,6 +19,9 @@ from natal.variables import BIRTH
 
 LEVELS = (68, 95)
 
+ENERGY_ERROR = 1e-2
+"""|E_T - E_0| / |W_0| above which a run counts as broken."""
+
 FLOOR = -30.0
 """Of log densities: a truth outside of all of a posterior's mass has none."""
 
@@ -45,7 +48,7 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
     """How far answers are off, one row a suite.
 
     Args:
-        answers: Rows of `answer` by suite, in the order of the births; the control is one of them.
+        answers: Rows of `answer` with `energy_error`, by suite, in the order of the births; the control is one of them.
         births: q0 and a_au; a suite has the first of them.
 
     Returns:
@@ -53,7 +56,7 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
         errors; `bias_q0` and `bias_ln_a`, means of (posterior mean - truth) / posterior sd, and `spread_*`, their
         standard deviations (1 where widths are right); `sd_*`, the mean posterior sd; `log_score`, the mean ln of the
         density at the truth; `lost`, how much less than the control's over the same births, with its standard error;
-        `warned`, the share of clusters with `prior_predictive_p` below `P_OUTSIDE`.
+        `energy_broken`, the share of runs whose energy changed by more than `ENERGY_ERROR`; `warned`, the share of clusters with `prior_predictive_p` below `P_OUTSIDE`.
     """
     control = answers[CONTROL]
     rows = []
@@ -75,6 +78,8 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
         # the first births of all suites are the same
         lost = (controls - own).dropna()
         row |= {"log_score": own.mean(), "lost": lost.mean(), "lost_se": lost.std() / np.sqrt(len(lost))}
+        # what the integrator did wrong is not the departure's
+        row["energy_broken"] = float((found.energy_error > ENERGY_ERROR).mean())
         row |= {"warned": float((found.prior_predictive_p < P_OUTSIDE).mean())}
         rows.append(row)
     return pd.DataFrame(rows)

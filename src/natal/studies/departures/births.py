@@ -5,6 +5,7 @@ radius of the Plummer sphere with the same half-mass radius. Arrays have shape (
 """
 
 import zlib
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -84,7 +85,7 @@ def make_births(
         return Stars(*map(np.asarray, drawn))
 
     def settled(stars: Stars) -> Stars:
-        return Stars(*map(np.asarray, _settle(*map(jnp.asarray, (*stars, q0)), softening_au)))
+        return Stars(*map(np.asarray, _settle(*map(jnp.asarray, (*stars, q0)), softening_au=softening_au)))
 
     with jax.enable_x64(True):
         if suite == "kroupa":
@@ -112,8 +113,8 @@ def make_births(
         return stars
 
 
-@jax.jit
-def _settle(position: Array, velocity: Array, mass: Array, q0: Array, softening_au: Array | float) -> tuple[Array, ...]:
+@partial(jax.jit, static_argnames="softening_au")
+def _settle(position: Array, velocity: Array, mass: Array, q0: Array, softening_au: float) -> tuple[Array, ...]:
     position, velocity = to_centre_of_mass(position, mass), to_centre_of_mass(velocity, mass)
     return position, scale_to_virial_ratio(position, velocity, mass, q0, softening_au), mass
 
@@ -202,14 +203,14 @@ class KingModel(NamedTuple):
 def king_model(w0: float) -> KingModel:
     """The model of King (1966, AJ 71, 64): W'' + 2 W' / x = -9 rho(W) / rho(W0), out to W = 0."""
 
-    def density(w: np.ndarray) -> np.ndarray:
+    def density(w: float | np.ndarray) -> np.ndarray:
         w = np.maximum(w, 0.0)
         found: np.ndarray = np.exp(w) * erf(np.sqrt(w)) - np.sqrt(4.0 * w / np.pi) * (1.0 + 2.0 * w / 3.0)
         return found
 
     def slope(x: float, state: np.ndarray) -> list[float]:
         # at the centre 2 W' / x is two thirds of the right-hand side
-        right = -9.0 * density(state[0]) / density(np.array(w0))
+        right = -9.0 * density(state[0]) / density(w0)
         return [state[1], right - 2.0 * state[1] / x if x > 0 else right / 3.0]
 
     def edge(_: float, state: np.ndarray) -> float:

@@ -39,9 +39,9 @@ def tidal_acceleration(
     return omega[:, None] ** 2 * (3.0 * along * towards - position_au)
 
 
-@jax.jit
+@partial(jax.jit, static_argnames="softening_au")
 def jacobi_energy(
-    stars: Stars, omega: Float[Array, " cluster"], t_yr: Array | float, softening_au: Array | float
+    stars: Stars, omega: Float[Array, " cluster"], t_yr: Array | float, softening_au: float
 ) -> Float[Array, " cluster"]:
     """K + W + tidal potential - Omega L_z, in Msun AU^2 / yr^2: what is conserved."""
     x, v, mass = map(jnp.asarray, stars)
