@@ -6,7 +6,7 @@ radius of the Plummer sphere with the same half-mass radius. Arrays have shape (
 
 import zlib
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -203,10 +203,9 @@ class KingModel(NamedTuple):
 def king_model(w0: float) -> KingModel:
     """The model of King (1966, AJ 71, 64): W'' + 2 W' / x = -9 rho(W) / rho(W0), out to W = 0."""
 
-    def density(w: float | np.ndarray) -> np.ndarray:
+    def density(w: Any) -> Any:
         w = np.maximum(w, 0.0)
-        found: np.ndarray = np.exp(w) * erf(np.sqrt(w)) - np.sqrt(4.0 * w / np.pi) * (1.0 + 2.0 * w / 3.0)
-        return found
+        return np.exp(w) * erf(np.sqrt(w)) - np.sqrt(4.0 * w / np.pi) * (1.0 + 2.0 * w / 3.0)
 
     def slope(x: float, state: np.ndarray) -> list[float]:
         # at the centre 2 W' / x is two thirds of the right-hand side
