@@ -56,8 +56,8 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
         errors; `bias_q0` and `bias_ln_a`, means of (posterior mean - truth) / posterior sd, and `spread_*`, their
         standard deviations (1 where widths are right); `sd_*`, the mean posterior sd; `log_score`, the mean ln of the
         density at the truth; `lost`, how much less than the control's over the same births, with its standard error;
-        `energy_broken`, the share
-        of runs whose energy changed by more than `ENERGY_ERROR`; `warned`, the share of clusters with `prior_predictive_p` below `P_OUTSIDE`.
+        `energy_broken`, the share of runs whose energy changed by more than `ENERGY_ERROR`; `warned`, the share of
+        clusters with `prior_predictive_p` below `P_OUTSIDE`.
     """
     control = answers[CONTROL]
     rows = []

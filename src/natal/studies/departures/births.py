@@ -216,7 +216,7 @@ def king_model(w0: float) -> KingModel:
         return float(state[0])
 
     edge.terminal = True  # type: ignore[attr-defined]
-    solved = solve_ivp(slope, (0.0, 1e4), [w0, 0.0], events=edge, dense_output=True, rtol=1e-8, atol=1e-10)
+    solved = solve_ivp(slope, (0.0, 1e4), np.array([w0, 0.0]), events=edge, dense_output=True, rtol=1e-8, atol=1e-10)
     x = np.concatenate([[0.0], np.geomspace(1e-3, solved.t[-1], N_GRID)])
     w, gradient = solved.sol(x)
     mass = -(x**2) * gradient
