@@ -70,7 +70,7 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
             row |= {f"joint_{level}": share, f"joint_{level}_se": np.sqrt(share * (1 - share) / n)}
         true = births.iloc[:n]
         sd = {"q0": found.q0_sd, "ln_a": found.a_au_sd / found.a_au_mean}
-        off = {"q0": found.q0_mean - true.q0, "ln_a": np.log(found.a_au_mean / true.a_au)}
+        off: dict[str, Any] = {"q0": found.q0_mean - true.q0, "ln_a": np.log(found.a_au_mean / true.a_au)}
         for name, error in off.items():
             in_sd = error / sd[name]
             row |= {f"bias_{name}": in_sd.mean(), f"bias_{name}_se": in_sd.std() / np.sqrt(n)}

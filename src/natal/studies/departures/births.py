@@ -97,7 +97,8 @@ def make_births(
             centres = plummer(n - n_pairs)
             mass = mass_msun / n * (1.0 + (np.arange(n - n_pairs) < n_pairs))
             centres = settled(centres._replace(mass_msun=np.broadcast_to(mass, (len(q0), n - n_pairs))))
-            axes = np.exp(rng.uniform(*np.log(sizes.binary_axes), (len(q0), n_pairs))) * softening_au
+            low, high = (float(np.log(end)) for end in sizes.binary_axes)
+            axes = np.exp(rng.uniform(low, high, (len(q0), n_pairs))) * softening_au
             return split(rng, centres, axes, softening_au)
         if suite in ("king", "substructure"):
             if suite == "king":
@@ -218,7 +219,7 @@ def king_model(w0: float) -> KingModel:
     edge.terminal = True  # type: ignore[attr-defined]
     solved = solve_ivp(slope, (0.0, 1e4), np.array([w0, 0.0]), events=edge, dense_output=True, rtol=1e-8, atol=1e-10)
     x = np.concatenate([[0.0], np.geomspace(1e-3, solved.t[-1], N_GRID)])
-    w, gradient = solved.sol(x)
+    w, gradient = solved.sol(x)  # type: ignore[misc]
     mass = -(x**2) * gradient
     share = np.maximum.accumulate(mass / mass[-1])
     return KingModel(x / np.interp(0.5, share, x), np.maximum(w, 0.0), share)

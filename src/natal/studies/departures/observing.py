@@ -1,6 +1,7 @@
 """What an observer finds: clusters along one line of sight, field stars among them, errors."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,7 +62,8 @@ def field_stars(
     """
     along = LINES.index(line)
     sky = [(along + 1) % 3, (along + 2) % 3]
-    members = in_aperture(*(position_au[None, :, axis] for axis in sky), aperture)[0]
+    x, y = (position_au[None, :, axis] for axis in sky)
+    members = in_aperture(x, y, aperture)[0]
     inside = position_au[members]
     centre = inside.mean(0)
     # the radius that members in the aperture leave
@@ -87,12 +89,13 @@ def measured(table: pd.DataFrame, names: Iterable[str], mass_msun: float, error:
     """
     rng = np.random.default_rng([seed, 2])
     speed = speed_kms(mass_msun, table[BIRTH.names[1]].to_numpy())
-    columns = {"name": table.index.astype(str)}
+    columns: dict[str, Any] = {"name": table.index.astype(str)}
     for name in names:
         value = table[name].to_numpy()
         errors = error * (speed if MEASURABLE[name].transform == "none" else value)
         columns |= {name: value + errors * rng.standard_normal(len(value)), f"{name}_err": errors}
-    return clusters_table(pd.DataFrame(columns).to_dict("records"))
+    records: Any = pd.DataFrame(columns).to_dict("records")
+    return clusters_table(records)
 
 
 def observed_by(names: Iterable[str]) -> list[str]:
