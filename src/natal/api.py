@@ -25,8 +25,8 @@ from natal.emulator.ensemble import Ensemble, load_ensemble
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.files.formats import read_json
-from natal.likelihood.joint import COUNT, Scale, draw_clusters
-from natal.likelihood.joint_network import load_joint, log_tau, speed_kms
+from natal.likelihood.joint import COUNT, Scale, draw_clusters, log_tau
+from natal.likelihood.joint_network import load_joint
 from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
 from natal.observables.columns import KNOWN as ALL_COLUMNS
@@ -161,7 +161,7 @@ class TrainedCampaign:
                     raise NatalError(f"{name} = {value:.3g} is outside {low:.3g} to {high:.3g}, what was simulated")
             one = law.ensemble(jnp.asarray([q0, tau], DTYPE))
             laws = jax.tree.map(lambda leaf: jnp.repeat(leaf[..., None], N_REALIZATIONS, axis=-1), one)
-            scale = Scale(jnp.asarray(a_au, DTYPE), jnp.asarray(speed_kms(mass_msun, a_au), DTYPE))
+            scale = Scale.of(jnp.asarray(a_au, DTYPE), jnp.asarray(mass_msun, DTYPE))
             drawn = draw_clusters(jax.random.fold_in(jax.random.key(seed), k), laws, scale)
             survived = np.asarray(drawn.survived)
             for name in law.names:
@@ -246,7 +246,7 @@ class TrainedCampaign:
         table, tree = answer_catalogue(seed, law, clusters, nuts, int(nuts is not None))
         answer = table.iloc[0]
         a_au = float(answer["prior_a_au_low"]), float(answer["prior_a_au_high"])
-        prior = {"q0": law.prior["q0"] if law.prior else law.reach.q0, "a_au": a_au}
+        prior = {"q0": law.q0, "a_au": a_au}
         return Answer(answer, tree, [said for said in str(answer["remarks"]).split("; ") if said], prior)
 
 

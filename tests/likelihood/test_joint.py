@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from natal.likelihood.joint import Factors, JointLaw, Latents, Measured, Pattern, Scale, draw_clusters, log_outcome
+from natal.likelihood.joint import (
+    Factors,
+    JointLaw,
+    Latents,
+    Measured,
+    Pattern,
+    Scale,
+    draw_clusters,
+    log_outcome,
+    log_tau,
+    speed_kms,
+)
 from natal.likelihood.mixture_density import Counts
 
 COUNTS = Counts(100, 5)
@@ -143,6 +154,18 @@ def test_counts_alone(law, clusters):
     share = np.exp(found) / 100
     assert share.sum() == pytest.approx((count >= 5).mean(), abs=2e-3)
     assert share[70 - 5] == pytest.approx((count == 70).mean(), abs=4 * np.sqrt(0.02 / 1e6))
+
+
+def test_units_of_a_cluster():
+    """The Earth's year around one solar mass is 2 pi, its speed 29.785 km/s; a cluster of 300 Msun and 0.3 pc."""
+    assert log_tau(1.0, 1.0, 1.0) == pytest.approx(np.log(2 * np.pi))
+    assert speed_kms(1.0, 1.0) == pytest.approx(29.78525, rel=1e-5)
+    # G = 4.30092e-3 pc (km/s)^2 / Msun, 1 pc = 206264.806 AU, 1 km/s = 1.022712 pc / Myr
+    speed = np.sqrt(4.30092e-3 * 300 / 0.3)
+    assert speed_kms(300.0, 0.3 * 206264.806) == pytest.approx(speed, rel=1e-4)
+    assert log_tau(2e6, 300.0, 0.3 * 206264.806) == pytest.approx(np.log(2 * speed * 1.022712 / 0.3), abs=1e-4)
+    scale = Scale.of(jnp.asarray(1.0), jnp.asarray(4.0))
+    assert float(scale.unit("sigma_los_kms")) == pytest.approx(2 * 29.78525, rel=1e-5)
 
 
 def test_scaling_of_gravity(law):

@@ -63,6 +63,18 @@ def test_plummer_in_its_aperture():
     assert seen["r_hp_au"].mean() == pytest.approx(np.sqrt(7 / 8), abs=0.012)
 
 
+@pytest.mark.parametrize(("distance", "inside"), [(3.95, True), (4.05, False)])
+def test_the_aperture_ends_where_it_should(distance, inside):
+    """20 stars on a unit circle, two more on either side just within or beyond four times its radius."""
+    angle = 2 * np.pi * np.arange(20) / 20
+    circle = np.column_stack([np.cos(angle), np.sin(angle), 0 * angle])
+    position = np.vstack([circle, [[distance, 0, 0], [-distance, 0, 0]]])[None]
+    velocity = np.zeros_like(position)
+    velocity[0, 20:, 2] = 1.0, -1.0
+    seen = observe(position, velocity, np.ones((1, 22)), 4.0, "z")
+    assert (seen["sigma_los_kms"][0] > 0) == inside
+
+
 def test_stars_outside_of_the_aperture_are_nobodys():
     """A star far off with any velocity changes nothing; nor does the order of stars."""
     rng = np.random.default_rng(4)

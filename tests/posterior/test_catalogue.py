@@ -8,8 +8,7 @@ import pytest
 from joint_law import REACH, random_law
 from scipy.stats import kstest
 
-from natal.likelihood.joint import Scale, draw_clusters
-from natal.likelihood.joint_network import log_tau, speed_kms
+from natal.likelihood.joint import Scale, draw_clusters, log_tau, speed_kms
 from natal.posterior import catalogue
 from natal.posterior.catalogue import answer_catalogue, clusters_table, grouped, refusals
 from natal.settings.inference import NutsSettings
@@ -125,6 +124,15 @@ def test_scaling_a_cluster_scales_its_answer(law):
     assert table.q0_mean[1] == pytest.approx(table.q0_mean[0], abs=2e-3)
     assert table.a_au_mean[1] == pytest.approx(4 * table.a_au_mean[0], rel=2e-3)
     assert table.q0_sd[1] == pytest.approx(table.q0_sd[0], rel=0.01)
+
+
+def test_efficiencies_are_half_over_q0(law):
+    """Quantiles of 0.5 / Q0 are those of Q0 from the other end, to the draws' error; its mean is above that of 0.5."""
+    clusters, _ = clusters_of(law, 2, np.random.default_rng(13))
+    table, tree = answer_catalogue(1, law, clusters)
+    q0 = tree["posterior/q0"].to_numpy().reshape(2, -1)
+    np.testing.assert_allclose(table.sfe_mean, np.minimum(0.5 / q0, 1).mean(1))
+    np.testing.assert_allclose(table["sfe_q84"], 0.5 / np.quantile(q0, 0.16, axis=1), rtol=2e-3)
 
 
 def test_prior_is_the_campaigns_where_it_was_simulated(law):

@@ -11,18 +11,20 @@ import pandas as pd
 import pytest
 import yaml
 from closed_form import LIMITS, make_runs, smooth_mean, uniform_points
+from joint_law import random_law
 
 from natal.assessment.accuracy import evaluate
 from natal.assessment.coverage import calibration_report
 from natal.assessment.metrics import speed_report
 from natal.assessment.sbc import sbc_report
 from natal.emulator.baselines import fit_baselines
+from natal.posterior.catalogue import answer_catalogue, clusters_table
 from natal.report.captions import CAPTIONS
 from natal.report.page import format_number, write_report
 from natal.variables import SUMMARIES
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
-FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed", "predictive")]
+FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed", "catalogue", "predictive")]
 # what the test runs say of the emulator, and what the validation runs say of the same
 MEASURED_TWICE = {"error_of_the_mean": "sigma_budget", "members_spread": "members_spread"}
 POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
@@ -272,7 +274,7 @@ def test_every_figure_is_inside(render, metrics):
     sizes = [value for name, value in page.attributes if name in ("width", "height")]
     assert sizes.count("1") == 2 * len(images)
     for name, caption in CAPTIONS.items():
-        assert name in ("observed", "predictive") or re.sub(r"\s+", " ", caption) in page.text
+        assert name in ("observed", "catalogue", "predictive") or re.sub(r"\s+", " ", caption) in page.text
 
 
 def test_the_numbers_are_those_of_the_metrics(render, metrics):
@@ -410,6 +412,21 @@ def test_the_users_own_clusters_have_their_chapter(render, metrics):
     assert "<b>Orion & sons</b> 0.620 ± 0.0500 4.10 ± 0.300 455 ± 0 " in page.text
     assert 'id="observed"' in html
     assert len([value for name, value in page.attributes if name == "src"]) == len(FIGURES) + 3
+
+
+def test_clusters_of_any_table_have_their_chapter(render, metrics):
+    """Values with either kind of error, limits, gaps; remarks as they are in the table."""
+    rows = [
+        {"name": "<b>A</b>", "r_hp_au": 9e4, "r_hp_au_err": 8e3, "age_yr": 2e6, "mass_msun": 300.0},
+        {"name": "B", "sigma_los_kms_upper": 0.9, "r_hp_au": 1e5, "r_hp_au_err_low": 1e4, "r_hp_au_err_high": 2e4},
+    ]
+    table, _ = answer_catalogue(1, random_law(), clusters_table(rows))
+    table.loc[0, "remarks"] = "nearly the prior in q0"
+    page = Page(render(metrics, table))
+    assert "<b>A</b> 90 000 ± 8 000 " in page.text
+    assert "B < 0.900 100 000 −10 000 +20 000 " in page.text
+    assert "<b>A</b>: nearly the prior in q0" in page.text
+    assert "age and mass integrated over" in page.text
 
 
 @pytest.mark.parametrize(

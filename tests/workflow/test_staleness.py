@@ -131,6 +131,16 @@ def test_new_observations_are_answered_and_shown(planned, tmp_path):
     assert planned.stale("observed", changes=changes) == {"observe": 1, "observed": 1}
 
 
+def test_a_catalogue_is_answered_by_the_law_of_observables(planned, tmp_path):
+    """Which is trained then, from stored snapshots: no simulation, nothing of the campaign."""
+    file = tmp_path / "mine.csv"
+    file.write_text("name,r_hp_pc,age_myr,mass_msun\nmine,0.3,2,300\n")
+    changes = {"observations": str(file)}
+    trained = {"observables": 1, "joint": 1, "catalogue": 1}
+    assert planned.stale(changes=changes) == trained | {"draw_catalogue": 1, "report": 1}
+    assert planned.stale("observed", changes=changes) == trained | {"observed": 1}
+
+
 # a file of natal, what is replaced in it, and the exact jobs that follow: tests/provenance/test_edits.py has the others
 CODE = [
     ("nbody/leapfrog.py", "0.5 * dt_yr * acceleration", "dt_yr * 0.5 * acceleration", SIMULATED | AFTER_SUMMARIES),

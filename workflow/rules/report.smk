@@ -152,7 +152,7 @@ if IS_CATALOGUE:
         output: DRAWN["Own clusters"]
         log: LOGS / "draw_observed.log"
         benchmark: LOGS / "draw_observed.benchmark.tsv"
-        params: digest=digest("report/draw_catalogue.py", "report", "seed")
+        params: digest=digest("report/draw_catalogue.py", "report", "seed", prior=OBSERVED_PRIOR), prior=OBSERVED_PRIOR
         resources: **growing(mem_mb=4000, runtime=30)
         message: "Draw your own clusters and what they predict"
         script: "../scripts/report/draw_catalogue.py"

@@ -15,11 +15,11 @@ from jaxtyping import PRNGKeyArray
 
 from natal.assessment.trust import coverage_by_region
 from natal.emulator.network_files import DTYPE
-from natal.likelihood.joint_network import log_tau, speed_kms
+from natal.likelihood.joint import log_tau, speed_kms
 from natal.observables.declared import MEASURABLE, OBSERVABLES
 from natal.observables.projected import LINES
 from natal.posterior.catalogue import CELLS, Law, clusters_table, grouped
-from natal.posterior.joint_grid import answer_joint, make_table
+from natal.posterior.joint_grid import answer_joint
 from natal.simulation.lines_of_sight import LinesOfSight
 from natal.units import G_AU3_PER_MSUN_YR2
 from natal.variables import BIRTH, SUMMARIES
@@ -90,22 +90,18 @@ def worth(key: PRNGKeyArray, law: Law, seen: LinesOfSight) -> pd.DataFrame:
 
 def locate(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarray) -> pd.DataFrame:
     """Where true births (case, 2) lie in the clusters' posteriors, and moments of these, one row a cluster."""
-    q0 = law.prior["q0"] if law.prior is not None else law.reach.q0
     parts = []
     for group in grouped(law, clusters):
-        names = tuple(n for n in law.ensemble.latents.sizes if n in (*group.pattern.measured, *group.pattern.limited))
-        table = make_table(law.ensemble, names, q0, CELLS[0], law.reach.log_tau)
         found = answer_joint(
             key,
-            table,
+            law.table(group.pattern),
             group.cases,
             group.pattern,
             CELLS[1],
             group.n_nodes,
             truth=jnp.asarray(truth[group.rows], DTYPE),
-            wanted=("summary",),
         )
-        widths = [np.full(len(group.rows), q0[1] - q0[0]), np.diff(group.cases.a_au, axis=1)[:, 0]]
+        widths = [np.full(len(group.rows), law.q0[1] - law.q0[0]), np.diff(group.cases.a_au, axis=1)[:, 0]]
         columns: dict[str, Any] = {"row": group.rows, "hpd_level": np.asarray(found.truths.hpd_level, float)}
         columns |= {"log_density": np.asarray(found.truths.log_density, float)}
         columns |= {"entropy": np.asarray(found.summary.entropy, float)}

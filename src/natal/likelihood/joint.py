@@ -12,7 +12,7 @@ given the moments of what the earlier ones leave (Mendell & Elston 1974).
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -24,7 +24,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from natal.likelihood.cholesky import dot, factor, solve
 from natal.likelihood.mixture_density import FARTHEST, Counts, Vector, between, bin_probabilities, log_sum
 from natal.observables.declared import MEASURABLE
-from natal.variables import BIRTH, SUMMARIES
+from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
+from natal.variables import BIRTH, SUMMARIES, Function
 
 NEWTON_STEPS = 2
 LARGEST_STEP = 1.5
@@ -64,11 +65,26 @@ def latents_of(observables: tuple[str, ...], counts: Counts) -> Latents:
     return Latents(observables, tuple(name for name in SUMMARIES if name != COUNT), counts)
 
 
+def log_tau(age_yr: Any, mass_msun: Any, a_au: Any, *, log: Function = np.log) -> Any:
+    """ln of t sqrt(G M / a^3); `log` is that of the array library in use."""
+    return log(age_yr) + 0.5 * log(G_AU3_PER_MSUN_YR2 * mass_msun) - 1.5 * log(a_au)
+
+
+def speed_kms(mass_msun: Any, a_au: Any) -> Any:
+    """sqrt(G M / a), of arrays of any library."""
+    return KMS_PER_AU_YR * (G_AU3_PER_MSUN_YR2 * mass_msun / a_au) ** 0.5
+
+
 class Scale(NamedTuple):
     """A cluster's own units: its scale radius (AU) and sqrt(G M / a) (km/s)."""
 
     a_au: Array
     speed_kms: Array
+
+    @classmethod
+    def of(cls, a_au: Array, mass_msun: Array) -> "Scale":
+        """Of clusters of these sizes and masses."""
+        return cls(a_au, speed_kms(mass_msun, a_au))
 
     def unit(self, name: str) -> Array | float:
         """The unit of a variable."""

@@ -19,20 +19,9 @@ from natal.emulator.network_files import DTYPE, check_header, read_header, read_
 from natal.likelihood.density import make_perceptron, triangle
 from natal.likelihood.joint import Factors, JointLaw, Latents
 from natal.likelihood.mixture_density import Counts
-from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 
 FORMAT = "natal-joint-1"
 Range = tuple[float, float]
-
-
-def log_tau(age_yr: np.ndarray | float, mass_msun: np.ndarray | float, a_au: np.ndarray | float) -> np.ndarray:
-    """ln of t sqrt(G M / a^3)."""
-    return np.asarray(np.log(age_yr) + 0.5 * np.log(G_AU3_PER_MSUN_YR2 * np.asarray(mass_msun)) - 1.5 * np.log(a_au))
-
-
-def speed_kms(mass_msun: np.ndarray | float, a_au: np.ndarray | float) -> np.ndarray:
-    """sqrt(G M / a)."""
-    return np.asarray(KMS_PER_AU_YR * np.sqrt(G_AU3_PER_MSUN_YR2 * np.asarray(mass_msun) / a_au))
 
 
 @dataclass(frozen=True)

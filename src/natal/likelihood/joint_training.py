@@ -11,8 +11,8 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.density_training import DensityHistory, fit_members
-from natal.likelihood.joint import COUNT, Latents, latents_of, log_outcome
-from natal.likelihood.joint_network import JointEnsemble, JointNetwork, Range, log_tau, make_joint_network, speed_kms
+from natal.likelihood.joint import COUNT, Latents, latents_of, log_outcome, log_tau, speed_kms
+from natal.likelihood.joint_network import JointEnsemble, JointNetwork, Range, make_joint_network
 from natal.likelihood.mixture_density import Counts
 from natal.observables.declared import MEASURABLE, OBSERVABLES
 from natal.settings.density import DensitySettings

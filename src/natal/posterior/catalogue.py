@@ -19,18 +19,17 @@ from jaxtyping import Array, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.joint import COUNT, Measured, Pattern, Scale, draw_clusters
-from natal.likelihood.joint_network import JointEnsemble, Range, Reach, log_tau, speed_kms
+from natal.likelihood.joint import COUNT, Measured, Pattern, Scale, draw_clusters, log_tau
+from natal.likelihood.joint_network import JointEnsemble, Range, Reach
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.posterior import circumstances, mixing
 from natal.posterior.flags import EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, PRIOR_SD
 from natal.posterior.grid import QUANTILES, total_variation_of_draws
-from natal.posterior.joint_grid import JointAnswers, JointCase, answer_joint, make_table, prior_predictive_p
+from natal.posterior.joint_grid import JointAnswers, JointCase, JointTable, answer_joint, make_table, prior_predictive_p
 from natal.posterior.nuts import NutsResult, sample_potentials
 from natal.posterior.recovery import posterior_dataset
 from natal.random import stage_key
 from natal.settings.inference import NutsSettings
-from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 from natal.variables import BIRTH
 
 CELLS = (48, 48)
@@ -70,6 +69,23 @@ class Law:
         """All that may be observed."""
         return (COUNT, *self.ensemble.latents.sizes)
 
+    @property
+    def q0(self) -> Range:
+        """The prior's range of Q0."""
+        return self.prior["q0"] if self.prior is not None else self.reach.q0
+
+    def sizes(self, pattern: Pattern) -> tuple[str, ...]:
+        """What a pattern has, in the law's order, the count aside."""
+        return tuple(n for n in self.ensemble.latents.sizes if n in (*pattern.measured, *pattern.limited))
+
+    def table(self, pattern: Pattern) -> JointTable:
+        """Laws of what a pattern has, over the prior and all that was simulated."""
+        return make_table(self.ensemble, self.sizes(pattern), self.q0, CELLS[0], self.reach.log_tau)
+
+
+Row = Mapping[str, Any]
+"""A cluster, as a row of `clusters_table`."""
+
 
 class Group(NamedTuple):
     """Clusters of which the same is known."""
@@ -101,8 +117,7 @@ def clusters_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
     """Which rows have no answer, and why: by their place, a sentence that begins with the column."""
     found: dict[int, str] = {}
-    for index in range(len(clusters)):
-        row = clusters.iloc[index]
+    for index, row in enumerate(_rows(clusters)):
         known = [name for name in MEASURABLE if not np.isnan(_known(row, name)).all()]
         usable = [name for name in known if name in law.names]
         given = [name for name in CIRCUMSTANCES if not np.isnan(_known(row, name)).all()]
@@ -149,11 +164,17 @@ def without_refused(law: Law, clusters: pd.DataFrame, path: str, said: list[str]
     return left, said
 
 
-def _known(row: pd.Series, name: str) -> np.ndarray:
-    return row[[name, f"{name}_lower", f"{name}_upper"]].to_numpy(float)
+def _rows(clusters: pd.DataFrame) -> list[Row]:
+    # of ten thousand clusters pandas' own rows would take a minute
+    rows: Any = clusters.to_dict("records")
+    return list(rows)
 
 
-def _middle(row: pd.Series, name: str, own: float) -> float:
+def _known(row: Row, name: str) -> np.ndarray:
+    return np.array([row[name], row[f"{name}_lower"], row[f"{name}_upper"]], float)
+
+
+def _middle(row: Row, name: str, own: float) -> float:
     """The age or mass that a prior's range is chosen for."""
     value, lower, upper = _known(row, name)
     if not np.isnan(value):
@@ -161,7 +182,7 @@ def _middle(row: pd.Series, name: str, own: float) -> float:
     return own if np.isnan([lower, upper]).any() else float(0.5 * (lower + upper))
 
 
-def _prior_a(law: Law, row: pd.Series) -> Range:
+def _prior_a(law: Law, row: Row) -> Range:
     """The range of a: the module's rule, or what the user gave, cut to what was simulated at this age and mass."""
     reach = law.reach
     age, mass = _middle(row, "age_yr", reach.t_end_yr), _middle(row, "mass_msun", reach.mass_msun)
@@ -181,21 +202,22 @@ def _prior_a(law: Law, row: pd.Series) -> Range:
 
 def grouped(law: Law, clusters: pd.DataFrame) -> Iterator[Group]:
     """Clusters by what is known of them."""
-    keys = [_pattern(law, row) for _, row in clusters.iterrows()]
+    rows = _rows(clusters)
+    keys = [_pattern(law, row) for row in rows]
     for pattern, n_nodes in dict.fromkeys(keys):
-        rows = np.array([k for k, key in enumerate(keys) if key == (pattern, n_nodes)])
-        cases = [_case(law, pattern, clusters.iloc[k]) for k in rows]
-        yield Group(pattern, n_nodes, rows, jax.tree.map(lambda *leaves: np.stack(leaves), *cases))
+        places = np.array([k for k, key in enumerate(keys) if key == (pattern, n_nodes)])
+        cases = [_case(law, pattern, rows[k]) for k in places]
+        yield Group(pattern, n_nodes, places, jax.tree.map(lambda *leaves: np.stack(leaves), *cases))
 
 
-def _pattern(law: Law, row: pd.Series) -> tuple[Pattern, tuple[int, int]]:
+def _pattern(law: Law, row: Row) -> tuple[Pattern, tuple[int, int]]:
     sizes = law.ensemble.latents.sizes
     measured = tuple(name for name in sizes if not np.isnan(row[name]))
     limited = tuple(n for n in sizes if n not in measured and not np.isnan(_known(row, n)).all())
-    errors = row[[f"{name}{end}" for name in measured for end in SUFFIXES[1:3]]].to_numpy(float)
+    errors = [row[f"{name}{end}"] for name in measured for end in SUFFIXES[1:3]]
     count = ""
     if not np.isnan(row[COUNT]):
-        count = "measured" if row[[f"{COUNT}_err_low", f"{COUNT}_err_high"]].any() else "exact"
+        count = "measured" if row[f"{COUNT}_err_low"] or row[f"{COUNT}_err_high"] else "exact"
     elif not np.isnan(_known(row, COUNT)).all():
         count = "limited"
     exact = []
@@ -204,12 +226,12 @@ def _pattern(law: Law, row: pd.Series) -> tuple[Pattern, tuple[int, int]]:
         known = np.isnan(_known(row, name)).all() or (not np.isnan(value) and not any(errors_of))
         exact.append(known)
     n_age, n_mass = (1 if known else n for known, n in zip(exact, N_NODES, strict=True))
-    return Pattern(measured, limited, count, not errors.any()), (n_age, n_mass)
+    return Pattern(measured, limited, count, not any(errors)), (n_age, n_mass)
 
 
-def _case(law: Law, pattern: Pattern, row: pd.Series) -> JointCase:
+def _case(law: Law, pattern: Pattern, row: Row) -> JointCase:
     def numbers(names: tuple[str, ...], end: str, missing: float) -> Any:
-        return np.nan_to_num(row[[f"{name}{end}" for name in names]].to_numpy(float), nan=missing).astype(DTYPE)
+        return np.nan_to_num(np.array([row[f"{name}{end}"] for name in names], float), nan=missing).astype(DTYPE)
 
     lower = numbers(pattern.limited, "_lower", -np.inf)
     for k, name in enumerate(pattern.limited):
@@ -250,29 +272,27 @@ def answer_catalogue(
         equilibrium that loses its gas at once); `age_yr_mean` and its like; the prior's range in a; `used`, the
         observables; `prior_predictive_p`; posterior mass at the prior's edges; `simulated`; `remarks`, sentences.
     """
-    q0 = law.prior["q0"] if law.prior is not None else law.reach.q0
     columns: list[tuple[np.ndarray, pd.DataFrame]] = []
     n_draws = settings.chains * settings.draws if settings is not None and n_nuts else N_DRAWS
     n_chains = settings.chains if settings is not None and n_nuts else 1
     draws = np.empty((len(clusters), n_chains, n_draws // n_chains, len(PARAMETERS)))
     for k, group in enumerate(grouped(law, clusters)):
-        names = tuple(n for n in law.ensemble.latents.sizes if n in (*group.pattern.measured, *group.pattern.limited))
-        table = make_table(law.ensemble, names, q0, CELLS[0], law.reach.log_tau)
+        table = law.table(group.pattern)
         key_grid, key_p, key_nuts = jax.random.split(jax.random.fold_in(stage_key(seed, "catalogue"), k), 3)
         sampled = group.rows < n_nuts
-        wanted = ("summary", "draws", *(["coordinates"] if sampled.any() else []))
+        wanted = ("draws", *(["coordinates"] if sampled.any() else []))
         found = answer_joint(
             key_grid, table, group.cases, group.pattern, CELLS[1], group.n_nodes, n_draws=n_draws, wanted=wanted
         )
         p = prior_predictive_p(key_p, table, group.cases, group.pattern)
-        part = _answers(found, group, p, q0)
+        part = _answers(found, group, p, law.q0)
         draws[group.rows] = found.draws.reshape(len(group.rows), n_chains, -1, len(PARAMETERS))
         if sampled.any():
             assert settings is not None
             # the first rows of a group
             n = int(sampled.sum())
             cases, coordinates, quarters = _first(n, (group.cases, found.coordinates, found.quarters))
-            result = sample_joint(key_nuts, law, q0, cases, coordinates, group.pattern, settings)
+            result = sample_joint(key_nuts, law, cases, coordinates, group.pattern, settings)
             draws[group.rows[:n]] = result.draws
             part = _with_nuts(part, n, result, quarters)
         columns.append((group.rows, part))
@@ -280,8 +300,9 @@ def answer_catalogue(
     observed = clusters.rename(columns={"name": "case"}).drop(columns="row", errors="ignore").reset_index(drop=True)
     # columns that nobody filled are left out
     given = [c for c in observed if c == "case" or (observed[c].fillna(0) != 0).any()]
-    whole = pd.concat([observed[given], answers.reset_index(drop=True)], axis=1)
-    whole["remarks"] = ["; ".join(remarks(law, whole.iloc[k], clusters.iloc[k])) for k in range(len(whole))]
+    whole = pd.concat([observed[given], answers.reset_index(drop=True), _efficiencies(draws[..., 0])], axis=1)
+    pairs = zip(_rows(whole), _rows(clusters), strict=True)
+    whole["remarks"] = ["; ".join(remarks(law, row, cluster)) for row, cluster in pairs]
     cases = whole["case"].tolist()
     seen = xr.Dataset({c: ("case", observed[c].to_numpy()) for c in given if c != "case"}, coords={"case": cases})
     posterior = posterior_dataset(draws[..., : len(BIRTH)], cases)
@@ -297,11 +318,6 @@ def _answers(found: JointAnswers, group: Group, p: np.ndarray, q0: Range) -> pd.
         columns |= {f"{name}_{part}": np.asarray(getattr(summary, part), float)[:, k] for part in ("mean", "sd")}
         quantiles = np.asarray(summary.quantiles, float)[:, k].T
         columns |= {f"{name}_{label}": values for label, values in zip(QUANTILES, quantiles, strict=True)}
-    efficiency = np.minimum(0.5 / found.draws[..., 0].astype(float), 1.0)
-    columns |= {"sfe_mean": efficiency.mean(1), "sfe_sd": efficiency.std(1)}
-    # the largest Q0 has the smallest efficiency
-    for label, opposite in zip(QUANTILES, reversed(QUANTILES), strict=True):
-        columns[f"sfe_{label}"] = np.minimum(0.5 / np.asarray(columns[f"q0_{opposite}"]), 1.0)
     for name, values in (("age_yr", found.age_yr), ("mass_msun", found.mass_msun)):
         labels = ("mean", "sd", "q16", "q50", "q84")
         columns |= {f"{name}_{label}": np.asarray(values, float)[:, k] for k, label in enumerate(labels)}
@@ -320,6 +336,15 @@ def _answers(found: JointAnswers, group: Group, p: np.ndarray, q0: Range) -> pd.
     return pd.DataFrame(columns)
 
 
+def _efficiencies(q0: np.ndarray) -> pd.DataFrame:
+    """Moments and quantiles of 0.5 / Q0, at most 1, of draws (case, chain, draw)."""
+    sfe = np.minimum(0.5 / q0.reshape(len(q0), -1), 1.0)
+    columns = {"sfe_mean": sfe.mean(1), "sfe_sd": sfe.std(1, ddof=1)}
+    return pd.DataFrame(
+        columns | {f"sfe_{label}": np.quantile(sfe, level, axis=1) for label, level in QUANTILES.items()}
+    )
+
+
 def _width(name: str, group: Group, q0: Range) -> Any:
     return q0[1] - q0[0] if name == "q0" else group.cases.a_au[:, 1] - group.cases.a_au[:, 0]
 
@@ -329,8 +354,7 @@ def predicted(seed: int, law: Law, draws: np.ndarray) -> pd.DataFrame:
     q0, a_au, age, mass = draws.T
     x = jnp.asarray(np.column_stack([q0, np.clip(log_tau(age, mass, a_au), *law.reach.log_tau)]), DTYPE)
     laws = eqx.filter_jit(lambda ensemble, x: jax.vmap(ensemble, out_axes=-1)(x))(law.ensemble, x)
-    scale = Scale(jnp.asarray(a_au, DTYPE), jnp.asarray(speed_kms(mass, a_au), DTYPE))
-    drawn = draw_clusters(stage_key(seed, "predicted"), laws, scale)
+    drawn = draw_clusters(stage_key(seed, "predicted"), laws, Scale.of(*(jnp.asarray(k, DTYPE) for k in (a_au, mass))))
     return pd.DataFrame({COUNT: drawn.share, **drawn.values}).astype(float)
 
 
@@ -340,32 +364,30 @@ def used(pattern: Pattern) -> list[str]:
 
 
 def sample_joint(
-    key: PRNGKeyArray, law: Law, q0: Range, cases: JointCase, coordinates: Any, pattern: Pattern, settings: NutsSettings
+    key: PRNGKeyArray, law: Law, cases: JointCase, coordinates: Any, pattern: Pattern, settings: NutsSettings
 ) -> NutsResult:
     """NUTS over (Q0, a, age, mass) for clusters of one pattern; draws have these four parameters.
 
     Chains walk in the grid's coordinates of (Q0, a) and in the standard normal numbers that age and mass follow from.
     """
-    names = tuple(n for n in law.ensemble.latents.sizes if n in (*pattern.measured, *pattern.limited))
     low_tau, high_tau = law.reach.log_tau
 
     def parameters(case: Any, v: Array) -> tuple[Array, Array, Array]:
         one, along = case
         unconstrained, log_jacobian = along(v[:2])
         share = jax.nn.sigmoid(unconstrained)
-        low, high = jnp.stack([jnp.asarray(q0, DTYPE), one.a_au]).T
+        low, high = jnp.stack([jnp.asarray(law.q0, DTYPE), one.a_au]).T
         age, mass = circumstances.at(one.age_yr, v[2]), circumstances.at(one.mass_msun, v[3])
         log_prior = jax.nn.log_sigmoid(unconstrained).sum() + jax.nn.log_sigmoid(-unconstrained).sum()
         return jnp.concatenate([low + (high - low) * share, jnp.stack([age, mass])]), log_jacobian, log_prior
 
     def potential(case: Any, v: Array) -> Array:
         (birth_q0, a_au, age, mass), log_jacobian, log_prior = parameters(case, v)
-        tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)
-        scale = Scale(a_au, KMS_PER_AU_YR * jnp.sqrt(G_AU3_PER_MSUN_YR2 * mass / a_au))
-        joint = law.ensemble(jnp.stack([birth_q0, jnp.clip(tau, low_tau, high_tau)])).reduced(names)
+        tau = log_tau(age, mass, a_au, log=jnp.log)
+        joint = law.ensemble(jnp.stack([birth_q0, jnp.clip(tau, low_tau, high_tau)])).reduced(law.sizes(pattern))
         # a wall around what was simulated
         outside = jnp.maximum(low_tau - tau, 0.0) + jnp.maximum(tau - high_tau, 0.0)
-        log_density = joint.log_prob(case[0].seen, pattern, scale) - WALL * outside
+        log_density = joint.log_prob(case[0].seen, pattern, Scale.of(a_au, mass)) - WALL * outside
         energy: Array = -log_density - log_prior - log_jacobian + 0.5 * (v[2:] ** 2).sum()
         return energy
 
@@ -398,12 +420,12 @@ def _with_nuts(part: pd.DataFrame, n: int, result: NutsResult, quarters: Any) ->
     return part
 
 
-def remarks(law: Law, row: pd.Series, cluster: pd.Series) -> list[str]:
+def remarks(law: Law, row: Row, cluster: Row) -> list[str]:
     """Why an answer may mean less than it seems, one sentence each."""
     return [str(remark) for remark in _remarks(law, row, cluster)]
 
 
-def _remarks(law: Law, row: pd.Series, cluster: pd.Series) -> Iterator[UserWarning]:
+def _remarks(law: Law, row: Row, cluster: Row) -> Iterator[UserWarning]:
     numbers = [row[f"{name}_{part}"] for name in BIRTH for part in ("mean", "sd", "q50")]
     if not np.isfinite(numbers).all():
         yield UserWarning("not all numbers of the answer are finite: it means nothing")

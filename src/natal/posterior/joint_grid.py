@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.likelihood.cholesky import cholesky, solve_lower
-from natal.likelihood.joint import JointLaw, Measured, Pattern, Scale, draw_clusters
+from natal.likelihood.joint import JointLaw, Measured, Pattern, Scale, draw_clusters, log_tau
 from natal.likelihood.joint_network import JointEnsemble, Range
 from natal.observables.declared import MEASURABLE
 from natal.posterior import circumstances
@@ -26,7 +26,6 @@ from natal.posterior.flags import EDGE_WIDTH
 from natal.posterior.grid import Grid as Cells
 from natal.posterior.grid import draw, edges, locate, log_mass, quarters, summarise
 from natal.posterior.spread import map_cases
-from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 
 N_TAU = 384
 """Laws along ln tau: 0.012 apart over the default campaign's range, a tenth of what a posterior resolves."""
@@ -75,7 +74,7 @@ class JointAnswers(NamedTuple):
 
 
 @eqx.filter_jit
-def make_table(ensemble: JointEnsemble, names: tuple[str, ...], q0: Range, n_q0: int, log_tau: Range) -> JointTable:
+def make_table(ensemble: JointEnsemble, names: tuple[str, ...], q0: Range, n_q0: int, reach: Range) -> JointTable:
     """Tabulate the laws of some sizes and the count.
 
     Args:
@@ -83,11 +82,11 @@ def make_table(ensemble: JointEnsemble, names: tuple[str, ...], q0: Range, n_q0:
         names: Sizes that clusters have, in the law's order.
         q0: Range of the prior.
         n_q0: Cells in Q0.
-        log_tau: Range that was simulated.
+        reach: Range of ln tau that was simulated.
     """
-    step = (log_tau[1] - log_tau[0]) / N_TAU
+    step = (reach[1] - reach[0]) / N_TAU
     centres = jnp.asarray(q0[0] + (q0[1] - q0[0]) * (np.arange(n_q0) + 0.5) / n_q0, DTYPE)
-    places = jnp.asarray(log_tau[0] + step * (np.arange(N_TAU) + 0.5), DTYPE)
+    places = jnp.asarray(reach[0] + step * (np.arange(N_TAU) + 0.5), DTYPE)
 
     def row(q: Array) -> JointLaw:
         def one(tau: Array) -> JointLaw:
@@ -96,7 +95,7 @@ def make_table(ensemble: JointEnsemble, names: tuple[str, ...], q0: Range, n_q0:
         laws: JointLaw = jax.vmap(one, out_axes=-1)(places)
         return laws
 
-    return JointTable(lax.map(row, centres), centres, jnp.asarray(log_tau[0], DTYPE), jnp.asarray(step, DTYPE))
+    return JointTable(lax.map(row, centres), centres, jnp.asarray(reach[0], DTYPE), jnp.asarray(step, DTYPE))
 
 
 def answer_joint(
@@ -109,7 +108,7 @@ def answer_joint(
     *,
     n_draws: int = 0,
     truth: Float[Array, "case birth"] | None = None,
-    wanted: tuple[str, ...] = ("summary", "draws"),
+    wanted: tuple[str, ...] = (),
 ) -> JointAnswers:
     """Posteriors of clusters of one pattern.
 
@@ -122,7 +121,7 @@ def answer_joint(
         n_nodes: Ages and masses; 1 where all are known exactly.
         n_draws: Draws of each posterior.
         truth: True births, if they are known.
-        wanted: Of "summary", "draws", "coordinates" (with quarters) and "truths".
+        wanted: Beside moments and, of true births, their places: "draws", "coordinates" (with quarters).
     """
     keys = jax.random.split(key, len(cases.a_au))
     mapped = (keys, jax.tree.map(jnp.asarray, cases), None if truth is None else jnp.asarray(truth, DTYPE))
@@ -144,29 +143,24 @@ def _answer(
     key, one, truth = case
     low, high = one.a_au
     a_au = low + (high - low) * (jnp.arange(n_a) + 0.5) / n_a
-    (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
-    ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
-    age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
-    weight = jnp.asarray(np.outer(w_age, w_mass)).ravel()
+    ages, masses, age, mass, log_weight = _nodes(one, n_nodes)
     # (a, node)
-    log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)[:, None]
-    which, simulated = table.law_of(log_tau)
-    scale = _scale(jnp.broadcast_to(a_au[:, None], which.shape).ravel(), jnp.broadcast_to(mass, which.shape).ravel())
+    which, simulated = table.law_of(log_tau(age, mass, a_au[:, None], log=jnp.log))
+    scale = Scale.of(*(jnp.broadcast_to(values, which.shape).ravel() for values in (a_au[:, None], mass)))
 
     def row(laws: JointLaw) -> Array:
         chosen: JointLaw = jax.tree.map(lambda leaf: leaf[..., which.ravel()], laws)
         return chosen.log_prob(one.seen, pattern, scale).reshape(which.shape)
 
     log_likelihood = lax.map(row, table.laws)
-    joint = jnp.where(simulated, log_likelihood + jnp.log(weight), -jnp.inf)
+    joint = jnp.where(simulated, log_likelihood + log_weight, -jnp.inf)
     values = jax.nn.logsumexp(joint, axis=-1)
     # a cell without any age that was simulated has a density of zero, as a finite number
     values = jnp.maximum(values, jnp.where(jnp.isfinite(values), values, jnp.inf).min() - 1e4)
     mass_of_cell = jnp.exp(log_mass(values))
     cells = Cells(table.q0, a_au, None)  # type: ignore[arg-type]
     of_node = jnp.exp(joint - jax.nn.logsumexp(joint)).sum(0)  # (a, node)
-    shape = n_nodes
-    per_age, per_mass = (of_node.sum(0).reshape(shape).sum(axis) for axis in (1, 0))
+    per_age, per_mass = (of_node.sum(0).reshape(n_nodes).sum(axis) for axis in (1, 0))
     tau_edge = jnp.stack(
         [
             jnp.where(which < EDGE_WIDTH * N_TAU, of_node, 0.0).sum(),
@@ -179,7 +173,7 @@ def _answer(
         summary=summarise(cells, values, mass_of_cell, nan),
         age_yr=_moments(ages, per_age),
         mass_msun=_moments(masses, per_mass),
-        simulated=(simulated * weight).sum(-1).mean(),
+        simulated=(simulated * jnp.exp(log_weight)).sum(-1).mean(),
         at_tau_edge=tau_edge,
         draws=_draws(key, cells, mass_of_cell, joint, (age, mass), n_draws) if "draws" in wanted else None,
         coordinates=InverseCdf.of_grid(mass_of_cell, (edges(table.q0), edges(a_au)))
@@ -208,26 +202,27 @@ def _draws(
     return jnp.column_stack([birth, *(values[node] for values in of_node)])
 
 
-def _scale(a_au: Array, mass_msun: Array) -> Scale:
-    return Scale(a_au, KMS_PER_AU_YR * jnp.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun / a_au))
+def _nodes(one: JointCase, n_nodes: tuple[int, int]) -> tuple[Array, Array, Array, Array, Array]:
+    """Ages, masses; then age, mass and ln of the weight of each pair of them."""
+    (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
+    ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
+    age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
+    return ages, masses, age, mass, jnp.log(jnp.asarray(np.outer(w_age, w_mass)).ravel())
 
 
 def _at_truth(
     table: JointTable, one: JointCase, pattern: Pattern, truth: Float[Array, " birth"], n_nodes: tuple[int, int]
 ) -> Float[Array, ""]:
-    """ln of the likelihood at a birth, age and mass summed over, from the nearest row in Q0."""
-    (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
-    ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
-    age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
-    log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(truth[1])
-    which, simulated = table.law_of(log_tau)
+    """ln of the likelihood at a birth, age and mass summed over, interpolated between the rows in Q0."""
+    _, _, age, mass, log_weight = _nodes(one, n_nodes)
+    which, simulated = table.law_of(log_tau(age, mass, truth[1], log=jnp.log))
     place = jnp.clip((truth[0] - table.q0[0]) / (table.q0[1] - table.q0[0]), 0, len(table.q0) - 1)
     first = jnp.clip(jnp.floor(place).astype(int), 0, len(table.q0) - 2)
-    scale = _scale(jnp.full_like(mass, truth[1]), mass)
+    scale = Scale.of(jnp.full_like(mass, truth[1]), mass)
 
     def at(k: Array) -> Array:
         laws: JointLaw = jax.tree.map(lambda leaf: leaf[k][..., which], table.laws)
-        found = laws.log_prob(one.seen, pattern, scale) + jnp.log(jnp.asarray(np.outer(w_age, w_mass)).ravel())
+        found = laws.log_prob(one.seen, pattern, scale) + log_weight
         total: Array = jax.nn.logsumexp(jnp.where(simulated, found, -jnp.inf))
         return total
 
@@ -266,12 +261,11 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     z = jax.random.normal(keys[0], (2, n))
     age, mass = circumstances.at(one.age_yr, z[0]), circumstances.at(one.mass_msun, z[1])
     a_au = jax.random.uniform(keys[1], (n,), minval=one.a_au[0], maxval=one.a_au[1])
-    log_tau = jnp.log(age) + 0.5 * jnp.log(G_AU3_PER_MSUN_YR2 * mass) - 1.5 * jnp.log(a_au)
-    which, valid = table.law_of(log_tau)
+    which, valid = table.law_of(log_tau(age, mass, a_au, log=jnp.log))
     row = jax.random.randint(keys[2], (n,), 0, len(table.q0))
     # (component, ..., draw)
     laws: JointLaw = jax.tree.map(lambda leaf: jnp.moveaxis(leaf[row, ..., which], 0, -1), table.laws)
-    drawn = draw_clusters(keys[3], laws, _scale(a_au, mass))
+    drawn = draw_clusters(keys[3], laws, Scale.of(a_au, mass))
     noise = jax.random.normal(keys[4], (len(pattern.measured) + 1, n))
     columns: list[Array] = []
     own: list[Array] = []

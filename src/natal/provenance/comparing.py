@@ -45,10 +45,7 @@ class Recorded:
         if not there or not all(self.describes(output) for output in there):
             return None
         checksum = self._checksum(file)
-        records = filter(None, map(self._record, there))
-        return all(
-            {one.path: one.sha256 for one in record.inputs}.get(file.as_posix()) == checksum for record in records
-        )
+        return all(self._inputs(output).get(file.as_posix()) == checksum for output in there)
 
     def keep_checksums(self) -> None:
         """Write down what was read, for the next one."""

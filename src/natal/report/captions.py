@@ -130,6 +130,11 @@ CAPTIONS = {
         "contour in 19 of 20 cases. Bad sign: contours that part from the grid's (the sampler failed), or that the "
         "box cuts off (a limit rather than a measurement)."
     ),
+    "catalogue": (
+        "Draws of the posterior over the prior's box, age and mass integrated over, with the regions that hold 68 and "
+        "95 % of them. Look for regions within the box. Bad sign: contours that the box cuts off; the birth may lie "
+        "outside."
+    ),
     "predictive": (
         "Everything observable of clusters born as the posterior says, at its ages and masses (blue: median, 68 and "
         "95 %), and what was measured (orange; arrows are limits). Look for measured values within. Bad sign: one far "

@@ -60,6 +60,11 @@ def write_report(
     pages.filters["number"] = format_number
     images = {Path(file).stem: _image(file) for file in figures}
     own = pd.DataFrame() if observed is None else observed[:MAX_OWN]
+    measured = [name for name in MEASURABLE if not {name, f"{name}_lower", f"{name}_upper"}.isdisjoint(own)]
+    if "used" in own:
+        # what no cluster has is no column
+        parts = ("", "_err_low", "_err_high", "_lower", "_upper")
+        own = own.reindex(columns=[*dict.fromkeys([*own, *(f"{name}{part}" for name in measured for part in parts)])])
     corners = sorted((name for name in images if name.startswith("corner_")), key=_place)
     cases = [recovery.case.iloc[row] for row in cases_along_q0(recovery.q0_true.to_numpy(), len(corners))]
     html = pages.get_template("report.html.j2").render(
@@ -81,7 +86,7 @@ def write_report(
         observed=own.to_dict("records"),
         n_own=0 if observed is None else len(observed),
         is_catalogue="used" in own,
-        measured=[name for name in MEASURABLE if name in own],
+        measured=measured,
         predictives=sorted((name for name in images if name.startswith("predictive_")), key=_place),
         doubts=_doubts(own, config),
         costs=costs,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from natal.likelihood.joint_network import speed_kms
+from natal.likelihood.joint import speed_kms
 from natal.observables.declared import OBSERVABLES
 from natal.observables.projected import observe
 from natal.studies.departures.births import Stars

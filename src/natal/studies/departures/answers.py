@@ -9,11 +9,11 @@ import pandas as pd
 from jaxtyping import PRNGKeyArray
 
 from natal.assessment.observables import locate, score
-from natal.likelihood.joint_network import log_tau, speed_kms
+from natal.likelihood.joint import log_tau, speed_kms
 from natal.observables.declared import MEASURABLE
-from natal.posterior.catalogue import CELLS, Law, grouped
+from natal.posterior.catalogue import Law, grouped
 from natal.posterior.flags import P_OUTSIDE
-from natal.posterior.joint_grid import make_table, prior_predictive_p
+from natal.posterior.joint_grid import prior_predictive_p
 from natal.studies.departures.names import CONTROL
 from natal.variables import BIRTH
 
@@ -38,9 +38,9 @@ def answer(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarra
     found = locate(key, law, clusters, truth)
     p = np.empty(len(clusters))
     for k, group in enumerate(grouped(law, clusters)):
-        names = tuple(n for n in law.ensemble.latents.sizes if n in (*group.pattern.measured, *group.pattern.limited))
-        table = make_table(law.ensemble, names, law.reach.q0, CELLS[0], law.reach.log_tau)
-        p[group.rows] = prior_predictive_p(jax.random.fold_in(key, k), table, group.cases, group.pattern)
+        p[group.rows] = prior_predictive_p(
+            jax.random.fold_in(key, k), law.table(group.pattern), group.cases, group.pattern
+        )
     return found.assign(prior_predictive_p=p)
 
 

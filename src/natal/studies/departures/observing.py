@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from natal.likelihood.joint_network import speed_kms
+from natal.likelihood.joint import speed_kms
 from natal.observables.declared import MEASURABLE, OBSERVABLES
 from natal.observables.projected import LINES, in_aperture, observe
 from natal.posterior.catalogue import clusters_table
