@@ -32,7 +32,7 @@ def test_summaries_have_one_distribution(samples, name, point):
     if name == "f_bound":
         # a share of 100 stars, which single precision writes a little differently
         one, other = np.round(one, 4), np.round(other.astype(float), 4)
-    p_value = ks_2samp(one[np.isfinite(one)], other[np.isfinite(other)]).pvalue
+    p_value = ks_2samp(one[np.isfinite(one)], other[np.isfinite(other)], method="asymp").pvalue
     print(f"{name} at Q0, a = {POINTS[point]}: p = {p_value:.3f}")
     assert p_value > 1e-3 / (len(POINTS) * len(SUMMARIES))
 

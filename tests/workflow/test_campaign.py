@@ -74,7 +74,7 @@ def test_every_output_says_what_made_it(finished):
     outputs.remove(Path("simulations/layout.json"))
     records = {path for path in outputs if path.parts[0] == "provenance"}
     assert records == {Path("provenance") / path.with_name(f"{path.name}.json") for path in outputs - records}
-    command = [sys.executable, "-m", "natal.provenance", "results/tiny/report.html"]
+    command = [sys.executable, "-m", "natal.cli", "provenance", "results/tiny/report.html"]
     done = subprocess.run(command, cwd=finished.folder, env=finished.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]

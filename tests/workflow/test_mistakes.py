@@ -74,9 +74,9 @@ def test_a_missing_column_is_named(fresh):
     ("content", "line"),
     [
         (
-            "name,f_bound,sigma,r_h_au\nA,0.9,4,300\n",
-            "mine.csv: column sigma_v_kms is missing (columns: name, f_bound, sigma_v_kms, r_h_au, optional "
-            "f_bound_err, sigma_v_kms_err, r_h_au_err), the header is 'name,f_bound,sigma,r_h_au'",
+            "name,fraction,sigma,radius\nA,0.9,4,300\n",
+            "mine.csv: the table has no column of an observable (f_bound, sigma_v_kms, r_h_au, sigma_los_kms, "
+            "sigma_pm_kms, r_hp_au, v_out_kms, lambda_msr, in any unit); the header is 'name,fraction,sigma,radius'",
         ),
         (
             "name;f_bound;sigma_v_kms;r_h_au\nA;0.9;4;300\n",

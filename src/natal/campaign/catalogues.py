@@ -36,6 +36,11 @@ class Catalogue:
     refused: list[str]
     ignored: list[str]
 
+    def unknown_columns(self, path: str) -> str:
+        """A line on columns that were not read: one of them may be a misspelt observable."""
+        said = UserWarning(f"columns that natal does not know were not used: {', '.join(self.ignored)}")
+        return f"{path}: {said}"
+
 
 def read_catalogue(path: str, *, strict: bool = False) -> Catalogue:
     """Read a table of observed clusters in CSV, ECSV, FITS or VOTable.

@@ -115,7 +115,8 @@ def _of_any(table: str, trained: Any, asked: Asked, nuts: bool) -> tuple[Any, An
     clusters, refused = without_refused(law, catalogue.clusters, table, catalogue.refused)
     n_nuts = asked.inference.nuts_clusters if nuts else 0
     found, tree = answer_catalogue(asked.seed, law, clusters, asked.inference, n_nuts)
-    doubts = [f"left out: {line}" for line in refused]
+    doubts = [catalogue.unknown_columns(table)] if catalogue.ignored else []
+    doubts += [f"left out: {line}" for line in refused]
     doubts += [f"{row['case']}: {row['remarks']}" for _, row in found.iterrows() if row["remarks"]]
     return found, tree, doubts
 

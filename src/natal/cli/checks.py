@@ -77,8 +77,11 @@ def _check_table(file: str) -> None:
             # astropy takes a second to start
             from natal.campaign.catalogues import read_catalogue
 
-            if refused := read_catalogue(file).refused:
-                raise ManyMistakes(refused)
+            catalogue = read_catalogue(file)
+            if catalogue.ignored:
+                click.echo(f"! {catalogue.unknown_columns(file)}")
+            if catalogue.refused:
+                raise ManyMistakes(catalogue.refused)
     except NatalError as error:
         # a row's number counts rows, an editor counts lines
         lines = lines_of_rows(file) if f"{file}, row " in str(error) and file.endswith(".csv") else {}

@@ -19,7 +19,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     law = Law(ensemble, reach, snakemake.params.prior)
     catalogue = read_catalogue(path)
     if catalogue.ignored:
-        log.info("%s: columns that natal does not know are ignored: %s", path, ", ".join(catalogue.ignored))
+        log.warning("%s", catalogue.unknown_columns(path))
     clusters, refused = without_refused(law, catalogue.clusters, path, catalogue.refused)
     for line in refused:
         log.warning("left out: %s", line)
