@@ -17,6 +17,7 @@ include: "workflow/rules/design.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/emulate.smk"
 include: "workflow/rules/observables.smk"
+include: "workflow/rules/population.smk"
 include: "workflow/rules/adaptive.smk"
 include: "workflow/rules/diagnostics.smk"
 include: "workflow/rules/infer.smk"
@@ -37,3 +38,4 @@ rule all:
         RESULTS / "recovery.csv",
         [RESULTS / "calibration.csv"] if CALIBRATED else [],
         OBSERVED,
+        [POPULATION] if SAYS_POPULATION else [],

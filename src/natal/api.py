@@ -32,11 +32,13 @@ from natal.likelihood.protocols import Likelihood
 from natal.observables.columns import KNOWN as ALL_COLUMNS
 from natal.observables.columns import understand
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
+from natal.population.inference import PopulationAnswer, answer_population
 from natal.posterior.catalogue import Law, answer_catalogue, clusters_table, refusals
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
 from natal.posterior.observed import answer_on_grid, recover_observed
 from natal.settings.inference import NutsSettings
+from natal.settings.population import Population
 from natal.variables import BIRTH, SUMMARIES, Box, Variables, check_measured
 
 if TYPE_CHECKING:
@@ -226,20 +228,7 @@ class TrainedCampaign:
         self, given: dict[str, Any], name: str, prior_box: Box | None, nuts: NutsSettings | None, seed: int
     ) -> Answer:
         law = replace(self.observables, prior=prior_box)
-        row: dict[str, Any] = {"name": name}
-        for key, value in given.items():
-            column, numbers = _in_natals_units(key, value, ALL_COLUMNS)
-            if np.ndim(getattr(value, "value", value)):
-                raise NatalError(f"{key} = {value!r} must be one number")
-            variable = next(known for known in (*MEASURABLE, *CIRCUMSTANCES, "n_stars") if column.startswith(known))
-            try:
-                if "_err" in column and numbers[0] < 0:
-                    raise ValueError("must not be negative")
-                if "_err" not in column and variable != "n_stars":
-                    ALL_COLUMNS[variable].check_measured(float(numbers[0]))
-            except ValueError as error:
-                raise NatalError(f"{key} = {value} {error}") from error
-            row[column] = float(numbers[0])
+        row = _row_of(name, given)
         clusters = clusters_table([row])
         for said in refusals(law, clusters).values():
             raise NatalError(said)
@@ -248,6 +237,41 @@ class TrainedCampaign:
         a_au = float(answer["prior_a_au_low"]), float(answer["prior_a_au_high"])
         prior = {"q0": law.q0, "a_au": a_au}
         return Answer(answer, tree, [said for said in str(answer["remarks"]).split("; ") if said], prior)
+
+    def population(
+        self, clusters: pd.DataFrame, *, prior_box: Box | None = None, settings: Population | None = None, seed: int = 0
+    ) -> PopulationAnswer:
+        """The distribution of births behind some clusters (docs/population.md).
+
+        Args:
+            clusters: A row a cluster: `name`, and any of the observables, their errors and limits, age and mass, under
+                the names and in the units of docs/catalogues.md (`r_hp_pc`, `sigma_los_kms_err`). Missing: NaN.
+            prior_box: Box of births, {'q0': (low, high), 'a_au': (low, high)}; None: as for single clusters.
+            settings: Selection, hyperprior and sampler; None: the default ones.
+            seed: Of the chains.
+
+        Returns:
+            `law`, a table of parameters; `clusters`, one of all clusters alone and in the light of the others; `tree`,
+            all draws; `remarks`.
+
+        Raises:
+            NatalError: For a column or number that cannot be, a cluster without an answer, or fewer than three that can
+                be used.
+        """
+        law = replace(self.observables, prior=prior_box)
+        if "name" not in clusters:
+            raise NatalError("clusters has no column name")
+        rows = []
+        for k, record in enumerate(clusters.to_dict("records")):
+            given = {str(key): value for key, value in record.items() if key != "name" and not pd.isna(value)}
+            try:
+                rows.append(_row_of(str(record["name"]), given))
+            except NatalError as error:
+                raise NatalError(f"clusters, row {k + 1}: {error}") from error
+        table = clusters_table(rows)
+        for place, said in refusals(law, table).items():
+            raise NatalError(f"clusters, row {place + 1}, {said}")
+        return answer_population(seed, law, table, settings or Population())
 
 
 def load_campaign(folder: str | Path) -> TrainedCampaign:
@@ -285,6 +309,25 @@ def _present(folder: Path, part: Path) -> Path:
     if not (folder / part).is_file():
         raise NatalError(f"{folder} holds no {part}: run the campaign to its end")
     return folder / part
+
+
+def _row_of(name: str, given: dict[str, Any]) -> dict[str, Any]:
+    """A row for `clusters_table` from observables by any name and in any unit. Raises `NatalError` naming one."""
+    row: dict[str, Any] = {"name": name}
+    for key, value in given.items():
+        column, numbers = _in_natals_units(key, value, ALL_COLUMNS)
+        if np.ndim(getattr(value, "value", value)):
+            raise NatalError(f"{key} = {value!r} must be one number")
+        variable = next(known for known in (*MEASURABLE, *CIRCUMSTANCES, "n_stars") if column.startswith(known))
+        try:
+            if "_err" in column and numbers[0] < 0:
+                raise ValueError("must not be negative")
+            if "_err" not in column and variable != "n_stars":
+                ALL_COLUMNS[variable].check_measured(float(numbers[0]))
+        except ValueError as error:
+            raise NatalError(f"{key} = {value} {error}") from error
+        row[column] = float(numbers[0])
+    return row
 
 
 def _numbers(argument: str, values: Any) -> Float[np.ndarray, "..."]:

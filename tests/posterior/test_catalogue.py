@@ -95,12 +95,12 @@ def test_age_and_mass_are_summed_over(law):
 
 @pytest.mark.slow
 def test_nuts_agrees_with_the_grid(law):
-    """Moments of births, ages and masses of three clusters, one with a limit; chains agree."""
+    """Moments of births, ages and masses of three clusters with a limit each; chains agree."""
     clusters, _ = clusters_of(law, 3, np.random.default_rng(7))
-    clusters.loc[2, "v_out_kms"] = np.nan
-    clusters.loc[2, "v_out_kms_upper"] = 1.0
+    clusters["v_out_kms"] = np.nan
+    clusters["v_out_kms_upper"] = 1.0
     on_grid, _ = answer_catalogue(1, law, clusters)
-    sampled, _ = answer_catalogue(1, law, clusters, NutsSettings(warmup=200, draws=1500, step_size=0.4), 3)
+    sampled, _ = answer_catalogue(1, law, clusters, NutsSettings(warmup=200, draws=1000, step_size=0.4), 3)
     assert (sampled.rhat < 1.02).all()
     for name in ("q0", "a_au", "age_yr", "mass_msun"):
         apart = (sampled[f"{name}_mean"] - on_grid[f"{name}_mean"]) / on_grid[f"{name}_sd"]

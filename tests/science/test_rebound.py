@@ -39,13 +39,13 @@ def test_positions_agree_before_chaos_sets_in():
 
 
 POINTS = [(0.6, 160.0), (0.93, 99.0), (1.25, 185.0), (1.4, 80.0)]
-N_RUNS, N_STARS, T_END_YR = 64, 100, 500.0
+N_RUNS, N_STARS, T_END_YR = 48, 100, 500.0
 NAMES = ("f_bound", "sigma_v_kms", "r_h_au")
 
 
 @pytest.fixture(scope="module")
 def samples():
-    """For each point, summaries after 500 yr of 64 realizations: (natal's, the reference's), (run, 3) each."""
+    """For each point, summaries after 500 yr of 48 realizations: (natal's, the reference's), (run, 3) each."""
     q0, a_au = np.repeat(POINTS, N_RUNS, axis=0).T
     runs = simulate_clusters(
         q0,

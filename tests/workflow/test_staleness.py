@@ -96,6 +96,7 @@ SETTINGS = {
     # only the report states all settings
     "`checks.trust.*`": [({"checks": {"trust": {"draws": 31}}}, {"report": 1})],
     "`observables.*`": [({"observables": {"aperture": 5.0}}, {"report": 1})],
+    "`population.*`": [({"population": {"bins": 5}}, {"report": 1})],
     "`report.*`": [({"report": {"corner_cases": 2}}, drawn("recovery"))],
 }
 

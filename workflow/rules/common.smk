@@ -47,12 +47,16 @@ RECIPE = plan.recipes(config)
 # files that several rules read, by the names they have there
 LIKELIHOOD = {name.split(".")[0]: RESULTS / "emulator" / name for name in ("ensemble.eqx", "likelihood.json")}
 LAW = {"law": RESULTS / "emulator" / "joint.eqx"}
+SNAPSHOTS = RESULTS / "observables.h5"
+POPULATION = RESULTS / "population.csv"
+POPULATION_FIGURES = ["population_law", "population_corner", "population_clusters"]
 DENSITIES = {name: RESULTS / "emulator" / f"{name}.eqx" for name in ("heteroscedastic", "mixture")}
 
 # what the configuration may leave out
 CALIBRATED = [CALIBRATION] if config["design"]["calibration"] else []
 CHECKED = [name for name, part in config["checks"].items() if part.get("cases")]
 OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
+SAYS_POPULATION = bool(OBSERVED) and config["population"]["in_report"]
 IS_CATALOGUE, OWN_CLUSTERS = read_own_clusters(config["observations"]) if OBSERVED else OwnClusters(False, [])
 
 # What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
@@ -87,6 +91,7 @@ CHAPTERS = [
     "Uncertainty methods",
     "Against the simulator",
     "Own clusters",
+    "Population",
 ]
 
 

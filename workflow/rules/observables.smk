@@ -1,8 +1,6 @@
 # What observers see of stored snapshots, and the law of it, for clusters of which less is known than the summaries.
 # Nothing of the main campaign waits for these.
 
-SNAPSHOTS = RESULTS / "observables.h5"
-
 
 rule observables:
     localrule: True

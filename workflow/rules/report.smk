@@ -19,6 +19,8 @@ N_SHOWN = min(N_CORNERS, N_OBSERVED)
 FIGURES["Own clusters"] = [f"observed_{k}" for k in range(N_SHOWN)]
 FIGURES["Own clusters"] += [f"predictive_{k}" for k in range(N_SHOWN) if IS_CATALOGUE]
 
+FIGURES["Population"] = POPULATION_FIGURES if SAYS_POPULATION else []
+
 PNG_FILES = [RESULTS / "figures" / f"{name}.png" for names in FIGURES.values() for name in names]
 DRAWN = {
     chapter: [
@@ -164,6 +166,7 @@ rule report:
         metrics=RESULTS / "metrics.json",
         recovery=RESULTS / "recovery.csv",
         observed=OBSERVED[:1],
+        population=[POPULATION, RESULTS / "metrics" / "population.json"] if SAYS_POPULATION else [],
         figures=PNG_FILES,
     output: shown(RESULTS / "report.html", "Summary", file="report"), captions=list(CAPTIONS.values())
     log: LOGS / "report.log"

@@ -4,7 +4,7 @@ Cases are calibration clusters, which trained nothing: as they are, for each sub
 other ages and masses, seen with errors and gaps as real clusters are.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -130,6 +130,67 @@ def score(found: pd.DataFrame) -> dict[str, Any]:
     return numbers
 
 
+class Pool:
+    """Snapshots that stand for clusters of any age and mass: gravity has no scale."""
+
+    def __init__(self, law: Law, seen: LinesOfSight) -> None:
+        self.law, self.seen = law, seen
+        birth = np.repeat(seen.birth[:, None], len(seen.time_yr), axis=1).reshape(-1, 2)
+        self.q0, self._a_au = birth.T
+        self._mass = np.repeat(seen.mass_msun, len(seen.time_yr))
+        self._log_tau = log_tau(np.tile(seen.time_yr, len(seen.point_id)), self._mass, self._a_au)
+        self._widths = np.array([np.ptp(law.reach.q0), np.ptp(law.reach.log_tau)])
+        self._places = np.column_stack([self.q0, self._log_tau]) / self._widths
+        self.projected = [name for name in OBSERVABLES if name in law.names]
+
+    def nearest(self, q0: float, tau: float) -> int:
+        """The snapshot that is nearest to this Q0 and ln tau."""
+        return int(((self._places - np.array([q0, tau]) / self._widths) ** 2).sum(1).argmin())
+
+    def a_au(self, snapshot: int, age_yr: float, mass_msun: float) -> float:
+        """The scale radius of a cluster that looks like this snapshot at this age, having this mass."""
+        own_time = np.exp(self._log_tau[snapshot])
+        return float((age_yr / own_time) ** (2 / 3) * (G_AU3_PER_MSUN_YR2 * mass_msun) ** (1 / 3))
+
+    def survived(self, snapshot: int) -> bool:
+        """Whether it has not dissolved."""
+        return not self.seen.dissolved.reshape(-1)[snapshot]
+
+    def summaries(self, snapshot: int, a_au: float, mass_msun: float) -> dict[str, float]:
+        """The summaries, exactly, of a cluster of this size and mass."""
+        cluster, time = divmod(snapshot, len(self.seen.time_yr))
+        factors = self._factors(snapshot, a_au, mass_msun)
+        values = self.seen.summaries[cluster, time].astype(float)
+        pairs = zip(SUMMARIES.values(), values, strict=True)
+        return {variable.name: factors.get(variable.unit, 1.0) * float(value) for variable, value in pairs}
+
+    def _factors(self, snapshot: int, a_au: float, mass_msun: float) -> dict[str, float]:
+        """From the snapshot's units to the cluster's, by unit."""
+        own = float(speed_kms(self._mass[snapshot], self._a_au[snapshot]))
+        return {"km/s": float(speed_kms(mass_msun, a_au)) / own, "AU": a_au / self._a_au[snapshot]}
+
+    def measured(
+        self, rng: np.random.Generator, snapshot: int, a_au: float, mass_msun: float, names: Iterable[str]
+    ) -> dict[str, float]:
+        """Observables with errors (`VALUE_ERRORS`) along a random line, of a cluster of this size and mass."""
+        cluster, time = divmod(snapshot, len(self.seen.time_yr))
+        values = self.seen.observables[cluster, time, rng.integers(len(LINES))].astype(float)
+        speed = float(speed_kms(mass_msun, a_au))
+        factors = self._factors(snapshot, a_au, mass_msun)
+        row: dict[str, float] = {}
+        for name in names:
+            variable = MEASURABLE[name]
+            value = factors.get(variable.unit, 1.0) * values[OBSERVABLES.names.index(name)]
+            error = rng.uniform(*VALUE_ERRORS) * (speed if variable.transform == "none" else value)
+            row |= {name: value + error * rng.standard_normal(), f"{name}_err": error}
+        return row
+
+
+def possible(row: Mapping[str, Any], names: Iterable[str]) -> bool:
+    """Whether what was measured of sizes and dispersions is positive."""
+    return all(row.get(name, 1) > 0 for name in names if MEASURABLE[name].transform != "none")
+
+
 def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: int) -> tuple[pd.DataFrame, np.ndarray]:
     """Clusters as a catalogue has them, and their true births.
 
@@ -141,16 +202,10 @@ def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: in
     Returns:
         A table for `posterior.catalogue`, and the true (q0, a_au), (mock, 2).
     """
-    reach = law.reach
-    birth = np.repeat(seen.birth[:, None], len(seen.time_yr), axis=1).reshape(-1, 2)
-    own_mass = np.repeat(seen.mass_msun, len(seen.time_yr))
-    own_tau = log_tau(np.tile(seen.time_yr, len(seen.point_id)), own_mass, birth[:, 1])
-    widths = np.array([np.ptp(reach.q0), np.ptp(reach.log_tau)])
-    places = np.column_stack([birth[:, 0], own_tau]) / widths
+    reach, pool = law.reach, Pool(law, seen)
     age, mass = (low * (high / low) ** rng.random(n) for low, high in (AGES_YR, MASSES_MSUN))
     age_err, mass_err = age * rng.uniform(*AGE_ERRORS, n), mass * rng.uniform(*MASS_ERRORS, n)
     size = (age / reach.t_end_yr) ** (2 / 3) * (mass / reach.mass_msun) ** (1 / 3)
-    projected = [name for name in OBSERVABLES if name in law.names]
     rows, truth = [], np.empty((n, 2))
     for k in range(n):
         while True:
@@ -161,29 +216,14 @@ def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: in
             tau = float(log_tau(true_age, true_mass, a_au))
             if not reach.log_tau[0] <= tau <= reach.log_tau[1]:
                 continue
-            nearest = int(((places - np.array([q0, tau]) / widths) ** 2).sum(1).argmin())
-            truth[k] = (
-                birth[nearest, 0],
-                (true_age / np.exp(own_tau[nearest])) ** (2 / 3) * (G_AU3_PER_MSUN_YR2 * true_mass) ** (1 / 3),
-            )
-            cluster, time = divmod(nearest, len(seen.time_yr))
-            values = seen.observables[cluster, time, rng.integers(len(LINES))].astype(float)
+            snapshot = pool.nearest(q0, tau)
+            truth[k] = pool.q0[snapshot], pool.a_au(snapshot, true_age, true_mass)
             row = {"name": f"mock {k}", "age_yr": age[k], "age_yr_err": age_err[k]}
             row |= {"mass_msun": mass[k], "mass_msun_err": mass_err[k]}
-            for name in projected:
-                unit = MEASURABLE[name].unit
-                speed = float(speed_kms(true_mass, truth[k, 1]))
-                factor = {
-                    "km/s": speed / float(speed_kms(own_mass[nearest], birth[nearest, 1])),
-                    "AU": truth[k, 1] / birth[nearest, 1],
-                }.get(unit, 1.0)
-                value = factor * values[OBSERVABLES.names.index(name)]
-                share = rng.uniform(*VALUE_ERRORS)
-                error = share * (speed if MEASURABLE[name].transform == "none" else value)
-                row |= {name: value + error * rng.standard_normal(), f"{name}_err": error}
+            row |= pool.measured(rng, snapshot, truth[k, 1], true_mass, pool.projected)
             if rng.random() < GAP:
-                del row[rng.choice(projected)]
-            if all(row.get(name, 1) > 0 for name in projected if MEASURABLE[name].transform != "none"):
+                del row[rng.choice(pool.projected)]
+            if possible(row, pool.projected):
                 rows.append(row)
                 break
     return clusters_table(rows), truth

@@ -9,6 +9,7 @@ import yaml
 from natal.campaign import plan
 from natal.campaign.own_clusters import read_own_clusters
 from natal.errors import NatalError
+from natal.observables.declared import MEASURABLE
 from natal.settings.campaign import Campaign
 from natal.settings.reading import check, lay_over
 
@@ -50,5 +51,9 @@ def check_campaign(config: Any) -> None:
     if config["design"]["table"]:
         plan.read_table(config)
     plan.proposed_blocks(config)
+    for name in config["population"]["observable"]:
+        if name not in MEASURABLE:
+            allowed = f"an observable: {', '.join(MEASURABLE)}"
+            raise NatalError(f"config: unknown key population.observable.{name}; it must be {allowed}")
     if config["observations"]:
         read_own_clusters(config["observations"])

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -54,7 +55,7 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
     outputs = {name: Path(out, f"observed.{name}") for name in ("csv", "nc")}
     if outputs["csv"].exists() and outputs["csv"].samefile(table):
         raise NatalError(f"the answer would replace {table}: name another folder with --out")
-    _start(len(own.rows))
+    start(len(own.rows))
 
     import pandas as pd
 
@@ -64,10 +65,9 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
     from natal.posterior.observed import recover_observed
     from natal.posterior.tables import write_posteriors
     from natal.provenance.environment import environment
-    from natal.provenance.records import write_records
 
     trained = load_campaign(folder)
-    click.echo(f"natal: {_what_it_knows(asked.config)}", err=True)
+    click.echo(f"natal: {what_it_knows(asked.config)}", err=True)
     if own.is_catalogue:
         found, tree, doubts = _of_any(table, trained, asked, nuts)
         parts = [ENSEMBLE, JOINT]
@@ -84,15 +84,7 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
     tree.attrs["likelihood"] = "joint" if own.is_catalogue else asked.config["likelihood"]
     write_csv(outputs["csv"], found)
     write_posteriors(outputs["nc"], tree)
-    task = SimpleNamespace(
-        rule="natal answer",
-        input=[Path(table).absolute(), *((folder / part).absolute() for part in parts)],
-        output=[path.absolute() for path in outputs.values()],
-        wildcards={},
-        params=SimpleNamespace(digest=digest),
-        config=asked.config,
-    )
-    write_records(task)
+    record("natal answer", [Path(table), *(folder / part for part in parts)], outputs.values(), digest, asked.config)
 
     heads = [f"{name} ({variable.shown_unit or variable.unit})" for name, variable in BIRTH.items()]
     rows = [_row(row) for _, row in found[:N_SHOWN].iterrows()]
@@ -101,6 +93,21 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
         click.echo(f"! {doubt}")
     left = f", {len(found) - N_SHOWN} more than are shown" if len(found) > N_SHOWN else ""
     click.echo(f"{len(found)} clusters{left}: {outputs['csv']}, {outputs['nc']}")
+
+
+def record(command: str, read: list[Path], made: Iterable[Path], digest: str, config: dict[str, Any]) -> None:
+    """Write beside each file what made it, as jobs do."""
+    from natal.provenance.records import write_records
+
+    task = SimpleNamespace(
+        rule=command,
+        input=[path.absolute() for path in read],
+        output=[path.absolute() for path in made],
+        wildcards={},
+        params=SimpleNamespace(digest=digest),
+        config=config,
+    )
+    write_records(task)
 
 
 def _of_any(table: str, trained: Any, asked: Asked, nuts: bool) -> tuple[Any, Any, list[str]]:
@@ -121,7 +128,7 @@ def _of_any(table: str, trained: Any, asked: Asked, nuts: bool) -> tuple[Any, An
     return found, tree, doubts
 
 
-def _what_it_knows(config: dict[str, Any]) -> str:
+def what_it_knows(config: dict[str, Any]) -> str:
     """Which clusters a campaign's answers are about."""
     cluster = config["cluster"]
     masses = "of Kroupa's masses" if cluster["imf"] == "kroupa" else f"of {cluster['star_mass_msun']:g} Msun"
@@ -138,7 +145,7 @@ def _row(row: Any) -> list[str]:
     return cells
 
 
-def _start(n_cases: int) -> None:
+def start(n_cases: int) -> None:
     """Set JAX up, with programs once compiled kept for the user; progress as lines where there is no terminal."""
     from natal.running import device
 
@@ -174,11 +181,11 @@ def predict(campaign: str, extrapolate: bool, **birth: Any) -> None:
     """
     folder = campaign_folder(campaign)
     asked = asked_of(folder)
-    _start(1)
+    start(1)
     from natal.api import load_campaign
 
     found = load_campaign(folder).predict(**birth, extrapolate=extrapolate)
-    click.echo(f"natal: {_what_it_knows(asked.config)}", err=True)
+    click.echo(f"natal: {what_it_knows(asked.config)}", err=True)
     numbers = ["mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5", "emulator_sd"]
     rows = [[row["output"], row["unit"], *(f"{row[name]:.4g}" for name in numbers)] for _, row in found.iterrows()]
     show(["summary", "unit", *numbers], rows, ", ".join(f"{name} = {value:g}" for name, value in birth.items()))

@@ -10,6 +10,7 @@ import natal
 from natal.cli.answers import answer, predict
 from natal.cli.campaigns import init, run, status
 from natal.cli.checks import check, provenance
+from natal.cli.populations import population
 from natal.cli.sharing import export, load
 from natal.errors import NatalError
 
@@ -67,5 +68,5 @@ def main() -> None:
     """
 
 
-for command in (answer, predict, init, run, status, provenance, check, export, load):
+for command in (answer, population, predict, init, run, status, provenance, check, export, load):
     main.add_command(command)

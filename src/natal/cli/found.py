@@ -12,6 +12,7 @@ from natal.files.formats import read_json
 from natal.provenance.lineage import recorded_config
 from natal.provenance.records import record_path
 from natal.settings.inference import Inference
+from natal.settings.population import Population
 from natal.variables import Box
 
 PACKAGE = Path(__file__).parents[1]
@@ -60,6 +61,7 @@ class Asked:
     inference: Inference
     observed_prior: Box | None
     """of clusters that the law of observables answers"""
+    population: Population
 
 
 def asked_of(folder: Path) -> Asked:
@@ -73,6 +75,7 @@ def asked_of(folder: Path) -> Asked:
         inference = {key: recorded["inference"].get(key, value) for key, value in default["inference"].items()}
         given = recorded.get("observables", {}).get("prior")
         observed = plan.prior_box(recorded | {"inference": {"prior": given}}) if given else None
-        return Asked(recorded, recorded["seed"], plan.prior_box(recorded), Inference(**inference), observed)
+        population = Population(**default["population"] | recorded.get("population", {}))
+        return Asked(recorded, recorded["seed"], plan.prior_box(recorded), Inference(**inference), observed, population)
     except (KeyError, TypeError, AttributeError) as error:
         raise NatalError(f"{folder}: its records hold no whole configuration ({error!r})") from error

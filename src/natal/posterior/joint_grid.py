@@ -143,16 +143,8 @@ def _answer(
     key, one, truth = case
     low, high = one.a_au
     a_au = low + (high - low) * (jnp.arange(n_a) + 0.5) / n_a
-    ages, masses, age, mass, log_weight = _nodes(one, n_nodes)
-    # (a, node)
-    which, simulated = table.law_of(log_tau(age, mass, a_au[:, None], log=jnp.log))
-    scale = Scale.of(*(jnp.broadcast_to(values, which.shape).ravel() for values in (a_au[:, None], mass)))
-
-    def row(laws: JointLaw) -> Array:
-        chosen: JointLaw = jax.tree.map(lambda leaf: leaf[..., which.ravel()], laws)
-        return chosen.log_prob(one.seen, pattern, scale).reshape(which.shape)
-
-    log_likelihood = lax.map(row, table.laws)
+    ages, masses, age, mass, log_weight = pairs_of(one, n_nodes)
+    log_likelihood, which, simulated = log_likelihoods(table, one.seen, pattern, a_au, (age, mass))
     joint = jnp.where(simulated, log_likelihood + log_weight, -jnp.inf)
     values = jax.nn.logsumexp(joint, axis=-1)
     # a cell without any age that was simulated has a density of zero, as a finite number
@@ -184,6 +176,22 @@ def _answer(
     )
 
 
+def log_likelihoods(
+    table: JointTable, seen: Measured, pattern: Pattern, a_au: Float[Array, " na"], of_node: tuple[Array, Array]
+) -> tuple[Float[Array, "nq na node"], Any, Bool[Array, "na node"]]:
+    """ln of the likelihood at the table's Q0, these a, and pairs of age and mass; which law each had, and whether its
+    tau was simulated."""
+    age, mass = of_node
+    which, simulated = table.law_of(log_tau(age, mass, a_au[:, None], log=jnp.log))
+    scale = Scale.of(*(jnp.broadcast_to(values, which.shape).ravel() for values in (a_au[:, None], mass)))
+
+    def row(laws: JointLaw) -> Array:
+        chosen: JointLaw = jax.tree.map(lambda leaf: leaf[..., which.ravel()], laws)
+        return chosen.log_prob(seen, pattern, scale).reshape(which.shape)
+
+    return lax.map(row, table.laws), which, simulated
+
+
 def _draws(
     key: PRNGKeyArray,
     cells: Cells,
@@ -202,7 +210,7 @@ def _draws(
     return jnp.column_stack([birth, *(values[node] for values in of_node)])
 
 
-def _nodes(one: JointCase, n_nodes: tuple[int, int]) -> tuple[Array, Array, Array, Array, Array]:
+def pairs_of(one: JointCase, n_nodes: tuple[int, int]) -> tuple[Array, Array, Array, Array, Array]:
     """Ages, masses; then age, mass and ln of the weight of each pair of them."""
     (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
     ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
@@ -214,7 +222,7 @@ def _at_truth(
     table: JointTable, one: JointCase, pattern: Pattern, truth: Float[Array, " birth"], n_nodes: tuple[int, int]
 ) -> Float[Array, ""]:
     """ln of the likelihood at a birth, age and mass summed over, interpolated between the rows in Q0."""
-    _, _, age, mass, log_weight = _nodes(one, n_nodes)
+    _, _, age, mass, log_weight = pairs_of(one, n_nodes)
     which, simulated = table.law_of(log_tau(age, mass, truth[1], log=jnp.log))
     place = jnp.clip((truth[0] - table.q0[0]) / (table.q0[1] - table.q0[0]), 0, len(table.q0) - 1)
     first = jnp.clip(jnp.floor(place).astype(int), 0, len(table.q0) - 2)

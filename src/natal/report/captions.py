@@ -140,6 +140,21 @@ CAPTIONS = {
         "95 %), and what was measured (orange; arrows are limits). Look for measured values within. Bad sign: one far "
         "outside: no birth makes such a cluster."
     ),
+    "population_law": (
+        "Density of births in Q0 and in ln a: medians, 68 and 95 % bands of the normal law (blue) and of the law in "
+        "bins (orange), over single posteriors (grey). Look for bands that overlap. Bad sign: an orange band "
+        "that leaves the blue one, for then births are not normal in Q0; or a density that is largest at an edge."
+    ),
+    "population_corner": (
+        "Draws of the parameters of the normal law, before it is cut to the box, with contours that hold 68 and 95 %. "
+        "Look for contours within what the hyperprior allows (the table). Bad sign: a scale whose distribution is that "
+        "of its prior; the clusters say nothing of it then."
+    ),
+    "population_clusters": (
+        "Each cluster by itself (grey) and in the light of all others (blue): medians and 68 % intervals. Look for "
+        "blue points that move towards each other, those with long grey lines most. Bad sign: a blue interval far from "
+        "its grey one; the cluster may not belong to this population."
+    ),
     "observed": (
         "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, and the grid posterior "
         "dashed. Look for dashed contours on the solid ones. Bad sign: contours that the box cuts off; the birth may "

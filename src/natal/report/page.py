@@ -41,13 +41,15 @@ def write_report(
     recovery: pd.DataFrame,
     observed: pd.DataFrame | None,
     figures: list[str],
+    population: dict[str, Any] | None = None,
     costs: Sequence[dict[str, Any]] = (),
     made: Sequence[Step] = (),
 ) -> None:
     """Render the report to `path`; every number comes from `metrics` and the tables.
 
     `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
-    and observed.csv; `costs` are the rows of `natal.running.job_costs`,
+    and observed.csv; `population` is what `natal.population.inference.told` says, with the rows of population.csv as
+    `laws`; `costs` are the rows of `natal.running.job_costs`,
     `made` the steps of the campaign, those without a record left out.
     """
     pages = jinja2.Environment(
@@ -89,6 +91,7 @@ def write_report(
         measured=measured,
         predictives=sorted((name for name in images if name.startswith("predictive_")), key=_place),
         doubts=_doubts(own, config),
+        population=population,
         costs=costs,
         max_rhat=MAX_RHAT,
         chi2_unexplained=CHI2_UNEXPLAINED,

@@ -13,6 +13,7 @@ from natal.settings.inference import Inference
 from natal.settings.integration import Integration
 from natal.settings.likelihood import Kind
 from natal.settings.observables import Observables
+from natal.settings.population import Population
 from natal.settings.sweep import SweepSettings
 from natal.settings.uncertainty import UncertaintySettings
 from natal.variables import BIRTH
@@ -61,6 +62,7 @@ class Campaign(Section):
     observations: TableFile | None
     """table of your own clusters (below, and `docs/observables.md`)"""
     observables: Observables
+    population: Population
     resources: Resources
     report: Report
 

@@ -11,6 +11,10 @@ from natal.running.jobs import script
 
 with script(snakemake) as log:
     observed = read_csv(snakemake.input.observed[0]) if snakemake.input.observed else None
+    population = None
+    if snakemake.input.population:
+        table, told = snakemake.input.population
+        population = read_json(told)["population"] | {"laws": read_csv(table).to_dict("records")}
     write_report(
         snakemake.output[0],
         snakemake.config,
@@ -18,6 +22,7 @@ with script(snakemake) as log:
         read_csv(snakemake.input.recovery),
         observed,
         snakemake.input.figures,
+        population,
         stage_costs(snakemake.params.benchmarks),
         steps(history(*map(read_origin, [snakemake.input.metrics, *snakemake.input.figures]))),
     )

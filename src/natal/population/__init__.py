@@ -1,0 +1,1 @@
+"""The distribution of births behind a table of clusters (`docs/population.md`)."""

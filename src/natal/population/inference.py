@@ -1,0 +1,289 @@
+"""The posterior of a population's law, and each cluster's posterior in the light of all others."""
+
+import logging
+from collections.abc import Iterator
+from functools import cache, partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jax import lax
+from jaxtyping import Array, Float, PRNGKeyArray
+from numpyro.infer import MCMC, NUTS, init_to_median
+
+from natal.emulator.network_files import DTYPE
+from natal.population.laws import CENTRES, FLOOR, LAWS, model
+from natal.population.terms import Selection, Terms, centres, terms_of
+from natal.posterior import mixing
+from natal.posterior.catalogue import Law
+from natal.posterior.flags import MAX_RHAT
+from natal.posterior.grid import QUANTILES
+from natal.progress import track
+from natal.random import stage_key
+from natal.settings.population import Population
+from natal.variables import BIRTH
+
+log = logging.getLogger("natal")
+
+N_LAWS = 200
+"""Draws of the law over which clusters' posteriors are averaged."""
+
+MAX_DIVERGING = 0.01
+"""Share of diverging draws without a remark."""
+
+STEEP_EDGE = 1.5
+"""Density of a population at the box's edge, over the mean density, without a remark."""
+
+LEVELS = np.array(list(QUANTILES.values()))
+
+
+class Walk(NamedTuple):
+    """Draws of one law's parameters (chain, draw), its shares by cell (chain, draw, cell), and the sampler's health."""
+
+    parameters: dict[str, np.ndarray]
+    q0: np.ndarray
+    ln_a: np.ndarray
+    diverging: np.ndarray
+    rhat: dict[str, float]
+    ess: dict[str, float]
+
+
+class PopulationAnswer(NamedTuple):
+    """What a table says of the population behind it."""
+
+    law: pd.DataFrame  # rows of population.csv
+    clusters: pd.DataFrame  # rows of population_clusters.csv
+    tree: xr.DataTree  # population.nc
+    remarks: list[str]
+
+
+class _Prior(NamedTuple):
+    """The hyperprior's scales, as arrays that programs are not compiled anew for."""
+
+    q0_scale: Any
+    ln_a_scale: Any
+    roughness: Any
+
+
+@cache
+def _sampler(law: str, bins: int, chains: int, warmup: int, draws: int) -> MCMC:
+    # one object for many populations of one size: it is compiled once
+    kernel = NUTS(partial(model, law, bins=bins), dense_mass=True, target_accept_prob=0.9, init_strategy=init_to_median)
+    return MCMC(
+        kernel,
+        num_warmup=warmup,
+        num_samples=draws,
+        num_chains=chains,
+        chain_method="vectorized",
+        progress_bar=False,
+        jit_model_args=True,
+    )
+
+
+def sample_law(key: PRNGKeyArray, law: str, terms: Terms, settings: Population) -> Walk:
+    """Sample one law with NUTS (Hoffman & Gelman 2014, by NumPyro).
+
+    Args:
+        key: Of the chains.
+        law: "normal" or "binned".
+        terms: What the clusters say.
+        settings: Hyperprior, bins and sampler.
+    """
+    asked, prior = settings.sampler, settings.prior
+    mcmc = _sampler(law, settings.bins, asked.chains, asked.warmup, asked.draws)
+    scales = _Prior(*(jnp.asarray(getattr(prior, name), DTYPE) for name in _Prior._fields))
+    mcmc.run(key, terms=jax.tree.map(jnp.asarray, terms), prior=scales, extra_fields=("diverging",))
+    found = {name: np.asarray(values, float) for name, values in mcmc.get_samples(group_by_chain=True).items()}
+    q0, ln_a = found.pop("share_q0"), found.pop("share_ln_a")
+    found.pop("steps", None)
+    found |= _moments(terms, q0, ln_a)
+    return Walk(
+        found,
+        q0,
+        ln_a,
+        np.asarray(mcmc.get_extra_fields(group_by_chain=True)["diverging"]),
+        {name: float(mixing.rhat(values[..., None])[0]) for name, values in found.items()},
+        {name: float(mixing.ess_bulk(values[..., None])[0]) for name, values in found.items()},
+    )
+
+
+def _moments(terms: Terms, q0: np.ndarray, ln_a: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each drawn population, within the box: moments of births, and the mean star formation efficiency."""
+    at = centres(terms)
+    found: dict[str, np.ndarray] = {}
+    for name, share in zip(BIRTH, (q0, ln_a), strict=True):
+        mean = share @ at[name]
+        found |= {f"{name}_mean": mean, f"{name}_sd": np.sqrt(np.maximum(share @ at[name] ** 2 - mean**2, 0))}
+    return found | {"sfe_mean": q0 @ np.minimum(0.5 / at["q0"], 1.0)}
+
+
+UNITS = {
+    "q0_location": "K/|W|",
+    "q0_scale": "K/|W|",
+    "roughness": "1",
+    "ln_a_location": "ln AU",
+    "ln_a_scale": "1",
+    "q0_mean": "K/|W|",
+    "q0_sd": "K/|W|",
+    "a_au_mean": "AU",
+    "a_au_sd": "AU",
+    "sfe_mean": "1",
+}
+"""Of a population's parameters; `docs/population.md` says what they are."""
+
+
+def hyperprior(name: str, terms: Terms, settings: Population) -> str:
+    """A parameter's prior, in words; empty: it follows from others."""
+    if name in CENTRES:
+        edges = terms.q0 if CENTRES[name] == "q0" else terms.ln_a
+        return f"uniform, {edges[0]:.4g} to {edges[-1]:.4g}"
+    scale = getattr(settings.prior, name, None)
+    return "" if scale is None else f"half-normal, scale {scale:g}"
+
+
+def summarise_walk(law: str, walk: Walk, terms: Terms, settings: Population) -> pd.DataFrame:
+    """Rows of population.csv: mean, sd, quantiles and the sampler's health of each parameter of a law."""
+    rows = []
+    for name, draws in walk.parameters.items():
+        flat = draws.ravel()
+        row: dict[str, Any] = {"law": law, "parameter": name, "unit": UNITS[name]}
+        row |= {"mean": flat.mean(), "sd": flat.std(ddof=1)}
+        row |= dict(zip(QUANTILES, np.quantile(flat, LEVELS), strict=True))
+        row |= {"rhat": walk.rhat[name], "ess_bulk": walk.ess[name], "divergences": int(walk.diverging.sum())}
+        rows.append(row | {"prior": hyperprior(name, terms, settings)})
+    return pd.DataFrame(rows)
+
+
+def in_its_light(terms: Terms, walk: Walk) -> tuple[np.ndarray, np.ndarray]:
+    """Each cluster's posterior (cluster, nq, na) under a flat law of the box, and under the population's.
+
+    The latter is the mean over draws of the law (equation 11 of docs/population.md); flat is uniform in Q0 and a, as
+    answers to single clusters are.
+    """
+    q0, ln_a = (np.concatenate(shares) for shares in (walk.q0, walk.ln_a))
+    chosen = np.linspace(0, len(q0) - 1, min(N_LAWS, len(q0))).round().astype(int)
+    shares = jnp.asarray(q0[chosen], DTYPE), jnp.asarray(ln_a[chosen], DTYPE)
+    flat = np.diff(np.exp(np.asarray(terms.ln_a, float)))
+    alone = np.asarray(terms.likelihood) * flat
+    return alone / alone.sum((1, 2), keepdims=True), np.asarray(_averaged(jnp.asarray(terms.likelihood), *shares))
+
+
+@jax.jit
+def _averaged(
+    likelihood: Float[Array, "cluster nq na"], q0: Float[Array, "draw nq"], ln_a: Float[Array, "draw na"]
+) -> Float[Array, "cluster nq na"]:
+    def one(cells: Array) -> Array:
+        each = jnp.einsum("qa,dq,da->d", cells, q0, ln_a)
+        law = jnp.einsum("dq,da,d->qa", q0, ln_a, 1 / jnp.maximum(each, FLOOR))
+        whole = cells * law
+        return whole / whole.sum()
+
+    averaged: Array = lax.map(one, likelihood)
+    return averaged
+
+
+def moments_of_cells(terms: Terms, mass: Float[np.ndarray, "cluster nq na"], label: str) -> dict[str, np.ndarray]:
+    """Columns of mean, sd and quantiles of Q0 and a, of masses by cell."""
+    columns = {}
+    edges = np.asarray(terms.q0, float), np.exp(np.asarray(terms.ln_a, float))
+    for k, (name, middle) in enumerate(centres(terms).items()):
+        marginal = mass.sum(2 - k).astype(float)
+        mean = marginal @ middle
+        within = np.diff(edges[k]) ** 2 / 12
+        columns[f"{name}_mean{label}"] = mean
+        columns[f"{name}_sd{label}"] = np.sqrt(np.maximum(marginal @ (middle**2 + within) - mean**2, 0))
+        cumulative = np.pad(np.cumsum(marginal, axis=1), ((0, 0), (1, 0)))
+        found = np.array([np.interp(LEVELS, row / row[-1], edges[k]) for row in cumulative])
+        columns |= {f"{name}_{q}{label}": found[:, j] for j, q in enumerate(QUANTILES)}
+    return columns
+
+
+def answer_population(seed: int, law: Law, clusters: pd.DataFrame, settings: Population) -> PopulationAnswer:
+    """The distribution of births behind a table of clusters.
+
+    Args:
+        seed: The campaign's.
+        law: What the campaign knows.
+        clusters: As `posterior.catalogue.clusters_table` makes them, without rows that have no answer.
+        settings: Selection, hyperprior and sampler.
+
+    Returns:
+        Parameters of both laws; a row for each cluster, with `left_out` and its posterior under a flat law (`_alone`)
+        and under the normal one; draws of both laws and all posteriors; remarks.
+
+    Raises:
+        NatalError: If fewer than three clusters can be used, or the selection is not known to the campaign.
+    """
+    key = stage_key(seed, "population")
+    key_p, key = jax.random.split(key)
+    terms, table = terms_of(key_p, law, clusters, Selection.of(settings), keep_unlike=settings.keep_unlike)
+    used = np.flatnonzero(table.left_out == "")
+    log.info("population: %d of %d clusters, two laws", len(used), len(table))
+    rows, groups, walks = [], {}, {}
+    for k, name in track(enumerate(LAWS), total=len(LAWS), label="population", unit="laws"):
+        walk = walks[name] = sample_law(jax.random.fold_in(key, k), name, terms, settings)
+        rows.append(summarise_walk(name, walk, terms, settings))
+        groups[name] = _dataset(walk, terms)
+    alone, together = in_its_light(terms, walks["normal"])
+    columns = moments_of_cells(terms, alone, "_alone") | moments_of_cells(terms, together, "")
+    whole = table.assign(**{name: np.full(len(table), np.nan) for name in columns})
+    for name, values in columns.items():
+        whole.loc[used, name] = values
+    coordinates = {"case": table.case.to_numpy()[used].astype(str), **centres(terms)}
+    cells = ("case", *BIRTH)
+    groups["clusters"] = xr.Dataset(
+        {"alone": (cells, alone.astype("float32")), "together": (cells, together.astype("float32"))}, coordinates
+    )
+    law_table = pd.concat(rows, ignore_index=True)
+    return PopulationAnswer(law_table, whole, xr.DataTree.from_dict(groups), list(_remarks(law_table, walks, whole)))
+
+
+def _dataset(walk: Walk, terms: Terms) -> xr.Dataset:
+    """Draws of a law: its parameters, and the density of Q0 and of ln a by cell."""
+    at = centres(terms)
+    variables: dict[str, Any] = {
+        name: (("chain", "draw"), values.astype("float32"), {"unit": UNITS[name]})
+        for name, values in walk.parameters.items()
+    }
+    for name, share, edges in (("q0", walk.q0, terms.q0), ("ln_a", walk.ln_a, terms.ln_a)):
+        axis = "q0" if name == "q0" else "a_au"
+        density = (share / np.diff(np.asarray(edges, float))).astype("float32")
+        variables[f"density_{name}"] = (("chain", "draw", axis), density)
+    return xr.Dataset(variables, at)
+
+
+def _remarks(table: pd.DataFrame, walks: dict[str, Walk], clusters: pd.DataFrame) -> Iterator[str]:
+    """Why an answer may mean less than it seems."""
+    for law, rows in table.groupby("law", sort=False):
+        worst = rows.iloc[int(rows.rhat.to_numpy().argmax())]
+        if not worst.rhat <= MAX_RHAT:
+            said = f"law {law}: the chains did not find the posterior of {worst.parameter} (R-hat = {worst.rhat:.3f})"
+            yield str(UserWarning(said))
+        walk = walks[str(law)]
+        if (share := walk.diverging.mean()) > MAX_DIVERGING:
+            yield str(UserWarning(f"law {law}: {100 * share:.1f} % of the draws diverged"))
+    for axis, share in (("Q0", walks["normal"].q0), ("a", walks["normal"].ln_a)):
+        if (at_edge := max(share[..., 0].mean(), share[..., -1].mean()) * share.shape[-1]) > STEEP_EDGE:
+            said = (
+                f"the population of {axis} is cut by the box: at its edge its density is {at_edge:.1f} times the mean"
+            )
+            yield str(UserWarning(f"{said}, and what lies beyond is not known"))
+    left_out = (clusters.left_out != "").sum()
+    if left_out:
+        yield str(UserWarning(f"{left_out} of {len(clusters)} clusters are left out: " + _first_reasons(clusters)))
+
+
+def told(answer: PopulationAnswer, settings: Population, refused: list[str]) -> dict[str, Any]:
+    """What the report says besides the table of parameters; `refused` are lines of rows that have no answer."""
+    n = len(answer.clusters)
+    used = int((answer.clusters.left_out == "").sum())
+    return {"n": n, "n_used": used, "survivors": settings.survivors, "remarks": [*answer.remarks, *refused]}
+
+
+def _first_reasons(clusters: pd.DataFrame) -> str:
+    rows = clusters[clusters.left_out != ""]
+    said = [f"{row.case} ({row.left_out})" for row in rows[:5].itertuples()]
+    return ", ".join(said) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")

@@ -1,0 +1,170 @@
+"""Laws of populations against brute force, and what the sampler says of them."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from joint_law import REACH, random_law
+from scipy.stats import norm, truncnorm
+
+from natal.errors import NatalError
+from natal.likelihood.joint import Scale, draw_clusters, log_tau, speed_kms
+from natal.population.inference import Walk, answer_population, in_its_light, sample_law
+from natal.population.laws import Shares, log_likelihood, normal_shares
+from natal.population.terms import Selection, Terms, centres, terms_of
+from natal.posterior.catalogue import clusters_table
+from natal.settings.population import Limits, Population
+
+NAMES = ("sigma_los_kms", "r_hp_au", "v_out_kms")
+SAMPLER = {"chains": 2, "warmup": 200, "draws": 200}
+
+
+@pytest.fixture(scope="module")
+def law():
+    return random_law()
+
+
+def born(rng, n):
+    """Births of a population within the box."""
+    ends = np.log(REACH.a_au)
+    q0 = truncnorm((0.5 - 0.9) / 0.15, (1.5 - 0.9) / 0.15, 0.9, 0.15).rvs(n, random_state=rng)
+    ln_a = truncnorm((ends[0] - 4.6) / 0.2, (ends[1] - 4.6) / 0.2, 4.6, 0.2).rvs(n, random_state=rng)
+    return np.column_stack([q0, np.exp(ln_a)])
+
+
+def seen(law, birth, seed):
+    """What is seen of clusters of the law at the campaign's age and mass: observables and whether they survived."""
+    tau = log_tau(REACH.t_end_yr, REACH.mass_msun, birth[:, 1])
+    laws = jax.vmap(law.ensemble, out_axes=-1)(jnp.asarray(np.column_stack([birth[:, 0], tau]), "float32"))
+    a_au = jnp.asarray(birth[:, 1], "float32")
+    scale = Scale(a_au, jnp.asarray(speed_kms(REACH.mass_msun, birth[:, 1]), "float32"))
+    return draw_clusters(jax.random.key(seed), laws, scale)
+
+
+def table_of(drawn, chosen):
+    rows = [{"name": str(k)} | {name: float(drawn.values[name][k]) for name in NAMES} for k in np.flatnonzero(chosen)]
+    return clusters_table(rows)
+
+
+def test_shares_are_those_of_a_normal_law_cut_to_the_box():
+    """Against SciPy; in tails, too."""
+    edges = np.linspace(0.5, 1.5, 49)
+    for location, scale in ((0.9, 0.2), (0.5, 0.1), (1.5, 3.0), (1.45, 0.05)):
+        found = np.asarray(normal_shares(jnp.asarray(edges), jnp.asarray(location), jnp.asarray(scale)))
+        width = np.hypot(scale, 0.3 / 48)
+        expected = np.diff(norm(location, width).cdf(edges))
+        np.testing.assert_allclose(found, expected / expected.sum(), rtol=2e-3, atol=1e-7)
+
+
+def test_the_chance_to_be_in_a_table_is_the_share_of_clusters_in_it(law):
+    """Survivors with a dispersion above a limit: of 40,000 clusters of the law at some births, to 4 sigma."""
+    birth = born(np.random.default_rng(1), 12)
+    drawn = seen(law, birth, 1)
+    limit = float(np.median(drawn.values["sigma_los_kms"]))
+    selection = Selection(True, {"sigma_los_kms": (limit, np.inf)})
+    clusters = table_of(drawn, np.ones(12, bool))
+    terms, _ = terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
+    # at the campaign's own age and mass one kind is all there is
+    assert terms.in_table.shape[0] == 1
+    at = centres(terms)
+    for i, j in ((5, 10), (20, 30), (40, 3)):
+        many = seen(law, np.tile([at["q0"][i], at["a_au"][j]], (40_000, 1)), i)
+        share = (np.asarray(many.survived) & (np.asarray(many.values["sigma_los_kms"]) > limit)).mean()
+        assert terms.in_table[0, i, j] == pytest.approx(share, abs=4 * 0.5 / np.sqrt(40_000) + 0.01)
+
+
+def test_the_likelihood_of_a_population_is_that_of_brute_force(law):
+    """ln p(table) of two populations: births drawn one by one in place of cells. n = 20,000 draws; 5 sigma."""
+    rng = np.random.default_rng(2)
+    drawn = seen(law, born(rng, 40), 2)
+    clusters = table_of(drawn, np.asarray(drawn.survived))
+    terms, _ = terms_of(jax.random.key(0), law, clusters, Selection(), keep_unlike=True)
+    at = centres(terms)
+    cells = np.asarray(terms.likelihood, float)
+    found, expected, variance = [], [], 0.0
+    for location, scale in ((0.9, 0.2), (1.2, 0.3)):
+        shares = Shares(
+            normal_shares(jnp.asarray(terms.q0), jnp.asarray(location), jnp.asarray(scale)),
+            normal_shares(jnp.asarray(terms.ln_a), jnp.asarray(4.6), jnp.asarray(0.2)),
+        )
+        found.append(float(log_likelihood(terms, shares)))
+        q0 = truncnorm((0.5 - location) / scale, (1.5 - location) / scale, location, scale).rvs(
+            20_000, random_state=rng
+        )
+        ends = (np.log(REACH.a_au) - 4.6) / 0.2
+        a_au = np.exp(truncnorm(*ends, 4.6, 0.2).rvs(20_000, random_state=rng))
+        i, j = (
+            np.clip(np.searchsorted(edges, x) - 1, 0, 47) for edges, x in ((terms.q0, q0), (terms.ln_a, np.log(a_au)))
+        )
+        each, chance = cells[:, i, j], np.asarray(terms.in_table)[0, i, j]
+        expected.append(np.log(each.mean(1)).sum() - len(cells) * np.log(chance.mean()))
+        variance += (each.var(1) / each.mean(1) ** 2).sum() / 20_000 + len(cells) ** 2 * chance.var() / 20_000
+    # of the difference, what the sampler sees
+    assert found[0] - found[1] == pytest.approx(expected[0] - expected[1], abs=5 * np.sqrt(variance))
+    assert at["q0"].shape == (48,)
+
+
+def test_missing_clusters_are_accounted_for(law):
+    """150 survivors of a population: its centre and width in Q0 are within 4 sd; without the selection they are not.
+
+    The law is made such that hot clusters dissolve.
+    """
+    rng = np.random.default_rng(3)
+    birth = born(rng, 1500)
+    drawn = seen(law, birth, 3)
+    # half of those on one side of the median are missing: by an observable that tells them
+    value = np.asarray(drawn.values["sigma_los_kms"])
+    limit = float(np.quantile(value, 0.6))
+    chosen = np.flatnonzero(np.asarray(drawn.survived) & (value > limit))[:150]
+    mask = np.isin(np.arange(len(birth)), chosen)
+    clusters = table_of(drawn, mask)
+    settings = Population(sampler=SAMPLER, observable={"sigma_los_kms": Limits(lower=limit)})
+    walks = []
+    for selection in (Selection.of(settings), Selection(False)):
+        terms, _ = terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
+        walks.append(sample_law(jax.random.key(1), "normal", terms, settings))
+    truth = {"q0_location": 0.9, "q0_scale": 0.15, "ln_a_location": 4.6, "ln_a_scale": 0.2}
+    pulls = [
+        {name: (walk.parameters[name].mean() - value) / walk.parameters[name].std() for name, value in truth.items()}
+        for walk in walks
+    ]
+    assert max(map(abs, pulls[0].values())) < 4, pulls
+    assert max(map(abs, pulls[1].values())) > 5, pulls
+    assert all(rhat < 1.05 for walk in walks for rhat in walk.rhat.values())
+
+
+def test_a_cluster_is_drawn_to_the_population():
+    """Its mean posterior is that of its likelihood times the law, draw by draw."""
+    rng = np.random.default_rng(4)
+    likelihood = rng.random((3, 48, 48)).astype("float32")
+    edges = np.linspace(0.5, 1.5, 49).astype("float32"), np.linspace(3.9, 5.3, 49).astype("float32")
+    terms = Terms(*edges, likelihood, np.ones((1, 48, 48), "float32"), np.zeros(3, "int32"))
+    q0, ln_a = rng.dirichlet(np.ones(48), (2, 5)), rng.dirichlet(np.ones(48), (2, 5))
+    _, found = in_its_light(terms, Walk({}, q0, ln_a, np.zeros((2, 5), bool), {}, {}))
+    joint = likelihood[:, None] * q0.reshape(-1, 48)[:, :, None] * ln_a.reshape(-1, 48)[:, None]
+    joint /= joint.sum((2, 3), keepdims=True)
+    np.testing.assert_allclose(found, joint.mean(1), rtol=1e-4)
+
+
+def test_an_answer_names_what_is_left_out(law):
+    """A cluster unlike all others is left out, unless it is to be kept; and too few clusters are no population."""
+    drawn = seen(law, born(np.random.default_rng(5), 8), 5)
+    clusters = table_of(drawn, np.ones(8, bool))
+    clusters.loc[2, "sigma_los_kms"] = 500.0
+    settings = Population(sampler=SAMPLER, bins=5)
+    answer = answer_population(1, law, clusters, settings)
+    left_out = answer.clusters.set_index("case").left_out
+    assert [name for name, said in left_out.items() if said] == ["2"]
+    assert "unlike anything" in left_out["2"]
+    assert any("1 of 8 clusters are left out: 2 (unlike" in remark for remark in answer.remarks)
+    assert answer.clusters.q0_mean.isna().tolist() == [k == 2 for k in range(8)]
+    assert set(answer.law.law) == {"normal", "binned"}
+    density = answer.tree["binned/density_q0"].to_numpy()
+    np.testing.assert_allclose(density.sum(-1) / 48, 1.0, rtol=1e-4)
+    # constant in each of five bins: 48 cells, four of them shared by two bins
+    assert len(np.unique(density[0, 0].round(4))) <= 9
+    with pytest.raises(NatalError, match="2 clusters are no population, at least 3 are needed"):
+        answer_population(1, law, clusters[:2], settings)
+    wrong = Population(sampler=SAMPLER, observable={"lambda_msr": Limits(lower=1.0)})
+    with pytest.raises(NatalError, match=r"population\.observable\.lambda_msr: this campaign does not know it"):
+        answer_population(1, law, clusters, wrong)
