@@ -9,7 +9,7 @@ from scipy.stats import norm, truncnorm
 
 from natal.errors import NatalError
 from natal.likelihood.joint import Scale, draw_clusters, log_tau, speed_kms
-from natal.population.inference import Walk, answer_population, in_its_light, sample_law
+from natal.population.inference import Walk, answer_population, in_its_light, sample_laws
 from natal.population.laws import Shares, log_likelihood, normal_shares
 from natal.population.terms import Selection, Terms, centres, terms_of
 from natal.posterior.catalogue import clusters_table
@@ -122,7 +122,7 @@ def test_missing_clusters_are_accounted_for(law):
     walks = []
     for selection in (Selection.of(settings), Selection(False)):
         terms, _ = terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
-        walks.append(sample_law(jax.random.key(1), "normal", terms, settings))
+        walks += sample_laws(jax.random.key(1), "normal", [terms], settings)
     truth = {"q0_location": 0.9, "q0_scale": 0.15, "ln_a_location": 4.6, "ln_a_scale": 0.2}
     pulls = [
         {name: (walk.parameters[name].mean() - value) / walk.parameters[name].std() for name, value in truth.items()}

@@ -74,7 +74,9 @@ def test_defaults_are_those_of_the_default_configuration(config):
                 n += check(field.annotation, values[name])
             elif not field.is_required():
                 found = values[name]
-                assert field.get_default(call_default_factory=True) == (tuple(found) if isinstance(found, list) else found), name
+                assert field.get_default(call_default_factory=True) == (
+                    tuple(found) if isinstance(found, list) else found
+                ), name
                 n += 1
         return n
 

@@ -20,10 +20,9 @@ from scipy.stats import truncnorm
 from natal.assessment.observables import AGE_ERRORS, GAP, MASS_ERRORS, Pool, possible
 from natal.assessment.uniformity import check_uniform
 from natal.likelihood.joint import log_tau
-from natal.population.inference import Walk, in_its_light, moments_of_cells, sample_law
+from natal.population.inference import Walk, in_its_light, moments_of_cells, sample_laws
 from natal.population.terms import Selection, Terms, terms_of
 from natal.posterior.catalogue import Law, clusters_table
-from natal.progress import track
 from natal.settings.population import Population
 from natal.simulation.lines_of_sight import LinesOfSight
 from natal.variables import BIRTH
@@ -164,10 +163,9 @@ def check_populations(
     for place, table in enumerate(TABLES):
         drawn = _populations(rng, pool, plain, table, settings.check.populations, settings.check.clusters)
         terms = _terms(jax.random.fold_in(key, place), fixed, [rows for rows, _, _ in drawn])
-        each = track(range(len(drawn)), total=len(drawn), label=f"populations, {table}", unit="populations")
-        for k in each:
-            walk = sample_law(jax.random.fold_in(key, 1000 * (place + 1) + k), "normal", terms[k], plain)
-            coverage += [{"table": table, "population": k} | row for row in _answers(walk, terms[k], drawn[k][2])]
+        walks = sample_laws(jax.random.fold_in(key, 100 + place), "normal", terms, plain)
+        for k, (walk, of_clusters, (_, _, truth)) in enumerate(zip(walks, terms, drawn, strict=True)):
+            coverage += [{"table": table, "population": k} | row for row in _answers(walk, of_clusters, truth)]
     for label, make in VIOLATIONS.items():
         made = [
             observed_population(rng, pool, make(fixed), "summaries", settings.check.clusters, f"v{k}")
@@ -175,9 +173,9 @@ def check_populations(
         ]
         truths = _births_alone(rng, make(fixed), fixed)
         whole = [one for one in made if one is not None]
-        for k, terms_k in enumerate(_terms(key, fixed, [rows for rows, _ in whole])):
-            for name in ("normal", "binned"):
-                walk = sample_law(jax.random.fold_in(key, 5000 + k), name, terms_k, plain)
+        terms = _terms(key, fixed, [rows for rows, _ in whole])
+        for name in ("normal", "binned"):
+            for k, walk in enumerate(sample_laws(jax.random.fold_in(key, 200), name, terms, plain)):
                 row: dict[str, Any] = {"violation": label, "population": k, "law": name}
                 for part, value in (("mean", truths.mean()), ("sd", truths.std())):
                     draws = walk.parameters[f"q0_{part}"].ravel()

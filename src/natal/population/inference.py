@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -21,7 +21,7 @@ from natal.posterior import mixing
 from natal.posterior.catalogue import Law
 from natal.posterior.flags import MAX_RHAT
 from natal.posterior.grid import QUANTILES
-from natal.progress import track
+from natal.posterior.spread import map_cases
 from natal.random import stage_key
 from natal.settings.population import Population
 from natal.variables import BIRTH
@@ -68,35 +68,46 @@ class _Prior(NamedTuple):
     roughness: Any
 
 
-@cache
-def _sampler(law: str, bins: int, chains: int, warmup: int, draws: int) -> MCMC:
-    # one object for many populations of one size: it is compiled once
-    kernel = NUTS(partial(model, law, bins=bins), dense_mass=True, target_accept_prob=0.9, init_strategy=init_to_median)
-    return MCMC(
-        kernel,
-        num_warmup=warmup,
-        num_samples=draws,
-        num_chains=chains,
-        chain_method="vectorized",
-        progress_bar=False,
-        jit_model_args=True,
-    )
-
-
-def sample_law(key: PRNGKeyArray, law: str, terms: Terms, settings: Population) -> Walk:
-    """Sample one law with NUTS (Hoffman & Gelman 2014, by NumPyro).
+def sample_laws(key: PRNGKeyArray, law: str, populations: list[Terms], settings: Population) -> list[Walk]:
+    """Sample one law with NUTS (Hoffman & Gelman 2014, by NumPyro) for each population; chains are spread over devices.
 
     Args:
         key: Of the chains.
         law: "normal" or "binned".
-        terms: What the clusters say.
+        populations: What the clusters of each say; those of one size are one program.
         settings: Hyperprior, bins and sampler.
     """
-    asked, prior = settings.sampler, settings.prior
-    mcmc = _sampler(law, settings.bins, asked.chains, asked.warmup, asked.draws)
-    scales = _Prior(*(jnp.asarray(getattr(prior, name), DTYPE) for name in _Prior._fields))
-    mcmc.run(key, terms=jax.tree.map(jnp.asarray, terms), prior=scales, extra_fields=("diverging",))
-    found = {name: np.asarray(values, float) for name, values in mcmc.get_samples(group_by_chain=True).items()}
+    asked = settings.sampler
+    prior = _Prior(*(jnp.asarray(getattr(settings.prior, name), DTYPE) for name in _Prior._fields))
+    keys = jax.random.split(key, (len(populations), asked.chains))
+    sizes = [(len(terms.likelihood), len(terms.in_table)) for terms in populations]
+    walks: dict[int, Walk] = {}
+    for size in dict.fromkeys(sizes):
+        places = [k for k, own in enumerate(sizes) if own == size]
+        # a case is one chain
+        stacked = jax.tree.map(
+            lambda *leaves: np.repeat(np.stack(leaves), asked.chains, axis=0), *(populations[k] for k in places)
+        )
+        chains = keys[np.array(places)].reshape(-1)
+        found = map_cases(
+            _chain, prior, (chains, stacked), law, settings.bins, asked.warmup, asked.draws, label=law, unit="chains"
+        )
+        for k, place in enumerate(places):
+            own = slice(k * asked.chains, (k + 1) * asked.chains)
+            walks[place] = _walk(populations[place], *jax.tree.map(lambda leaf: leaf[own], found))  # noqa: B023
+    return [walks[place] for place in range(len(populations))]
+
+
+def _chain(prior: _Prior, case: Any, law: str, bins: int, warmup: int, draws: int) -> tuple[dict[str, Array], Array]:
+    key, terms = case
+    kernel = NUTS(partial(model, law, bins=bins), dense_mass=True, init_strategy=init_to_median)
+    mcmc = MCMC(kernel, num_warmup=warmup, num_samples=draws, num_chains=1, progress_bar=False)
+    mcmc.run(key, terms=terms, prior=prior, extra_fields=("diverging",))
+    return mcmc.get_samples(), mcmc.get_extra_fields()["diverging"]
+
+
+def _walk(terms: Terms, samples: dict[str, np.ndarray], diverging: np.ndarray) -> Walk:
+    found = {name: np.asarray(values, float) for name, values in samples.items()}
     q0, ln_a = found.pop("share_q0"), found.pop("share_ln_a")
     found.pop("steps", None)
     found |= _moments(terms, q0, ln_a)
@@ -104,7 +115,7 @@ def sample_law(key: PRNGKeyArray, law: str, terms: Terms, settings: Population) 
         found,
         q0,
         ln_a,
-        np.asarray(mcmc.get_extra_fields(group_by_chain=True)["diverging"]),
+        diverging,
         {name: float(mixing.rhat(values[..., None])[0]) for name, values in found.items()},
         {name: float(mixing.ess_bulk(values[..., None])[0]) for name, values in found.items()},
     )
@@ -223,8 +234,9 @@ def answer_population(seed: int, law: Law, clusters: pd.DataFrame, settings: Pop
     used = np.flatnonzero(table.left_out == "")
     log.info("population: %d of %d clusters, two laws", len(used), len(table))
     rows, groups, walks = [], {}, {}
-    for k, name in track(enumerate(LAWS), total=len(LAWS), label="population", unit="laws"):
-        walk = walks[name] = sample_law(jax.random.fold_in(key, k), name, terms, settings)
+    for k, name in enumerate(LAWS):
+        (walk,) = sample_laws(jax.random.fold_in(key, k), name, [terms], settings)
+        walks[name] = walk
         rows.append(summarise_walk(name, walk, terms, settings))
         groups[name] = _dataset(walk, terms)
     alone, together = in_its_light(terms, walks["normal"])

@@ -83,7 +83,10 @@ class Terms(NamedTuple):
 
     def at(self, chosen: slice) -> "Terms":
         """Of some of the clusters."""
-        return self._replace(likelihood=self.likelihood[chosen], kind=self.kind[chosen])
+        kinds, kind = np.unique(self.kind[chosen], return_inverse=True)
+        return self._replace(
+            likelihood=self.likelihood[chosen], in_table=self.in_table[kinds], kind=kind.astype(self.kind.dtype)
+        )
 
 
 def terms_of(
@@ -119,9 +122,8 @@ def terms_of(
             p[rows] = prior_predictive_p(
                 jax.random.fold_in(key, k), law.table(group.pattern), group.cases, group.pattern
             )
-    said = [
-        _left_out(*map(float, numbers), law) for numbers in zip(p, reached, log_likelihood.max((1, 2)), strict=True)
-    ]
+    peaks = log_likelihood.max((1, 2))
+    said = [_left_out(law, float(p[k]), float(reached[k]), float(peaks[k])) for k in range(n)]
     table = pd.DataFrame({"case": clusters["name"].to_numpy(), "prior_predictive_p": p, "reached": reached})
     table["left_out"] = said
     used = np.flatnonzero(table.left_out == "")
@@ -137,7 +139,7 @@ def terms_of(
     return Terms(q0.astype(DTYPE), ln_a.astype(DTYPE), likelihood, chances, kind.reshape(-1).astype("int32")), table
 
 
-def _left_out(p: float, reached: float, peak: float, law: Law) -> str:
+def _left_out(law: Law, p: float, reached: float, peak: float) -> str:
     if not np.isfinite(peak):
         return str(UserWarning("no birth explains it"))
     if reached < MIN_REACHED:
