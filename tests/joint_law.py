@@ -4,11 +4,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.stats import truncnorm
 
-from natal.likelihood.joint import Latents
+from natal.likelihood.joint import Latents, Scale, draw_clusters, log_tau, speed_kms
 from natal.likelihood.joint_network import JointEnsemble, Reach, make_joint_network
 from natal.likelihood.mixture_density import Counts
-from natal.posterior.catalogue import Law
+from natal.posterior.catalogue import Law, clusters_table
 
 LATENTS = Latents(("sigma_los_kms", "r_hp_au", "v_out_kms"), ("sigma_v_kms", "r_h_au"), Counts(100, 5))
 REACH = Reach((0.5, 1.5), (0.1, 4.5), (50.0, 200.0), 500.0, 100.0)
@@ -30,3 +31,29 @@ def random_law(seed: int = 0, prior=None) -> Law:
         )
 
     return Law(JointEnsemble(eqx.filter_vmap(member)(jax.random.split(jax.random.key(seed), 2))), REACH, prior)
+
+
+def births(rng, n):
+    """Births of a population within the box."""
+    ends = np.log(REACH.a_au)
+    q0 = truncnorm((0.5 - 0.9) / 0.15, (1.5 - 0.9) / 0.15, 0.9, 0.15).rvs(n, random_state=rng)
+    ln_a = truncnorm((ends[0] - 4.6) / 0.2, (ends[1] - 4.6) / 0.2, 4.6, 0.2).rvs(n, random_state=rng)
+    return np.column_stack([q0, np.exp(ln_a)])
+
+
+def seen_of(law, birth, seed):
+    """What is seen of clusters of the law at the campaign's age and mass: observables and whether they survived."""
+    tau = log_tau(REACH.t_end_yr, REACH.mass_msun, birth[:, 1])
+    laws = jax.vmap(law.ensemble, out_axes=-1)(jnp.asarray(np.column_stack([birth[:, 0], tau]), "float32"))
+    a_au = jnp.asarray(birth[:, 1], "float32")
+    scale = Scale(a_au, jnp.asarray(speed_kms(REACH.mass_msun, birth[:, 1]), "float32"))
+    return draw_clusters(jax.random.key(seed), laws, scale)
+
+
+def table_of(drawn, chosen):
+    """The chosen clusters as answers take them."""
+    rows = [
+        {"name": str(k)} | {name: float(drawn.values[name][k]) for name in LATENTS.of_all}
+        for k in np.flatnonzero(chosen)
+    ]
+    return clusters_table(rows)

@@ -4,6 +4,7 @@ import re
 from inspect import unwrap
 
 import numpy as np
+import pandas as pd
 import pytest
 from astropy import units as u
 from closed_form import BOX
@@ -241,6 +242,18 @@ def test_mistakes_in_any_subset_are_one_line(observing, given, said):
     with pytest.raises(NatalError, match=re.escape(said)) as error:
         observing.posterior(**given)
     assert "\n" not in str(error.value)
+
+
+def test_mistakes_in_a_population_are_one_line(observing):
+    """Each names the row."""
+    rows = pd.DataFrame({"name": ["a", "b"], "r_hp_au": [100.0, -1.0]})
+    with pytest.raises(NatalError, match=r"^clusters, row 2: r_hp_au = -1\.0 must be above 0$"):
+        observing.population(rows)
+    with pytest.raises(NatalError, match="clusters has no column name"):
+        observing.population(rows.drop(columns="name"))
+    rows = pd.DataFrame({"name": ["a", "b"], "r_hp_au": [100.0, 120.0], "age_myr": [np.nan, 1.0]})
+    with pytest.raises(NatalError, match="clusters, row 2, column age_yr: give age and mass"):
+        observing.population(rows)
 
 
 def test_predictions_at_any_age(observing):

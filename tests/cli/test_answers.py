@@ -1,12 +1,12 @@
 """`natal answer` and `natal predict`: a campaign's networks asked from the command line."""
 
+import json
 import subprocess
 import sys
 
 import pandas as pd
 import pytest
 import xarray as xr
-import yaml
 from project import ROOT
 
 import natal.running.device
@@ -109,11 +109,12 @@ def test_another_campaign_takes_the_place_of_the_one_that_comes_with_natal(campa
 def test_settings_that_came_later_are_the_default_ones(campaign):
     """A campaign of an earlier natal answers: what it did not know is the default campaign's."""
     record = campaign / "provenance" / "report.html.json"
-    content = yaml.safe_load(record.read_text())
+    content = json.loads(record.read_text())
     del content["config"]["inference"]["cases_per_batch"]
     content["config"]["inference"]["target_accept"] = 0.9
     content["environment"]["created"] = "2999-01-01T00:00:00+00:00"
-    record.write_text(yaml.safe_dump(content))
+    record.write_text(json.dumps(content))
+    assert recorded_config(campaign)["inference"]["target_accept"] == 0.9
     default = read_config([ROOT / "config" / "config.yaml"])["inference"]["cases_per_batch"]
     assert asked_of(campaign).inference.cases_per_batch == default
 

@@ -4,46 +4,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from joint_law import REACH, random_law
+from joint_law import REACH, births, random_law, seen_of, table_of
 from scipy.stats import norm, truncnorm
 
 from natal.errors import NatalError
-from natal.likelihood.joint import Scale, draw_clusters, log_tau, speed_kms
 from natal.population.inference import Walk, answer_population, in_its_light, sample_laws
 from natal.population.laws import Shares, log_likelihood, normal_shares
 from natal.population.terms import Selection, Terms, centres, terms_of
-from natal.posterior.catalogue import clusters_table
 from natal.settings.population import Limits, Population
 
-NAMES = ("sigma_los_kms", "r_hp_au", "v_out_kms")
 SAMPLER = {"chains": 2, "warmup": 200, "draws": 200}
 
 
 @pytest.fixture(scope="module")
 def law():
     return random_law()
-
-
-def born(rng, n):
-    """Births of a population within the box."""
-    ends = np.log(REACH.a_au)
-    q0 = truncnorm((0.5 - 0.9) / 0.15, (1.5 - 0.9) / 0.15, 0.9, 0.15).rvs(n, random_state=rng)
-    ln_a = truncnorm((ends[0] - 4.6) / 0.2, (ends[1] - 4.6) / 0.2, 4.6, 0.2).rvs(n, random_state=rng)
-    return np.column_stack([q0, np.exp(ln_a)])
-
-
-def seen(law, birth, seed):
-    """What is seen of clusters of the law at the campaign's age and mass: observables and whether they survived."""
-    tau = log_tau(REACH.t_end_yr, REACH.mass_msun, birth[:, 1])
-    laws = jax.vmap(law.ensemble, out_axes=-1)(jnp.asarray(np.column_stack([birth[:, 0], tau]), "float32"))
-    a_au = jnp.asarray(birth[:, 1], "float32")
-    scale = Scale(a_au, jnp.asarray(speed_kms(REACH.mass_msun, birth[:, 1]), "float32"))
-    return draw_clusters(jax.random.key(seed), laws, scale)
-
-
-def table_of(drawn, chosen):
-    rows = [{"name": str(k)} | {name: float(drawn.values[name][k]) for name in NAMES} for k in np.flatnonzero(chosen)]
-    return clusters_table(rows)
 
 
 def test_shares_are_those_of_a_normal_law_cut_to_the_box():
@@ -58,8 +33,8 @@ def test_shares_are_those_of_a_normal_law_cut_to_the_box():
 
 def test_the_chance_to_be_in_a_table_is_the_share_of_clusters_in_it(law):
     """Survivors with a dispersion above a limit: of 40,000 clusters of the law at some births, to 4 sigma."""
-    birth = born(np.random.default_rng(1), 12)
-    drawn = seen(law, birth, 1)
+    birth = births(np.random.default_rng(1), 12)
+    drawn = seen_of(law, birth, 1)
     limit = float(np.median(drawn.values["sigma_los_kms"]))
     selection = Selection(True, {"sigma_los_kms": (limit, np.inf)})
     clusters = table_of(drawn, np.ones(12, bool))
@@ -68,7 +43,7 @@ def test_the_chance_to_be_in_a_table_is_the_share_of_clusters_in_it(law):
     assert terms.in_table.shape[0] == 1
     at = centres(terms)
     for i, j in ((5, 10), (20, 30), (40, 3)):
-        many = seen(law, np.tile([at["q0"][i], at["a_au"][j]], (40_000, 1)), i)
+        many = seen_of(law, np.tile([at["q0"][i], at["a_au"][j]], (40_000, 1)), i)
         share = (np.asarray(many.survived) & (np.asarray(many.values["sigma_los_kms"]) > limit)).mean()
         assert terms.in_table[0, i, j] == pytest.approx(share, abs=4 * 0.5 / np.sqrt(40_000) + 0.01)
 
@@ -76,7 +51,7 @@ def test_the_chance_to_be_in_a_table_is_the_share_of_clusters_in_it(law):
 def test_the_likelihood_of_a_population_is_that_of_brute_force(law):
     """ln p(table) of two populations: births drawn one by one in place of cells. n = 20,000 draws; 5 sigma."""
     rng = np.random.default_rng(2)
-    drawn = seen(law, born(rng, 40), 2)
+    drawn = seen_of(law, births(rng, 40), 2)
     clusters = table_of(drawn, np.asarray(drawn.survived))
     terms, _ = terms_of(jax.random.key(0), law, clusters, Selection(), keep_unlike=True)
     at = centres(terms)
@@ -110,8 +85,8 @@ def test_missing_clusters_are_accounted_for(law):
     The law is made such that hot clusters dissolve.
     """
     rng = np.random.default_rng(3)
-    birth = born(rng, 1500)
-    drawn = seen(law, birth, 3)
+    birth = births(rng, 1500)
+    drawn = seen_of(law, birth, 3)
     # half of those on one side of the median are missing: by an observable that tells them
     value = np.asarray(drawn.values["sigma_los_kms"])
     limit = float(np.quantile(value, 0.6))
@@ -148,7 +123,7 @@ def test_a_cluster_is_drawn_to_the_population():
 
 def test_an_answer_names_what_is_left_out(law):
     """A cluster unlike all others is left out, unless it is to be kept; and too few clusters are no population."""
-    drawn = seen(law, born(np.random.default_rng(5), 8), 5)
+    drawn = seen_of(law, births(np.random.default_rng(5), 8), 5)
     clusters = table_of(drawn, np.ones(8, bool))
     clusters.loc[2, "sigma_los_kms"] = 500.0
     settings = Population(sampler=SAMPLER, bins=5)

@@ -24,7 +24,8 @@ from natal.report.page import format_number, write_report
 from natal.variables import SUMMARIES
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
-FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed", "catalogue", "predictive")]
+POPULATION = ("population_law", "population_corner", "population_clusters")
+FIGURES = [name for name in CAPTIONS if name not in ("corner", "observed", "catalogue", "predictive", *POPULATION)]
 # what the test runs say of the emulator, and what the validation runs say of the same
 MEASURED_TWICE = {"error_of_the_mean": "sigma_budget", "members_spread": "members_spread"}
 POSTERIOR = ("mean", "sd", "q02.5", "q16", "q50", "q84", "q97.5")
@@ -203,12 +204,13 @@ def recovery():
 def render(tmp_path, config, recovery):
     """Write a report with a one-pixel image for every figure; return its text."""
     figures = []
-    for name in (*FIGURES, "corner_0", "corner_1", "observed_0"):
+    for name in (*FIGURES, *POPULATION, "corner_0", "corner_1", "observed_0"):
         (tmp_path / f"{name}.png").write_bytes(PIXEL)
         figures.append(str(tmp_path / f"{name}.png"))
 
-    def render(metrics, observed=None, config=config, costs=()):
-        write_report(tmp_path / "out" / "report.html", config, metrics, recovery, observed, figures, costs)
+    def render(metrics, observed=None, config=config, costs=(), population=None):
+        path = tmp_path / "out" / "report.html"
+        write_report(path, config, metrics, recovery, observed, figures, population, costs)
         return (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
     return render
@@ -274,7 +276,7 @@ def test_every_figure_is_inside(render, metrics):
     sizes = [value for name, value in page.attributes if name in ("width", "height")]
     assert sizes.count("1") == 2 * len(images)
     for name, caption in CAPTIONS.items():
-        assert name in ("observed", "catalogue", "predictive") or re.sub(r"\s+", " ", caption) in page.text
+        assert name in ("observed", "catalogue", "predictive", *POPULATION) or re.sub(r"\s+", " ", caption) in page.text
 
 
 def test_the_numbers_are_those_of_the_metrics(render, metrics):
@@ -427,6 +429,21 @@ def test_clusters_of_any_table_have_their_chapter(render, metrics):
     assert "B < 0.900 100 000 −10 000 +20 000 " in page.text
     assert "<b>A</b>: nearly the prior in q0" in page.text
     assert "age and mass integrated over" in page.text
+
+
+def test_the_population_behind_them_has_its_chapter(render, metrics):
+    """Parameters of both laws, remarks, three figures; a sampler that failed is marked."""
+    law = {"law": "normal", "parameter": "q0_scale", "unit": "K/|W|", "mean": 0.1234, "sd": 0.0456, "q02.5": 0.05}
+    law |= {"q97.5": 0.21, "rhat": 1.3, "ess_bulk": 812.4, "prior": "half-normal, scale 0.5"}
+    told = {"n": 30, "n_used": 28, "survivors": True, "remarks": ["2 of 30 clusters are left out: <A>"], "laws": [law]}
+    html = render(metrics, population=told)
+    page = Page(html)
+    for said in ("28 of 30 clusters used", "2 of 30 clusters are left out: <A>", "Clusters that dissolved are missing"):
+        assert said in page.text
+    assert "normal q0_scale K/|W| 0.123 0.046 0.0500 – 0.210 1.3000 812 half-normal, scale 0.5" in page.text
+    assert 'class="flag">1.3000' in html
+    assert all(f'<figure id="{name}">' in html for name in POPULATION)
+    assert "dissolved are missing" not in Page(render(metrics, population=told | {"survivors": False})).text
 
 
 @pytest.mark.parametrize(
