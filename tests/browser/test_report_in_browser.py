@@ -14,8 +14,8 @@ pytestmark = pytest.mark.browser
 
 BROKEN = '[...document.images].filter((i) => !(i.complete && i.naturalWidth > 0)).map((i) => i.alt || "unnamed")'
 WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-HEADINGS = 'const headings = document.querySelector("#index ~ .scroll table").tHead.rows[0].cells'
-ROWS = 'const rows = [...document.querySelector("#index ~ .scroll table").tBodies[0].rows]'
+HEADINGS = 'const headings = document.querySelector("#index ~ details table").tHead.rows[0].cells'
+ROWS = 'const rows = [...document.querySelector("#index ~ details table").tBodies[0].rows]'
 
 
 def inside(statements: str, value: str) -> str:

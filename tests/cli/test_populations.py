@@ -48,7 +48,7 @@ def test_a_population_is_answered(natal, observing, tmp_path):
     assert clusters.case.tolist() == [f"c{k}" for k in range(7)]
     with xr.open_datatree(tmp_path / "out" / "population.nc", engine="h5netcdf") as tree:
         assert tree["normal/q0_scale"].shape == (2, 200)
-        assert tree["clusters/together"].shape == (7, 48, 48)
+        assert tree["clusters/together"].shape == (7, 40, 20)
     assert "natal population" in natal("provenance", tmp_path / "out" / "population.csv").stdout
 
 

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from natal.files.atomic import atomic_path
 from natal.progress import track
 
 DPI = 150
+N_COLOURS = 256
 
 
 def save_figures(paths: Iterable[str | Path], figures: Mapping[str, Figure]) -> None:
@@ -25,3 +27,12 @@ def save_figures(paths: Iterable[str | Path], figures: Mapping[str, Figure]) -> 
         metadata = {"CreationDate": None} if kind == "pdf" else None
         with atomic_path(path) as partial:
             figures[path.stem].savefig(partial, format=kind, dpi=DPI, metadata=metadata)
+            if kind == "png":
+                _take_fewer_colours(partial)
+
+
+def _take_fewer_colours(path: Path) -> None:
+    """A palette in place of full colours: a third of the bytes, which reports embed."""
+    with Image.open(path) as image:
+        few = image.convert("RGB").quantize(N_COLOURS, dither=Image.Dither.NONE)
+    few.save(path, format="PNG", optimize=True, dpi=(DPI, DPI))

@@ -18,11 +18,14 @@ from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.joint import COUNT, Measured, Pattern
 from natal.observables.declared import MEASURABLE
-from natal.posterior.catalogue import CELLS, Group, Law, grouped
+from natal.posterior.catalogue import Group, Law, grouped
 from natal.posterior.flags import P_OUTSIDE
 from natal.posterior.joint_grid import JointCase, log_likelihoods, make_table, pairs_of, prior_predictive_p
 from natal.posterior.spread import map_cases
 from natal.variables import BIRTH
+
+CELLS = (40, 20)
+"""In Q0 and ln a: sums over cells as wide as a posterior's standard deviation are exact to 1e-8."""
 
 MIN_REACHED = 0.5
 """Share of the cells that must have been simulated at a cluster's age and mass; else it is left out."""

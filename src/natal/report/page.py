@@ -25,6 +25,9 @@ from natal.variables import SUMMARIES
 MAX_OWN = 1000
 """Own clusters listed at most."""
 
+N_UNFOLDED = 50
+"""Rows of their table that are shown without a click, and on paper."""
+
 
 class Image(NamedTuple):
     """A PNG file as a page embeds it."""
@@ -86,6 +89,7 @@ def write_report(
         n_at_edge=int(recovery.at_edge.sum()),
         recovery=recovery.sort_values("q0_true").to_dict("records"),
         observed=own.to_dict("records"),
+        n_unfolded=N_UNFOLDED,
         n_own=0 if observed is None else len(observed),
         is_catalogue="used" in own,
         measured=measured,
