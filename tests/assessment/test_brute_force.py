@@ -139,6 +139,7 @@ def test_residual_covariance_is_the_simulators(comparison):
     assert (np.abs(laws.covariance / np.outer(sd, sd) - correlation) < 4 * error).all()
 
 
+@pytest.mark.slow
 def test_posterior_is_exact_up_to_the_stated_noise(comparison):
     """Distances from the exact posterior (here the emulator's) are as large as `noise` says, by median of 24 cases."""
     noise = comparison.table.noise_synthetic.median()
@@ -149,6 +150,7 @@ def test_posterior_is_exact_up_to_the_stated_noise(comparison):
     assert comparison.table.tv_kernel.median() < 0.2
 
 
+@pytest.mark.slow
 def test_exact_posterior_is_the_closed_form(comparison):
     """Cell shares of the emulator's posterior follow from the normal density at cell centres."""
     places = np.stack(np.meshgrid(comparison.q0, comparison.a_au, indexing="ij"), axis=-1)
@@ -266,6 +268,7 @@ def test_table_of_runs_is_arranged():
     assert runs.half(1).x.tolist() == [[1.4, 90.0]]
 
 
+@pytest.mark.slow
 def test_shapes(comparison):
     """Of all that goes to files."""
     for source in ("emulator", *KERNELS):

@@ -49,6 +49,7 @@ def test_subsets_are_of_what_the_law_knows(law):
     assert all(told[f"{name} alone"] == (name,) for name in law.names)
 
 
+@pytest.mark.slow
 def test_posteriors_of_the_true_law_are_honest(law, seen):
     """Joint regions of 900 clusters within three binomial errors; regions 5 % too small in each direction are not.
 

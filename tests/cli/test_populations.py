@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from joint_law import REACH, births, random_law, seen_of
+from joint_law import LATENTS, REACH, births, random_law, seen_of
 
 from natal.likelihood.joint_network import save_joint
 
@@ -19,7 +19,7 @@ def observing(campaign, monkeypatch):
     record = campaign / "provenance" / "report.html.json"
     content = json.loads(record.read_text())
     sampler = {"chains": 2, "warmup": 200, "draws": 200}
-    content["config"]["population"] |= {"sampler": sampler, "bins": 5, "keep_unlike": True}
+    content["config"]["population"] |= {"sampler": sampler, "bins": 5}
     content["environment"]["created"] = "2999-01-01T00:00:00+00:00"
     record.write_text(json.dumps(content))
     return campaign
@@ -27,13 +27,14 @@ def observing(campaign, monkeypatch):
 
 def test_a_population_is_answered(natal, observing, tmp_path):
     """Three files with a record each, a line a parameter; what was not used is said."""
-    drawn = seen_of(random_law(), births(np.random.default_rng(5), 7), 5)
-    table = pd.DataFrame({"name": [f"c{k}" for k in range(7)], "sigma_los_kms": drawn.values["sigma_los_kms"]})
-    table["r_hp_au"] = drawn.values["r_hp_au"]
+    drawn = seen_of(random_law(), births(np.random.default_rng(5), 8), 5)
+    table = pd.DataFrame({"name": [f"c{k}" for k in range(8)]} | {name: drawn.values[name] for name in LATENTS.of_all})
+    # unlike anything, as in tests/population
+    table.loc[2, "sigma_los_kms"] = 500.0
     table["radius"] = 1.0
     table.to_csv(tmp_path / "mine.csv", index=False)
     with open(tmp_path / "mine.csv", "a") as file:
-        file.write("broken,fast,100,1\n")
+        file.write("broken,fast,100,1,1\n")
     done = natal("population", tmp_path / "mine.csv", "--campaign", observing, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
     laws = pd.read_csv(tmp_path / "out" / "population.csv")
@@ -43,9 +44,9 @@ def test_a_population_is_answered(natal, observing, tmp_path):
     assert "columns that natal does not know were not used: radius" in done.stdout
     assert "left out: " in done.stdout
     assert "column sigma_los_kms: 'fast' is not a finite number" in done.stdout
-    assert lines[-1].startswith("7 of 7 clusters: ")
+    assert lines[-1].startswith("7 of 8 clusters: ")
     clusters = pd.read_csv(tmp_path / "out" / "population_clusters.csv", keep_default_na=False)
-    assert clusters.case.tolist() == [f"c{k}" for k in range(7)]
+    assert clusters.case.tolist() == [f"c{k}" for k in range(8)]
     with xr.open_datatree(tmp_path / "out" / "population.nc", engine="h5netcdf") as tree:
         assert tree["normal/q0_scale"].shape == (2, 200)
         assert tree["clusters/together"].shape == (7, 40, 20)

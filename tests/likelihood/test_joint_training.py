@@ -54,6 +54,7 @@ def test_outcomes_are_in_the_clusters_own_units():
     np.testing.assert_array_equal(outcomes.survived, ~clusters.dissolved.ravel())
 
 
+@pytest.mark.slow
 def test_a_law_is_learned_and_comes_back_from_its_file(tmp_path):
     """Means of ln r_hp over a to 0.03, widths to a quarter."""
     (train, latents), (validation, _) = (joint_outcomes(seen(n, seed), COUNTS) for n, seed in ((400, 1), (150, 2)))

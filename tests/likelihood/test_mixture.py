@@ -231,7 +231,7 @@ def test_distances_tell_odd_observations():
     assert float(LAW.distance2(odd, jnp.array([0.1, 40.0, 20.0]))) < float(LAW.distance2(odd)) / 3
 
 
-@pytest.mark.parametrize("error", [None, 1e-6], ids=["exact", "error"])
+@pytest.mark.parametrize("error", [None, pytest.param(1e-6, marks=pytest.mark.slow)], ids=["exact", "error"])
 def test_counts_far_from_a_component_keep_their_precision(error):
     """SciPy's normal distribution in double precision, from whose tail differences of the CDF would vanish."""
     for z in (-25.0, -5.0, 0.0, 25.0, 30.0):

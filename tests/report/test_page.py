@@ -208,9 +208,9 @@ def render(tmp_path, config, recovery):
         (tmp_path / f"{name}.png").write_bytes(PIXEL)
         figures.append(str(tmp_path / f"{name}.png"))
 
-    def render(metrics, observed=None, config=config, costs=(), population=None):
+    def render(metrics, observed=None, config=config, costs=(), population=None, law=None):
         path = tmp_path / "out" / "report.html"
-        write_report(path, config, metrics, recovery, observed, figures, population, costs)
+        write_report(path, config, metrics, recovery, observed, figures, population, law, costs)
         return (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
     return render

@@ -167,11 +167,15 @@ rule report:
         recovery=RESULTS / "recovery.csv",
         observed=OBSERVED[:1],
         population=[POPULATION, RESULTS / "metrics" / "population.json"] if SAYS_POPULATION else [],
+        # whose networks answer in the page
+        law=[DENSITIES[config["likelihood"]], LIKELIHOOD["likelihood"]] if config["likelihood"] in DENSITIES else [],
         figures=PNG_FILES,
     output: shown(RESULTS / "report.html", "Summary", file="report"), captions=list(CAPTIONS.values())
     log: LOGS / "report.log"
     params:
-        digest=digest("report/report.py", *config, templates=REPORT_TEMPLATES),
+        digest=digest("report/report.py", *config, box=BOX, prior=PRIOR, templates=REPORT_TEMPLATES),
+        box=BOX,
+        prior=PRIOR,
         benchmarks=BENCHMARKS,
     message: "Write the report"
     script: "../scripts/report/report.py"

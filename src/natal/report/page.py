@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jinja2
 import pandas as pd
 import yaml
+from markupsafe import Markup
 
 from natal.assessment.cases import cases_along_q0
 from natal.campaign.plan import box, prior_box
@@ -20,6 +21,7 @@ from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_R
 from natal.provenance.environment import environment
 from natal.provenance.lineage import Step
 from natal.report.captions import CAPTIONS
+from natal.report.in_page import as_json
 from natal.variables import SUMMARIES
 
 MAX_OWN = 1000
@@ -45,6 +47,7 @@ def write_report(
     observed: pd.DataFrame | None,
     figures: list[str],
     population: dict[str, Any] | None = None,
+    law: dict[str, Any] | None = None,
     costs: Sequence[dict[str, Any]] = (),
     made: Sequence[Step] = (),
 ) -> None:
@@ -52,7 +55,7 @@ def write_report(
 
     `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
     and observed.csv; `population` is what `natal.population.inference.told` says, with the rows of population.csv as
-    `laws`; `costs` are the rows of `natal.running.job_costs`,
+    `laws`; `law` is that of `natal.report.in_page`; `costs` are the rows of `natal.running.job_costs`,
     `made` the steps of the campaign, those without a record left out.
     """
     pages = jinja2.Environment(
@@ -96,6 +99,8 @@ def write_report(
         predictives=sorted((name for name in images if name.startswith("predictive_")), key=_place),
         doubts=_doubts(own, config),
         population=population,
+        law=law,
+        law_json=Markup(as_json(law)) if law else "",
         costs=costs,
         max_rhat=MAX_RHAT,
         chi2_unexplained=CHI2_UNEXPLAINED,
