@@ -22,6 +22,8 @@ CAMPAIGN = {
     "resources": {"allow_cpu": True},
 }
 SHARDS = ("train0_000", "validation0_000", "test0_000")
+VICTIM = SHARDS[0]
+HALFWAY = 8  # of 21 snapshots
 SUMMARIES = "results/faults/summaries.csv"
 
 
@@ -100,6 +102,13 @@ class SlurmProject(Project):
         """Wait until a job has written `n` snapshots; returns its process id."""
         self.wait_for(lambda: self.snapshots()[shard] >= n, f"{n} snapshots of {shard}")
         return self.process_of(self.checkpoint(shard))
+
+    def assert_as_undisturbed(self, undisturbed: bytes) -> None:
+        """The table is the undisturbed one, byte for byte, and every checkpoint is gone."""
+        assert (self.folder / SUMMARIES).read_bytes() == undisturbed
+        left = sorted(path.name for path in (self.results() / "simulations").iterdir())
+        left = [name for name in left if not name.endswith((".set-aside", ".json"))]
+        assert left == sorted(f"{shard}.h5" for shard in SHARDS)
 
     def snapshots(self) -> dict[str, int]:
         """How many snapshots are in each shard's checkpoint."""

@@ -8,7 +8,7 @@ import pytest
 from private_slurm import PrivateSlurm
 from slurm_project import CAMPAIGN, SHARDS, SUMMARIES, SlurmProject
 
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("limits")]
+pytestmark = pytest.mark.slurm
 
 SETTINGS = """
 AccountingStorageEnforce=limits,qos

@@ -10,8 +10,7 @@ from slurm_project import CAMPAIGN, SHARDS, SUMMARIES, SlurmProject
 
 from natal.simulation.cost import interactions
 
-# one process runs the campaign for all of them
-pytestmark = [pytest.mark.slurm, pytest.mark.xdist_group("smoke")]
+pytestmark = pytest.mark.slurm
 
 SMOKE_SHARDS = ("train0_000", "validation0_000", "test0_000", "calibration0_000")
 
