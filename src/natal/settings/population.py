@@ -40,7 +40,7 @@ class Sampler(Section):
     """chains"""
     warmup: Count = 500
     """iterations of each, not kept"""
-    draws: Count = 500
+    draws: Count = 1000
     """iterations of each, kept"""
 
 
@@ -68,7 +68,7 @@ class Population(Section):
     """what else a cluster must have to be in the table: limits by observable, as `{sigma_los_kms: {lower: 0.5}}`"""
     keep_unlike: bool = False
     """whether clusters stay that the campaign could not have made (`prior_predictive_p` below 0.01)"""
-    bins: Annotated[int, Field(ge=3, le=24)] = 12
+    bins: Annotated[int, Field(ge=3, le=24)] = 10
     """of the law of Q0 that assumes no shape"""
     prior: Hyperprior = Hyperprior()
     sampler: Sampler = Sampler()
