@@ -130,7 +130,9 @@ def test_it_can_be_printed(page, tmp_path):
     page.print_to_pdf(tmp_path / "report.pdf")
     content = (tmp_path / "report.pdf").read_bytes()
     assert content.startswith(b"%PDF")
-    assert 8 <= len(re.findall(rb"/Type\s*/Page\b", content)) <= 80
+    n_pages = len(re.findall(rb"/Type\s*/Page\b", content))
+    print(f"{n_pages} pages")
+    assert 8 <= n_pages <= 40
     page.call("Emulation.setEmulatedMedia", media="print")
     # A4 less its margins, in CSS pixels
     page.resize(round((210 - 28) / 25.4 * 96), 1000)
@@ -146,10 +148,10 @@ def test_sliders_answer_as_python_does(page, report):
     """200 observations, exact and with errors up to 30 %: total variation from natal's posterior below 0.01."""
     campaign = load_campaign(report.parent)
     law = json.loads(page.evaluate('document.getElementById("law").textContent'))
-    assert page.evaluate('document.getElementById("ask").hidden') is False
+    assert page.evaluate('document.getElementById("asking").hidden') is False
     prior = dict(zip(BIRTH, map(tuple, law["prior"]), strict=True))
     grid = make_grid(campaign.likelihood, prior, tuple(law["cells"]))
-    rows = pd.read_csv(report.with_name("recovery.csv"))[list(SUMMARIES)].to_numpy()
+    rows = pd.read_csv(report.parent / "dataset" / "test.csv")[list(SUMMARIES)].dropna().to_numpy()
     rows = rows[np.arange(200) % len(rows)]
     exact = eqx.filter_jit(lambda y: log_posterior(grid, y, None))
     measured = eqx.filter_jit(lambda y, e: log_posterior(grid, y, e))
@@ -172,7 +174,7 @@ def test_sliders_answer_as_python_does(page, report):
 
 def test_sliders_are_moved(page):
     """A slider, its number and the answer follow each other; what cannot be is said, not answered."""
-    page.evaluate('document.querySelector("#ask canvas").scrollIntoView()')
+    page.evaluate('document.querySelector("#asking canvas").scrollIntoView()')
     page.evaluate("natalAnswer([0.9, 5, 300], [0, 0, 0])")
     row = 'const row = document.querySelector("[data-summary=f_bound]"), slider = row.querySelector("[type=range]")'
     number = 'const number = row.querySelector("[data-value]")'
@@ -180,11 +182,11 @@ def test_sliders_are_moved(page):
     move = "slider.value = slider.max; slider.dispatchEvent(new Event('input')); const first = shown()"
     back = "number.value = slider.min; number.dispatchEvent(new Event('input'))"
     wrong = "const second = shown(); number.value = 3; number.dispatchEvent(new Event('input'))"
-    said = 'document.querySelector("#ask [role=status]").textContent'
+    said = 'document.querySelector("#asking [role=status]").textContent'
     first, second, low, high, message = page.evaluate(
         inside(
             "; ".join((row, number, move, "const top = number.value", back, "const bottom = slider.value", wrong)),
-            f"[first, second, bottom === slider.min, top === slider.max, {said}]",
+            f"[first, second, Number(bottom) === Number(slider.min), Number(top) === Number(slider.max), {said}]",
         )
     )
     assert re.fullmatch(r"[\d.]+ ± [\d.]+ \(95 %: [\d.]+ to [\d.]+\)", first)

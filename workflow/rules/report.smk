@@ -167,8 +167,10 @@ rule report:
         recovery=RESULTS / "recovery.csv",
         observed=OBSERVED[:1],
         population=[POPULATION, RESULTS / "metrics" / "population.json"] if SAYS_POPULATION else [],
-        # whose networks answer in the page
-        law=[DENSITIES[config["likelihood"]], LIKELIHOOD["likelihood"]] if config["likelihood"] in DENSITIES else [],
+        # whose networks answer in the page, and clusters that its sliders reach
+        law=[DENSITIES[config["likelihood"]], LIKELIHOOD["likelihood"], *dataset("test").values()]
+        if config["likelihood"] in DENSITIES
+        else [],
         figures=PNG_FILES,
     output: shown(RESULTS / "report.html", "Summary", file="report"), captions=list(CAPTIONS.values())
     log: LOGS / "report.log"

@@ -19,9 +19,9 @@ with script(snakemake) as log:
         population = read_json(told)["population"] | {"laws": read_csv(table).to_dict("records")}
     law = None
     if snakemake.input.law:
-        path, fitted = snakemake.input.law
+        path, fitted, seen = snakemake.input.law
         networks = load_density(path, box=snakemake.params.box, design_digest=read_json(fitted)["design_digest"])
-        law = law_of_page(networks, snakemake.params.prior, read_csv(snakemake.input.recovery))
+        law = law_of_page(networks, snakemake.params.prior, read_csv(seen))
     write_report(
         snakemake.output[0],
         snakemake.config,

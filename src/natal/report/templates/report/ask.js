@@ -2,7 +2,7 @@
 // cell of the prior's box is worked out once; a move of a slider then costs the density of one observation in all of them.
 // Sources: likelihood/density.py (networks), likelihood/mixture_density.py (densities), which tests compare with this.
 (() => {
-  const section = document.getElementById("ask");
+  const section = document.getElementById("asking");
   const law = JSON.parse(document.getElementById("law").textContent);
   const floats = (text) => new Float32Array(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const nq = law.cells[0], na = law.cells[1], C = law.components;
