@@ -5,7 +5,6 @@ law of its own tau, in units of its own a and speed. Ages and masses are nodes o
 them. Combinations whose tau was not simulated have no prior mass.
 """
 
-from functools import partial
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -308,11 +307,11 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     order = jnp.argsort(~valid)[:N_REPLICATES]
     kept, real = whitened[order], valid[order]
 
-    def distance(place: Array, k: int) -> Array:
-        squared = jnp.where(real, ((kept - place) ** 2).sum(-1), jnp.inf)
-        return -lax.top_k(-squared, k)[0][-1]
-
-    # of a replicate itself the nearest is itself
-    others = jax.vmap(partial(distance, k=NEIGHBOUR + 1))(kept)
-    own_distance = jnp.nan_to_num(distance(at_own, NEIGHBOUR), nan=jnp.inf)
-    return (1 + ((others >= own_distance) & real).sum()) / (1 + real.sum())
+    squared = jnp.where(real, ((kept - at_own) ** 2).sum(-1), jnp.inf)
+    own_distance = jnp.nan_to_num(-lax.top_k(-squared, NEIGHBOUR)[0][-1], nan=jnp.inf)
+    # a replicate whose tenth neighbour is as far has at most ten nearer ones, itself among them
+    apart2 = jnp.zeros((len(kept), len(kept)))
+    for values in kept.T:
+        apart2 = apart2 + (values[:, None] - values) ** 2
+    nearer = ((apart2 < own_distance) & real).sum(-1)
+    return (1 + ((nearer <= NEIGHBOUR) & real).sum()) / (1 + real.sum())
