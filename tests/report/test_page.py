@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import json
 import re
 from html import unescape
 from html.parser import HTMLParser
@@ -20,7 +21,7 @@ from natal.assessment.sbc import sbc_report
 from natal.emulator.baselines import fit_baselines
 from natal.posterior.catalogue import answer_catalogue, clusters_table
 from natal.report.captions import CAPTIONS
-from natal.report.page import format_number, write_report
+from natal.report.page import as_json, format_number, write_report
 from natal.variables import SUMMARIES
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII=")
@@ -620,3 +621,9 @@ def test_the_simulators_answers_have_their_chapter(render, metrics):
     assert "#checks" not in page
     assert "Against the simulator" not in page
     assert 'id="brute_force"' not in page
+
+
+def test_nothing_in_the_data_ends_its_element():
+    """A name with a tag stays data."""
+    assert "</script>" not in as_json({"name": "</script><b>"})
+    assert json.loads(as_json({"name": "</script><b>"})) == {"name": "</script><b>"}

@@ -42,6 +42,9 @@ TEMPLATES = (PACKAGE_FOLDER / "report" / "templates").rglob("*")
 REPORT_TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in TEMPLATES if path.is_file()}
 
 
+PAGE_LAW = RESULTS / "emulator" / "page.json"
+
+
 rule draw_simulations:
     input:
         **dataset("test"),
@@ -64,7 +67,8 @@ rule draw_emulator:
         **dataset("train", "validation", "test"),
         curves=RESULTS / "emulator" / "training.h5",
         speed=RESULTS / "metrics" / "speed.json",
-    output: DRAWN["Emulator"]
+    # and the networks that answer in the report
+    output: DRAWN["Emulator"], law=PAGE_LAW
     log: LOGS / "draw_emulator.log"
     benchmark: LOGS / "draw_emulator.benchmark.tsv"
     params: digest=digest("report/draw_emulator.py", box=BOX)
@@ -167,17 +171,12 @@ rule report:
         recovery=RESULTS / "recovery.csv",
         observed=OBSERVED[:1],
         population=[POPULATION, RESULTS / "metrics" / "population.json"] if SAYS_POPULATION else [],
-        # whose networks answer in the page, and clusters that its sliders reach
-        law=[DENSITIES[config["likelihood"]], LIKELIHOOD["likelihood"], *dataset("test").values()]
-        if config["likelihood"] in DENSITIES
-        else [],
+        law=PAGE_LAW,
         figures=PNG_FILES,
     output: shown(RESULTS / "report.html", "Summary", file="report"), captions=list(CAPTIONS.values())
     log: LOGS / "report.log"
     params:
-        digest=digest("report/report.py", *config, box=BOX, prior=PRIOR, templates=REPORT_TEMPLATES),
-        box=BOX,
-        prior=PRIOR,
+        digest=digest("report/report.py", *config, templates=REPORT_TEMPLATES),
         benchmarks=BENCHMARKS,
     message: "Write the report"
     script: "../scripts/report/report.py"

@@ -21,11 +21,13 @@ from natal.posterior.flags import CHI2_UNEXPLAINED, EDGE_FLAG, EDGE_WIDTH, MAX_R
 from natal.provenance.environment import environment
 from natal.provenance.lineage import Step
 from natal.report.captions import CAPTIONS
-from natal.report.in_page import as_json
 from natal.variables import SUMMARIES
 
 MAX_OWN = 1000
 """Own clusters listed at most."""
+
+CELLS = (48, 48)
+"""Of the grid in Q0 and a on which sliders answer."""
 
 N_UNFOLDED = 50
 """Rows of their table that are shown without a click, and on paper."""
@@ -55,7 +57,7 @@ def write_report(
 
     `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
     and observed.csv; `population` is what `natal.population.inference.told` says, with the rows of population.csv as
-    `laws`; `law` is that of `natal.report.in_page`; `costs` are the rows of `natal.running.job_costs`,
+    `laws`; `law` is that of `natal.likelihood.in_page`; `costs` are the rows of `natal.running.job_costs`,
     `made` the steps of the campaign, those without a record left out.
     """
     pages = jinja2.Environment(
@@ -99,7 +101,7 @@ def write_report(
         predictives=sorted((name for name in images if name.startswith("predictive_")), key=_place),
         doubts=_doubts(own, config),
         population=population,
-        law=law,
+        law=(law := law and law | {"cells": CELLS, "prior": list(prior_box(config).values())}),
         law_json=Markup(as_json(law)) if law else "",
         costs=costs,
         max_rhat=MAX_RHAT,
@@ -112,6 +114,11 @@ def write_report(
     )
     with atomic_path(path) as partial:
         partial.write_text(html, encoding="utf-8")
+
+
+def as_json(content: dict[str, Any]) -> str:
+    """For a script element: nothing in it ends the element."""
+    return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _doubts(own: pd.DataFrame, config: dict[str, Any]) -> list[str]:

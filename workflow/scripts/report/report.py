@@ -4,9 +4,7 @@ from pathlib import Path
 
 from natal.files.atomic import atomic_path
 from natal.files.formats import read_csv, read_json
-from natal.likelihood.density import load_density
 from natal.provenance.lineage import history, read_origin, steps
-from natal.report.in_page import law_of_page
 from natal.report.page import CAPTIONS, write_report
 from natal.running.job_costs import stage_costs
 from natal.running.jobs import script
@@ -17,11 +15,6 @@ with script(snakemake) as log:
     if snakemake.input.population:
         table, told = snakemake.input.population
         population = read_json(told)["population"] | {"laws": read_csv(table).to_dict("records")}
-    law = None
-    if snakemake.input.law:
-        path, fitted, seen = snakemake.input.law
-        networks = load_density(path, box=snakemake.params.box, design_digest=read_json(fitted)["design_digest"])
-        law = law_of_page(networks, snakemake.params.prior, read_csv(seen))
     write_report(
         snakemake.output[0],
         snakemake.config,
@@ -30,7 +23,7 @@ with script(snakemake) as log:
         observed,
         snakemake.input.figures,
         population,
-        law,
+        read_json(snakemake.input.law),
         stage_costs(snakemake.params.benchmarks),
         steps(history(*map(read_origin, [snakemake.input.metrics, *snakemake.input.figures]))),
     )

@@ -7,12 +7,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 import pytest
 
 from natal.likelihood.density import DensityEnsemble, make_density_network
+from natal.likelihood.in_page import law_of_page
 from natal.likelihood.mixture_density import Counts
-from natal.report.in_page import as_json, law_of_page
 from natal.variables import limits_of
 
 BOX = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
@@ -30,10 +29,8 @@ def ensemble():
 def test_the_pages_networks_give_the_same_laws(ensemble):
     """Read back as the script does: weights, locations and triangles of every component, to single precision."""
     rng = np.random.default_rng(0)
-    seen = pd.DataFrame(rng.uniform([0.1, 2, 100], [1, 9, 800], (500, 3)), columns=["f_bound", "sigma_v_kms", "r_h_au"])
-    prior = {"q0": (0.6, 1.4), "a_au": (60.0, 150.0)}
-    law = json.loads(as_json(law_of_page(ensemble, prior, seen)))
-    assert law["prior"] == [[0.6, 1.4], [60.0, 150.0]]
+    seen = rng.uniform([0.1, 2, 100], [1, 9, 800], (500, 3))
+    law = json.loads(json.dumps(law_of_page(ensemble, seen)))
     x = np.array([0.8, 90.0])
     place = [
         np.sqrt(3) * (2 * ((np.log(v) if one["log"] else v) - one["low"]) / (one["high"] - one["low"]) - 1)
@@ -57,11 +54,5 @@ def test_the_pages_networks_give_the_same_laws(ensemble):
     corners = np.asarray(expected.cholesky)
     whole = np.column_stack([expected.location, corners[:, [0, 1, 2], [0, 1, 2]], corners[:, 2, 1]])
     np.testing.assert_allclose(found, whole, rtol=2e-5)
-    for field, name in zip(law["fields"], seen, strict=True):
-        assert seen[name].quantile(0.005) < field["low"] < field["value"] < field["high"] < seen[name].quantile(0.995)
-
-
-def test_nothing_in_the_data_ends_its_element():
-    """A name with a tag stays data."""
-    assert "</script>" not in as_json({"name": "</script><b>"})
-    assert json.loads(as_json({"name": "</script><b>"})) == {"name": "</script><b>"}
+    for field, (low, high) in zip(law["fields"], np.quantile(seen, [0.005, 0.995], axis=0).T, strict=True):
+        assert low < field["low"] < field["value"] < field["high"] < high

@@ -1,27 +1,22 @@
-"""The campaign's law of one cluster as the report carries it: what a script in the page needs to answer by itself."""
+"""The law of one cluster as the report carries it: what a script in the page needs to answer by itself."""
 
 import base64
-import json
 from typing import Any
 
 import numpy as np
-import pandas as pd
+from jaxtyping import Float
 
 from natal.likelihood.density import DensityEnsemble, DensityNetwork, scaling
 from natal.likelihood.mixture_density import IS_LOG, LATENT
-from natal.variables import BIRTH, SUMMARIES, Box
-
-CELLS = (48, 48)
-"""Of the page's grid in Q0 and a."""
+from natal.variables import BIRTH, SUMMARIES
 
 
-def law_of_page(ensemble: DensityEnsemble, prior: Box, seen: pd.DataFrame) -> dict[str, Any] | None:
-    """Networks, their scaling and the grid of the page; None if the summaries are not those that its script knows.
+def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summary"]) -> dict[str, Any] | None:
+    """Networks and their scaling; None if the summaries are not those that the page's script knows.
 
     Args:
         ensemble: The density networks.
-        prior: Box of the grid.
-        seen: Observed summaries, from which the sliders' ranges follow.
+        seen: Summaries of clusters, from which the sliders' ranges follow.
     """
     members = ensemble.members
     if not isinstance(members, DensityNetwork) or len(LATENT) != len(BIRTH) + 1 or not all(IS_LOG):
@@ -32,8 +27,6 @@ def law_of_page(ensemble: DensityEnsemble, prior: Box, seen: pd.DataFrame) -> di
     powers, moved = scaling(np.array(1.0)), scaling(np.array(0.0), 1.0)
     layers: Any = members.network.layers
     return {
-        "cells": CELLS,
-        "prior": [list(prior[name]) for name in BIRTH],
         "inputs": [
             {"log": birth.transform == "log", "low": float(low), "high": float(high)}
             for birth, (low, high) in zip(births, limits, strict=True)
@@ -52,13 +45,8 @@ def law_of_page(ensemble: DensityEnsemble, prior: Box, seen: pd.DataFrame) -> di
             }
             for k in range(ensemble.n_members)
         ],
-        "fields": [_field(name, seen[name].to_numpy(float)) for name in SUMMARIES],
+        "fields": [_field(name, values) for name, values in zip(SUMMARIES, seen.T, strict=True)],
     }
-
-
-def as_json(law: dict[str, Any]) -> str:
-    """For a script element: nothing in it ends the element."""
-    return json.dumps(law, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _base64(array: Any) -> str:
