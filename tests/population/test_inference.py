@@ -8,7 +8,7 @@ from joint_law import REACH, births, random_law, seen_of, table_of
 from scipy.stats import norm, truncnorm
 
 from natal.errors import NatalError
-from natal.population.inference import Walk, answer_population, in_its_light, sample_laws
+from natal.population.inference import Walk, answer_population, in_its_light, moments_of_cells, sample_laws
 from natal.population.laws import Shares, log_likelihood, normal_shares
 from natal.population.terms import Selection, Terms, centres, terms_of
 from natal.settings.population import Limits, Population
@@ -146,3 +146,39 @@ def test_an_answer_names_what_is_left_out(law):
     wrong = Population(sampler=SAMPLER, observable={"lambda_msr": Limits(lower=1.0)})
     with pytest.raises(NatalError, match=r"population\.observable\.lambda_msr: this campaign does not know it"):
         answer_population(1, law, clusters, wrong)
+
+
+def flat_terms(n=3):
+    """Clusters that say nothing."""
+    edges = np.linspace(0.5, 1.5, 41).astype("float32"), np.linspace(3.9, 5.3, 21).astype("float32")
+    return Terms(*edges, np.ones((n, 40, 20), "float32"), np.ones((1, 40, 20), "float32"), np.zeros(n, "int32"))
+
+
+@pytest.mark.slow
+def test_clusters_that_say_nothing_leave_the_hyperprior():
+    """Means and standard deviations of all parameters, within 5 standard errors of some 2,000 effective draws."""
+    (walk,) = sample_laws(jax.random.key(0), "normal", [flat_terms()], Population())
+    half_normal = 0.5 * np.sqrt(2 / np.pi), 0.5 * np.sqrt(1 - 2 / np.pi)
+    expected = {"q0_location": (1.0, 1 / np.sqrt(12)), "q0_scale": half_normal}
+    expected |= {"ln_a_location": (4.6, 1.4 / np.sqrt(12)), "ln_a_scale": half_normal}
+    for name, (mean, sd) in expected.items():
+        draws, n = walk.parameters[name], walk.ess[name]
+        assert n > 1000
+        assert draws.mean() == pytest.approx(mean, abs=5 * sd / np.sqrt(n))
+        assert draws.std() == pytest.approx(sd, rel=5 / np.sqrt(n))
+
+
+def test_moments_of_cells_are_those_of_their_density():
+    """A posterior that is flat in part of the box: uniform in Q0 over [0.75, 1.25], in a by its masses."""
+    terms = flat_terms(1)
+    mass = np.zeros((1, 40, 20))
+    widths = np.diff(np.exp(terms.ln_a.astype(float)))
+    mass[:, 10:30] = widths / widths.sum() / 20
+    found = moments_of_cells(terms, mass, "_alone")
+    low, high = np.exp(np.array([3.9, 5.3]))
+    assert found["q0_mean_alone"][0] == pytest.approx(1.0, rel=1e-6)
+    assert found["q0_sd_alone"][0] == pytest.approx(0.5 / np.sqrt(12), rel=1e-4)
+    assert found["q0_q16_alone"][0] == pytest.approx(0.75 + 0.16 * 0.5, rel=1e-5)
+    assert found["a_au_mean_alone"][0] == pytest.approx((low + high) / 2, rel=1e-3)
+    assert found["a_au_sd_alone"][0] == pytest.approx((high - low) / np.sqrt(12), rel=2e-3)
+    assert found["a_au_q97.5_alone"][0] == pytest.approx(low + 0.975 * (high - low), rel=1e-4)
