@@ -182,3 +182,17 @@ def test_moments_of_cells_are_those_of_their_density():
     assert found["a_au_mean_alone"][0] == pytest.approx((low + high) / 2, rel=1e-3)
     assert found["a_au_sd_alone"][0] == pytest.approx((high - low) / np.sqrt(12), rel=2e-3)
     assert found["a_au_q97.5_alone"][0] == pytest.approx(low + 0.975 * (high - low), rel=1e-4)
+
+
+def test_the_likelihood_of_a_population_by_hand():
+    """The formula of docs/population.md in NumPy: clusters of two kinds."""
+    rng = np.random.default_rng(6)
+    likelihood, in_table = rng.random((4, 40, 20)), rng.random((2, 40, 20))
+    kind = np.array([0, 1, 1, 0])
+    q0, ln_a = rng.dirichlet(np.ones(40)), rng.dirichlet(np.ones(20))
+    births = q0[:, None] * ln_a
+    expected = sum(
+        np.log((cells * births).sum() / (in_table[k] * births).sum()) for cells, k in zip(likelihood, kind, strict=True)
+    )
+    terms = flat_terms()._replace(likelihood=likelihood, in_table=in_table, kind=kind)
+    assert float(log_likelihood(terms, Shares(jnp.asarray(q0), jnp.asarray(ln_a)))) == pytest.approx(expected, rel=1e-4)
