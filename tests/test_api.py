@@ -249,7 +249,7 @@ def test_mistakes_in_a_population_are_one_line(observing):
     rows = pd.DataFrame({"name": ["a", "b"], "r_hp_au": [100.0, -1.0]})
     with pytest.raises(NatalError, match=r"^clusters, row 2: r_hp_au = -1\.0 must be above 0$"):
         observing.population(rows)
-    with pytest.raises(NatalError, match="clusters has no column name"):
+    with pytest.raises(NatalError, match="clusters must have a column name"):
         observing.population(rows.drop(columns="name"))
     rows = pd.DataFrame({"name": ["a", "b"], "r_hp_au": [100.0, 120.0], "age_myr": [np.nan, 1.0]})
     with pytest.raises(NatalError, match="clusters, row 2, column age_yr: give age and mass"):

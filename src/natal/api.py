@@ -259,8 +259,14 @@ class TrainedCampaign:
                 be used.
         """
         law = replace(self.observables, prior=prior_box)
-        if "name" not in clusters:
-            raise NatalError("clusters has no column name")
+        if "name" not in clusters or clusters.columns.has_duplicates:
+            raise NatalError("clusters must have a column name, and no two columns of one name")
+        if clusters.empty or clusters["name"].isna().any() or clusters["name"].duplicated().any():
+            raise NatalError("clusters must have rows with a name each, no two the same")
+        if prior_box is not None and not all(
+            name in prior_box and 0 < prior_box[name][0] < prior_box[name][1] < np.inf for name in BIRTH
+        ):
+            raise NatalError(f"prior_box = {prior_box!r} must give a range (low, high) of {' and '.join(BIRTH)}")
         rows = []
         for k, record in enumerate(clusters.to_dict("records")):
             given = {str(key): value for key, value in record.items() if key != "name" and not pd.isna(value)}

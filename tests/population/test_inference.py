@@ -1,5 +1,7 @@
 """Laws of populations against brute force, and what the sampler says of them."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -196,3 +198,51 @@ def test_the_likelihood_of_a_population_by_hand():
     )
     terms = flat_terms()._replace(likelihood=likelihood, in_table=in_table, kind=kind)
     assert float(log_likelihood(terms, Shares(jnp.asarray(q0), jnp.asarray(ln_a)))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_a_cluster_of_another_age_does_not_widen_the_box(law):
+    """It is left out, named, and the others' cells are as without it."""
+    drawn = seen_of(law, births(np.random.default_rng(7), 8), 7)
+    clusters = table_of(drawn, np.ones(8, bool))
+    clusters[["age_yr", "mass_msun"]] = 500.0, 100.0
+    alone, _ = terms_of(jax.random.key(0), law, clusters[:7], Selection(), keep_unlike=True)
+    clusters.loc[7, "age_yr"] = 1e7
+    terms, table = terms_of(jax.random.key(0), law, clusters, Selection(), keep_unlike=True)
+    np.testing.assert_allclose(terms.ln_a, alone.ln_a)
+    np.testing.assert_allclose(terms.likelihood, alone.likelihood, rtol=1e-4)
+    assert [bool(said) for said in table.left_out] == 7 * [False] + [True]
+    assert "far from the others" in table.left_out[7]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [
+        ({"r_hp_au": Limits(upper=-5.0)}, "population.observable.r_hp_au = -5 must be above 0"),
+        ({"f_bound": Limits(lower=1.5)}, "population.observable.f_bound = 1.5 must be"),
+        ({"r_h_au": Limits(lower=1e8)}, "hardly any cluster of this campaign is within these limits"),
+        ({"sigma_los_kms": Limits(upper=1e-3)}, "its sigma_los_kms is not within population.observable"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused(law, limits, said):
+    """One line, before anything is sampled."""
+    drawn = seen_of(law, births(np.random.default_rng(7), 8), 7)
+    clusters = table_of(drawn, np.ones(8, bool))
+    selection = Selection.of(Population(observable=limits))
+    with pytest.raises(NatalError, match=re.escape(said)) as error:
+        terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
+    assert "\n" not in str(error.value)
+
+
+def test_limits_hold_for_what_was_not_measured(law):
+    """Clusters without the dispersion that put them in the table: their likelihood has its limits, too.
+
+    One that says nothing else is as likely as to be in the table, at every birth.
+    """
+    drawn = seen_of(law, births(np.random.default_rng(7), 3), 7)
+    clusters = table_of(drawn, np.ones(3, bool))
+    clusters[["sigma_los_kms", "v_out_kms"]] = np.nan
+    clusters["r_hp_au"], clusters["r_hp_au_lower"] = np.nan, 1e-3
+    selection = Selection(True, {"sigma_los_kms": (4.0, np.inf)})
+    terms, _ = terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
+    shares = terms.likelihood / terms.likelihood.sum((1, 2), keepdims=True)
+    np.testing.assert_allclose(shares, np.broadcast_to(terms.in_table / terms.in_table.sum(), shares.shape), rtol=2e-2)

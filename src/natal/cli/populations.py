@@ -32,13 +32,12 @@ def population(table: str, campaign: str, out: str) -> None:
     asked = asked_of(folder)
     names = ("population.csv", "population_clusters.csv", "population.nc")
     outputs = {name: Path(out, name) for name in names}
-    for path in outputs.values():
-        if path.exists() and path.samefile(table):
-            raise NatalError(f"the answer would replace {table}: name another folder with --out")
-
     from natal.campaign.catalogues import read_catalogue
 
     catalogue = read_catalogue(table)
+    for path in outputs.values():
+        if path.exists() and path.samefile(table):
+            raise NatalError(f"the answer would replace {table}: name another folder with --out")
     start(len(catalogue.clusters))
     from dataclasses import replace
 

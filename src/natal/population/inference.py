@@ -15,6 +15,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from numpyro.infer import MCMC, NUTS, init_to_median
 
 from natal.emulator.network_files import DTYPE
+from natal.errors import NatalError
 from natal.population.laws import CENTRES, FLOOR, LAWS, model
 from natal.population.terms import Selection, Terms, centres, terms_of
 from natal.posterior import mixing
@@ -171,7 +172,7 @@ def summarise_walk(law: str, walk: Walk, terms: Terms, settings: Population) -> 
 def in_its_light(terms: Terms, walk: Walk) -> tuple[np.ndarray, np.ndarray]:
     """Each cluster's posterior (cluster, nq, na) under a flat law of the box, and under the population's.
 
-    The latter is the mean over draws of the law (equation 11 of docs/population.md); flat is uniform in Q0 and a, as
+    The latter is the mean over draws of the law (docs/population.md); flat is uniform in Q0 and a, as
     answers to single clusters are.
     """
     q0, ln_a = (np.concatenate(shares) for shares in (walk.q0, walk.ln_a))
@@ -239,6 +240,8 @@ def answer_population(seed: int, law: Law, clusters: pd.DataFrame, settings: Pop
         walks[name] = walk
         rows.append(summarise_walk(name, walk, terms, settings))
         groups[name] = _dataset(walk, terms)
+    if not all(np.isfinite(list(walk.rhat.values())).all() and walk.diverging.mean() < 0.5 for walk in walks.values()):
+        raise NatalError("the sampler did not find any population: look at the clusters' own answers first")
     alone, together = in_its_light(terms, walks["normal"])
     columns = moments_of_cells(terms, alone, "_alone") | moments_of_cells(terms, together, "")
     whole = table.assign(**{name: np.full(len(table), np.nan) for name in columns})

@@ -16,9 +16,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.joint import COUNT, Measured, Pattern
+from natal.likelihood.joint import COUNT, Measured, Pattern, log_tau
 from natal.observables.declared import MEASURABLE
 from natal.posterior.catalogue import Group, Law, grouped
+from natal.posterior.circumstances import KNOTS
 from natal.posterior.flags import P_OUTSIDE
 from natal.posterior.joint_grid import JointCase, log_likelihoods, make_table, pairs_of, prior_predictive_p
 from natal.posterior.spread import map_cases
@@ -28,7 +29,10 @@ CELLS = (40, 20)
 """In Q0 and ln a: sums over cells as wide as a posterior's standard deviation are exact to 1e-8."""
 
 MIN_REACHED = 0.5
-"""Share of the cells that must have been simulated at a cluster's age and mass; else it is left out."""
+"""Share of the box in ln a that must have been simulated at a cluster's age and mass; else it is left out."""
+
+SMALLEST_CHANCE = 1e-6
+"""Of being in the table, at the best birth: limits that allow less are a mistake."""
 
 FEWEST = 3
 """Clusters of a population."""
@@ -54,8 +58,13 @@ class Selection:
         return cls(settings.survivors, limits)
 
     def refuse_unknown(self, law: Law) -> None:
-        """Raises `NatalError` for an observable that the campaign does not know."""
-        for name in self.limits:
+        """Raises `NatalError` for an observable that the campaign does not know, or limits that none can have."""
+        for name, ends in self.limits.items():
+            try:
+                for end in filter(np.isfinite, ends):
+                    MEASURABLE[name].check_measured(end)
+            except ValueError as error:
+                raise NatalError(f"population.observable.{name} = {end:g} {error}") from error
             if name not in law.names:
                 raise NatalError(
                     f"population.observable.{name}: this campaign does not know it (known: {', '.join(law.names)})"
@@ -113,20 +122,25 @@ def terms_of(
     """
     selection.refuse_unknown(law)
     groups = list(grouped(law, clusters))
-    ends = np.concatenate([group.cases.a_au for group in groups])
-    ln_a = np.linspace(np.log(ends[:, 0].min()), np.log(ends[:, 1].max()), CELLS[1] + 1)
     n = len(clusters)
-    log_likelihood, log_chance = (np.empty((n, *CELLS), DTYPE) for _ in range(2))
-    reached, p = np.empty(n), np.ones(n)
+    p, said = np.ones(n), [""] * n
     for k, group in enumerate(groups):
+        for place, text in _outside(group, selection).items():
+            said[place] = text
+        if not keep_unlike:
+            found = prior_predictive_p(jax.random.fold_in(key, k), law.table(group.pattern), group.cases, group.pattern)
+            p[group.rows] = found
+    for place in np.flatnonzero(~(p >= P_OUTSIDE)).tolist():
+        said[place] = said[place] or _unlike(p[place])
+    ln_a = _box(law, groups, said)
+    log_likelihood, log_chance = (np.full((n, *CELLS), -np.inf, DTYPE) for _ in range(2))
+    reached = np.zeros(n)
+    for group in groups:
         rows = group.rows
         log_likelihood[rows], log_chance[rows], reached[rows] = _cells(law, group, selection, ln_a)
-        if not keep_unlike:
-            p[rows] = prior_predictive_p(
-                jax.random.fold_in(key, k), law.table(group.pattern), group.cases, group.pattern
-            )
-    peaks = log_likelihood.max((1, 2))
-    said = [_left_out(law, float(p[k]), float(reached[k]), float(peaks[k])) for k in range(n)]
+    for place in range(n):
+        if not said[place] and not np.isfinite(log_likelihood[place].max()):
+            said[place] = str(UserWarning("no birth explains it"))
     table = pd.DataFrame({"case": clusters["name"].to_numpy(), "prior_predictive_p": p, "reached": reached})
     table["left_out"] = said
     used = np.flatnonzero(table.left_out == "")
@@ -135,6 +149,8 @@ def terms_of(
         raise NatalError(
             f"{len(used)} clusters are no population, at least {FEWEST} are needed" + (f" ({others})" if others else "")
         )
+    if not (log_chance[used].max((1, 2)) > np.log(SMALLEST_CHANCE)).all():
+        raise NatalError("population.observable: hardly any cluster of this campaign is within these limits")
     peak = log_likelihood[used].max((1, 2), keepdims=True)
     chances, kind = np.unique(np.exp(log_chance[used]), axis=0, return_inverse=True)
     q0 = np.linspace(*law.q0, CELLS[0] + 1)
@@ -142,16 +158,52 @@ def terms_of(
     return Terms(q0.astype(DTYPE), ln_a.astype(DTYPE), likelihood, chances, kind.reshape(-1).astype("int32")), table
 
 
-def _left_out(law: Law, p: float, reached: float, peak: float) -> str:
-    if not np.isfinite(peak):
-        return str(UserWarning("no birth explains it"))
-    if reached < MIN_REACHED:
-        low, high = np.exp(law.reach.log_tau)
-        share = f"{100 * reached:.0f} % of the box"
-        return str(UserWarning(f"at its age and mass {share} is within t sqrt(G M / a^3) = {low:.3g} to {high:.3g}"))
-    if p < P_OUTSIDE:
-        return str(UserWarning(f"unlike anything that the campaign makes (prior predictive p = {p:.3f})"))
-    return ""
+def _unlike(p: float) -> str:
+    return str(UserWarning(f"unlike anything that the campaign makes (prior predictive p = {p:.3f})"))
+
+
+def _outside(group: Group, selection: Selection) -> dict[int, str]:
+    """Which clusters are measured outside of what the table can hold: by their rows, a sentence."""
+    found = {}
+    seen = group.cases.seen
+    measured = {name: np.asarray(seen.value)[:, k] for k, name in enumerate(group.pattern.measured)}
+    if group.pattern.counted in ("exact", "measured"):
+        measured[COUNT] = np.asarray(seen.share)
+    for name, values in measured.items():
+        low, high = selection.limits.get(name, (-np.inf, np.inf))
+        for place in np.flatnonzero((values < low) | (values > high)):
+            found[int(group.rows[place])] = str(UserWarning(f"its {name} is not within population.observable"))
+    return found
+
+
+def _box(law: Law, groups: list[Group], said: list[str]) -> Float[np.ndarray, " edge"]:
+    """Edges in ln a of the box that holds the prior's of all clusters that are used.
+
+    A cluster of which less than `MIN_REACHED` of it was simulated cannot stay with the others: the one farthest from
+    their median is left out, with a sentence in `said`, until all can.
+    """
+    rows = np.concatenate([group.rows for group in groups])
+    ends = np.log(np.concatenate([group.cases.a_au for group in groups]))
+    middle = len(KNOTS) // 2
+    age, mass = (
+        np.concatenate([np.asarray(getattr(group.cases, name))[:, middle] for group in groups])
+        for name in ("age_yr", "mass_msun")
+    )
+    at_one = np.asarray(log_tau(age, mass, 1.0))
+    low, high = ((at_one - end) / 1.5 for end in reversed(law.reach.log_tau))
+    centre = ends.mean(1)
+    while True:
+        used = np.array([not said[row] for row in rows])
+        if not used.any():
+            return np.linspace(ends[:, 0].min(), ends[:, 1].max(), CELLS[1] + 1)
+        box = ends[used, 0].min(), ends[used, 1].max()
+        share = (np.minimum(high, box[1]) - np.maximum(low, box[0])) / (box[1] - box[0])
+        if (share[used] >= MIN_REACHED).all():
+            return np.linspace(*box, CELLS[1] + 1)
+        apart = np.where(used, np.abs(centre - np.median(centre[used])), -1.0)
+        farthest = int(apart.argmax())
+        own = "{:.3g} to {:.3g} AU".format(*np.exp(ends[farthest]))
+        said[rows[farthest]] = str(UserWarning(f"the simulations reach {own} at its age and mass, far from the others"))
 
 
 def _cells(
@@ -159,14 +211,7 @@ def _cells(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """ln of the likelihood and of the chance to be in the table, by cluster and cell; the share of cells reached."""
     asked, limits = selection.pattern(law)
-    pattern = group.pattern
-    seen: Any = group.cases.seen
-    if asked.counted and not pattern.counted:
-        # that it is in the table says that it survived
-        pattern = pattern._replace(counted="limited")
-        seen = seen._replace(
-            share=np.full_like(seen.share, limits.share), share_error=np.full_like(seen.share, limits.share_error)
-        )
+    pattern, seen = _selected(law, group, asked, limits)
     wanted = {*law.sizes(pattern), *asked.limited}
     names = tuple(name for name in law.ensemble.latents.sizes if name in wanted)
     table = make_table(law.ensemble, names, law.q0, CELLS[0], law.reach.log_tau)
@@ -179,6 +224,31 @@ def _cells(
     return found
 
 
+def _selected(law: Law, group: Group, asked: Pattern, limits: Measured) -> tuple[Pattern, Any]:
+    """What is known of clusters, with what their being in the table says of them besides.
+
+    Where an observable was measured its limits are on the measured value; else they are on the true one.
+    """
+    pattern, seen = group.pattern, group.cases.seen
+    n = len(seen.value)
+    if asked.counted and pattern.counted in ("", "limited"):
+        known = (seen.share, seen.share_error) if pattern.counted else (np.zeros(n, DTYPE), np.ones(n, DTYPE))
+        low, high = np.maximum(known[0], limits.share), np.minimum(known[1], limits.share_error)
+        pattern = pattern._replace(counted="limited")
+        seen = seen._replace(share=jnp.asarray(low), share_error=jnp.asarray(high))
+    of_table = {name: (limits.lower[k], limits.upper[k]) for k, name in enumerate(asked.limited)}
+    own = {name: (seen.lower[:, k], seen.upper[:, k]) for k, name in enumerate(pattern.limited)}
+    limited = {*of_table, *own} - {*pattern.measured}
+    names = [name for name in law.ensemble.latents.sizes if name in limited]
+    nothing = -np.inf, np.inf
+    pairs = [(own.get(name, nothing), of_table.get(name, nothing)) for name in names]
+    lower = [np.broadcast_to(np.maximum(one[0], other[0]), n) for one, other in pairs]
+    upper = [np.broadcast_to(np.minimum(one[1], other[1]), n) for one, other in pairs]
+    empty = [np.empty((n, 0), DTYPE)]
+    stacked: list[Any] = [np.column_stack(ends or empty).astype(DTYPE) for ends in (lower, upper)]
+    return pattern._replace(limited=tuple(names)), seen._replace(lower=stacked[0], upper=stacked[1])
+
+
 def _of_case(
     shared: Any, one: JointCase, pattern: Pattern, asked: Pattern, n_nodes: tuple[int, int]
 ) -> tuple[Array, Array, Array]:
@@ -187,14 +257,8 @@ def _of_case(
     log_likelihood, _, simulated = log_likelihoods(table, one.seen, pattern, a_au, (age, mass))
     log_chance, *_ = log_likelihoods(table, limits, asked, a_au, (age, mass))
     weight = jnp.where(simulated, log_weight, -jnp.inf)
-    total = jax.nn.logsumexp(weight, axis=-1)
-    divisor = jnp.where(jnp.isfinite(total), total, 0.0)
-
-    def summed(values: Array) -> Array:
-        whole: Array = jax.nn.logsumexp(values + weight, axis=-1) - divisor
-        return whole
-
-    return summed(log_likelihood), summed(log_chance), jnp.exp(total).mean()
+    likelihood, chance = (jax.nn.logsumexp(values + weight, axis=-1) for values in (log_likelihood, log_chance))
+    return likelihood, chance, jnp.exp(jax.nn.logsumexp(weight, axis=-1)).mean()
 
 
 def centres(terms: Terms) -> dict[str, Float[np.ndarray, " cell"]]:
