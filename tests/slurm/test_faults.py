@@ -4,6 +4,7 @@ nothing."""
 import os
 import re
 import signal
+import subprocess
 import time
 
 import pytest
@@ -88,7 +89,12 @@ def test_a_driver_that_ends_and_is_started_again(project, undisturbed, how):
         os.kill(process, signal.SIGSTOP)
     snapshots = project.snapshots()
     os.kill(driver.pid, how)
-    driver.wait()
+    try:
+        driver.wait(180)
+    except subprocess.TimeoutExpired:
+        # seen once: an interrupt was lost, and the driver waited for its stopped job until that ran into its time limit
+        os.kill(driver.pid, how)
+        driver.wait()
     output = project.finish(SUMMARIES)
     assert_nothing_was_redone(project, snapshots)
     assert (project.resumed_from(VICTIM) >= HALFWAY) == (how != signal.SIGTERM)
