@@ -1,13 +1,13 @@
 """natal recovers the birth conditions of star clusters.
 
-In a notebook: `natal.simulate_clusters` simulates, `natal.load_campaign` opens a finished campaign for predictions and
+In a notebook, `natal.simulate_clusters` simulates; `natal.load_campaign` opens a finished campaign for predictions and
 posteriors, `natal.load_emulator` its networks alone.
 
 Every package is named after what it is about, and its first line says what it holds; docs/architecture.md has the map.
 Import what else you need from there, e.g. ``from natal.nbody.plummer import sample_plummer``.
 
-Importing `natal` itself loads nothing heavy, so that a workflow may be parsed without starting JAX: the names above are
-looked up when they are first used (PEP 562).
+Importing `natal` loads nothing heavy, so that a workflow may be parsed without starting JAX: the names above are looked
+up when they are first used (PEP 562).
 """
 
 import os as _os

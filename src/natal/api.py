@@ -1,8 +1,19 @@
 """A finished campaign in a notebook: what it predicts for a birth, and the birth of an observed cluster.
 
->>> campaign = load_campaign("results/default")  # doctest: +SKIP
->>> campaign.predict(q0=0.9, a_au=100.0)  # doctest: +SKIP
->>> campaign.posterior(f_bound=0.8, sigma_v_kms=4.7, r_h_au=480.0).summary  # doctest: +SKIP
+Examples:
+    >>> from natal.cli.found import campaign_folder
+    >>> campaign = load_campaign(campaign_folder("default"))  # comes with natal; your own: "results/<campaign>"
+    >>> prediction = campaign.predict(q0=0.9, a_au=100.0)
+    >>> prediction[["q0", "a_au", "output", "unit"]]
+        q0   a_au       output  unit
+    0  0.9  100.0      f_bound     1
+    1  0.9  100.0  sigma_v_kms  km/s
+    2  0.9  100.0       r_h_au    AU
+    >>> answer = campaign.posterior(f_bound=0.8, sigma_v_kms=4.7, r_h_au=480.0, grid_shape=(64, 64))
+    >>> f"Q0 = {answer.summary['q0_mean']:.1f}"
+    'Q0 = 0.9'
+    >>> answer.draws.shape
+    (10000, 2)
 """
 
 from dataclasses import dataclass, replace
@@ -45,14 +56,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ENSEMBLE = Path("emulator") / "ensemble.eqx"
+"""Within a campaign's folder: the ensemble of networks."""
 LIKELIHOOD = Path("emulator") / "likelihood.json"
+"""Within a campaign's folder: the fitted likelihood."""
 JOINT = Path("emulator") / "joint.eqx"
+"""Within a campaign's folder: the law of observables."""
 
 N_DRAWS = 10_000
-"""Draws of a grid posterior."""
+"""Draws of a posterior on a grid."""
 
 N_REALIZATIONS = 4000
-"""Clusters drawn at a point for a prediction: its sd is known to 1 in 90, q02.5 and q97.5 to 0.04 sd."""
+"""Clusters drawn for a prediction: their sd is then known to 1 part in 90, and q02.5 and q97.5 to 0.04 sd."""
 
 # what is given in the order of the declaration or by name; errors by name only
 _GIVEN_BIRTH = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in BIRTH])
@@ -66,29 +80,43 @@ _MEASURED = Signature(
 class Answer:
     """The posterior of (Q0, a) for one observed cluster."""
 
-    summary: pd.Series  # the row of observed.csv: mean, sd and quantiles of each parameter, diagnostics
-    tree: xr.DataTree  # as observed.nc: posterior (case, chain, draw), observed_data, with NUTS sample_stats
-    warnings: list[str]  # why not to trust it, in words; empty if there is no reason
+    summary: pd.Series
+    """The row of observed.csv: mean, sd and quantiles of each parameter, diagnostics."""
+    tree: xr.DataTree
+    """As observed.nc: the groups `posterior` (case, chain, draw), `observed_data` and, after NUTS, `sample_stats`."""
+    warnings: list[str]
+    """Reasons not to trust the answer, in words; empty if there is none."""
     prior_box: Box
+    """Range of each birth condition that the prior allows."""
 
     @property
     def draws(self) -> Float[np.ndarray, "draw birth"]:
-        """All draws of (q0, a_au)."""
+        """All draws of (q0 as K/|W|, a_au in AU)."""
         return np.column_stack([self.tree[f"posterior/{name}"].to_numpy().ravel() for name in BIRTH])
 
     def corner(self, truth: tuple[float, float] | None = None) -> "Figure":
-        """Corner plot over the prior's box, with the true (q0, a_au) if it is known; matplotlib draws it."""
+        """Draw a corner plot over the prior's box. Needs matplotlib and corner (`pip install natal[figures]`).
+
+        Args:
+            truth: True (q0, a_au) to mark, if it is known.
+
+        Returns:
+            The figure.
+        """
         known = None if truth is None else np.asarray(truth, float)
         return figures.corner_case(self.draws, known, self.prior_box, str(self.summary["case"]))
 
 
 @dataclass(frozen=True)
 class TrainedCampaign:
-    """What a finished campaign knows: its emulator and the likelihood that was chosen for it."""
+    """What a finished campaign knows: its emulator and the likelihood that was chosen for it (`load_campaign`)."""
 
     folder: Path
+    """The campaign's folder."""
     likelihood: Likelihood
-    spread_factor: Float[np.ndarray, " summary"]  # held-out error over the members' spread
+    """The law of one cluster's summaries, given its birth."""
+    spread_factor: Float[np.ndarray, " summary"]
+    """By how much the members' disagreement must be multiplied to be the ensemble's error at held-out points."""
 
     @property
     def emulator(self) -> Ensemble:
@@ -97,12 +125,16 @@ class TrainedCampaign:
 
     @cached_property
     def box(self) -> Box:
-        """The design box {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|."""
+        """The design box {'q0': (low, high), 'a_au': (low, high)}; q0 is K/|W|, a_au in AU."""
         return dict(zip(BIRTH, self.emulator.box, strict=True))
 
     @cached_property
     def observables(self) -> Law:
-        """The law of all that can be observed. Raises `NatalError` if it was not trained."""
+        """The law of all that can be observed.
+
+        Raises:
+            NatalError: It was not trained; the line says how to train it.
+        """
         path = self.folder / JOINT
         if not path.is_file():
             raise NatalError(f"there is no {path}, the law of observables: snakemake --profile profiles/local {path}")
@@ -110,18 +142,29 @@ class TrainedCampaign:
         return Law(ensemble, reach)
 
     def predict(self, *birth: Any, extrapolate: bool = False, seed: int = 0, **by_name: Any) -> pd.DataFrame:
-        """What one surviving cluster born with Q0 = K/|W| and scale radius a looks like: one row an output.
+        """What one cluster born with given Q0 and a looks like at the end of the campaign's time, or at a given age.
 
-        With an age and a mass (`age_myr=2.0, mass_msun=300.0`, in any unit by name or as a Quantity; a by `a_pc`, too)
-        the outputs are all that can be observed, of a cluster that may have dissolved (f_bound then counts the few
-        stars that are left). Raises `NatalError` for a time in the cluster's own units that was not simulated.
+        With Q0 and a alone, a row is a summary of a surviving cluster. Its columns are mean, sd and quantiles of single
+        realizations under the campaign's likelihood, from `N_REALIZATIONS` draws; `members_sd`, the networks'
+        disagreement about the mean; and `emulator_sd`, the ensemble's error of the mean. That error is the disagreement
+        times a factor measured at held-out points (`natal.emulator.held_out`; 1 if the campaign has no replicates), and
+        holds within the box only.
 
-        `q0` and `a_au`, by name or in this order: scalars or arrays that broadcast. Columns: q0, a_au, output, unit;
-        mean, sd and quantiles of single realizations under the campaign's likelihood, from `N_REALIZATIONS` draws;
-        members_sd, the networks' disagreement about the mean; emulator_sd, the ensemble's error of the mean, which is
-        that disagreement times the factor that held-out points ask for (`natal.emulator.held_out`; 1 if the campaign
-        has no replicates, and within the box only). Raises `NatalError` for a point outside the design box unless
-        `extrapolate`.
+        With an age and a mass as well (`age_myr=2.0, mass_msun=300.0`) a row is an observable of a cluster that may
+        have dissolved; `f_bound` then counts the few stars that are left bound.
+
+        Args:
+            birth: q0 (K/|W|) and a_au (AU), in this order: numbers or arrays that broadcast.
+            extrapolate: Allow points outside the design box, where networks are untested.
+            seed: Of the draws.
+            by_name: The same by name; age and mass; also in other units by name (`a_pc`) or as astropy's quantities.
+
+        Returns:
+            One row for each point and output: `q0`, `a_au`, `output`, `unit` and the columns above.
+
+        Raises:
+            NatalError: A point is outside the design box, a number is none, or the age was not simulated: ages count in
+                the cluster's own unit of time, sqrt(a^3 / (G M)).
         """
         if set(by_name) - set(BIRTH) or any(hasattr(value, "unit") for value in (*birth, *by_name.values())):
             return self._predict_at_age(dict(zip(BIRTH, birth, strict=False)) | by_name, seed)
@@ -185,15 +228,29 @@ class TrainedCampaign:
         seed: int = 0,
         **measured: Any,
     ) -> Answer:
-        """The posterior of (Q0, a) for one observed cluster, exact on a grid; with `nuts`, as observed.csv has it.
+        """The posterior of (Q0, a) for one observed cluster.
 
-        The summaries are those of docs/physics.md, by name (`r_h_au=450.0`) or in the order of
-        `natal.variables.SUMMARIES`; `r_h_au_err` and its like are their standard deviations. Any other set of
-        observables, with age and mass, is answered by the law of observables (docs/observables.md): by the names that
-        columns of tables may have (`r_hp_pc=0.3, age_myr=2.0, age_myr_err=0.5`), or as astropy's quantities (`r_hp=0.3
-        * u.pc`). The prior is uniform on
-        `prior_box` (default: the design box). NUTS takes half a minute and shows the same posterior. Raises
-        `NatalError` for an impossible number or a prior that leaves the design box.
+        The three summaries of docs/physics.md are answered by the campaign's likelihood, exactly on a grid. Any other
+        set of observables, with age and mass, is answered by the law of observables (docs/observables.md). The prior is
+        uniform.
+
+        Args:
+            summaries: Summaries in the order of `natal.variables.SUMMARIES`.
+            name: What the cluster is called in the answer.
+            prior_box: Range of each birth condition that the prior allows; None: the design box.
+            nuts: Sample by NUTS as well, as for observed.csv: half a minute for the same posterior. None: the grid
+                alone.
+            grid_shape: Points of the grid along q0 and a.
+            seed: Of the draws.
+            measured: Summaries by name (`r_h_au=450.0`), and their standard deviations (`r_h_au_err=20.0`; 0 if not
+                given); or any observables by the names that columns of tables may have (`r_hp_pc=0.3, age_myr=2.0,
+                age_myr_err=0.5`), or as astropy's quantities (`r_hp=0.3 * u.pc`).
+
+        Returns:
+            Summary, draws, and reasons for doubt.
+
+        Raises:
+            NatalError: A number cannot be, or the prior leaves the design box.
         """
         by_name = dict(zip(SUMMARIES, summaries, strict=False)) | measured
         if not set(SUMMARIES) <= set(by_name) <= {*SUMMARIES, *SUMMARIES.errors} or any(
@@ -251,12 +308,11 @@ class TrainedCampaign:
             seed: Of the chains.
 
         Returns:
-            `law`, a table of parameters; `clusters`, one of all clusters alone and in the light of the others; `tree`,
-            all draws; `remarks`.
+            `law`, a table of parameters; `clusters`, a table of each cluster alone and in the light of the others;
+            `tree`, all draws; `remarks`.
 
         Raises:
-            NatalError: For a column or number that cannot be, a cluster without an answer, or fewer than three that can
-                be used.
+            NatalError: A column or number cannot be, a cluster has no answer, or fewer than three clusters can be used.
         """
         law = replace(self.observables, prior=prior_box)
         if "name" not in clusters or clusters.columns.has_duplicates:
@@ -281,9 +337,16 @@ class TrainedCampaign:
 
 
 def load_campaign(folder: str | Path) -> TrainedCampaign:
-    """Load the emulator and the chosen likelihood from `results/<campaign>`.
+    """Load the emulator and the chosen likelihood of a finished campaign.
 
-    Raises `NatalError` naming the folder or file that is missing or does not fit.
+    Args:
+        folder: `results/<campaign>`.
+
+    Returns:
+        The campaign, ready to predict and to answer.
+
+    Raises:
+        NatalError: The folder or a file of it is missing, or does not fit; the line names it.
     """
     folder = Path(folder)
     ensemble = load_emulator(folder)
@@ -299,9 +362,17 @@ def load_campaign(folder: str | Path) -> TrainedCampaign:
 
 
 def load_emulator(folder: str | Path) -> Ensemble:
-    """Load the emulator of `results/<campaign>`, or an `ensemble.eqx` by its path.
+    """Load the networks of a finished campaign.
 
-    Raises `NatalError` naming the folder or file that is missing or does not fit.
+    Args:
+        folder: `results/<campaign>`, or the path of an `ensemble.eqx`.
+
+    Returns:
+        The ensemble: called with births (point, birth) it returns mean and spread of the summaries, (point, summary)
+        each.
+
+    Raises:
+        NatalError: The folder or file is missing, or does not fit; the line names it.
     """
     folder = Path(folder)
     return load_ensemble(folder if folder.is_file() else _present(folder, ENSEMBLE))

@@ -1,4 +1,4 @@
-"""How much XLA optimises: little where a program runs for moments, all it can where one runs for long.
+"""How much XLA optimises a program: little if it runs for moments, all it can if it runs for long.
 
 Most of a small job's time goes into compiling programs that run once.
 """
@@ -10,12 +10,22 @@ BRIEF = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=
 
 
 def optimise_little() -> None:
-    """Compile quickly from now on; call before JAX's first computation. The user's own `XLA_FLAGS` stay as they are."""
+    """Compile quickly from now on.
+
+    Call it before JAX's first computation. A user's own `XLA_FLAGS` stay as they are.
+    """
     os.environ.setdefault("XLA_FLAGS", BRIEF)
 
 
 def long_running(**options: str | int | bool) -> dict[str, str | int | bool]:
-    """The `compiler_options` of a program that runs for long: `options`, and XLA's own defaults again."""
+    """Options for a program that runs for long, for which XLA is to optimise as much as it usually does.
+
+    Args:
+        options: Further compiler options of XLA, by name.
+
+    Returns:
+        The `compiler_options` of `jax.jit`.
+    """
     if os.environ.get("XLA_FLAGS") != BRIEF:
         return options
     return {"xla_backend_optimization_level": 3, "xla_llvm_disable_expensive_passes": False, **options}

@@ -1,10 +1,10 @@
-"""The one exception a user is meant to read, and several of them said at once."""
+"""The one exception that a user is meant to read, and how several mistakes are reported together."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 MOST = 20
-"""Mistakes that are said one by one."""
+"""Mistakes that are listed; of further ones only the number is said."""
 
 
 class NatalError(Exception):
@@ -12,7 +12,11 @@ class NatalError(Exception):
 
 
 class ManyMistakes(NatalError):
-    """Several of them, a line each."""
+    """Several mistakes, a line each.
+
+    Args:
+        said: The lines.
+    """
 
     def __init__(self, said: list[str]) -> None:
         self.said = said
@@ -21,29 +25,55 @@ class ManyMistakes(NatalError):
 
 
 class Mistakes:
-    """Gathers mistakes, so that a person hears of all of them and not of the first only."""
+    """Gathers mistakes, so that a person hears of all of them and not of the first only.
+
+    Examples:
+        >>> mistakes = Mistakes()
+        >>> mistakes.add("seed: must not be negative")
+        >>> with mistakes.gathered():
+        ...     raise NatalError("there is no file mine.csv")
+        >>> mistakes.say()
+        Traceback (most recent call last):
+        natal.errors.ManyMistakes: seed: must not be negative
+        there is no file mine.csv
+    """
 
     def __init__(self) -> None:
         self._said: list[str] = []
 
     def add(self, said: str) -> None:
-        """Keep a mistake: one line."""
+        """Keep a mistake.
+
+        Args:
+            said: One line.
+        """
         self._said.append(said)
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """Keep what is wrong in here, and go on."""
+        """Keep the `NatalError` that the block below raises, if any, and go on behind the block."""
         try:
             yield
         except NatalError as error:
             self._said += lines_of(error)
 
     def say(self) -> None:
-        """Raise `ManyMistakes`, if there are any."""
+        """Report what was gathered, if anything was.
+
+        Raises:
+            ManyMistakes: There is at least one mistake.
+        """
         if self._said:
             raise ManyMistakes(self._said)
 
 
 def lines_of(error: NatalError) -> list[str]:
-    """What an error says, a line a mistake, those that its text only counts included."""
+    """What an error says, one line a mistake.
+
+    Args:
+        error: One mistake or many.
+
+    Returns:
+        All lines, also those that the error's own text only counts.
+    """
     return error.said if isinstance(error, ManyMistakes) else str(error).splitlines()

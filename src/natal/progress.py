@@ -17,8 +17,13 @@ LINE_EVERY_S = 5.0
 class Progress:
     """How far a piece of work is: a bar in a terminal; in the `natal` log a line every few seconds and one at the end.
 
-    `total` and `done` (what an earlier run did) are counted in `unit`; with `work_per_unit` lines also give the speed
-    in `work_unit` a second.
+    Args:
+        total: How much there is to do, in `unit`.
+        label: What the work is called.
+        unit: What is counted, in the plural.
+        done: How much an earlier run did, in `unit`.
+        work_per_unit: Work that one `unit` stands for; with it lines also give the speed.
+        work_unit: What this work is counted in; the speed is shown in it a second.
     """
 
     def __init__(
@@ -44,7 +49,11 @@ class Progress:
         self._bar.close()
 
     def advance(self, amount: float = 1) -> None:
-        """Count `amount` more as done."""
+        """Count more as done.
+
+        Args:
+            amount: How much, in the unit of the total.
+        """
         self._done += amount
         self._bar.update(amount)
         now = time.monotonic()
@@ -63,7 +72,17 @@ class Progress:
 
 
 def track(items: Iterable[T], *, total: int, label: str, unit: str) -> Iterator[T]:
-    """Yield `items`, showing how many of `total` are done."""
+    """Show how many items of a loop are done.
+
+    Args:
+        items: What to loop over.
+        total: How many items there are.
+        label: What the work is called.
+        unit: What an item is called, in the plural.
+
+    Yields:
+        The items.
+    """
     with Progress(total=total, label=label, unit=unit) as progress:
         for item in items:
             yield item

@@ -2,6 +2,12 @@
 
 Columns, networks, laws, grids, tables and figures read these declarations. A further variable is one entry here and the
 function that computes it. Standard library only: every Snakemake call reads this.
+
+Examples:
+    >>> BIRTH.names, SUMMARIES.names
+    (('q0', 'a_au'), ('f_bound', 'sigma_v_kms', 'r_h_au'))
+    >>> SUMMARIES["r_h_au"].unit, SUMMARIES["r_h_au"].meaning
+    ('AU', 'half-mass radius of the bound stars')
 """
 
 import math
@@ -16,6 +22,7 @@ Limits = tuple[tuple[float, float], ...]
 """A box without its names, in the order of `BIRTH`: hashable, as compiled programs want it."""
 
 SPLITS = ("train", "validation", "test")
+"""What a point of the design is for: to train networks, to stop and judge the training, to test what comes out."""
 
 CALIBRATION = "calibration"
 """The split of independent draws from a uniform prior on the box, one realization each, for checks only."""
@@ -24,52 +31,73 @@ LARGEST = 1e15
 """The largest measured value or error: laws are evaluated in single precision, which ends at 3e38, and square them."""
 
 Function = Callable[[Any], Any]
+"""`log` or `logit` of an array library."""
 
 SIZE_POWERS = {"1": 0.0, "K/|W|": 0.0, "AU": 1.0, "km/s": -0.5, "yr": 1.5}
-"""By unit: the power of a cluster's size that a number goes with, since self-gravity has no scale of its own."""
+"""By unit: the power of a cluster's size with which a number grows, since self-gravity has no scale of its own.
+
+A cluster that is twice as large at the same mass and virial ratio has velocities smaller by sqrt(2), and all happens
+2^1.5 times as slowly.
+"""
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One number of a cluster.
-
-    `transform` says in which form a law of it is closest to normal, and a birth condition evenly spread: `log`, or
-    `count` for a share of the cluster's stars, which is the logit of a count, or `none`. `support` is what a measured
-    value may be. `observable` tells whether someone with a telescope can have it.
-    """
+    """One number of a cluster."""
 
     name: str
+    """Of columns, datasets and arguments; it ends with the unit."""
     unit: str
+    """One of `SIZE_POWERS`, or Msun; "1" for a number without a unit."""
     transform: Literal["none", "log", "count"] = "none"
+    """The form in which its laws are closest to normal, and in which a birth condition is evenly spread.
+
+    `count` is for a share of the cluster's stars: it becomes the logit of a count.
+    """
     support: Literal["positive", "fraction", "real"] = "positive"
+    """What a measured value may be; a `fraction` is above 0 and at most 1."""
     observable: bool = False
+    """Whether someone with a telescope can have it."""
     _: KW_ONLY
     # by name: for stages that draw nothing they are words (`natal.provenance.source`)
     symbol: str
+    """As figures show it, in LaTeX."""
     meaning: str
+    """In a few words."""
 
     @property
     def size_power(self) -> float:
-        """The power of a cluster's size that this goes with (`SIZE_POWERS`)."""
+        """The power of a cluster's size with which this number grows (`SIZE_POWERS`)."""
         return SIZE_POWERS[self.unit]
 
     @property
     def shown_unit(self) -> str:
-        """The unit behind a number in a text; empty where numbers have none."""
+        """The unit to print behind a number; empty where there is none."""
         return "" if self.unit in ("1", "K/|W|") else self.unit
 
     @property
     def label(self) -> str:
-        """An axis label."""
+        """The label of an axis."""
         if self.unit == "K/|W|":
             return r"$Q_0 = K/|W|$"
         return f"{self.symbol} [{self.shown_unit}]" if self.shown_unit else self.symbol
 
     def transformed(self, values: Any, *, log: Function, logit: Function | None = None, n_stars: int = 0) -> Any:
-        """Values in the form of `transform`; `log` and `logit` are those of the array library in use.
+        """Bring values into the form of `transform`.
 
-        Of a count, the only one to need `logit` and `n_stars`, half a star is added to those in it and to those not: a
-        share may be 0 or 1.
+        Args:
+            values: In the variable's unit.
+            log: The logarithm of the array library in use.
+            logit: Its logit; needed for a count only.
+            n_stars: Stars of the cluster; needed for a count only. Half a star is added to those that count and half a
+                star to those that do not, since a share may be 0 or 1.
+
+        Returns:
+            Values of the same shape.
+
+        Examples:
+            >>> SUMMARIES["r_h_au"].transformed(100.0, log=math.log10)
+            2.0
         """
         if self.transform == "log":
             return log(values)
@@ -79,7 +107,19 @@ class Variable:
         return values
 
     def check_measured(self, value: float) -> None:
-        """Raise `ValueError` saying what a measured value must be, if this one is not."""
+        """Check a measured value.
+
+        Args:
+            value: In the variable's unit.
+
+        Raises:
+            ValueError: It cannot be; the text says what is allowed.
+
+        Examples:
+            >>> SUMMARIES["f_bound"].check_measured(1.2)
+            Traceback (most recent call last):
+            ValueError: must be above 0 and at most 1
+        """
         _check_represented(value)
         if (self.support != "real" and value <= 0) or (self.support == "fraction" and value > 1):
             raise ValueError("must be above 0 and at most 1" if self.support == "fraction" else "must be above 0")
@@ -88,7 +128,11 @@ class Variable:
 
 
 class Variables(Mapping[str, Variable]):
-    """Variables in their order; iterates over the names, as table columns and array axes follow them."""
+    """Variables in their order, by name. Iteration gives the names, in the order of table columns and array axes.
+
+    Args:
+        variables: The variables.
+    """
 
     def __init__(self, *variables: Variable) -> None:
         self._by_name = {variable.name: variable for variable in variables}
@@ -105,7 +149,7 @@ class Variables(Mapping[str, Variable]):
 
     @property
     def errors(self) -> tuple[str, ...]:
-        """Column names of the standard errors of measured values."""
+        """Column names of the standard errors of measured values: `<name>_err`."""
         return tuple(f"{name}_err" for name in self.names)
 
 
@@ -116,7 +160,7 @@ BIRTH = Variables(
 """Birth conditions: the inputs of the networks, the parameters of the posteriors."""
 
 SIZE = BIRTH.names.index("a_au")
-"""Which birth condition is the size that `SIZE_POWERS` speak of."""
+"""Place in `BIRTH` of the size that `SIZE_POWERS` speak of."""
 
 SUMMARIES = Variables(
     Variable("f_bound", "1", "count", "fraction", symbol=r"$f_{\rm bound}$", meaning="bound mass over total mass"),
@@ -135,16 +179,40 @@ SURVIVAL = ("n_bound", "dissolved")
 """Columns beside the summaries: the number of bound stars, and whether they are too few to be a cluster."""
 
 MIN_BOUND_STARS = 5
-"""Fewer bound stars are no cluster: it is dissolved, and has no summaries but the bound fraction."""
+"""With fewer bound stars a cluster is dissolved, and has no summaries but the bound fraction."""
 
 
 def limits_of(box: Mapping[str, Sequence[float]]) -> Limits:
-    """A box without its names."""
+    """A box without its names.
+
+    Args:
+        box: Range of each birth condition, by name, in any order.
+
+    Returns:
+        The ranges in the order of `BIRTH`.
+
+    Examples:
+        >>> limits_of({"a_au": [50, 200], "q0": [0.5, 1.5]})
+        ((0.5, 1.5), (50, 200))
+    """
     return tuple((low, high) for low, high in (box[name] for name in BIRTH))
 
 
 def check_measured(column: str, value: float) -> None:
-    """Raise `ValueError` saying what a measured summary, or a standard error (`<name>_err`), must be and is not."""
+    """Check a measured summary, or its standard error.
+
+    Args:
+        column: Name of the summary, or `<name>_err`.
+        value: In the summary's unit.
+
+    Raises:
+        ValueError: It cannot be; the text says what is allowed.
+
+    Examples:
+        >>> check_measured("sigma_v_kms_err", -0.1)
+        Traceback (most recent call last):
+        ValueError: must not be negative
+    """
     if column not in SUMMARIES.errors:
         SUMMARIES[column].check_measured(value)
     else:

@@ -18,34 +18,42 @@ Cell = str | float | None
 
 @dataclass(frozen=True)
 class TableColumn:
-    """A column as it stands in a file: its name, the unit that the file gives, its cells; None where they are no
-    texts or single numbers."""
+    """A column as it stands in a file."""
 
     name: str
+    """As in the file, without blanks around it."""
     unit: str | None
+    """What the file says; None if it says nothing."""
     cells: list[Cell] | None
+    """One a row; None if they are no texts or single numbers."""
 
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table as it stands in a file. `broken` says of rows, from 1, why they are none."""
+    """A table as it stands in a file."""
 
     columns: list[TableColumn]
+    """In the file's order."""
     n_rows: int
+    """Rows, also broken ones."""
     broken: dict[int, str] = field(default_factory=dict)
+    """By number of a row, from 1: why it cannot be read."""
 
 
 def read_table_file(path: str, key: str) -> TableFile:
-    """Read a table in the format that its first bytes are of: FITS, VOTable, ECSV, else CSV; each may be in gzip.
+    """Read a table in the format that its first bytes tell: FITS, VOTable, ECSV, else CSV; each may be packed by gzip.
 
-    Of a file with several tables the first one counts. Of CSV, lines at the start that begin with # do not.
+    Of a file with several tables the first one is read. In CSV, lines at the start that begin with # are skipped.
 
     Args:
         path: The file.
-        key: The setting or argument that names it.
+        key: The setting or argument that names it, for what is said of a missing file.
+
+    Returns:
+        The table.
 
     Raises:
-        NatalError: If the file is missing or is no such table.
+        NatalError: The file is missing or is no such table.
     """
     data = _unpacked(path, file_bytes(path, key))
     if data.startswith(b"SIMPLE  ="):

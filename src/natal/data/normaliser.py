@@ -13,10 +13,9 @@ from natal.variables import BIRTH, SUMMARIES
 
 
 class Normaliser(eqx.Module):
-    """Shift and scale of inputs and outputs to zero mean and unit variance over the training runs.
+    """Shift and scale of inputs and outputs, to zero mean and unit variance over the training runs.
 
-    `x` has trailing axis (q0, a_au), `y` (f_bound, sigma_v_kms, r_h_au), in physical units; so are the statistics, but
-    those of the columns `log10`, which are statistics of the common logarithms.
+    Statistics are in physical units; of the columns in `log10` they are statistics of the common logarithms.
     """
 
     x_mean: Float[Array, " birth"]
@@ -24,14 +23,39 @@ class Normaliser(eqx.Module):
     y_mean: Float[Array, " summary"]
     y_std: Float[Array, " summary"]
     log10: tuple[str, ...] = eqx.field(static=True, default=())
+    """Columns of which networks see logarithms."""
 
     def normalise_x(self, x: Float[Array, "*batch birth"]) -> Float[Array, "*batch birth"]:
+        """Births as networks see them.
+
+        Args:
+            x: In physical units, trailing axis `BIRTH`.
+
+        Returns:
+            Normalised numbers.
+        """
         return (self._changed(jnp.log10, x, BIRTH) - self.x_mean) / self.x_std
 
     def normalise_y(self, y: Float[Array, "*batch summary"]) -> Float[Array, "*batch summary"]:
+        """Summaries as networks see them.
+
+        Args:
+            y: In physical units, trailing axis `SUMMARIES`.
+
+        Returns:
+            Normalised numbers.
+        """
         return (self._changed(jnp.log10, y, SUMMARIES) - self.y_mean) / self.y_std
 
     def denormalise_y(self, y: Float[Array, "*batch summary"]) -> Float[Array, "*batch summary"]:
+        """Summaries in physical units.
+
+        Args:
+            y: As networks predict them, trailing axis `SUMMARIES`.
+
+        Returns:
+            The inverse of `normalise_y`.
+        """
         return self._changed(lambda exponent: 10.0**exponent, y * self.y_std + self.y_mean, SUMMARIES)
 
     def _changed(self, function: Callable[[Array], Array], values: Array, columns: Iterable[str]) -> Array:
@@ -43,10 +67,18 @@ class Normaliser(eqx.Module):
 
 
 def fit_normaliser(runs: Runs, dtype: str = "float32", log10: Sequence[str] = ()) -> Normaliser:
-    """Mean and standard deviation of the training runs, for the columns named in `log10` of their logarithms.
+    """Take mean and standard deviation of the training runs.
 
-    Raises `NatalError` for runs of any other split (statistics of validation or test data would leak into the
-    emulator), for an input or output that does not vary, and as `refuse_non_positive` does.
+    Args:
+        runs: Training runs; those of another split would leak into the emulator.
+        dtype: Precision of the statistics.
+        log10: Columns whose logarithms are normalised.
+
+    Returns:
+        The normaliser.
+
+    Raises:
+        NatalError: The runs are of another split, an input or output does not vary, or a number has no logarithm.
     """
     if runs.split != "train":
         raise NatalError(f"normalisation must come from training runs, not from {runs.split} runs")
@@ -65,7 +97,15 @@ def fit_normaliser(runs: Runs, dtype: str = "float32", log10: Sequence[str] = ()
 
 
 def refuse_non_positive(runs: Runs, log10: Sequence[str]) -> None:
-    """Raise `NatalError` naming the column of `log10`, and the run, whose value has no logarithm."""
+    """Check that all runs have the logarithms that are asked for.
+
+    Args:
+        runs: Runs of one split.
+        log10: Columns whose logarithms are needed.
+
+    Raises:
+        NatalError: A value is not positive; the line names column and run.
+    """
     for columns, values in ((BIRTH, runs.x), (SUMMARIES, runs.y)):
         for column, numbers in zip(columns, values.T, strict=True):
             if column in log10 and not np.all(numbers > 0):

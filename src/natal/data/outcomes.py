@@ -1,8 +1,9 @@
-"""What the density networks learn from: outcomes of single clusters, dissolved ones included, rescaled snapshots too.
+"""What the density networks learn from: outcomes of single clusters, also dissolved ones, also rescaled snapshots.
 
-Self-gravity has no scale: lengths times s and times times s^1.5 are another solution, with velocities over sqrt(s).
-A cluster born with (Q0, a) looks at t as one born with (Q0, a s), s = (t_end / t)^(2/3), would at t_end. Every snapshot
-is therefore an outcome at a larger a. Only softening and time step do not scale along; both are small against a.
+Self-gravity has no scale: multiply lengths by s, times by s^1.5 and velocities by s^-0.5, and a solution stays one. A
+cluster born with (Q0, a) therefore looks at time t like one born with (Q0, a s) at t_end, but for its size, with s =
+(t_end / t)^(2/3). Every snapshot thus tells the outcome of a larger cluster. Only softening and time step do not scale
+along; both are small against a.
 """
 
 from typing import NamedTuple
@@ -17,33 +18,54 @@ EDGE = 1.1
 
 
 class Outcomes(NamedTuple):
-    """Single clusters at the end of the campaign's time: where they were born and what became of them."""
+    """Single clusters at the end of the campaign's time: how they were born and what became of them."""
 
-    x: np.ndarray  # (row, birth)
-    y: np.ndarray  # (row, summary), nan where dissolved
-    survived: np.ndarray  # (row,)
+    x: np.ndarray
+    """Births."""
+    y: np.ndarray
+    """Summaries, nan where dissolved."""
+    survived: np.ndarray
+    """Whether the cluster is still one."""
 
 
 def final_outcomes(table: pd.DataFrame) -> Outcomes:
-    """The outcomes of a table of runs (`summaries.csv`), one a row."""
+    """The outcomes of a table of runs.
+
+    Args:
+        table: As summaries.csv, one run a row.
+
+    Returns:
+        One outcome a row.
+    """
     survived = ~table.dissolved.to_numpy(dtype=bool)
     y = np.where(survived[:, None], table[list(SUMMARIES)].to_numpy(dtype=float), np.nan)
     return Outcomes(table[list(BIRTH)].to_numpy(dtype=float), y, survived)
 
 
 def fewest_bound(table: pd.DataFrame, n_stars: int) -> int:
-    """Stars that a surviving cluster of `table` has at least, as its bound fraction counts them.
+    """How many bound stars a surviving cluster has at least, in the stars that its bound fraction counts.
 
-    0 where stars have unequal masses: a bound fraction is one of mass, and has no smallest value.
+    Args:
+        table: As summaries.csv.
+        n_stars: Stars of a cluster at birth.
+
+    Returns:
+        `MIN_BOUND_STARS`; 0 where stars have unequal masses, since a fraction of mass has no smallest value.
     """
     counted = np.abs(table.f_bound * n_stars - table.n_bound) < 1e-6 * n_stars
     return MIN_BOUND_STARS if counted.all() else 0
 
 
 def rescaled_outcomes(tracks: pd.DataFrame, t_end_yr: float, a_max_au: float) -> Outcomes:
-    """Every snapshot of `tracks` (columns t_yr and those of `summaries.csv`) as an outcome at `t_end_yr`.
+    """Every snapshot as the outcome of a larger cluster at the end of the campaign's time.
 
-    Snapshots that would lie at more than `EDGE` times `a_max_au` are left out, t = 0 among them.
+    Args:
+        tracks: As tracks.csv: `t_yr` and the columns of summaries.csv, a snapshot a row.
+        t_end_yr: The campaign's time.
+        a_max_au: Largest scale radius of interest; clusters that would be more than `EDGE` times as large are left out.
+
+    Returns:
+        Outcomes, in the order of the snapshots that are kept.
     """
     later = tracks[tracks.t_yr > 0]
     scale = (t_end_yr / later.t_yr.to_numpy()) ** (2 / 3)

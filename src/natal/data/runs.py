@@ -13,29 +13,46 @@ from natal.variables import BIRTH, CALIBRATION, SPLITS, SUMMARIES, Box
 
 @dataclass(frozen=True)
 class Runs:
-    """The surviving runs of one split: inputs x = (q0, a_au) and outputs y = (f_bound, sigma_v_kms, r_h_au).
-
-    Dissolved runs, which have no dispersion or radius, are left out and counted in `n_dissolved`.
-    """
+    """The surviving runs of one split. Dissolved runs, which have no dispersion or radius, are left out and counted."""
 
     split: str
-    x: np.ndarray  # (run, birth)
-    y: np.ndarray  # (run, summary)
-    point_id: np.ndarray  # (run,)
-    realization: np.ndarray  # (run,)
+    """Name of the split."""
+    x: np.ndarray
+    """Births (q0, a_au)."""
+    y: np.ndarray
+    """Summaries (f_bound, sigma_v_kms, r_h_au)."""
+    point_id: np.ndarray
+    """Of each run."""
+    realization: np.ndarray
+    """Of each run."""
     n_dissolved: int
+    """How many runs are left out."""
 
     def __len__(self) -> int:
         return len(self.x)
 
     def at(self, chosen: np.ndarray) -> "Runs":
-        """The runs of these indices, or where a mask is true; dissolved ones are counted no more."""
+        """Some of the runs.
+
+        Args:
+            chosen: Indices, or a mask.
+
+        Returns:
+            These runs; `n_dissolved` is 0.
+        """
         return Runs(
             self.split, self.x[chosen], self.y[chosen], self.point_id[chosen], self.realization[chosen], n_dissolved=0
         )
 
     def within(self, box: Box) -> "Runs":
-        """The runs whose (q0, a_au) lie in `box`."""
+        """The runs that were born in a box.
+
+        Args:
+            box: Range of each birth condition.
+
+        Returns:
+            These runs; `n_dissolved` is 0.
+        """
         inside = [(low <= x) & (x <= high) for x, (low, high) in zip(self.x.T, box.values(), strict=True)]
         return self.at(np.logical_and(*inside))
 
@@ -44,14 +61,29 @@ class Runs:
 class ReplicateMeans:
     """Mean and scatter over the surviving realizations of each point."""
 
-    x: np.ndarray  # (point, birth)
-    mean: np.ndarray  # (point, summary)
-    scatter: np.ndarray  # (point, summary), standard deviation with ddof = 1; nan for a single survivor
-    n: np.ndarray  # (point,)
+    x: np.ndarray
+    """Births."""
+    mean: np.ndarray
+    """Of the summaries."""
+    scatter: np.ndarray
+    """Standard deviations (n - 1); nan for a single survivor."""
+    n: np.ndarray
+    """Surviving realizations."""
 
 
 def read_runs(path: str | Path, split: str) -> Runs:
-    """Read one split's table of runs. Raises `NatalError` if the file holds rows of another split or no rows."""
+    """Read one split's table of runs.
+
+    Args:
+        path: CSV with the columns of summaries.csv.
+        split: The split whose rows it must hold.
+
+    Returns:
+        Its surviving runs.
+
+    Raises:
+        NatalError: It holds rows of another split, no rows, or no survivor.
+    """
     table = pd.read_csv(path)
     splits = sorted(table.split.unique())
     if splits != [split]:
@@ -70,9 +102,16 @@ def read_runs(path: str | Path, split: str) -> Runs:
 
 
 def split_table(summaries: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Cut a table of runs into one table a split, calibration draws included where there are any.
+    """Cut a table of runs into one table for each split.
 
-    Raises `NatalError` if another split has no rows.
+    Args:
+        summaries: As summaries.csv.
+
+    Returns:
+        Tables by split; calibration draws are among them if there are any.
+
+    Raises:
+        NatalError: Another split has no rows.
     """
     parts = {split: summaries[summaries.split == split] for split in (*SPLITS, CALIBRATION)}
     if parts[CALIBRATION].empty:
@@ -84,13 +123,27 @@ def split_table(summaries: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def replicate_means(runs: Runs) -> ReplicateMeans:
-    """Average the surviving realizations of each point."""
+    """Average the surviving realizations of each point.
+
+    Args:
+        runs: Runs of one split.
+
+    Returns:
+        One row a point, in the order of point ids.
+    """
     table = pd.DataFrame(runs.y).groupby(runs.point_id)
     x = pd.DataFrame(runs.x).groupby(runs.point_id).first().to_numpy()
     return ReplicateMeans(x, table.mean().to_numpy(), table.std().to_numpy(), table.size().to_numpy())
 
 
 def design_digest(runs: Runs) -> str:
-    """Digest of the points behind a split: an emulator belongs to the training points that made it."""
+    """Digest of the points behind a split: an emulator belongs to the training points that made it.
+
+    Args:
+        runs: Runs of one split.
+
+    Returns:
+        16 hexadecimal digits.
+    """
     points = pd.DataFrame(runs.x, index=runs.point_id).groupby(level=0).first().sort_index()
     return hashlib.sha256(points.to_csv(float_format="%.12g").encode()).hexdigest()[:16]

@@ -12,11 +12,11 @@ N_NEIGHBOURS = 16
 """Training points whose scatter is pooled: from 4 realizations each, a standard deviation to 10 %."""
 
 SMALLEST_SCATTER = 0.05
-"""In root-mean-square scatters of the training runs: less counts as this much in weights."""
+"""The smallest scatter that weights know, in root-mean-square scatters of the training runs."""
 
 
 def local_scatter(train: Runs, x: Float[np.ndarray, "point birth"]) -> Float[np.ndarray, "point summary"]:
-    """Standard deviation of realizations near each of `x`: pooled over the nearest training points.
+    """Standard deviation of realizations near given places: pooled over the nearest training points.
 
     Args:
         train: Training runs; points with a single survivor are left out.
@@ -39,17 +39,20 @@ def local_scatter(train: Runs, x: Float[np.ndarray, "point birth"]) -> Float[np.
 
 
 def scatter_weights(train: Runs, x: Float[np.ndarray, "run birth"]) -> Float[np.ndarray, "run summary"]:
-    """One over the local scatter, in units in which the training runs' mean weight is 1 for each output.
+    """Weights of runs: one over the local scatter, scaled so that the training runs' mean weight is 1 for each output.
 
-    Weights between those of least squares in one unit (1), which do not see errors where there is hardly any scatter,
-    and those of the smallest variance (1 / scatter^2), which do not see errors where there is much.
+    This is a compromise. Equal weights (least squares) do not see errors where there is hardly any scatter; weights of
+    the smallest variance (1 / scatter^2) do not see errors where there is much.
 
     Args:
         train: Training runs.
         x: Places (q0, a_au).
 
+    Returns:
+        A weight for each run and summary.
+
     Raises:
-        NatalError: If the training points have no replicates, or some output no scatter.
+        NatalError: The training points have no replicates, or some output has no scatter.
     """
     scatter = local_scatter(train, train.x)
     unit = np.sqrt((scatter**2).mean(0))

@@ -1,7 +1,7 @@
 """Softened self-gravity of small clusters by direct summation.
 
-Forces (Plummer softening, Aarseth 1963): a_i = G sum_j m_j (x_j - x_i) / (|x_j - x_i|^2 + eps^2)^(3/2).
-Positions and velocities have shape (3, batch, star), masses (batch, star).
+Forces (Plummer softening, Aarseth 1963): a_i = G sum_j m_j (x_j - x_i) / (|x_j - x_i|^2 + eps^2)^(3/2). Positions and
+velocities have shape (3, batch, star), masses (batch, star): a batch is many clusters of as many stars.
 """
 
 from collections.abc import Callable
@@ -19,21 +19,38 @@ VECTOR_BYTES = 64
 """A vector register of a CPU: eight numbers of double precision."""
 
 PAIRS_PER_BLOCK = 2**17
-"""Pair weights that the CPU form holds at once, at most: 1 MB in double precision, about a second-level cache."""
+"""Most pair weights that the CPU form holds at once: 1 MB in double precision, about a second-level cache."""
 
 TILE = 16
-"""Sources that one kernel of the accelerator form handles at once."""
+"""Sources that one kernel of the form for accelerators handles at once."""
 
 FEW_STARS = 4
-"""Up to this many stars forces are summed pair by pair, ten times faster for three stars than matrix products."""
+"""Up to this many stars, forces are summed pair by pair: for three stars ten times faster than matrix products."""
 
 Coordinates = Float[Array, "3 batch star"]
+"""One vector a star: axis (x, y, z), cluster of the batch, star."""
 Masses = Float[Array, "batch star"]
+"""One number a star: cluster of the batch, star."""
 Column = Float[Array, "batch 1"]
 
 
 def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Softened accelerations in AU/yr^2, in the form that suits the number of stars and the processor."""
+    """Softened accelerations, by the form that is fastest for this number of stars on this processor.
+
+    Args:
+        position_au: Positions in AU.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening eps in AU.
+
+    Returns:
+        Accelerations in AU/yr^2, in the precision of the positions.
+
+    Examples:
+        >>> two_stars = jnp.array([[[0.0, 1.0]], [[0.0, 0.0]], [[0.0, 0.0]]])  # 1 AU apart along x
+        >>> a = accelerations(two_stars, jnp.ones((1, 2)), softening_au=0.0)
+        >>> [f"{a_x:.2f}" for a_x in a[0, 0].tolist()]  # G Msun / AU^2, towards each other
+        ['39.48', '-39.48']
+    """
     if mass_msun.shape[-1] <= FEW_STARS:
         return accelerations_by_pairs(position_au, mass_msun, softening_au)
     acceleration: Coordinates = lax.platform_dependent(
@@ -49,10 +66,18 @@ def accelerations(position_au: Coordinates, mass_msun: Masses, softening_au: flo
 def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
     """Accelerations by matrix products, the fastest form on a CPU.
 
-    With w_ij = (r_ij^2 + eps^2)^(-3/2) the sum splits into sum_j w_ij m_j x_j - x_i sum_j w_ij m_j, one product
-    of a (4, source) and a (source, star) matrix, several times faster than summing differences. The difference of the
-    two terms costs about |x| / |x_j - x_i| in relative rounding, harmless in float64. Sources are taken in blocks
+    With w_ij = (r_ij^2 + eps^2)^(-3/2) the sum splits into sum_j w_ij m_j x_j - x_i sum_j w_ij m_j. That is one product
+    of a (4, source) and a (source, star) matrix, several times faster than a sum over differences. The difference of
+    the two terms loses about |x| / |x_j - x_i| in relative rounding, harmless in float64. Sources are taken in blocks
     whose weights stay in the cache.
+
+    Args:
+        position_au: Positions in AU.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening in AU, above 0.
+
+    Returns:
+        Accelerations in AU/yr^2.
     """
     n_batch, n_stars = mass_msun.shape
     # rows of whole vectors: at 100 stars a scalar remainder took a seventh of the time
@@ -83,7 +108,16 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
 
 
 def accelerations_by_differences(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Accelerations by summing differences over tiles of sources, the form for other accelerators; nothing cancels."""
+    """Accelerations by a sum of differences over tiles of sources, the form for other accelerators; nothing cancels.
+
+    Args:
+        position_au: Positions in AU.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening in AU, above 0.
+
+    Returns:
+        Accelerations in AU/yr^2.
+    """
 
     def pull(mass: Column, differences: list[Masses], _: Bool[Array, " star"]) -> list[Masses]:
         r2 = sum(d * d for d in differences) + softening_au**2
@@ -94,7 +128,16 @@ def accelerations_by_differences(position_au: Coordinates, mass_msun: Masses, so
 
 
 def accelerations_by_pairs(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Coordinates:
-    """Accelerations by one written-out term a pair, the form for binaries and triples; `softening_au` may be 0."""
+    """Accelerations with the term of every pair written out, the form for binaries and triples.
+
+    Args:
+        position_au: Positions in AU.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening in AU; may be 0.
+
+    Returns:
+        Accelerations in AU/yr^2.
+    """
     stars = range(mass_msun.shape[-1])
     pull = [jnp.zeros_like(position_au[..., 0]) for _ in stars]
     for i, j in combinations(stars, 2):
@@ -107,9 +150,15 @@ def accelerations_by_pairs(position_au: Coordinates, mass_msun: Masses, softenin
 
 
 def specific_potential(position_au: Coordinates, source_mass_msun: Masses, softening_au: float) -> Masses:
-    """-G sum_{j != i} m_j / sqrt(r_ij^2 + eps^2) at every star, in AU^2/yr^2.
+    """Potential -G sum_{j != i} m_j / sqrt(r_ij^2 + eps^2) at every star i.
 
-    The mass of a star as a source may be 0, for one that is not to count.
+    Args:
+        position_au: Positions in AU.
+        source_mass_msun: Masses in Msun of the stars as sources; 0 leaves a star out of all sums.
+        softening_au: Plummer softening in AU.
+
+    Returns:
+        Energy a mass, in AU^2/yr^2, negative.
     """
 
     def deepen(mass: Column, differences: list[Masses], itself: Bool[Array, " star"]) -> list[Masses]:
@@ -166,10 +215,27 @@ def _blocks_of_sources(size: int, position_au: Coordinates, mass_msun: Masses) -
 
 
 def potential_energy(position_au: Coordinates, mass_msun: Masses, softening_au: float) -> Float[Array, " batch"]:
-    """W = -G sum_{i<j} m_i m_j / sqrt(r_ij^2 + eps^2), in Msun AU^2 / yr^2."""
+    """Potential energy W = -G sum_{i<j} m_i m_j / sqrt(r_ij^2 + eps^2) of each cluster.
+
+    Args:
+        position_au: Positions in AU.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening in AU.
+
+    Returns:
+        Energies in Msun AU^2/yr^2, negative.
+    """
     return 0.5 * (mass_msun * specific_potential(position_au, mass_msun, softening_au)).sum(-1)
 
 
 def kinetic_energy(velocity_au_yr: Coordinates, mass_msun: Masses) -> Float[Array, " batch"]:
-    """K = sum_i m_i |v_i|^2 / 2, in Msun AU^2 / yr^2."""
+    """Kinetic energy K = sum_i m_i |v_i|^2 / 2 of each cluster.
+
+    Args:
+        velocity_au_yr: Velocities in AU/yr.
+        mass_msun: Masses in Msun.
+
+    Returns:
+        Energies in Msun AU^2/yr^2.
+    """
     return 0.5 * (mass_msun * (velocity_au_yr**2).sum(0)).sum(-1)

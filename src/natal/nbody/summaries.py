@@ -1,7 +1,7 @@
-"""What one observes of a cluster: its bound stars, their velocity dispersion and half-mass radius.
+"""What a cluster is reduced to: its bound stars, their velocity dispersion and half-mass radius.
 
-All quantities are mass-weighted. Definitions are those of the campaign (docs/physics.md); in particular the
-bound set is found by removal only: stars that were dropped are not taken back.
+All quantities are weighted by mass. Definitions are those of docs/physics.md. Bound stars are found by removal only: a
+star that was dropped is not taken back.
 """
 
 from collections.abc import Callable
@@ -17,21 +17,36 @@ from natal.variables import MIN_BOUND_STARS, SUMMARIES
 
 
 class BoundStars(NamedTuple):
-    """The stars of a batch of clusters at one time, and which of them are bound: what summaries are computed from."""
+    """The stars of a batch of clusters at one time, and which of them are bound.
+
+    Every function in `FUNCTIONS` gets this.
+    """
 
     position_au: Coordinates
+    """In AU."""
     velocity_au_yr: Coordinates
+    """In AU/yr."""
     mass_msun: Masses
+    """In Msun."""
     bound: Bool[Array, "batch star"]
+    """Whether a star is bound."""
     dissolved: Bool[Array, " batch"]
+    """Whether fewer than `MIN_BOUND_STARS` stars of a cluster are bound."""
 
     @property
     def members(self) -> Bool[Array, "batch star"]:
-        """The bound stars, or all where dissolved: no set that a sum is divided by is empty."""
+        """The bound stars, but all stars of a dissolved cluster, so that no sum is divided by zero."""
         return self.bound | self.dissolved[:, None]
 
     def unless_dissolved(self, values: Float[Array, " batch"]) -> Float[Array, " batch"]:
-        """The values, nan where dissolved."""
+        """Put nan in the place of values of dissolved clusters.
+
+        Args:
+            values: One number a cluster.
+
+        Returns:
+            The same, nan where dissolved.
+        """
         return jnp.where(self.dissolved, jnp.nan, values)
 
 
@@ -40,9 +55,18 @@ def bound_stars(
 ) -> Bool[Array, "batch star"]:
     """Find each cluster's bound set by repeated removal.
 
-    Starting from all stars, each pass takes the centre-of-mass velocity v_b of the current set and drops every
-    member with E_i = |v_i - v_b|^2 / 2 - G sum_{j bound, j != i} m_j / sqrt(r_ij^2 + eps^2) >= 0; it ends when a
-    pass drops none.
+    Each pass takes the centre-of-mass velocity v_b of the current set and drops every member with E_i = |v_i - v_b|^2 /
+    2 - G sum_{j bound, j != i} m_j / sqrt(r_ij^2 + eps^2) >= 0. The first pass starts from all stars; the search ends
+    when a pass drops none.
+
+    Args:
+        position_au: Positions in AU.
+        velocity_au_yr: Velocities in AU/yr.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening eps in AU.
+
+    Returns:
+        Whether each star is bound.
     """
 
     def one_pass(carry: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -61,7 +85,21 @@ def bound_stars(
 def half_mass_radius(
     position_au: Coordinates, mass_msun: Masses, members: Bool[Array, "batch star"]
 ) -> Float[Array, " batch"]:
-    """Smallest radius about the members' centre of mass that holds at least half of their mass, in AU."""
+    """Smallest radius about the members' centre of mass that holds at least half of their mass.
+
+    Args:
+        position_au: Positions in AU.
+        mass_msun: Masses in Msun.
+        members: Which stars count; at least one in each cluster.
+
+    Returns:
+        Radii in AU.
+
+    Examples:
+        >>> position_au = jnp.zeros((3, 1, 4)).at[0, 0].set(jnp.array([-3.0, -1.0, 1.0, 3.0]))
+        >>> half_mass_radius(position_au, jnp.ones((1, 4)), jnp.ones((1, 4), bool)).tolist()
+        [1.0]
+    """
     weight = jnp.where(members, mass_msun, 0.0)
     centre = _weighted_mean(position_au, weight)
     radius = jnp.sqrt(((position_au - centre[..., None]) ** 2).sum(0))
@@ -77,7 +115,16 @@ def half_mass_radius(
 def velocity_dispersion(
     velocity_au_yr: Coordinates, mass_msun: Masses, members: Bool[Array, "batch star"]
 ) -> Float[Array, " batch"]:
-    """One-dimensional dispersion sqrt(sum m |v - v_b|^2 / (3 sum m)) of the members, in AU/yr."""
+    """One-dimensional dispersion sqrt(sum m |v - v_b|^2 / (3 sum m)) of the members about their mean velocity v_b.
+
+    Args:
+        velocity_au_yr: Velocities in AU/yr.
+        mass_msun: Masses in Msun.
+        members: Which stars count; at least one in each cluster.
+
+    Returns:
+        Dispersions in AU/yr.
+    """
     weight = jnp.where(members, mass_msun, 0.0)
     mean = _weighted_mean(velocity_au_yr, weight)
     speed2 = ((velocity_au_yr - mean[..., None]) ** 2).sum(0)
@@ -102,7 +149,7 @@ FUNCTIONS: dict[str, Callable[[BoundStars], Float[Array, " batch"]]] = {
     "sigma_v_kms": _sigma_v_kms,
     "r_h_au": _r_h_au,
 }
-"""How each of `natal.variables.SUMMARIES` is computed."""
+"""How each of `natal.variables.SUMMARIES` is computed: name to function."""
 
 
 def summarise(
@@ -110,9 +157,23 @@ def summarise(
 ) -> dict[str, Array]:
     """Reduce each cluster to the summaries of its bound stars.
 
+    Args:
+        position_au: Positions in AU.
+        velocity_au_yr: Velocities in AU/yr.
+        mass_msun: Masses in Msun.
+        softening_au: Plummer softening in AU.
+
     Returns:
         Arrays of shape (batch,), by name: `SUMMARIES` in their units, nan where a dissolved cluster has none, then
         `n_bound` and `dissolved` (fewer than `MIN_BOUND_STARS`).
+
+    Examples:
+        >>> import jax
+        >>> from natal.nbody.plummer import initial_conditions
+        >>> keys = jax.random.split(jax.random.key(0), 1)
+        >>> stars = initial_conditions(keys, jnp.array([0.5]), jnp.array([100.0]), n_stars=50)
+        >>> {name: round(values[0].item(), 1) for name, values in summarise(*stars, softening_au=2.0).items()}
+        {'f_bound': 1.0, 'sigma_v_kms': 7.3, 'r_h_au': 101.1, 'n_bound': 50, 'dissolved': 0}
     """
     bound = bound_stars(position_au, velocity_au_yr, mass_msun, softening_au)
     n_bound = bound.sum(-1)

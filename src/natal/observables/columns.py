@@ -13,7 +13,7 @@ KNOWN = Variables(*MEASURABLE.values(), *CIRCUMSTANCES.values(), N_STARS)
 """All that a column can give, besides a name."""
 
 PARTS = ("", "_err", "_err_low", "_err_high", "_lower", "_upper")
-"""What stands behind a variable's name: its value, an error, one to either side, a limit."""
+"""What may stand behind a variable's name: nothing for its value, an error, an error to one side, a limit."""
 
 WANTED = {
     "AU": ("a length", "pc"),
@@ -28,8 +28,10 @@ SPELLED = (
     *("AU", "pc", "kpc", "lyr", "cm", "m", "km", "s", "yr", "kyr", "Myr", "Gyr", "g", "kg", "Msun", "percent"),
     *("cm/s", "m/s", "km/s", "AU/yr", "pc/Myr", "deg", "arcmin", "arcsec", "mas", "mas/yr", "arcsec/yr"),
 )
+"""Units that a column's name may end with."""
 
 SUFFIXES = {unit.casefold().replace("/", "_"): unit for unit in SPELLED}
+"""Units as names of columns spell them, whatever the case: `r_hp_pc`, `age_Myr`, `sigma_los_m_s`."""
 SUFFIXES |= {"kms": "km/s", "km_s_1": "km/s", "km_per_s": "km/s", "solmass": "Msun", "m_sun": "Msun", "masyr": "mas/yr"}
 """Units as names of columns spell them, in any case: `r_hp_pc`, `age_Myr`, `sigma_los_m_s`."""
 
@@ -37,26 +39,31 @@ ABOUT_ERRORS = {
     *("e", "err", "errs", "error", "errors", "unc", "uncertainty", "sd", "std", "sig", "sigma", "plus", "minus", "pos"),
     *("neg", "l", "lo", "low", "lower", "ll", "u", "up", "upper", "ul", "hi", "high", "lim", "limit", "min", "max"),
 }
-"""Words of a name that speak of an error or a limit: a value whose error is overlooked would count as exact."""
+"""Words of a name that speak of an error or a limit: if it were overlooked, the value would count as exact."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column that natal reads: times `factor`, its numbers are `part` of `variable` in natal's unit."""
+    """A column that natal reads."""
 
     name: str
+    """As in the file."""
     variable: Variable
+    """What it is about."""
     part: str
+    """What it says of the variable: one of `PARTS`."""
     unit: str
+    """Of its numbers, as messages show it."""
     factor: float
+    """What brings its numbers to natal's unit."""
 
 
 def understand(name: str, unit: str | None, known: Variables = KNOWN) -> Column | None:
     """What a column means.
 
     Args:
-        name: As in the file: a variable's name without its unit, then a unit and a part (`PARTS`) in either order.
-            A unit may also stand in brackets behind it.
+        name: As in the file: a variable's name without its unit, then a unit and a part (`PARTS`) in either order. A
+            unit may also stand in brackets behind it.
         unit: The unit that the file gives besides, as astropy writes it.
         known: The variables that it may be of.
 
@@ -64,7 +71,17 @@ def understand(name: str, unit: str | None, known: Variables = KNOWN) -> Column 
         The column; None for one that is about something else.
 
     Raises:
-        ValueError: If it is about a variable, and unit or part are missing, wrong or contradict each other.
+        ValueError: It is about a variable, but unit or part are missing, wrong or contradict each other.
+
+    Examples:
+        >>> column = understand("r_hp_pc_err", None)
+        >>> column.variable.name, column.part, round(column.factor)
+        ('r_hp_au', '_err', 206265)
+        >>> understand("colour", None) is None
+        True
+        >>> understand("age", None)
+        Traceback (most recent call last):
+        ValueError: has no unit: write age_myr, or give the file's column a unit of time
     """
     text, in_brackets = _without_brackets(name.strip())
     words = [word for word in re.split(r"[\s_-]+", text) if word]

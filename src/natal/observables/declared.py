@@ -56,4 +56,4 @@ CIRCUMSTANCES = Variables(
     Variable("age_yr", "yr", "log", observable=True, symbol=r"$t$", meaning="age"),
     Variable("mass_msun", "Msun", "log", observable=True, symbol=r"$M$", meaning="mass of all stars at birth"),
 )
-"""What else a cluster's answer depends on: known with errors, and integrated over."""
+"""What a cluster's answer depends on besides: known with errors, and integrated over."""

@@ -1,8 +1,8 @@
 """What an observer measures of all stars in an aperture, along one line of sight.
 
 Stars count alike, whatever their mass and whether they are bound. The aperture is a circle around the mean position of
-the stars in it, so many times as wide as the circle that holds half of them: from all stars on, stars outside are left
-out (and those inside are taken back) until the same ones stay.
+the stars in it. Its radius is a given multiple of the radius that holds half of them. It is found by repetition,
+starting from all stars: stars outside are left out, and those inside are taken back, until the same ones stay.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ LINES = ("x", "y", "z")
 """Lines of sight: the axes of the simulation."""
 
 MIN_STARS = 5
-"""Fewer stars in the aperture have no observables."""
+"""With fewer stars in the aperture there are no observables."""
 
 MOST_PASSES = 50
-"""For the few apertures that come back to earlier stars."""
+"""After so many the search for the aperture ends: a few apertures come back to earlier sets of stars for ever."""
 
 N_MASSIVE = 10
-"""Stars of a minimum spanning tree of the mass segregation ratio, in the aperture at least twice as many."""
+"""Stars of a minimum spanning tree for the mass segregation ratio; the aperture must hold twice as many."""
 
 N_RANDOM = 100
 """Random sets of stars that the most massive ones are compared with."""
@@ -36,23 +36,30 @@ def observe(
     aperture: float,
     line: str = "z",
 ) -> dict[str, Float[np.ndarray, " cluster"]]:
-    """Observables of clusters along one of `LINES`.
+    """Observables of clusters along one line of sight.
 
-    sigma_los_kms: standard deviation (n - 1) of velocities along the line. sigma_pm_kms: root mean square of those of
-    the two other velocity components. r_hp_au: smallest distance from the centre within which at least half of the
-    stars are. v_out_kms: mean component of velocities, less their mean, away from the centre in the plane of the sky.
-    lambda_msr: mean length of the minimum spanning trees of `N_RANDOM` random sets of `N_MASSIVE` stars over that of
-    the most massive ones (Allison et al. 2009, MNRAS 395, 1449, equation 1); nan where all masses are equal.
+    - `sigma_los_kms`: standard deviation (n - 1) of the velocities along the line.
+    - `sigma_pm_kms`: root mean square of the standard deviations of the two other velocity components.
+    - `r_hp_au`: smallest distance from the centre within which at least half of the stars are.
+    - `v_out_kms`: mean component of the velocities, less their mean, away from the centre in the plane of the sky.
+    - `lambda_msr`: mean length of the minimum spanning trees of `N_RANDOM` random sets of `N_MASSIVE` stars over that
+      of the most massive ones (Allison et al. 2009, MNRAS 395, 1449, equation 1); nan where all masses are equal.
 
     Args:
-        position_au: Shape (cluster, star, 3).
-        velocity_au_yr: Shape (cluster, star, 3).
-        mass_msun: Shape (cluster, star).
+        position_au: Positions in AU.
+        velocity_au_yr: Velocities in AU/yr.
+        mass_msun: Masses in Msun.
         aperture: Radius of the aperture in units of r_hp_au.
-        line: The line of sight.
+        line: The line of sight, one of `LINES`.
 
     Returns:
-        `OBSERVABLES` by name, shape (cluster,); nan where fewer than `MIN_STARS` are in the aperture.
+        `OBSERVABLES` by name, a number a cluster; nan where fewer than `MIN_STARS` stars are in the aperture.
+
+    Examples:
+        >>> position, velocity = np.random.default_rng(0).normal(size=(2, 1, 1000, 3))  # in AU and AU/yr
+        >>> seen = observe(position, velocity, np.ones((1, 1000)), aperture=10.0)
+        >>> f"{seen['sigma_los_kms'][0]:.1f} km/s, {seen['r_hp_au'][0]:.1f} AU"
+        '4.6 km/s, 1.1 AU'
     """
     along = LINES.index(line)
     sky = [(along + 1) % 3, (along + 2) % 3]
@@ -87,7 +94,16 @@ def observe(
 
 
 def in_aperture(x: Stars, y: Stars, aperture: float) -> Bool[np.ndarray, "cluster star"]:
-    """Stars in the aperture of clusters on the sky, so many half-number radii wide (the module says which)."""
+    """Find the stars in the aperture of each cluster, as the module's first lines say.
+
+    Args:
+        x: Positions along one axis of the sky.
+        y: Positions along the other.
+        aperture: Radius of the aperture in units of the radius that holds half of its stars.
+
+    Returns:
+        Whether each star is in it.
+    """
     members = np.ones(x.shape, bool)
     moving = np.arange(len(x))
     for _ in range(MOST_PASSES):
@@ -133,7 +149,19 @@ def _segregation(
 
 
 def spanning_length(x: Stars, y: Stars) -> Float[np.ndarray, " cluster"]:
-    """Length of each cluster's minimum spanning tree, of all its stars (Prim 1957)."""
+    """Length of the minimum spanning tree of each cluster's stars (Prim 1957).
+
+    Args:
+        x: Positions along one axis of the sky.
+        y: Positions along the other.
+
+    Returns:
+        Lengths in the unit of the positions.
+
+    Examples:
+        >>> spanning_length(np.array([[0.0, 1.0, 1.0]]), np.array([[0.0, 0.0, 2.0]])).tolist()
+        [3.0]
+    """
     each = np.arange(len(x))
     nearest = np.hypot(x - x[:, :1], y - y[:, :1])
     nearest[:, 0] = np.inf

@@ -1,7 +1,7 @@
 """Takes many small clusters from snapshot to snapshot, in batches, with compiled programs.
 
-On a CPU the size of a batch depends on the number of stars only, so a realization's result does not depend on which
-others share its job, nor on the number of devices. On an accelerator it also depends on the size of the job, by
+On a CPU the size of a batch follows from the number of stars only, so that a realization's result depends neither on
+which others share its job nor on the number of devices. On an accelerator it also follows from the size of the job, by
 powers of two.
 """
 
@@ -32,9 +32,13 @@ COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
 class BatchEngine:
-    """Takes runs from one snapshot to the next, in batches, on one or more devices, as long as the context lasts.
+    """Takes runs from one snapshot to the next, in batches, on one or more devices. Use it in a `with` block.
 
     A batch that is not full is filled up with copies of its last cluster, so that every call has one shape.
+
+    Args:
+        setup: What is simulated.
+        devices: Devices of one kind; those that would have nothing to do are not used.
     """
 
     def __init__(self, setup: Setup, devices: list[jax.Device]) -> None:

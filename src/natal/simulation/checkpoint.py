@@ -1,7 +1,7 @@
 """Checkpoints of a simulate job: one file that grows by a record at every snapshot.
 
-A record holds the whole state at one time, so the last complete one is all that is needed to go on. The file is locked
-while a job works on it: a second job on the same shard (of a workflow that was killed and started again) waits, then
+A record holds the whole state at one time, so that the last complete one is enough to go on from. The file is locked
+while a job works on it. A second job on the same shard (of a workflow that was killed and started again) waits, then
 goes on from what the first one wrote.
 """
 
@@ -22,20 +22,27 @@ from natal.files.locks import lock
 log = logging.getLogger("natal")
 
 HEADER_BYTES = 4096
-"""The first line of the file: what is simulated, as JSON, padded with blanks; records follow."""
+"""Size of the first line: what is simulated, as JSON, padded with blanks. Records follow."""
 
 
 class Checkpoint:
-    """A checkpoint file, open and locked as long as the context lasts; it stays on disk afterwards.
+    """A checkpoint file, open and locked within a `with` block; it stays on disk afterwards.
 
-    It has the methods of `natal.simulation.in_memory.InMemory`, and hands on what it holds already.
+    It has the methods of `natal.simulation.in_memory.InMemory`, and returns what it holds already.
 
     Args:
         path: The file.
         made_with: What the bits depend on beside the setup: code, versions, processor; values that JSON can hold.
 
-    >>> with Checkpoint(path, {"code": digest}) as checkpoint:
-    ...     runs = simulate(setup, checkpoint=checkpoint)
+    Examples:
+        >>> from natal.settings.integration import Integration
+        >>> from natal.simulation.run import simulate
+        >>> from natal.simulation.setup import Setup
+        >>> setup = Setup.of([0.5], [100.0], integration=Integration(t_end_yr=1.0, snapshots=2))
+        >>> with Checkpoint("example.checkpoint", made_with={}) as checkpoint:  # a second time it returns at once
+        ...     runs = simulate(setup, checkpoint=checkpoint)
+        >>> runs.position_au.shape
+        (1, 2, 100, 3)
     """
 
     def __init__(self, path: str | Path, made_with: Mapping[str, Any]) -> None:
@@ -61,10 +68,18 @@ class Checkpoint:
         self._file.close()
 
     def begin(self, identity: dict[str, Any], snapshot_type: np.dtype, n_snapshots: int) -> int:
-        """Say what is simulated; return how many snapshots of it the file holds already.
+        """Say what is simulated, and find what of it the file holds already.
 
-        Records that are cut short or damaged are dropped, with all after them. A file of another `identity` or made
-        with something else (code, versions, processor) is emptied: what it holds would not be continued bit for bit.
+        Records that are cut short or damaged are dropped, with all after them. A file of something else, or made with
+        something else (code, versions, processor), is emptied: it could not be continued to the same bits.
+
+        Args:
+            identity: What the snapshots follow from (`Setup.identity`).
+            snapshot_type: Type of a snapshot.
+            n_snapshots: How many there will be.
+
+        Returns:
+            How many snapshots are there.
         """
         identity = identity | self.made_with
         self._n_snapshots = n_snapshots
@@ -84,13 +99,17 @@ class Checkpoint:
         return self._next
 
     def room(self) -> np.ndarray:
-        """Room for the next snapshot, in memory."""
+        """A new snapshot to fill, in memory."""
         return np.zeros((), self._record["snapshot"])
 
     def append(self, snapshot: np.ndarray) -> None:
-        """Add the next snapshot, a scalar of the record type, and see it on disk.
+        """Add the next snapshot, and see it on disk.
 
-        Raises `NatalError` if the file is not as this job left it: another one writes to it.
+        Args:
+            snapshot: A scalar of the snapshot type.
+
+        Raises:
+            NatalError: The file is not as this job left it: another one writes to it.
         """
         if self._n_bytes() != self._end_of(self._next):
             raise self._another_writer()
@@ -102,13 +121,17 @@ class Checkpoint:
         self._next += 1
 
     def records(self) -> np.ndarray:
-        """All snapshots, shape (time,), read from the file only where they are used."""
+        """All snapshots, shape (time,); a part is read from the file when it is used."""
         if self._n_records() == 0:
             return np.empty(0, self._record)["snapshot"]
         return np.memmap(self.path, self._record, "r", HEADER_BYTES, (self._n_records(),))["snapshot"]
 
     def check_complete(self) -> None:
-        """Read the file once more; raise `NatalError` unless it holds a good record of each snapshot and no more."""
+        """Read the file once more.
+
+        Raises:
+            NatalError: It does not hold one good record of each snapshot and nothing more.
+        """
         if self._n_bytes() != self._end_of(self._n_snapshots) or self._count_good() != self._n_snapshots:
             raise self._another_writer()
 

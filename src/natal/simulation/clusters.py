@@ -10,7 +10,16 @@ ENERGIES = ("kinetic_energy", "potential_energy")
 
 
 def snapshot_type(n_runs: int, n_stars: int, precision: str) -> np.dtype:
-    """All runs at one time: their state, energies and summaries, and the seconds spent up to here."""
+    """The type of a snapshot: state, energies and summaries of all runs at one time, and the seconds spent so far.
+
+    Args:
+        n_runs: Clusters.
+        n_stars: Stars of each.
+        precision: `float32` or `float64`.
+
+    Returns:
+        A NumPy structured type; one value of it is one snapshot.
+    """
     real, vectors = np.dtype(precision), (n_runs, n_stars, 3)
     return np.dtype(
         [
@@ -38,23 +47,40 @@ class SummaryTracks(dict[str, np.ndarray]):
 
 @dataclass(frozen=True)
 class SimulatedClusters:
-    """Finished runs as NumPy arrays. `cluster` counts runs in the order asked for.
+    """Finished runs as NumPy arrays; clusters are in the order asked for.
 
-    Energies are in Msun AU^2 / yr^2; the potential is softened. With a checkpoint the arrays are views of its file.
+    With a checkpoint the arrays are views of its file.
     """
 
-    time_yr: np.ndarray  # (time,)
-    position_au: np.ndarray  # (cluster, time, star, 3)
-    velocity_au_yr: np.ndarray  # (cluster, time, star, 3)
-    mass_msun: np.ndarray  # (cluster, star)
-    kinetic_energy: np.ndarray  # (cluster, time)
-    potential_energy: np.ndarray  # (cluster, time)
-    summaries: SummaryTracks  # (cluster, time) each
+    time_yr: np.ndarray
+    """Of the snapshots, shape (time,)."""
+    position_au: np.ndarray
+    """Shape (cluster, time, star, 3)."""
+    velocity_au_yr: np.ndarray
+    """Shape (cluster, time, star, 3)."""
+    mass_msun: np.ndarray
+    """Shape (cluster, star)."""
+    kinetic_energy: np.ndarray
+    """In Msun AU^2/yr^2, shape (cluster, time)."""
+    potential_energy: np.ndarray
+    """Of softened gravity, in Msun AU^2/yr^2, shape (cluster, time)."""
+    summaries: SummaryTracks
+    """Shape (cluster, time) each."""
     timing_s: dict[str, float] = field(default_factory=dict)
+    """Seconds to `compile` and to `integrate`."""
 
     @classmethod
     def from_snapshots(cls, snapshots: np.ndarray, time_yr: np.ndarray, compile_time_s: float) -> "SimulatedClusters":
-        """Arrange snapshots, shape (time,) of `snapshot_type`, by cluster; nothing is copied."""
+        """Arrange snapshots by cluster; nothing is copied.
+
+        Args:
+            snapshots: Shape (time,), of `snapshot_type`.
+            time_yr: Their times.
+            compile_time_s: What compiling took.
+
+        Returns:
+            The clusters through time.
+        """
 
         def through_time(*names: str) -> dict[str, np.ndarray]:
             return {name: np.swapaxes(snapshots[name], 0, 1) for name in names}

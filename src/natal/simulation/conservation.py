@@ -1,4 +1,4 @@
-"""Finished runs are kept only if they are finite and conserve energy."""
+"""Finished runs are kept only if all numbers are finite and energy is conserved."""
 
 import numpy as np
 import pandas as pd
@@ -15,10 +15,17 @@ def check_runs(
     *,
     first_realization: int = 0,
 ) -> None:
-    """Refuse runs that are not finite or lost more energy than allowed.
+    """Refuse runs that are not finite or whose energy changed more than allowed.
 
-    `runs` are ordered by point, then realization, which counts from `first_realization` on. Raises `NatalError`
-    naming the worst run and what to change.
+    Args:
+        runs: Ordered by point, then realization.
+        points: Their points: columns point_id, q0, a_au.
+        n_realizations: Runs of each point.
+        max_energy_error: `integration.max_energy_error`, for |E_T - E_0| / |W_0|.
+        first_realization: Number of the first realization.
+
+    Raises:
+        NatalError: A run is refused; the line names the worst one and what to change.
     """
     errors = runs.energy_error
     finite = np.isfinite(errors)

@@ -1,4 +1,4 @@
-"""What a simulate job takes, from its configuration alone: interactions, batch size, memory.
+"""What a simulate job needs, from its configuration alone: interactions, batch size, memory.
 
 Plain arithmetic without JAX, so that the workflow can ask for resources before anything runs.
 """
@@ -9,16 +9,16 @@ CPU_PAIRS_PER_BATCH = 40_000
 """Pair weights of a batch on a CPU: 320 kB in float64, to stay well inside a core's second-level cache."""
 
 ACCELERATOR_STARS_PER_BATCH = 2**19
-"""Stars of a batch on an accelerator, one thread each: enough to fill it."""
+"""Stars of a batch on an accelerator, one thread each: enough to keep all of it busy."""
 
 BASELINE_BYTES = 300e6
-"""Python, its libraries and the compiler at work, before any array (measured on Linux, jax 0.10, CPU)."""
+"""What Python, its libraries and the compiler take before any array (measured on Linux, jax 0.10, CPU)."""
 
 WORKFLOW_BYTES = 700e6
 """What else counts towards a job's limit: the Snakemake processes above it, shared libraries, file buffers."""
 
 GPU_HOST_BYTES = 4e9
-"""What a job on a GPU takes besides on the host: CUDA's libraries, its context and compiler. Generous; not measured."""
+"""What a job on a GPU needs besides on the host: CUDA's libraries, its context and compiler. Generous; not measured."""
 
 SNAPSHOTS_HELD = 3
 """Snapshots that a job with a checkpoint file holds: the last one, the one in the making, and its copy for the file."""
@@ -27,8 +27,14 @@ SNAPSHOTS_HELD = 3
 def batch_size(n_stars: int, *, on_cpu: bool, n_runs: int) -> int:
     """Clusters that one device integrates together.
 
-    On an accelerator a job smaller than a full batch gets a smaller one, of 2^k clusters so that jobs of about the
-    same size share a compiled program.
+    Args:
+        n_stars: Stars of a cluster.
+        on_cpu: Whether the device is a CPU.
+        n_runs: Clusters of the job. On an accelerator a small job gets a smaller batch, of 2^k clusters so that jobs of
+            about the same size share a compiled program.
+
+    Returns:
+        At least 1.
     """
     if on_cpu:
         return max(1, CPU_PAIRS_PER_BATCH // n_stars**2)
@@ -37,33 +43,75 @@ def batch_size(n_stars: int, *, on_cpu: bool, n_runs: int) -> int:
 
 
 def interactions(n_runs: int, n_stars: int, n_steps: int) -> float:
-    """Pair interactions of `n_runs` runs, all N^2 of a step counted."""
+    """Pair interactions of a job, all N^2 of each step counted.
+
+    Args:
+        n_runs: Clusters.
+        n_stars: Stars N of each.
+        n_steps: Leapfrog steps.
+
+    Returns:
+        Their number.
+
+    Examples:
+        >>> interactions(n_runs=8, n_stars=100, n_steps=10_000)
+        800000000.0
+    """
     return float(n_runs) * n_stars**2 * n_steps
 
 
 def memory_bytes(n_runs: int, n_stars: int, n_snapshots_held: int = SNAPSHOTS_HELD, item_bytes: int = 8) -> float:
-    """Peak memory of simulating `n_runs` runs on the host, in bytes.
+    """Peak memory of a job on the host.
 
-    A snapshot takes seven numbers a star. What a batch integrates comes to a few MB besides, since pairs are handled in
+    A snapshot takes seven numbers a star. What a batch integrates comes to a few MB more, since pairs are handled in
     blocks.
+
+    Args:
+        n_runs: Clusters.
+        n_stars: Stars of each.
+        n_snapshots_held: Snapshots in memory at once.
+        item_bytes: Of one number.
+
+    Returns:
+        Bytes.
     """
     return BASELINE_BYTES + 7.0 * item_bytes * n_snapshots_held * n_runs * n_stars
 
 
 def runtime_minutes(n_runs: int, n_stars: int, n_steps: int, gint_per_s: float) -> int:
-    """Wall time to ask for: twice what the interactions take at `gint_per_s` (1e9 a second), and ten minutes.
+    """Wall time to ask for: twice what the interactions take, and ten minutes.
 
     The ten minutes are for a busy file system, start-up and compilation.
+
+    Args:
+        n_runs: Clusters.
+        n_stars: Stars of each.
+        n_steps: Leapfrog steps.
+        gint_per_s: Speed in 1e9 interactions a second.
+
+    Returns:
+        Whole minutes.
     """
     return math.ceil(10 + 2 * interactions(n_runs, n_stars, n_steps) / (gint_per_s * 1e9) / 60)
 
 
 def runs_in_minutes(minutes: float, n_stars: int, n_steps: int, gint_per_s: float, max_bytes: float) -> int:
-    """Clusters that a job simulates in so many minutes, no more than fit into `max_bytes`, and at least one."""
+    """How many clusters a job can simulate.
+
+    Args:
+        minutes: Time that it should take.
+        n_stars: Stars of a cluster.
+        n_steps: Leapfrog steps.
+        gint_per_s: Speed in 1e9 interactions a second.
+        max_bytes: Memory that it may use.
+
+    Returns:
+        At least 1.
+    """
     in_time = 60 * minutes * gint_per_s * 1e9 / interactions(1, n_stars, n_steps)
     in_memory = (max_bytes - memory_bytes(0, n_stars)) / (memory_bytes(1, n_stars) - memory_bytes(0, n_stars))
     return max(1, int(min(in_time, in_memory)))
 
 
 DEFAULT_GINT_PER_S = 0.5
-"""1e9 pair interactions a second: less than one core of an old processor does."""
+"""1e9 pair interactions a second where nothing is known: less than one core of an old processor reaches."""

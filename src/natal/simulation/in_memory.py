@@ -1,4 +1,4 @@
-"""Snapshots kept in memory as they are made: what `natal.simulation.checkpoint` does with a file."""
+"""Keeps snapshots in memory as they are made; `natal.simulation.checkpoint` does the same with a file."""
 
 from typing import Any
 
@@ -9,7 +9,16 @@ class InMemory:
     """Keeps all snapshots in one array, with the methods of a `Checkpoint`."""
 
     def begin(self, identity: dict[str, Any], snapshot_type: np.dtype, n_snapshots: int) -> int:
-        """Take room for all; none is there yet."""
+        """Make room for all snapshots.
+
+        Args:
+            identity: Not used.
+            snapshot_type: Type of a snapshot.
+            n_snapshots: How many there will be.
+
+        Returns:
+            0: none is there yet.
+        """
         self._snapshots = np.zeros(n_snapshots, snapshot_type)
         self._n_done = 0
         return 0
@@ -19,7 +28,11 @@ class InMemory:
         return self._snapshots[self._n_done, ...]
 
     def append(self, snapshot: np.ndarray) -> None:
-        """Count it: it is in its place."""
+        """Count the next snapshot; it is in its place already.
+
+        Args:
+            snapshot: What `room` gave.
+        """
         self._n_done += 1
 
     def records(self) -> np.ndarray:
@@ -27,4 +40,4 @@ class InMemory:
         return self._snapshots[: self._n_done]
 
     def check_complete(self) -> None:
-        """Nothing to look at: nobody else writes here."""
+        """Do nothing: nobody else writes here."""

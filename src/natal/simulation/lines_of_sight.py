@@ -22,25 +22,40 @@ FORMAT = "natal-observables-1"
 class LinesOfSight(NamedTuple):
     """All snapshots after t = 0 of some clusters, with what three observers see of each. One row a cluster."""
 
-    point_id: np.ndarray  # (cluster,)
-    realization: np.ndarray  # (cluster,)
-    birth: np.ndarray  # (cluster, birth)
-    mass_msun: np.ndarray  # (cluster,), of all stars
-    time_yr: np.ndarray  # (time,)
-    summaries: np.ndarray  # (cluster, time, summary), nan where dissolved but for the bound fraction
-    dissolved: np.ndarray  # (cluster, time)
-    observables: np.ndarray  # (cluster, time, line, observable)
+    point_id: np.ndarray
+    """Shape (cluster,)."""
+    realization: np.ndarray
+    """Shape (cluster,)."""
+    birth: np.ndarray
+    """Shape (cluster, birth)."""
+    mass_msun: np.ndarray
+    """Of all stars, shape (cluster,)."""
+    time_yr: np.ndarray
+    """Shape (time,)."""
+    summaries: np.ndarray
+    """Shape (cluster, time, summary); where dissolved, nan but for the bound fraction."""
+    dissolved: np.ndarray
+    """Shape (cluster, time)."""
+    observables: np.ndarray
+    """Shape (cluster, time, line, observable)."""
 
     def at(self, chosen: np.ndarray) -> "LinesOfSight":
-        """The clusters of these indices, or where a mask is true."""
+        """Some of the clusters.
+
+        Args:
+            chosen: Indices, or a mask.
+
+        Returns:
+            These clusters.
+        """
         return LinesOfSight(*(v if name == "time_yr" else v[chosen] for name, v in self._asdict().items()))
 
 
 def observe_shard(path: str | Path, aperture: float) -> LinesOfSight:
-    """What observers see of a shard's clusters; the file is one that was just found whole.
+    """What observers see of a shard's clusters.
 
     Args:
-        path: The shard.
+        path: The shard; it is read without a look at its checksum.
         aperture: Radius of the aperture in units of the projected half-number radius.
 
     Returns:
@@ -71,9 +86,17 @@ def observe_shard(path: str | Path, aperture: float) -> LinesOfSight:
 
 
 def observe_shards(paths: Sequence[str | Path], aperture: float) -> LinesOfSight:
-    """What observers see of all shards' clusters, ordered by point, then realization.
+    """What observers see of all shards' clusters.
 
-    Raises `NatalError` if shards differ in their stored times.
+    Args:
+        paths: The shards.
+        aperture: Radius of the aperture in units of the projected half-number radius.
+
+    Returns:
+        Clusters ordered by point, then realization.
+
+    Raises:
+        NatalError: Shards differ in their stored times.
     """
     parts = [observe_shard(path, aperture) for path in track(paths, total=len(paths), label="observe", unit="shards")]
     for path, part in zip(paths, parts, strict=True):
@@ -90,7 +113,15 @@ def observe_shards(paths: Sequence[str | Path], aperture: float) -> LinesOfSight
 
 
 def final_table(seen: LinesOfSight, split: pd.Series) -> pd.DataFrame:
-    """One row a cluster and line of sight at the end of the run, `split` being that of every point id."""
+    """The observables at the end of the run as a table.
+
+    Args:
+        seen: All snapshots.
+        split: Split of each point, by point id.
+
+    Returns:
+        One row a cluster and line of sight.
+    """
     shape = len(seen.point_id), len(LINES)
     rows = {name: np.repeat(getattr(seen, name), len(LINES)) for name in ("point_id", "realization")}
     rows["split"] = split.loc[rows["point_id"]].to_numpy()
@@ -101,7 +132,13 @@ def final_table(seen: LinesOfSight, split: pd.Series) -> pd.DataFrame:
 
 
 def write_lines_of_sight(path: str | Path, seen: LinesOfSight, aperture: float) -> None:
-    """Write an HDF5 file with one dataset for each field."""
+    """Write an HDF5 file with one dataset for each field.
+
+    Args:
+        path: The file.
+        seen: What to write.
+        aperture: What it was observed with; kept as an attribute.
+    """
     with atomic_path(path, n_bytes=sum(values.nbytes for values in seen)) as partial, h5py.File(partial, "w") as file:
         file.attrs.update({"format": FORMAT, "aperture": aperture, "lines": LINES})
         file.attrs.update({"birth": BIRTH.names, "summaries": SUMMARIES.names, "observables": OBSERVABLES.names})
@@ -111,7 +148,17 @@ def write_lines_of_sight(path: str | Path, seen: LinesOfSight, aperture: float) 
 
 
 def read_lines_of_sight(path: str | Path) -> LinesOfSight:
-    """Read what `write_lines_of_sight` wrote. Raises `NatalError` if it is something else, or of other observables."""
+    """Read what `write_lines_of_sight` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        All snapshots.
+
+    Raises:
+        NatalError: The file is something else, or of other observables.
+    """
     try:
         with h5py.File(path) as file:
             if file.attrs["format"] != FORMAT or list(file.attrs["observables"]) != list(OBSERVABLES):

@@ -1,4 +1,4 @@
-"""What is left to simulate, and finished simulations that are gone on from: to a later time, or to other times."""
+"""What is left to simulate, and how a job goes on from finished simulations to a later time or to other times."""
 
 import bisect
 import logging
@@ -16,15 +16,18 @@ from natal.simulation.shard_format import DATASETS, FORMAT
 log = logging.getLogger("natal")
 
 BLOCK = 16
-"""Snapshots read at once: a run's are compressed together."""
+"""Snapshots read at once: those of a run are compressed together."""
 
 
 class Leg(NamedTuple):
-    """The way to one snapshot: from a stored state (`earlier_step`) or the snapshot before, `n_steps` further."""
+    """The way to one snapshot."""
 
     number: int
+    """Of the snapshot."""
     earlier_step: int | None
+    """The stored state to start from, in steps after birth; None: the snapshot before, or the birth."""
     n_steps: int
+    """How many steps further the snapshot is."""
 
     @property
     def is_computed(self) -> bool:
@@ -33,9 +36,15 @@ class Leg(NamedTuple):
 
 
 def remaining_legs(n_done: int, integration: Integration, stored: list[int]) -> list[Leg]:
-    """The ways to all snapshots but the first `n_done`, each from the last known state before it.
+    """The ways to the snapshots that are left, each from the last known state before it.
 
-    `stored` are the states of an earlier simulation, in steps after birth.
+    Args:
+        n_done: Snapshots that are there.
+        integration: When snapshots are wanted.
+        stored: States of an earlier simulation, in steps after birth, in ascending order.
+
+    Returns:
+        One way a snapshot.
     """
     legs = []
     for number in range(n_done, integration.snapshots):
@@ -49,9 +58,14 @@ def remaining_legs(n_done: int, integration: Integration, stored: list[int]) -> 
 
 
 class EarlierRuns:
-    """The stored snapshots of a shard, by the number of leapfrog steps of `dt_yr` after birth.
+    """The stored snapshots of a shard, by the number of leapfrog steps after birth.
 
-    Raises `NatalError` if the file is no whole shard, or a time in it no multiple of the step.
+    Args:
+        path: The shard.
+        dt_yr: The step.
+
+    Raises:
+        NatalError: The file is no whole shard, or a time in it is no multiple of the step.
     """
 
     def __init__(self, path: str | Path, dt_yr: float) -> None:
@@ -68,7 +82,16 @@ class EarlierRuns:
 
     @classmethod
     def find(cls, path: str | Path, stem: str, dt_yr: float) -> "EarlierRuns | None":
-        """The shard at `path`, if there is a whole one of this stem (`inventory.keep_earlier`); None if not."""
+        """Open a shard if there is one to go on from.
+
+        Args:
+            path: Where it would be.
+            stem: Name of the clusters that it must hold (`inventory.keep_earlier`).
+            dt_yr: The step.
+
+        Returns:
+            The shard; None if there is no whole one of these clusters.
+        """
         try:
             if check_seal(path, FORMAT).get("stem") == stem:
                 return cls(path, dt_yr)
@@ -79,7 +102,12 @@ class EarlierRuns:
         return None
 
     def copy_to(self, snapshot: np.ndarray, step: int) -> None:
-        """Fill `snapshot` (of `natal.simulation.clusters.snapshot_type`) with the stored state after `step` steps."""
+        """Fill a snapshot with a stored state.
+
+        Args:
+            snapshot: What to fill, of `natal.simulation.clusters.snapshot_type`.
+            step: The state's number of steps after birth.
+        """
         number = bisect.bisect_left(self.steps, step)
         if not self._block_start <= number < self._block_start + BLOCK:
             self._read(number)

@@ -1,6 +1,6 @@
-"""Simulates star clusters: initial conditions, leapfrog and summaries, snapshot by snapshot.
+"""Simulates star clusters: births, leapfrog and summaries, snapshot by snapshot.
 
-`simulate` goes on from a checkpoint file or from an earlier simulation, and keeps and times what `_snapshots` makes.
+`simulate` goes on from a checkpoint file or from an earlier simulation; `_snapshots` makes the snapshots.
 """
 
 import logging
@@ -34,14 +34,14 @@ def simulate_clusters(
     cluster: ClusterModel | None = None,
     integration: Integration | None = None,
 ) -> SimulatedClusters:
-    """Simulate one cluster for each entry of `q0` and `a_au`, all snapshots in memory.
+    """Simulate one cluster for each entry of `q0` and `a_au`, with all snapshots in memory.
 
     The random stars of a run follow from (`seed`, `point_id`, `realization`) alone. Work is spread over all local
     devices, which changes no bits.
 
     Args:
         q0: K/|W| at birth, shape (cluster,) or a scalar; 0.5 is equilibrium.
-        a_au: Plummer scale radius, shape (cluster,) or a scalar.
+        a_au: Plummer scale radius in AU, shape (cluster,) or a scalar.
         point_id: Whole numbers below 2^32, shape (cluster,); by default they count the clusters.
         realization: The same, for several clusters of one point; 0 by default.
         seed: Another one gives other stars.
@@ -54,9 +54,14 @@ def simulate_clusters(
     Raises:
         NatalError: The time step does not fit the snapshot times.
 
-    >>> run = simulate_clusters([0.5], [100.0], integration=Integration(t_end_yr=10.0))
-    >>> run.position_au.shape
-    (1, 11, 100, 3)
+    Examples:
+        >>> runs = simulate_clusters(q0=[0.5, 1.0], a_au=100.0, integration=Integration(t_end_yr=10.0))
+        >>> runs.position_au.shape  # cluster, time, star, axis
+        (2, 11, 100, 3)
+        >>> runs.virial_ratio[:, 0].round(3).tolist()
+        [0.5, 1.0]
+        >>> f"{runs.summaries.f_bound[1, 0]:.0%} of the stars of the second cluster are bound at birth"
+        '73% of the stars of the second cluster are bound at birth'
     """
     births = {"point_id": point_id, "realization": realization}
     return simulate(Setup.of(q0, a_au, **births, seed=seed, cluster=cluster, integration=integration))
@@ -73,8 +78,8 @@ def simulate(
 
     Args:
         setup: Which clusters, and how they are followed.
-        checkpoint: A file that every snapshot is written to. What it holds of these runs is not computed again: an
-            interrupted call, made again on the same kind of processor, returns the bits of an uninterrupted one.
+        checkpoint: A file that every snapshot is written to. What it holds of these runs is not computed again: a call
+            that was interrupted, made again on the same kind of processor, returns the bits of an uninterrupted one.
         earlier: A finished simulation of the same clusters, to other times.
         devices: Where to compute; all local ones by default.
 

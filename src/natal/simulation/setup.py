@@ -1,4 +1,4 @@
-"""What is simulated and how: all that the bits of a simulation follow from, code and machine aside."""
+"""What is simulated and how: all that the bits of a simulation follow from, but for code and machine."""
 
 import hashlib
 from collections.abc import Sequence
@@ -14,20 +14,24 @@ from natal.simulation.clusters import snapshot_type
 from natal.simulation.cost import memory_bytes
 
 Values = np.ndarray | Sequence[float] | Sequence[int] | float
-"""One number a run, or one for all."""
+"""One number for each run, or one for all."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """Clusters to simulate, one a run, and how they are followed.
+    """Clusters to simulate, one a run, and how they are followed. Made by `Setup.of`.
 
-    The random stars of a run follow from (`seed`, `point_id`, `realization`) alone. Made by `Setup.of`.
+    The random stars of a run follow from (`seed`, `point_id`, `realization`) alone.
     """
 
-    point_id: np.ndarray  # (run,)
-    realization: np.ndarray  # (run,)
-    q0: np.ndarray  # (run,)
-    a_au: np.ndarray  # (run,)
+    point_id: np.ndarray
+    """Shape (run,)."""
+    realization: np.ndarray
+    """Shape (run,)."""
+    q0: np.ndarray
+    """K/|W|, shape (run,)."""
+    a_au: np.ndarray
+    """Shape (run,)."""
     seed: int
     cluster: ClusterModel
     integration: Integration
@@ -44,7 +48,20 @@ class Setup:
         cluster: ClusterModel | None = None,
         integration: Integration | None = None,
     ) -> "Setup":
-        """Set up one run for each entry of `q0` and `a_au`; arguments as of `natal.simulate_clusters`."""
+        """Set up one run for each entry of `q0` and `a_au`.
+
+        Args:
+            q0: K/|W| at birth.
+            a_au: Plummer scale radius in AU.
+            point_id: Whole numbers below 2^32; by default they count the runs.
+            realization: The same, for several runs of one point; 0 by default.
+            seed: Another one gives other stars.
+            cluster: What a cluster is made of; None: the default one.
+            integration: How it is followed; None: the default way.
+
+        Returns:
+            The setup, its numbers in the precision of the integration.
+        """
         integration = integration or Integration()
         q0, a_au = np.broadcast_arrays(np.atleast_1d(q0), np.atleast_1d(a_au))
         return cls(
@@ -61,7 +78,18 @@ class Setup:
     def of_campaign(
         cls, config: dict[str, Any], q0: Values, a_au: Values, *, point_id: Values, realization: Values | None = None
     ) -> "Setup":
-        """Set up runs with the seed, the clusters and the integration of a campaign's configuration."""
+        """Set up runs with the seed, the clusters and the integration of a campaign.
+
+        Args:
+            config: The campaign's configuration, checked.
+            q0: K/|W| at birth.
+            a_au: Plummer scale radius in AU.
+            point_id: Points of the runs.
+            realization: Realizations of the runs; 0 by default.
+
+        Returns:
+            The setup.
+        """
         cluster, integration = ClusterModel(**config["cluster"]), Integration(**config["integration"])
         births: dict[str, Any] = {"point_id": point_id, "realization": realization}
         return cls.of(q0, a_au, **births, seed=config["seed"], cluster=cluster, integration=integration)
@@ -83,7 +111,10 @@ class Setup:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a snapshot's bits follow from (the energy error that is allowed decides on finished runs only)."""
+        """What a snapshot's bits follow from.
+
+        The allowed energy error is left out: it only decides whether finished runs are kept.
+        """
         followed = self.integration.model_dump()
         del followed["max_energy_error"]
         return {
@@ -94,7 +125,15 @@ class Setup:
         }
 
     def check_memory(self, max_memory_gb: float, n_snapshots_held: int) -> None:
-        """Raise `NatalError` naming what to change if the runs do not fit into `max_memory_gb` (1e9 bytes each)."""
+        """Check that the runs fit into memory.
+
+        Args:
+            max_memory_gb: What they may take, in 1e9 bytes.
+            n_snapshots_held: Snapshots in memory at once.
+
+        Raises:
+            NatalError: They do not fit; the line says what to change.
+        """
         n_stars, item_bytes = self.cluster.n_stars, np.dtype(self.integration.precision).itemsize
         needed = memory_bytes(self.n_runs, n_stars, n_snapshots_held, item_bytes)
         if needed > max_memory_gb * 1e9:

@@ -14,7 +14,7 @@ from natal.simulation.shard_format import FORMAT, SUMMARY_DATASETS, UNITS
 from natal.variables import BIRTH
 
 ROOM_BYTES = 1_000_000
-"""For HDF5's own structures, compression that does not compress included."""
+"""Disk space for HDF5's own structures, with a margin for arrays that cannot be compressed."""
 
 SEALED = ("digest", "stem", "interactions", "integrate_time_s")
 """Attributes of a job that its seal repeats."""
@@ -29,10 +29,20 @@ def write_shard(
     *,
     first_realization: int = 0,
 ) -> None:
-    """Write a shard: `runs` ordered by point, then realization, become arrays (point, realization, ...).
+    """Write a shard: runs become arrays (point, realization, ...).
 
-    Realizations count from `first_realization` on.
     The file is sealed (`natal.files.sealed`): its first line says what it holds, with a checksum.
+
+    Args:
+        path: The file.
+        points: Columns point_id, q0, a_au.
+        n_realizations: Runs of each point.
+        runs: Ordered by point, then realization.
+        attributes: Of the file; those in `SEALED` go into the seal, too.
+        first_realization: Number of the first realization.
+
+    Raises:
+        ValueError: There are not `n_realizations` runs for each point.
     """
     per_run = {
         "mass_msun": runs.mass_msun,

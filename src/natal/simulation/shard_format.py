@@ -1,13 +1,15 @@
-"""What a shard file holds, for its writers and readers. Standard library only: planning reads shards, too."""
+"""What a shard file holds, for those who write and read it. Standard library only: planning reads shards, too."""
 
 from natal.variables import BIRTH, SUMMARIES, SURVIVAL
 
 FORMAT = "natal-simulations-2"
+"""Name of this format, in every file's seal."""
 
 EARLIER = ".h5.earlier"
-"""A shard that ends sooner than wanted, or at other times: its job goes on from it."""
+"""End of the name of a shard that a new job goes on from: it ends sooner than wanted, or has other times."""
 
 SUMMARY_DATASETS = {name: f"summaries/{name}" for name in (*SUMMARIES, *SURVIVAL)}
+"""Summary -> dataset (point, realization, time)."""
 
 DATASETS = {
     "position_au": "position_au",
@@ -31,4 +33,4 @@ UNITS = {
     "virial_ratio_final": "K/|W|",
     **{SUMMARY_DATASETS[name]: variable.unit for name, variable in SUMMARIES.items()},
 }
-"""Dataset -> unit; 1 for all others."""
+"""Dataset -> unit; "1" for all that are not listed."""

@@ -14,23 +14,24 @@ from natal.simulation.shard_format import FORMAT
 from natal.variables import BIRTH, SUMMARIES, SURVIVAL
 
 OF_RUNS = ("energy_error", "virial_ratio_final")
-"""What a run has one number of, whatever its snapshots."""
+"""Columns of which a run has one number, whatever its snapshots."""
 
 SUMMARY_COLUMNS = ["point_id", "realization", "split", *BIRTH, *SUMMARIES, *SURVIVAL, *OF_RUNS]
+"""Columns of summaries.csv."""
 
 
 Table = dict[str, np.ndarray]
-"""Columns by name: for each of ten thousand shards a table of pandas would take longer than reading."""
+"""Columns by name: with ten thousand shards, making tables of pandas would take longer than reading."""
 
 
 @dataclass(frozen=True)
 class ShardTables:
-    """What is gathered of one shard."""
+    """What is gathered from one shard."""
 
     digest: str
-    """Of the settings and code that it was made with."""
+    """Of the settings and code that the shard was made with."""
     summaries: Table
-    """One row a realization at the end of the run: `SUMMARY_COLUMNS` but for the split, which is the design's."""
+    """One row a realization at the end of the run: `SUMMARY_COLUMNS` without the split, which is the design's."""
     tracks: Table
     """One row a realization and snapshot after t = 0: the point, t_yr, and the summaries then."""
     cost: dict[str, float]
@@ -38,9 +39,16 @@ class ShardTables:
 
 
 def read_shard(path: str | Path) -> ShardTables:
-    """Read a shard's tables, its file opened once by HDF5.
+    """Read a shard's tables; HDF5 opens the file once.
 
-    Raises `NatalError` if the file is not a complete shard of this format, or was changed since it was written.
+    Args:
+        path: The shard.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        NatalError: The file is not a complete shard of this format, or was changed since it was written.
     """
     try:
         seal = check_seal(path, FORMAT)
@@ -73,16 +81,30 @@ def read_shard(path: str | Path) -> ShardTables:
 
 
 def concatenated(tables: Iterable[Table]) -> pd.DataFrame:
-    """Tables of the same columns, one after the other."""
+    """Put tables of the same columns one below the other.
+
+    Args:
+        tables: At least one.
+
+    Returns:
+        One table.
+    """
     tables = list(tables)
     return pd.DataFrame({name: np.concatenate([table[name] for table in tables]) for name in tables[0]})
 
 
 def join_design(summaries: pd.DataFrame, design: pd.DataFrame) -> pd.DataFrame:
-    """Give every run its point's split, columns `SUMMARY_COLUMNS`.
+    """Give every run its point's split. A split is no property of a simulation: it may change without a new one.
 
-    A split is no property of a simulation: it may change without one. Raises `NatalError` naming a point if the
-    runs' points are not exactly the design's.
+    Args:
+        summaries: Rows of runs, from shards.
+        design: The campaign's points.
+
+    Returns:
+        The rows, with columns `SUMMARY_COLUMNS`.
+
+    Raises:
+        NatalError: The runs' points are not exactly the design's; the line names one.
     """
     simulated = summaries.groupby("point_id")[list(BIRTH)].first()
     wanted = design.set_index("point_id")[list(BIRTH)]

@@ -18,23 +18,37 @@ from natal.variables import SUMMARIES
 
 
 class Cluster(NamedTuple):
-    """One realization; its summaries are nan at times when fewer than five stars are bound, but for f_bound."""
+    """One realization through time."""
 
     point_id: int
+    """Number of its point."""
     realization: int
+    """Its number at this point."""
     q0: float
+    """K/|W| at birth."""
     a_au: float
+    """Plummer scale radius at birth in AU."""
     time_yr: Float[np.ndarray, " time"]
+    """Of the snapshots."""
     mass_msun: Float[np.ndarray, " star"]
+    """Of its stars."""
     position_au: Float[np.ndarray, "time star 3"]
+    """Of its stars."""
     bound: Bool[np.ndarray, "time star"]
+    """Whether a star is bound then."""
     summaries: dict[str, Float[np.ndarray, " time"]]
+    """By name; nan but for f_bound when fewer than five stars are bound."""
 
 
 def nearest_points(points: pd.DataFrame, wanted_q0: Sequence[float]) -> list[int]:
-    """Ids of the points nearest to each wanted Q0, none twice; fewer where there are not as many points.
+    """Find a point near each wanted Q0, none twice.
 
-    `points` has columns point_id and q0, one row or more a point.
+    Args:
+        points: Columns point_id and q0, one row or more a point.
+        wanted_q0: K/|W|.
+
+    Returns:
+        Point ids in the order of `wanted_q0`; fewer if there are not as many points.
     """
     left = points.groupby("point_id").q0.first()
     ids = []
@@ -46,10 +60,20 @@ def nearest_points(points: pd.DataFrame, wanted_q0: Sequence[float]) -> list[int
 
 
 def read_cluster(shards: Iterable[str | Path], point_id: int, realization: int = 0) -> Cluster:
-    """Read one realization of a point from whichever of the `shards` holds it.
+    """Read one realization of a point from the shard that holds it.
 
-    Bound stars are those of `nbody.summaries.bound_stars`, with the softening that the shard was made with. Raises
-    `NatalError` if no shard holds the point or the point has no such realization.
+    Bound stars are those of `natal.nbody.summaries.bound_stars`, with the softening that the shard was made with.
+
+    Args:
+        shards: Files to look into.
+        point_id: Number of the point.
+        realization: Its number at this point.
+
+    Returns:
+        The cluster.
+
+    Raises:
+        NatalError: No shard holds the point, or the point has no such realization.
     """
     for path in shards:
         with h5py.File(path) as file:
