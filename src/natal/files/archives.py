@@ -1,6 +1,6 @@
-"""Archives of data: the same bytes for the same files, and nothing but data in them, each file with its checksum.
+"""Archives of data: the same bytes for the same files, nothing but data in them, and a checksum for each file.
 
-A ZIP file with a list of checksums in it, as `sha256sum --check` reads it.
+An archive is a ZIP file with a list of checksums in it, as `sha256sum --check` reads it.
 """
 
 import hashlib
@@ -15,16 +15,22 @@ from natal.errors import Mistakes, NatalError
 from natal.files.atomic import atomic_path
 
 MANIFEST = "manifest-sha256.txt"
+"""Name of the list of checksums."""
 
 DATE = (1980, 1, 1, 0, 0, 0)
-"""Of every file in an archive: ZIP's first."""
+"""Date of every file in an archive: the first that ZIP knows."""
 
 LARGEST_LIST = 100_000_000
-"""Bytes of a list of checksums that are read: it comes before anything is known to be sound."""
+"""Most bytes of a list of checksums that are read: it is read before anything is known to be sound."""
 
 
 def write_archive(path: str | Path, files: Mapping[str, Path | bytes]) -> None:
-    """Write files, by their names in the archive, with a list of their checksums (`MANIFEST`)."""
+    """Write files into an archive, with a list of their checksums (`MANIFEST`).
+
+    Args:
+        path: The archive.
+        files: Paths or contents, by name in the archive.
+    """
     sums = {name: sha256_of(content) for name, content in files.items()}
     listed = "".join(f"{sums[name]}  {name}\n" for name in sorted(files))
     with atomic_path(path) as partial, zipfile.ZipFile(partial, "w") as archive:
@@ -43,7 +49,7 @@ def write_archive(path: str | Path, files: Mapping[str, Path | bytes]) -> None:
 
 
 def unpack_archive(path: str | Path, folder: Path, suffixes: Iterable[str]) -> None:
-    """Unpack an archive into an empty folder, after every name was looked at and while every checksum is compared.
+    """Unpack an archive into an empty folder. All names are checked first, and every checksum on the way.
 
     Args:
         path: The archive.
@@ -112,7 +118,14 @@ def _read_manifest(path: str | Path, archive: zipfile.ZipFile) -> dict[str, str]
 
 
 def sha256_of(content: Path | bytes) -> str:
-    """SHA-256 of a file, or of bytes."""
+    """SHA-256 of a file or of bytes.
+
+    Args:
+        content: Path of a file, or bytes.
+
+    Returns:
+        Hexadecimal digits.
+    """
     if isinstance(content, bytes):
         return hashlib.sha256(content).hexdigest()
     with open(content, "rb") as file:

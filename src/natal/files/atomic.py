@@ -15,10 +15,19 @@ from natal.files.locks import ENOTSUPP
 def atomic_path(path: str | Path, *, n_bytes: int = 0) -> Iterator[Path]:
     """Give a partial path to write to; rename it to `path` on success, remove it on failure.
 
-    The partial name is the process's own: jobs that a killed workflow left behind may write the same file at the same
-    time. What dead processes of this machine left behind is removed. Raises `OSError` at once if there is no room for
-    `n_bytes`: HDF5 crashes when a disk fills up under it. The room is not kept: who writes empties the file
-    first.
+    The partial name belongs to this process: jobs that a killed workflow left behind may write the same file at the
+    same time. What dead processes of this machine left behind is removed.
+
+    Args:
+        path: The file.
+        n_bytes: Room that it needs. It is looked for at once, since HDF5 crashes when a disk fills up under it, but not
+            kept: who writes empties the file first.
+
+    Yields:
+        The partial path.
+
+    Raises:
+        OSError: There is no room for `n_bytes`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -11,13 +11,25 @@ from natal.files.atomic import atomic_path
 
 
 def write_json(path: str | Path, content: Any) -> None:
-    """Write JSON; numbers that are not finite become null, as the standard has no name for them."""
+    """Write JSON. Numbers that are not finite become null, as the standard has no name for them.
+
+    Args:
+        path: The file.
+        content: Mappings, lists, numbers and texts, also of NumPy.
+    """
     with atomic_path(path) as partial:
         partial.write_text(json.dumps(_plain(content), indent=2) + "\n", encoding="utf-8")
 
 
 def read_json(path: str | Path) -> Any:
-    """Read a JSON file."""
+    """Read a JSON file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its content.
+    """
     return json.loads(Path(path).read_text(encoding="utf-8"))
 
 
@@ -35,11 +47,23 @@ def _plain(value: Any) -> Any:
 
 
 def write_csv(path: str | Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV; floats keep all their digits."""
+    """Write a table as CSV; floats keep all their digits.
+
+    Args:
+        path: The file.
+        table: Its index is not written.
+    """
     with atomic_path(path) as partial:
         table.to_csv(partial, index=False)
 
 
 def read_csv(path: str | Path) -> pd.DataFrame:
-    """Read a table as it was written: the name of a `case` is text, be it NA or 007; only an empty cell is missing."""
+    """Read a table as it was written.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The table. The name of a `case` is text, be it NA or 007; only an empty cell is missing.
+    """
     return pd.read_csv(path, dtype={"case": str}, keep_default_na=False, na_values=[""])

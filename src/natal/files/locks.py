@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import IO, Any
 
 ENOTSUPP = 524
-"""The kernel's own "not supported", which programs are not meant to see; network file systems such as DVS show it."""
+"""The kernel's own "not supported". Programs are not meant to see it, but network file systems such as DVS return
+it."""
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, ENOTSUPP}
 """What a file system without locks answers."""
@@ -35,7 +36,14 @@ def lock(file: IO[Any], *, wait: bool = False) -> bool:
 
 
 def is_locked(path: str | Path) -> bool:
-    """Whether someone has locked the file at `path`; False where that cannot be told."""
+    """Whether someone has locked a file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False also where that cannot be told.
+    """
     with open(path, "rb") as file:
         try:
             # shared: two that look at the same time do not see each other

@@ -1,4 +1,4 @@
-"""Is a file what its name says, and nothing that could reach beyond itself?"""
+"""Checks that a file is what its name says, and holds nothing that could reach beyond itself."""
 
 import json
 from pathlib import Path
@@ -13,6 +13,9 @@ from natal.files.formats import read_json
 
 def check_arrays(path: Path) -> None:
     """Check that a network file is a JSON header line and plain arrays; nothing is unpickled.
+
+    Args:
+        path: The file.
 
     Raises:
         NatalError: It holds anything else.
@@ -29,8 +32,11 @@ def check_arrays(path: Path) -> None:
 def check_hdf5(path: Path) -> None:
     """Check that an HDF5 or netCDF file has all of its data inside: no links to other files, no data kept elsewhere.
 
+    Args:
+        path: The file.
+
     Raises:
-        NatalError: It has, or it is no such file.
+        NatalError: It has a link or data elsewhere, or is no such file.
     """
     try:
         with h5py.File(path, "r") as file:
@@ -54,7 +60,14 @@ def check_hdf5(path: Path) -> None:
 
 
 def check_json(path: Path) -> None:
-    """Raise `NatalError` if a file is no JSON."""
+    """Check that a file is JSON.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NatalError: It is not.
+    """
     try:
         read_json(path)
     except (ValueError, RecursionError) as error:
@@ -62,7 +75,14 @@ def check_json(path: Path) -> None:
 
 
 def check_yaml(path: Path) -> None:
-    """Raise `NatalError` if a file is no YAML of plain types."""
+    """Check that a file is YAML of plain types.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NatalError: It is not.
+    """
     try:
         yaml.safe_load(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError, yaml.YAMLError) as error:
@@ -70,7 +90,14 @@ def check_yaml(path: Path) -> None:
 
 
 def check_text(path: Path) -> None:
-    """Raise `NatalError` if a file is no text in UTF-8."""
+    """Check that a file is text in UTF-8, and no script.
+
+    Args:
+        path: The file.
+
+    Raises:
+        NatalError: It is not.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

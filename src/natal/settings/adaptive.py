@@ -9,7 +9,7 @@ from natal.settings.base import Count, RuleError, Section, SpreadCount
 
 
 class GainSettings(Section):
-    """Learning curves over the training points."""
+    """Learning curves over the number of training points."""
 
     section: ClassVar[str] = "adaptive.gain"
 
@@ -23,7 +23,7 @@ class GainSettings(Section):
     """repeats with other first points and weights"""
 
     def rules(self) -> Iterator[RuleError]:
-        """A curve has two points."""
+        """A curve has two points at least."""
         if self.stop < self.start + self.step:
             yield RuleError("stop", f"it must be start + step = {self.start + self.step} at least")
 
@@ -35,5 +35,5 @@ class Adaptive(Section):
     """what the target `propose` looks for: `disagreement` of the ensemble's means, or `information` about the mixture
     networks' laws (`docs/statistics.md`)"""
     points: Annotated[int, Field(ge=1, le=1024)]
-    """points that it proposes"""
+    """points that `propose` proposes"""
     gain: GainSettings

@@ -1,4 +1,4 @@
-"""What all settings share: strict types, limits that nothing but the class states, and one line for each mistake."""
+"""What all settings share: strict types, limits that only the class states, and one line for each mistake."""
 
 from collections.abc import Iterator
 from functools import reduce
@@ -12,7 +12,12 @@ from natal.settings.mistakes import RULE, Allowed, lines
 
 
 class RuleError(ValueError):
-    """A rule across keys is broken: one of them, dotted, and what it must be."""
+    """A rule across keys is broken.
+
+    Args:
+        key: One of the keys, dotted, within the section.
+        said: What it must be.
+    """
 
     def __init__(self, key: str, said: str) -> None:
         super().__init__(said)
@@ -20,10 +25,13 @@ class RuleError(ValueError):
 
 
 class Section(BaseModel):
-    """A section of a configuration: its fields are the keys, their docstrings the meanings.
+    """A section of a configuration: its fields are the keys, the texts below them the meanings.
 
-    Whole numbers will do where numbers are wanted, but 100.0 is no whole number and true no number; numbers are finite;
-    lists become tuples where a field says `Listed`. Raises `NatalError` with one line for each mistake.
+    A whole number is taken where a number is wanted, but 100.0 is no whole number and true is no number. Numbers are
+    finite. Lists become tuples where a field says `Listed`.
+
+    Raises:
+        NatalError: One line for each mistake.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -41,7 +49,11 @@ class Section(BaseModel):
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def rules(self) -> Iterator[RuleError]:
-        """What limits of single keys cannot say: the rules that are broken."""
+        """Rules that limits of single keys cannot state.
+
+        Yields:
+            An error for each rule that is broken.
+        """
         yield from ()
 
     @model_validator(mode="after")
@@ -72,7 +84,9 @@ Listed = Field(strict=False)
 """A tuple that a configuration file gives as a list."""
 
 Different = (Listed, AfterValidator(_different), Field(json_schema_extra={"uniqueItems": True}))
+"""Annotations of a list in which no value is given twice."""
 LowerFirst = (Listed, AfterValidator(_lower_first), Allowed(text="{}, the lower first"))
+"""Annotations of a range."""
 
 Zero = Annotated[int, Field(ge=0, le=0)]
 Positive = Annotated[float, Field(gt=0)]

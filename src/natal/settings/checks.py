@@ -14,9 +14,9 @@ class BruteForce(Section):
     """Posteriors without an emulator."""
 
     cases: Annotated[int, Field(ge=0)]
-    """test clusters whose posterior is computed without an emulator, too (`docs/statistics.md`); 0: no such check"""
+    """test clusters whose posterior is also computed without an emulator (`docs/statistics.md`); 0: no such check"""
     grid: Annotated[tuple[GridPoints, GridPoints], Listed, Allowed(text="{}, points in q0 and a")]
-    """covers the prior's range"""
+    """points of a grid over the prior's range"""
     realizations: Annotated[int, Field(ge=2), Allowed(text="{}, as runs are halved")]
     """clusters simulated at each of these points"""
 
@@ -25,9 +25,9 @@ class PosteriorPredictive(Section):
     """Clusters born as the posteriors say."""
 
     cases: Annotated[int, Field(ge=0, le=100_000)]
-    """test clusters, 0 for no check"""
+    """test clusters with this check; 0: no such check"""
     draws: Annotated[int, Field(ge=20)]
-    """posterior draws simulated for each"""
+    """posterior draws simulated for each of them"""
 
 
 class Trust(Section):
@@ -38,7 +38,7 @@ class Trust(Section):
 
 
 class Checks(Section):
-    """Against the simulator, at test clusters at even steps through Q0 and, on demand, at fresh ones."""
+    """Checks against the simulator: at test clusters at even steps through Q0 and, on demand, at fresh clusters."""
 
     brute_force: BruteForce
     posterior_predictive: PosteriorPredictive

@@ -12,7 +12,15 @@ KROUPA_BREAK_MSUN = 0.5
 
 
 class ClusterModel(Section):
-    """What a cluster is made of."""
+    """What a cluster is made of.
+
+    Examples:
+        >>> ClusterModel(n_stars=300, imf="kroupa").imf_mass_range_msun
+        (0.08, 50.0)
+        >>> ClusterModel(n_stars=3)
+        Traceback (most recent call last):
+        natal.errors.NatalError: cluster.n_stars = 3 is not allowed: a whole number from 5 up
+    """
 
     section: ClassVar[str] = "cluster"
 
@@ -23,7 +31,7 @@ class ClusterModel(Section):
     imf: Literal["equal", "kroupa"] = "equal"
     """`kroupa`: masses from Kroupa (2001) within `imf_mass_range_msun`"""
     imf_mass_range_msun: Range = (0.08, 50.0)
-    """of the stars, with `imf: kroupa`; its break at 0.5 Msun must be within"""
+    """lowest and highest mass with `imf: kroupa`; the break at 0.5 Msun must lie between them"""
     softening_au: Positive = 2.0
     """Plummer softening ε of the forces"""
     truncation_radius: Positive = 10.0

@@ -8,7 +8,7 @@ from natal.settings.base import Count, Section
 
 
 class Density(Section):
-    """Networks of the likelihoods `heteroscedastic` and `mixture`, each."""
+    """Networks of the likelihoods `heteroscedastic` and `mixture`: the same settings for each of the two."""
 
     section: ClassVar[str] = "density"
 
@@ -17,17 +17,17 @@ class Density(Section):
     width: Annotated[int, Field(ge=2, le=512)] = 64
     """units of each of two hidden layers"""
     steps: Annotated[int, Field(ge=250)] = 3000
-    """mini-batches of training rows"""
+    """training steps, one mini-batch each"""
     batch_size: Count = 512
     """rows of a mini-batch"""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 3.0e-3
-    """of AdamW, falling along a cosine"""
+    """learning rate of AdamW at the start; it falls along a cosine"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.3
-    """of AdamW"""
+    """weight decay of AdamW"""
 
 
 class DensitySettings(Density):
-    """Networks of one likelihood; `components` is 1 for the heteroscedastic one."""
+    """Networks of one likelihood; `components` is 1 for `heteroscedastic`."""
 
     components: Count = 5
-    """of each member's law"""
+    """normal components of each member's law"""

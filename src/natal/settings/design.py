@@ -10,6 +10,7 @@ from natal.settings.mistakes import RULE, Allowed
 from natal.variables import BIRTH, SPLITS
 
 MAX_POINTS_PER_SPLIT = 100_000
+"""Point ids of a split have room for so many."""
 
 
 def _not_too_many(sizes: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,4 +1,7 @@
-"""What people and editors read of settings: tables of keys in Markdown, JSON schemas in YAML."""
+"""What people and editors read of settings: tables of keys in Markdown, JSON schemas in YAML.
+
+Meanings are the texts below the fields of the settings' classes.
+"""
 
 import ast
 import inspect
@@ -15,10 +18,10 @@ from natal.settings.mistakes import Node, allowed, resolved
 from natal.settings.quantities import other_spellings
 
 WIDTH = 10**6
-"""Characters of a line: none is broken."""
+"""Characters of a line of YAML: no line is broken."""
 
 LONGEST = 60
-"""Characters of a default that a table holds."""
+"""Most characters of a default in a table; for a longer one the table refers to the file."""
 
 
 class _WithMeanings(GenerateJsonSchema):
@@ -57,6 +60,9 @@ def key_table(settings: type[Section], values: dict[str, Any]) -> str:
     Args:
         settings: Class of the whole configuration.
         values: The default configuration.
+
+    Returns:
+        The table's lines.
     """
     schema = settings.model_json_schema(schema_generator=_WithMeanings)
     rows = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
@@ -85,6 +91,12 @@ def editor_schema(settings: type[Section]) -> str:
     """A JSON schema, written as YAML, for editors: each description says what a key means and what is allowed.
 
     No key is required, as a user's file holds only what differs from the default configuration.
+
+    Args:
+        settings: Class of the whole configuration.
+
+    Returns:
+        The schema's text.
     """
     schema = settings.model_json_schema(schema_generator=_WithMeanings)
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema

@@ -9,6 +9,7 @@ from natal.settings.mistakes import Allowed
 from natal.variables import BIRTH, SUMMARIES
 
 COLUMNS = (*BIRTH, *SUMMARIES)
+"""All that networks see."""
 
 if TYPE_CHECKING:
     Column = str
@@ -26,29 +27,30 @@ class TrainingSettings(Section):
     members: Count = 5
     """networks in the ensemble"""
     learning_rate: Positive = 1.0e-3
-    """of the optimiser"""
+    """learning rate of the optimiser"""
     max_epochs: Count = 1000
-    """epochs at most"""
+    """most epochs of a training"""
     patience: Count = 100
     """epochs without a better validation loss before a member stops"""
     activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu"] = "relu"
-    """of both hidden layers"""
+    """activation function of both hidden layers"""
     initialisation: Literal["glorot", "he", "equinox"] = "glorot"
-    """of weights"""
+    """how the first weights are drawn"""
     optimiser: Literal["sgd", "momentum", "adam", "adamw"] = "adam"
     """how steps follow from gradients"""
     momentum: Share = 0.9
     """β, with `optimiser: momentum`"""
     schedule: Literal["constant", "cosine", "exponential", "step"] = "constant"
-    """of the learning rate over `max_epochs`"""
+    """how the learning rate falls over `max_epochs`"""
     final_rate: Annotated[float, Field(gt=0, le=1)] = 0.01
     """share of `learning_rate` that a schedule leaves at `max_epochs`"""
     rate_drops: Count = 2
     """equal drops of the schedule `step`"""
     weighting: Literal["none", "scatter"] = "none"
-    """of squared errors: none, or over the scatter of realizations near a run, output by output"""
+    """weights of squared errors: `none`, or `scatter`, one over the scatter of realizations near a run, for each
+    output"""
     batch_size: Annotated[int, Field(ge=2)] | None = None
-    """training runs of a mini-batch at most; `null`: all"""
+    """most training runs in a mini-batch; `null`: all of them"""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     """λ of the penalty λ Σ‖W‖² on weights, not biases"""
     dropout_rate: Share = 0.0

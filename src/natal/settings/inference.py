@@ -18,13 +18,13 @@ class NutsSettings(Section):
     section: ClassVar[str] = "inference"
 
     chains: Annotated[int, Field(ge=2), Allowed(text="{}, as R-hat needs two")] = 4
-    """NUTS chains a case"""
+    """NUTS chains for each case"""
     warmup: Iterations = 50
     """iterations a chain, not kept"""
     draws: Iterations = 500
     """iterations a chain, kept"""
     step_size: Annotated[float, Field(gt=0, le=2)] = 0.8
-    """of a leapfrog step, in standard deviations of the posterior"""
+    """length of a leapfrog step, in standard deviations of the posterior"""
     max_tree_depth: Annotated[int, Field(ge=1, le=12)] = 2
     """at most 2^depth - 1 leapfrog steps an iteration; a batch waits for its deepest tree"""
     cases_per_batch: Count = 32
@@ -37,10 +37,11 @@ class Inference(NutsSettings):
     prior: BirthRanges | None
     """uniform prior, a box within `design.box`; `null` takes all of it"""
     grid: Annotated[tuple[Cells, Cells], Listed, Allowed(text="{}, the cells in q0 and a")]
-    """of the grid posterior that NUTS is checked against"""
+    """cells of the grid posterior, which NUTS is checked against"""
     calibration_draws: Annotated[int, Field(ge=10)]
     """nearly independent draws (10 iterations apart) of each calibration cluster's posterior, from all chains"""
     calibration_nuts: Annotated[int, Field(ge=20)]
     """calibration clusters that NUTS samples, for ranks; the grid answers them all"""
     nuts_clusters: Annotated[int, Field(ge=0)]
-    """of your own clusters, the first ones, that NUTS samples; the grid answers the others alone"""
+    """how many of your own clusters, from the first on, NUTS samples as well; the others are answered on the grid
+    alone"""

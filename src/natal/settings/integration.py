@@ -11,10 +11,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_STEPS = 1e9
+"""Most leapfrog steps of a run."""
 
 
 class Integration(Section):
-    """How a cluster is followed: leapfrog with a fixed step, and what is stored."""
+    """How a cluster is followed: leapfrog with a fixed step, and what is stored.
+
+    Examples:
+        >>> how = Integration(t_end_yr=100.0, dt_yr=0.1, snapshots=3)
+        >>> how.n_steps, how.time_yr.tolist()
+        (1000, [0.0, 50.0, 100.0])
+    """
 
     section: ClassVar[str] = "integration"
 
@@ -25,7 +32,7 @@ class Integration(Section):
     snapshots: Annotated[int, Field(ge=2)] = 11
     """number of stored times, t = 0 and the end included"""
     precision: Literal["float64", "float32"] = "float64"
-    """of positions and velocities"""
+    """precision of positions and velocities"""
     max_energy_error: Positive = 1.0e-3
     """largest allowed abs(E_T − E_0)/abs(W_0); a job with a worse run fails and says so"""
 
@@ -54,7 +61,7 @@ class Integration(Section):
 
     @property
     def time_yr(self) -> "np.ndarray":
-        """Snapshot times, the first 0, shape (time,)."""
+        """Snapshot times in years, the first 0, shape (time,)."""
         import numpy as np  # planning does without
 
         return np.linspace(0.0, self.t_end_yr, self.snapshots)

@@ -1,4 +1,4 @@
-"""What is said of a mistake in settings: the key, its value and what is allowed, read off the class's JSON schema."""
+"""What is said of a mistake in settings: the key, its value and what is allowed, as the class's JSON schema has it."""
 
 import datetime
 import difflib
@@ -10,32 +10,45 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 RULE = "rule"
-"""Type of errors that say themselves what is allowed."""
+"""Type of errors that say what is allowed by themselves."""
 
 UNITS = {"au": "AU", "yr": "yr", "msun": "Msun", "gb": "GB", "min": "min"}
-"""Units of keys that end in them."""
+"""Units by the end of a key."""
 
 WORDS = {2: "two", 3: "three"}
 
 READ_AS = {bool: "true or false", int: "a number", float: "a number", datetime.date: "a date"}
-"""What YAML may take text for, by the type that it gives it; first the narrower one."""
+"""What YAML may read in place of text, by Python's type; the narrower type comes first."""
 
 Node = dict[str, Any]
+"""A part of a JSON schema."""
 Path = tuple[str | int, ...]
+"""Keys, and places in lists, that lead to a value."""
 
 
 @dataclass(frozen=True)
 class Allowed:
-    """Annotates a type with what is allowed, in words; {} stands for what follows from the type."""
+    """Annotates a type with what is allowed, in words."""
 
     text: str
+    """The words; {} stands for what follows from the type."""
 
     def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> Node:
         return {**handler(core_schema), "allowed": self.text}
 
 
 def lines(settings: type[BaseModel], given: Any, error: ValidationError, section: str = "") -> Iterator[str]:
-    """One line for each mistake that Pydantic found in `given`, the values of a section or of all sections."""
+    """Describe the mistakes that Pydantic found, one line each.
+
+    Args:
+        settings: Class of the section or of the whole configuration.
+        given: The values that were checked.
+        error: What Pydantic says.
+        section: Dotted name of the section; empty for the whole configuration.
+
+    Returns:
+        The lines, none twice.
+    """
     schema = settings.model_json_schema()
     found = error.errors(include_url=False)
     # a list with a wrong item is said to be too short as well
@@ -94,7 +107,15 @@ def _value(given: Any, location: Path, default: Any) -> Any:
 
 
 def resolved(schema: Node, node: Node) -> Node:
-    """The node itself, with what it refers to."""
+    """Follow a node's reference.
+
+    Args:
+        schema: The whole schema.
+        node: A part of it.
+
+    Returns:
+        The node, with what it refers to.
+    """
     if "$ref" in node:
         return {**resolved(schema, schema["$defs"][node["$ref"].rpartition("/")[2]]), **node}
     return node
@@ -109,7 +130,16 @@ def _child(node: Node, key: str | int) -> Node | None:
 
 
 def allowed(schema: Node, node: Node, path: Path) -> str:
-    """What a value may be, in words; the last name in `path` is its key."""
+    """What a value may be, in words.
+
+    Args:
+        schema: The whole schema.
+        node: The value's part of it.
+        path: Keys that lead to the value; the last name among them tells its unit.
+
+    Returns:
+        As in `a whole number from 5 up`.
+    """
     key = next((str(part) for part in reversed(path) if isinstance(part, str)), "")
     return _words(schema, node, key)
 

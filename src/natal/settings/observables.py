@@ -20,7 +20,7 @@ class Observables(Section):
     """uniform prior of all observed clusters; `null`: the campaign's own at the age and mass it was simulated for, else
     the same in units in which gravity looks the same"""
     nuts_clusters: Annotated[int, Field(ge=0)] = 0
-    """clusters of such a table, the first ones, that NUTS samples (its draws are over age and mass, too); the grid
-    answers the others alone. Each set of observables takes most of a minute to compile"""
+    """how many clusters of such a table, from the first on, NUTS samples as well, over age and mass, too; the others
+    are answered on the grid alone. Each set of observables takes most of a minute to compile"""
     mocks: Annotated[int, Field(ge=30, le=100_000)] = 2000
     """mock clusters, seen as real ones are, that the target check_observables answers"""

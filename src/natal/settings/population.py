@@ -9,28 +9,28 @@ from natal.settings.base import Count, Positive, RuleError, Section, SpreadCount
 
 
 class Limits(Section):
-    """What of an observable a table can hold."""
+    """Between which values of an observable clusters are in the table."""
 
     lower: float | None = None
-    """the least; `null`: any"""
+    """smallest value; `null`: no limit"""
     upper: float | None = None
-    """the most; `null`: any"""
+    """largest value; `null`: no limit"""
 
     def rules(self) -> Iterator[RuleError]:
-        """Something is between them."""
+        """There is something between the two."""
         if self.lower is not None and self.upper is not None and not self.lower < self.upper:
             yield RuleError("upper", f"it must be above lower = {self.lower:g}")
 
 
 class Hyperprior(Section):
-    """What is believed of the population before the table is read; its centres are uniform in the box."""
+    """What is believed of the population before the table is read; the centres of its laws are uniform in the box."""
 
     q0_scale: Positive = 0.5
     """of the normal law of Q0: scale of the half-normal prior of its standard deviation"""
     ln_a_scale: Positive = 0.5
-    """the same of ln a"""
+    """the same for ln a"""
     roughness: Positive = 1.0
-    """of the law of Q0 in bins: scale of the half-normal prior of the spread of ln density from a bin to the next"""
+    """of the law of Q0 in bins: scale of the half-normal prior of the spread of ln density between neighbouring bins"""
 
 
 class Sampler(Section):
@@ -62,14 +62,14 @@ class Population(Section):
     """whether a campaign with a table answers this, too, and its report shows it; else ask for
     `results/<campaign>/population.csv`"""
     survivors: bool = True
-    """whether a table holds clusters alone that did not dissolve: the others are missing from it, not from the
-    population"""
+    """whether the table holds only clusters that did not dissolve: dissolved ones are then missing from it, but not
+    from the population"""
     observable: dict[str, Limits] = Field(default_factory=dict)
-    """what else a cluster must have to be in the table: limits by observable, as `{sigma_los_kms: {lower: 0.5}}`"""
+    """what else decides that a cluster is in the table: limits by observable, as `{sigma_los_kms: {lower: 0.5}}`"""
     keep_unlike: bool = False
-    """whether clusters stay that the campaign could not have made (`prior_predictive_p` below 0.01)"""
+    """whether to keep clusters that the campaign could hardly have made (`prior_predictive_p` below 0.01)"""
     bins: Annotated[int, Field(ge=3, le=24)] = 10
-    """of the law of Q0 that assumes no shape"""
+    """bins of the law of Q0 that assumes no shape"""
     prior: Hyperprior = Hyperprior()
     sampler: Sampler = Sampler()
     check: PopulationCheck = PopulationCheck()

@@ -1,7 +1,7 @@
-"""Lengths and times of a configuration in the units that a user has, read as numbers in natal's own (`natal.units`).
+"""Reads lengths and times of a configuration in the units that a user has, as numbers in natal's own (`natal.units`).
 
 A key that ends in a unit, such as `a_au`, may end in another one of its kind (`a_pc`), and its value may be text with a
-unit ("0.3 pc"). Text such as 1e6, which YAML 1.1 does not take for a number, is one.
+unit ("0.3 pc"). Text such as 1e6, which YAML 1.1 does not take for a number, is read as one.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from natal.settings.base import Section
 
 PC_AU = 648_000.0 / math.pi
-"""IAU 2015 Resolution B2; not in `natal.units`, whose text counts for every simulation."""
+"""A parsec in AU (IAU 2015 Resolution B2); not in `natal.units`, since an edit there makes all simulations stale."""
 
 SIZES: dict[str, dict[str, Fraction | float]] = {
     "length": {"AU": Fraction(1), "pc": PC_AU},
@@ -31,7 +31,7 @@ SIZES: dict[str, dict[str, Fraction | float]] = {
 """Units by kind, each in AU, Julian years or solar masses. Whole ratios are exact: 0.05 kyr is 50 yr."""
 
 LARGEST_WHOLE = 2**53
-"""Up to here a whole number is written without a point: all of them are floating-point numbers, too."""
+"""Up to here every whole number is also a floating-point number, and is written without a point."""
 
 _KINDS = {unit.lower(): (kind, unit) for kind, sizes in SIZES.items() for unit in sizes}
 _OF_KEYS = ("au", "yr", "msun", "min")
@@ -45,7 +45,7 @@ _POWER_OF_TEN = re.compile(rf"(?=[^eE]*[eE]){_NUMBER}")
 def in_natal_units(settings: type[Section], given: dict[str, Any], section: str = "") -> Iterator[str]:
     """Rewrite the values of a configuration, or of a part of one, in place: natal's keys, natal's units.
 
-    What is in natal's units stays as it is, and so does what is no quantity, for the settings to refuse.
+    What is in natal's units stays as it is. So does what is no quantity: the settings refuse it.
 
     Args:
         settings: Class of the sections that `given` has, or has some of.
@@ -54,6 +54,14 @@ def in_natal_units(settings: type[Section], given: dict[str, Any], section: str 
 
     Yields:
         A line for each mistake: a key in two units, a unit of another kind or of none.
+
+    Examples:
+        >>> from natal.settings.integration import Integration
+        >>> given = {"t_end": "0.5 kyr", "dt_d": 18.2625}
+        >>> list(in_natal_units(Integration, given)), given
+        ([], {'t_end_yr': 500, 'dt_yr': 0.05})
+        >>> list(in_natal_units(Integration, {"t_end": "0.5 pc"}))
+        ["t_end = '0.5 pc' is not allowed: t_end is a time, in yr, kyr, Myr, Gyr, d, h or min"]
     """
     for key in list(given):
         name = _known_name(settings, key, given[key])
@@ -85,14 +93,32 @@ def in_natal_units(settings: type[Section], given: dict[str, Any], section: str 
 
 
 def allowed_units(unit: str) -> str:
-    """The kind of a key's unit and the units that it may be given in, in words."""
+    """The kind of a unit, and the units that may be given in its place.
+
+    Args:
+        unit: End of one of natal's keys: `au`, `yr`, `msun` or `min`.
+
+    Returns:
+        Words for a message.
+
+    Examples:
+        >>> allowed_units("au")
+        'a length, in AU or pc'
+    """
     kind, _ = _KINDS[unit]
     *some, last = SIZES[kind]
     return f"a {kind}, in " + (f"{', '.join(some)} or {last}" if some else last)
 
 
 def other_spellings(name: str) -> tuple[str, str] | None:
-    """Patterns (ECMA 262) of a key in other units than natal's, and of a value with a unit; None if it has no unit."""
+    """Patterns (ECMA 262) for a key in other units than natal's.
+
+    Args:
+        name: natal's key.
+
+    Returns:
+        A pattern of the key and one of a value with a unit; None if the key has no unit.
+    """
     if not (unit := _own_unit(name)):
         return None
     units = sorted({spelled for shown in SIZES[_KINDS[unit][0]] for spelled in (shown, shown.lower())})
@@ -101,10 +127,14 @@ def other_spellings(name: str) -> tuple[str, str] | None:
 
 
 def merged(settings: type[Section], layers: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
-    """Lay configurations over each other, the first one lowest, each read in the units that it is written in.
+    """Lay configurations over each other, each read in the units that it is written in.
 
-    Mappings merge, other values replace; the first configuration is changed. A number that is whole loses its point
-    unless what lies below says the same: it is one number to all digests, whichever way it is written.
+    Mappings merge, other values replace. A number that is whole loses its point unless the layer below says the same,
+    so that digests see one number, whichever way it is written.
+
+    Args:
+        settings: Class of the whole configuration.
+        layers: Configurations, the lowest first; that one is changed.
 
     Returns:
         The configuration in natal's units, and a line for each mistake.

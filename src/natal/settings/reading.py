@@ -17,11 +17,18 @@ Settings = TypeVar("Settings", bound=Section)
 
 
 BASE_60_OR_8 = re.compile(r"[-+]?(?:0[0-7_]+|[0-9][0-9_]*(?::[0-9_.]+)+)")
-"""Numbers of YAML 1.1 that nobody means: 1:30 is 90, and 010 is 8."""
+"""Numbers of YAML 1.1 that nobody means: 1:30 is read as 90, and 010 as 8."""
 
 
 def lay_over(settings: type[Section], layers: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Lay configurations over each other, the first one lowest, each in the units that it is written in.
+    """Lay configurations over each other, each in the units that it is written in.
+
+    Args:
+        settings: Class of the whole configuration.
+        layers: Configurations, the lowest first.
+
+    Returns:
+        The configuration in natal's units.
 
     Raises:
         NatalError: One line for each key in two units, or in a wrong one (`natal.settings.quantities`).
@@ -33,7 +40,14 @@ def lay_over(settings: type[Section], layers: Iterable[dict[str, Any]]) -> dict[
 
 
 def check(settings: type[Settings], config: Any) -> Settings:
-    """Check a whole configuration: every key must be there. It is rewritten in natal's units.
+    """Check a whole configuration, and rewrite it in natal's units. Every key must be there.
+
+    Args:
+        settings: Class of the whole configuration.
+        config: As YAML has it.
+
+    Returns:
+        The settings.
 
     Raises:
         NatalError: One line for each mistake: the key, its value and what is allowed.
@@ -64,9 +78,10 @@ def _missing(settings: type[Section], config: dict[str, Any], prefix: str = "") 
 
 
 def check_files(paths: Iterable[str | Path]) -> None:
-    """Check what only the text of configuration files shows: YAML would silently take it for something else.
+    """Check for what YAML would silently read as something else: a key given twice, a number to base 60 or 8.
 
-    That is a key that is given twice, of which YAML takes the last one, and a number to base 60 or 8.
+    Args:
+        paths: Configuration files.
 
     Raises:
         NatalError: One line for each, naming file and line.
@@ -98,7 +113,14 @@ def _not_meant(node: yaml.ScalarNode, where: str) -> Iterator[str]:
 
 
 def key_lines(path: str | Path) -> dict[str, int]:
-    """The line that each key of a configuration file stands on, by its dotted name; keys in lists are left out."""
+    """The line that each key of a configuration file stands on.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Lines from 1, by the key's dotted name; keys in lists are left out.
+    """
     found: dict[str, int] = {}
     waiting = [("", yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader))]
     while waiting:

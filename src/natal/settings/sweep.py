@@ -52,7 +52,8 @@ class SweepSettings(Section):
     folds: (
         Annotated[Zero, Allowed(text="0 for the campaign's own validation runs")] | Annotated[int, Field(ge=3, le=20)]
     )
-    """target `sweep`: 0, or parts that training and validation points are dealt out to (below)"""
+    """target `sweep`: parts that training and validation points are divided into (below); 0: the campaign's own
+    validation runs"""
     grid: Annotated[
         tuple[Varied, ...],
         Listed,

@@ -51,5 +51,12 @@ class UncertaintySettings(Section):
     """test clusters that NUTS recovers with each method; 0 for none"""
 
     def likelihoods(self, own: str) -> list[str]:
-        """The likelihoods to compare, the campaign's `own` first, asked for or not."""
+        """Choose the likelihoods to compare.
+
+        Args:
+            own: The campaign's; it comes first, asked for or not.
+
+        Returns:
+            Their names.
+        """
         return [own, *(name for name in KINDS if name in self.methods and name != own)]
