@@ -1,4 +1,4 @@
-"""Reads tables of observed clusters as astronomers have them: any subset of the observables, in any unit, with gaps."""
+"""Reads tables of observed clusters as astronomers have them: any of the observables, in any unit, with empty cells."""
 
 import dataclasses
 import math
@@ -17,27 +17,34 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ALL = Variables(*MEASURABLE.values(), *CIRCUMSTANCES.values())
+"""What a table may say of a cluster."""
 
 KEPT = ("", "_err_low", "_err_high", "_lower", "_upper")
-"""Columns of `Catalogue.clusters` by variable, behind its name."""
+"""Ends of the columns of `Catalogue.clusters`, behind a variable's name."""
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What a table says of clusters.
-
-    `clusters` has a row a cluster: `name`, `row` (in the file, from 1), for each of `MEASURABLE` and `CIRCUMSTANCES`
-    the value, its errors to either side and its limits (`KEPT`) in natal's units, and `n_stars`. What is not given is
-    NaN; errors of a value count as 0. `refused` has a line for each row that was left out, `ignored` the columns that
-    are about something else.
-    """
+    """What a table says of clusters."""
 
     clusters: "pd.DataFrame"
+    """A row a cluster: `name`, `row` (in the file, from 1), for each of `MEASURABLE` and `CIRCUMSTANCES` the value, its
+    errors to either side and its limits (`KEPT`) in natal's units, and `n_stars`. What is not given is NaN; errors of a
+    value are then 0."""
     refused: list[str]
+    """A line for each row that was left out."""
     ignored: list[str]
+    """Columns that are about something else."""
 
     def unknown_columns(self, path: str) -> str:
-        """A line on columns that were not read: one of them may be a misspelt observable."""
+        """Name the columns that were not read: one of them may be a misspelt observable.
+
+        Args:
+            path: The table, for the line.
+
+        Returns:
+            A line.
+        """
         said = UserWarning(f"columns that natal does not know were not used: {', '.join(self.ignored)}")
         return f"{path}: {said}"
 
@@ -46,14 +53,14 @@ def read_catalogue(path: str, *, strict: bool = False) -> Catalogue:
     """Read a table of observed clusters in CSV, ECSV, FITS or VOTable.
 
     Args:
-        path: The file (`docs/catalogues.md` says what its columns may be).
+        path: The file (docs/catalogues.md says what its columns may be).
         strict: Whether one bad row refuses the file.
 
     Returns:
         The clusters in natal's units, what was left out and why.
 
     Raises:
-        NatalError: If the file or one of its columns cannot be understood, or if no row can.
+        NatalError: The file or one of its columns cannot be understood, or no row can.
     """
     import pandas as pd
 
@@ -86,7 +93,7 @@ def read_catalogue(path: str, *, strict: bool = False) -> Catalogue:
 
 
 Columns = dict[tuple[str, str], Column]
-"""By variable and part (`PARTS`)."""
+"""By variable and part (`natal.observables.columns.PARTS`)."""
 
 
 def _columns(path: str, table: TableFile) -> tuple[str, Columns, list[str]]:

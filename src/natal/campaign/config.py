@@ -15,10 +15,16 @@ from natal.settings.reading import check, lay_over
 
 
 def read_config(paths: Iterable[str | Path]) -> dict[str, Any]:
-    """Read configuration files, each laid over those before, as `snakemake --configfile` does, in natal's units.
+    """Read configuration files, each laid over those before, as `snakemake --configfile` does.
+
+    Args:
+        paths: Files, the lowest first.
+
+    Returns:
+        The configuration in natal's units.
 
     Raises:
-        NatalError: A file that is missing, no YAML, or no mapping.
+        NatalError: A file is missing, no YAML, or no mapping, or a key has a wrong unit.
     """
     layers = []
     for path in paths:
@@ -37,12 +43,23 @@ def read_config(paths: Iterable[str | Path]) -> dict[str, Any]:
 
 
 def laid_over(config: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """A configuration with changes: mappings merge, all else is replaced."""
+    """Change a configuration: mappings merge, all else is replaced.
+
+    Args:
+        config: The configuration; it is changed.
+        changes: What differs.
+
+    Returns:
+        The configuration in natal's units.
+    """
     return lay_over(Campaign, [config, changes])
 
 
 def check_campaign(config: Any) -> None:
-    """Check the configuration as read from YAML.
+    """Check a whole configuration and the tables that it names.
+
+    Args:
+        config: As read from YAML; it is rewritten in natal's units.
 
     Raises:
         NatalError: One line for each mistake: the key, its value and what is allowed.

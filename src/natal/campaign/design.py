@@ -1,4 +1,7 @@
-"""The design: which points (Q0, a) are simulated."""
+"""The design: which points (Q0, a) are simulated.
+
+A box has a range of each birth condition; q0 is K/|W| here, whatever the configuration's convention.
+"""
 
 from collections.abc import Sequence
 from itertools import product
@@ -12,7 +15,21 @@ from natal.variables import BIRTH, CALIBRATION, SPLITS, Box, limits_of
 
 
 def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
-    """Draw `n` points of a Latin hypercube (McKay, Beckman & Conover 1979) within `ranges`, shape (n, birth)."""
+    """Draw points of a Latin hypercube (McKay, Beckman & Conover 1979).
+
+    Args:
+        n: How many.
+        ranges: The box.
+        rng: Random numbers.
+
+    Returns:
+        Points, shape (n, birth).
+
+    Examples:
+        >>> points = latin_hypercube(4, {"q0": (0.0, 4.0), "a_au": (0.0, 4.0)}, np.random.default_rng(0))
+        >>> np.sort(points.astype(int), axis=0).tolist()  # one in each quarter of each range
+        [[0, 0], [1, 1], [2, 2], [3, 3]]
+    """
     # as SciPy's `qmc.LatinHypercube` draws it, to the bit; that starts all of scipy.stats in every simulate job
     (rng,) = rng.spawn(1)
     within = rng.random((n, len(BIRTH)))
@@ -24,23 +41,45 @@ def latin_hypercube(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray
 
 
 def prior_draws(n: int, ranges: Box, rng: np.random.Generator) -> np.ndarray:
-    """Draw `n` independent points, uniform within `ranges`, shape (n, birth); more of them begin with the same ones."""
+    """Draw independent points, uniform in a box.
+
+    Args:
+        n: How many; a larger number begins with the same points.
+        ranges: The box.
+        rng: Random numbers.
+
+    Returns:
+        Points, shape (n, birth).
+    """
     low, high = np.array(limits_of(ranges)).T
     points: np.ndarray = low + (high - low) * rng.random((n, len(BIRTH)))
     return points
 
 
 def design_files(config: Config) -> list[str]:
-    """The files that a design is read from: `design.table`, if there is one, and `design.proposed`."""
+    """The files that a design is read from: `design.table`, if there is one, and `design.proposed`.
+
+    Args:
+        config: The campaign's configuration.
+
+    Returns:
+        Their names.
+    """
     return [*filter(None, [config["design"]["table"]]), *config["design"]["proposed"]]
 
 
 def make_design(config: Config) -> pd.DataFrame:
-    """All points of a campaign: columns point_id, block, split, q0 (K/|W|), a_au.
+    """Make all points of a campaign.
 
-    Every block is drawn from (campaign seed, split, block number), so that another block changes none of the others:
-    a hypercube of its own, but for the calibration's independent draws. With `design.table` the table's rows stand in
-    the place of the hypercubes. The rows of `design.proposed` come last, as training points.
+    Every block is drawn from (campaign seed, split, block number), so that another block changes none of the others. It
+    is a Latin hypercube of its own; the calibration's block holds independent draws. With `design.table` the table's
+    rows take the place of the hypercubes. The rows of `design.proposed` come last, as training points.
+
+    Args:
+        config: The campaign's configuration, checked.
+
+    Returns:
+        One row a point: `point_id`, `block`, `split`, `q0` (K/|W|), `a_au`.
     """
     parts = []
     if config["design"]["table"]:
@@ -68,7 +107,19 @@ def _block_table(block: Block, label: str, points: Float[np.ndarray, "point birt
 
 
 def grid_points(box: Box, shape: Sequence[int]) -> Float[np.ndarray, "point birth"]:
-    """Points of a regular grid over the box, edges included; even steps in Q0 and in ln a."""
+    """Points of a regular grid over a box, edges included, in even steps in Q0 and in ln a.
+
+    Args:
+        box: The box.
+        shape: Points along each birth condition.
+
+    Returns:
+        The points, q0 changing slowest.
+
+    Examples:
+        >>> grid_points({"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}, (2, 3)).round(1).tolist()
+        [[0.5, 50.0], [0.5, 100.0], [0.5, 200.0], [1.5, 50.0], [1.5, 100.0], [1.5, 200.0]]
+    """
     axes = []
     for variable, limits, n in zip(BIRTH.values(), limits_of(box), shape, strict=True):
         steps = np.geomspace if variable.transform == "log" else np.linspace

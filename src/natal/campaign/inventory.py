@@ -1,4 +1,7 @@
-"""What the workflow asks of shard files before it plans its jobs. No array library: every Snakemake call reads this."""
+"""What the workflow asks of shard files before it plans its jobs.
+
+No array library: every call of Snakemake reads this.
+"""
 
 import itertools
 import json
@@ -16,10 +19,11 @@ from natal.provenance.digests import changed_parts, is_of_older_code
 from natal.simulation.shard_format import EARLIER, FORMAT
 
 CHECKED = ".checked.json"
-"""Sizes, dates and seals of files whose checksums were compared: while these stay, planning opens no shard."""
+"""File with sizes, dates and seals of files whose checksums were compared: while these stay, planning opens no
+shard."""
 
 LAYOUT = "layout.json"
-"""How the campaign's blocks are cut into shards."""
+"""File that says how the campaign's blocks are cut into shards."""
 
 
 Seal = dict[str, Any]
@@ -27,10 +31,17 @@ Seal = dict[str, Any]
 
 
 def inspect_shards(folder: Path, shards: Iterable[Shard]) -> tuple[dict[str, Seal], dict[Path, str]]:
-    """Look at shards: the seals of whole ones, by name, and a line on each file that is not the shard it should be.
+    """Look at shard files. A file is read once, and again if its size or date changes.
 
-    A file is whole if it is sealed, as it was written, and holds the points that it should; files that were set aside
-    earlier and not made again have lines, too. A file is read once and then again only if its size or date changes.
+    A file is whole if it is sealed, is as it was written, and holds the points that it should.
+
+    Args:
+        folder: Where the campaign's shards are.
+        shards: The shards that there should be.
+
+    Returns:
+        The seals of whole files, by shard name; and a line for each other file, among them files that were set aside
+        earlier and not made again.
     """
     checked = _read_checked(folder)
     lines, good = {}, {}
@@ -72,10 +83,10 @@ def find_stale(
     digest: Callable[[str], str],
     is_explained: Callable[[Path], bool] = lambda path: False,
 ) -> dict[Path, str]:
-    """Find shards that are whole but were made with other settings or code, with a line on each.
+    """Find shards that are whole but were made with other settings or code.
 
-    Snakemake compares digests as well, but keeps its records of a job only if it lived to see its end, and in a folder
-    that may be left behind.
+    Snakemake compares digests as well, but it only has records of jobs whose end it lived to see, and keeps them in a
+    folder that may be left behind.
 
     Args:
         folder: Where the campaign's shards are.
@@ -84,7 +95,7 @@ def find_stale(
         is_explained: Whether Snakemake says itself why it makes a shard again: then it needs no line.
 
     Returns:
-        A line for each shard; one and the same for all that an older version of natal's code made.
+        A line for each shard; all that an older version of natal's code made have the same line.
     """
     lines, older = {}, []
     for name, seal in seals.items():
@@ -98,7 +109,16 @@ def find_stale(
 
 
 def check_digest(path: Path, made_with: str, digest: str) -> None:
-    """Raise `NatalError` if a shard was not made with the settings and code that `digest` stands for."""
+    """Check that a shard was made with today's settings and code.
+
+    Args:
+        path: The shard, for the message.
+        made_with: Its digest.
+        digest: The digest of a shard made now.
+
+    Raises:
+        NatalError: They differ; the line says in what.
+    """
     if made_with != digest:
         raise NatalError(_difference(path, made_with, digest))
 
@@ -109,7 +129,14 @@ def _difference(path: Path, made_with: str, digest: str) -> str:
 
 
 def read_layout(folder: Path) -> Layout | None:
-    """How the simulations in a folder were cut into jobs (`plan.layout`); None if nothing says so."""
+    """Read how the simulations in a folder were cut into jobs.
+
+    Args:
+        folder: Where the campaign's shards are.
+
+    Returns:
+        As of `plan.layout`; None if nothing tells.
+    """
     try:
         recorded = json.loads((folder / LAYOUT).read_text(encoding="utf-8"))
         good = all(
@@ -125,7 +152,12 @@ def read_layout(folder: Path) -> Layout | None:
 
 
 def write_layout(folder: Path, layout: Layout) -> None:
-    """Note how simulations are cut into jobs; blocks that are not part of the campaign just now stay noted."""
+    """Note how simulations are cut into jobs; blocks that are not part of the campaign at present stay noted.
+
+    Args:
+        folder: Where the campaign's shards are.
+        layout: As of `plan.layout`.
+    """
     recorded = read_layout(folder) or {}
     if recorded | layout != recorded:
         with atomic_path(folder / LAYOUT) as partial:
@@ -135,10 +167,16 @@ def write_layout(folder: Path, layout: Layout) -> None:
 def keep_earlier(
     folder: Path, seals: Mapping[str, Seal], stem: Callable[[str], str], digest: Callable[[str], str]
 ) -> None:
-    """Give shards that are about to be made again, but can be gone on from, a second name that Snakemake leaves alone.
+    """Keep shards that are about to be made again, and that their jobs can go on from, under a second name.
 
-    `stem` and `digest` are those of a shard made now, by its name: those of the same stem are the same clusters,
-    followed to other times. `seals` as for `find_stale`.
+    Snakemake removes a file before it is made again, but knows nothing of the second name.
+
+    Args:
+        folder: Where the campaign's shards are.
+        seals: Of the whole ones, by name (`inspect_shards`).
+        stem: What the clusters of a shard made now are, by its name: shards of the same stem hold the same clusters,
+            followed to other times.
+        digest: The digest of a shard made now, by its name.
     """
     for name, seal in seals.items():
         if seal.get("digest") != digest(name) and seal.get("stem") == stem(name):
@@ -153,7 +191,11 @@ def keep_earlier(
 
 
 def set_aside(paths: Iterable[Path]) -> None:
-    """Rename damaged files to `<name>.set-aside`, or `-2` and so on behind it: they may be somebody's."""
+    """Rename damaged files to `<name>.set-aside`, or `-2` and so on behind it: they may be of use to somebody.
+
+    Args:
+        paths: The files; those that are not there are passed over.
+    """
     for path in paths:
         if path.exists():
             path.replace(next(aside for aside in _asides(path) if not aside.exists()))
@@ -172,12 +214,26 @@ def _check_points(path: Path, shard: Shard, seal: Seal) -> None:
 
 
 def remembered_gint_per_s(folder: Path) -> float | None:
-    """The lowest speed of the shards that an earlier call found, without a look at them; None if there are none."""
+    """The lowest speed of the shards that an earlier call found; no shard is opened.
+
+    Args:
+        folder: Where the campaign's shards are.
+
+    Returns:
+        1e9 pair interactions a second; None if there are no shards.
+    """
     return slowest_gint_per_s(seal for _, seal in _read_checked(folder).values())
 
 
 def slowest_gint_per_s(seals: Iterable[Seal]) -> float | None:
-    """The lowest speed of finished shards (1e9 pair interactions a second), None if there are none."""
+    """The lowest speed of finished shards.
+
+    Args:
+        seals: Of the shards.
+
+    Returns:
+        1e9 pair interactions a second; None if there are no shards.
+    """
     speeds = []
     for seal in seals:
         with suppress(KeyError, TypeError, ZeroDivisionError):

@@ -1,6 +1,6 @@
-"""What a campaign needs and costs, said before anything runs: the step of its design, its pair interactions, the time.
+"""What a campaign needs and costs, told before anything runs: the step of its design, its pair interactions, the time.
 
-Standard library only and cheap: every call of Snakemake that a person makes says it.
+Standard library only and cheap: every call of Snakemake that a person makes prints it.
 """
 
 import json
@@ -15,14 +15,21 @@ from natal.simulation.cost import DEFAULT_GINT_PER_S, interactions
 from natal.simulation.step import needed_step, step_that_fits
 
 FAR = 2.0
-"""Times the needed step: longer ones lose more energy than allowed in more than a few runs."""
+"""In needed steps: with a longer step, more than a few runs exceed the allowed energy error."""
 
 REPORT = Path("metrics") / "simulation.json"
 """What finished simulations of a campaign took, within its results."""
 
 
 def step_lines(config: plan.Config) -> Iterator[str]:
-    """The step that the densest corner of the design needs, and a warning if the configured one is far too long."""
+    """Say which step the densest corner of the design needs, and warn if the configured one is far too long.
+
+    Args:
+        config: The configuration in natal's units.
+
+    Yields:
+        One or two lines.
+    """
     cluster, integration = ClusterModel(**config["cluster"]), Integration(**config["integration"])
     box, dt, limit = plan.box(config), integration.dt_yr, integration.max_energy_error
     needed = needed_step(cluster, box["a_au"][0], box["q0"][0], limit)
@@ -40,13 +47,16 @@ def step_lines(config: plan.Config) -> Iterator[str]:
 
 
 def cost_line(config: plan.Config, results: Path, shards: Mapping[str, plan.Shard], cores: int | None) -> str:
-    """What all simulations of the campaign cost, done or not: pair interactions, and the time that these take.
+    """Say what all simulations of the campaign cost, done or not: pair interactions, and the time that these take.
 
     Args:
         config: The configuration in natal's units.
         results: The campaign's folder; campaigns beside it may know the machine's speed.
         shards: The simulate jobs by name.
         cores: Cores to share; None if jobs go to a cluster.
+
+    Returns:
+        A line.
     """
     integration, n_stars = Integration(**config["integration"]), config["cluster"]["n_stars"]
     n_runs = sum(shard.n_runs for shard in shards.values()) + checking_runs(config)
@@ -61,7 +71,14 @@ def cost_line(config: plan.Config, results: Path, shards: Mapping[str, plan.Shar
 
 
 def checking_runs(config: plan.Config) -> int:
-    """Clusters that the checks against the simulator add to those of the design."""
+    """Clusters that the checks against the simulator add to those of the design.
+
+    Args:
+        config: The campaign's configuration.
+
+    Returns:
+        Their number.
+    """
     brute_force, predictive = config["checks"]["brute_force"], config["checks"]["posterior_predictive"]
     points: int = brute_force["grid"][0] * brute_force["grid"][1] * brute_force["realizations"]
     births: int = predictive["cases"] * predictive["draws"]
@@ -71,10 +88,19 @@ def checking_runs(config: plan.Config) -> int:
 def gint_per_core_s(
     config: plan.Config, results: Path, shards: Mapping[str, plan.Shard], cores: int | None
 ) -> tuple[float, str]:
-    """The best known speed, 1e9 pair interactions a second of one core, and in words where it is from.
+    """The best known speed of one core.
 
-    That is the configured one, the lowest of this campaign's finished shards, that of the campaign beside it which was
-    simulated last, or a guess.
+    That is the configured one; else the lowest of this campaign's finished shards; else that of the campaign beside it
+    that was simulated last; else a guess.
+
+    Args:
+        config: The campaign's configuration.
+        results: The campaign's folder.
+        shards: The simulate jobs by name.
+        cores: Cores to share; None if jobs go to a cluster.
+
+    Returns:
+        1e9 pair interactions a second, and in words where the number is from.
     """
     # as `shard_threads` of workflow/rules/resources.smk
     threads = max(1, (cores or 1) // max(1, len(shards)))

@@ -1,4 +1,4 @@
-"""The user's own clusters: a table of the campaign's three summaries alone, or any other table."""
+"""The user's own clusters: a table of the campaign's three summaries alone, or one of anything else that is seen."""
 
 from functools import cache
 from typing import Any, NamedTuple
@@ -10,13 +10,24 @@ class OwnClusters(NamedTuple):
     """Rows of a table, and which law answers them."""
 
     is_catalogue: bool
-    """Whether the joint law of observables does, rather than the campaign's likelihood"""
+    """Whether the joint law of observables answers them, rather than the campaign's likelihood."""
     rows: list[dict[str, Any]]
+    """A mapping from columns to values for each cluster."""
 
 
 @cache
 def read_own_clusters(path: str) -> OwnClusters:
-    """Read a table once in a process. Raises `NatalError` as the reader of its kind does."""
+    """Read a table; once in a process.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its clusters.
+
+    Raises:
+        NatalError: As `read_observations` or `read_catalogue`, whichever reads such a table.
+    """
     if has_summaries_alone(path):
         return OwnClusters(False, read_observations(path))
     # astropy takes a second to start

@@ -1,7 +1,7 @@
 """The plan of a campaign, read from its configuration: splits, blocks, shards, box, tables.
 
-Standard library only and cheap: the workflow evaluates it for every job. Point ids do not move when a campaign
-grows: each split counts from its own offset, and later blocks go on where earlier ones ended.
+Standard library only and cheap: the workflow evaluates it for every job. Point ids do not move when a campaign grows:
+each split counts from a number of its own, and later blocks go on where earlier ones ended.
 """
 
 import json
@@ -18,43 +18,53 @@ from natal.errors import NatalError
 from natal.variables import BIRTH, CALIBRATION, SPLITS, Box
 
 MAX_POINTS_PER_SPLIT = 100_000
+"""Point ids of a split have room for so many."""
 CHECKS = ("brute_force", "posterior_predictive")
 """Checks that simulate runs of their own."""
 
 PROPOSED = "proposed"
-"""Name and ids of training points that `natal.adaptive.proposals` proposed; their split is train."""
+"""What blocks of `design.proposed` are called; their points are training points."""
 
 # workflow/scripts/checks/trust_runs.py counts on behind all of these
 POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS, PROPOSED))}
+"""First point id of each split, of each check, and of proposed points."""
 
 
 Config = dict[str, Any]
+"""A campaign's configuration, checked and in natal's units."""
 Layout = dict[str, dict[str, Any]]
+"""How blocks are cut into jobs: what `layout` returns."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """Points drawn together: `size` points of a split, with ids from `first_id` on."""
+    """Points drawn together."""
 
     split: str
+    """What they are for."""
     index: int
+    """Number of the block within its split."""
     size: int
+    """How many points."""
     first_id: int
+    """Their ids count from here."""
 
 
 @dataclass(frozen=True)
 class Shard:
-    """The points of one simulate job: ids `first_id` to `first_id + n_points - 1`, `n_realizations` clusters each.
-
-    These count from `first_realization` on: the clusters before were simulated by another job, when the campaign was
-    smaller.
-    """
+    """The points of one simulate job."""
 
     name: str
+    """Of its file."""
     first_id: int
+    """Ids of its points count from here."""
     n_points: int
+    """How many points."""
     n_realizations: int
+    """Clusters at each of them."""
     first_realization: int = 0
+    """Number of the first of these clusters: those before were simulated by another job, when the campaign was
+    smaller."""
 
     @property
     def point_ids(self) -> list[int]:
@@ -68,9 +78,14 @@ class Shard:
 
 
 def blocks(config: Config) -> list[Block]:
-    """The blocks that a campaign draws, in the order train, validation, test, calibration.
+    """The blocks that a campaign draws.
 
-    Each is a Latin hypercube but the last, which holds independent draws. A table replaces all hypercubes.
+    Args:
+        config: The configuration.
+
+    Returns:
+        In the order train, validation, test, calibration: Latin hypercubes, but for calibration, whose draws are
+        independent. With `design.table` there are no hypercubes.
     """
     drawn = []
     for split in () if config["design"]["table"] else SPLITS:
@@ -84,9 +99,15 @@ def blocks(config: Config) -> list[Block]:
 
 
 def n_realizations(config: Config, split: str) -> int:
-    """Clusters drawn at each point of a split; all rows of a table get those of the split with the most.
+    """Clusters drawn at each point of a split.
 
-    A row may then change its split without being simulated again.
+    Args:
+        config: The configuration.
+        split: The split.
+
+    Returns:
+        Their number. All rows of a table get that of the split with the most, so that a row may change its split
+        without being simulated again.
     """
     given: int | dict[str, int] = config["design"]["realizations"]
     if split == CALIBRATION:
@@ -97,17 +118,32 @@ def n_realizations(config: Config, split: str) -> int:
 
 
 def runs_per_job(config: Config) -> int:
-    """Clusters of a full simulate job: `points_per_job` counts points of the split with the most realizations."""
+    """Clusters of a full simulate job: `points_per_job` counts points of the split with the most realizations.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        Their number.
+    """
     points: int = config["design"]["points_per_job"]
     return points * max(n_realizations(config, split) for split in SPLITS)
 
 
 def layout(config: Config, recorded: Layout | None = None, runs_in_time: Callable[[], int] | None = None) -> Layout:
-    """How each block is cut into jobs: `points` a job, and `ends`, the numbers of realizations it has grown to.
+    """How each block is cut into jobs.
 
-    `recorded` is the layout of the simulations that are there: they stay whole when realizations are added, whose
-    jobs come on top. Only another `points_per_job` cuts a block anew; with `job_minutes` nothing does.
-    `runs_in_time` says how many clusters a job simulates in so many minutes.
+    Simulations that are there stay whole when realizations are added: the added ones get jobs of their own. Only
+    another `points_per_job` cuts a block anew; with `job_minutes` nothing does.
+
+    Args:
+        config: The configuration.
+        recorded: The layout of the simulations that are there.
+        runs_in_time: How many clusters a job of `job_minutes` simulates.
+
+    Returns:
+        By block: `points` of a job, `ends`, the numbers of realizations that the block has grown to, and the
+        `points_per_job` that it was cut with.
     """
     cuts: Layout = {}
     minutes, per_job = (config["design"][key] for key in ("job_minutes", "points_per_job"))
@@ -126,9 +162,15 @@ def layout(config: Config, recorded: Layout | None = None, runs_in_time: Callabl
 def shards(
     config: Config, recorded: Layout | None = None, runs_in_time: Callable[[], int] | None = None
 ) -> dict[str, Shard]:
-    """All simulate jobs of a campaign, by name, of about the same number of runs; no shard spans two blocks.
+    """All simulate jobs of a campaign, of about the same number of runs. No shard spans two blocks.
 
-    `recorded` and `runs_in_time` as for `layout`. Jobs of added realizations have the first one's number in their name.
+    Args:
+        config: The configuration.
+        recorded: The layout of the simulations that are there.
+        runs_in_time: How many clusters a job of `job_minutes` simulates.
+
+    Returns:
+        Shards by name; jobs of added realizations have the first one's number in their name.
     """
     cuts = layout(config, recorded, runs_in_time)
     by_name = {}
@@ -150,9 +192,15 @@ def _parts(config: Config) -> list[tuple[str, Block]]:
 
 
 def recipes(config: Config) -> Callable[[Shard], Any]:
-    """What determines the (q0, a) of a shard's points, as a function of the shard: its table rows, or its block.
+    """What determines the births of a shard's points.
 
     Tables are read once: a campaign may have ten thousand shards.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        A function of the shard: it returns the shard's rows of a table, or what its block is drawn from.
     """
     proposed, drawn, ranges = proposed_blocks(config), blocks(config), box(config)
     rows = read_table(config) if config["design"]["table"] else []
@@ -173,17 +221,38 @@ def recipes(config: Config) -> Callable[[Shard], Any]:
 
 
 def q0_factor(config: Config) -> float:
-    """Factor from the configuration's virial convention to K/|W|."""
+    """Factor from the configuration's virial convention to K/|W|.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        1 or 0.5.
+    """
     return {"K/|W|": 1.0, "2K/|W|": 0.5}[config["design"]["virial_convention"]]
 
 
 def box(config: Config) -> Box:
-    """The design box with q0 as K/|W|: {'q0': (low, high), 'a_au': (low, high)}."""
+    """The design box.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|.
+    """
     return _in_k_over_w(config, config["design"]["box"])
 
 
 def prior_box(config: Config) -> Box:
-    """The box of the uniform prior with q0 as K/|W|: `inference.prior`, or the design box."""
+    """The box of the uniform prior: `inference.prior`, or the design box.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|.
+    """
     return _in_k_over_w(config, config["inference"]["prior"] or config["design"]["box"])
 
 
@@ -197,17 +266,30 @@ def _in_k_over_w(config: Config, ranges: dict[str, list[float]]) -> Box:
 
 
 def has_splits(config: Config) -> bool:
-    """Whether every split has points (a design table may leave splits out)."""
+    """Whether every split has points: a design table may leave splits out.
+
+    Args:
+        config: The configuration.
+    """
     if not config["design"]["table"]:
         return True
     return set(SPLITS) <= {row["split"] for row in read_table(config)}
 
 
 def read_table(config: Config) -> list[dict[str, Any]]:
-    """Read `design.table`: columns q0, a_au and optionally split, q0 returned as K/|W|.
+    """Read `design.table`, a CSV file with columns q0, a_au and perhaps split.
 
-    Raises `NatalError` naming the row and column of a missing, unreadable or out-of-box value. Splits are given for
-    all rows or for none. Rows of another campaign's calibration draws are left out: a campaign makes its own.
+    Splits are given for all rows or for none. Rows of another campaign's calibration draws are left out: a campaign
+    makes its own.
+
+    Args:
+        config: The configuration.
+
+    Returns:
+        A row a point: births, q0 as K/|W|; `split`, empty if none is given; `row` in the file.
+
+    Raises:
+        NatalError: A value is missing, unreadable or outside the box; the line names row and column.
     """
     state = None
     with suppress(OSError):
@@ -242,10 +324,16 @@ def _table(design: str, _: Any) -> list[dict[str, Any]]:
 
 
 def proposed_blocks(config: Config) -> list[tuple[Block, list[tuple[float, ...]]]]:
-    """The blocks of `design.proposed`, one a file, each with its points (q0, a_au), q0 as K/|W|.
+    """Read the files of `design.proposed`, CSV with columns q0, a_au and perhaps score.
 
-    Files have columns q0 and a_au and optionally score, as `adaptive.proposals` writes them. Raises `NatalError` naming
-    the file, row and column of a missing, unreadable or out-of-box value.
+    Args:
+        config: The configuration.
+
+    Returns:
+        A block for each file, with its points (q0, a_au), q0 as K/|W|.
+
+    Raises:
+        NatalError: A value is missing, unreadable or outside the box; the line names file, row and column.
     """
     proposed = []
     first_id = POINT_ID_OFFSET[PROPOSED]

@@ -1,4 +1,4 @@
-"""Where a campaign's simulations stand, read from their files and logs; whoever runs them, and wherever."""
+"""Where a campaign's simulations stand, read from their files and logs, whoever runs them and wherever."""
 
 import re
 from collections import Counter
@@ -11,23 +11,33 @@ from natal.files.locks import is_locked
 from natal.files.sealed import read_seal
 
 STATES = ("done", "running", "stopped", "failed", "waiting")
+"""Running: a job has the checkpoint open. Stopped: there is a checkpoint, from which the next job goes on. Failed: the
+last job ended with an error. Waiting: nothing happened yet."""
 
 
 @dataclass(frozen=True)
 class ShardStatus:
-    """One shard: a state of `STATES` and a word on it.
-
-    Running: a job has the checkpoint open. Stopped: there is a checkpoint, from which the next job goes on. Failed: the
-    last job ended with an error. Waiting: nothing happened yet.
-    """
+    """Where one shard stands."""
 
     name: str
+    """The shard's."""
     state: str
+    """One of `STATES`."""
     detail: str = ""
+    """What more there is to say."""
 
 
 def shard_status(simulations: Path, logs: Path, name: str) -> ShardStatus:
-    """Look at one shard's file, checkpoint and log."""
+    """Look at one shard's file, checkpoint and log.
+
+    Args:
+        simulations: Folder of shards and checkpoints.
+        logs: Folder of the jobs' logs.
+        name: The shard's name.
+
+    Returns:
+        Where it stands.
+    """
     progress, trouble = _read_log(logs / f"{name}.log")
     # files come and go while a campaign runs: each is opened once
     try:
@@ -55,7 +65,15 @@ def shard_status(simulations: Path, logs: Path, name: str) -> ShardStatus:
 
 
 def table(statuses: Iterable[ShardStatus], campaign: str) -> str:
-    """One line for every shard that is not done, and a summary."""
+    """Show where shards stand.
+
+    Args:
+        statuses: Of all shards.
+        campaign: Its name.
+
+    Returns:
+        One line for every shard that is not done, and a summary.
+    """
     statuses = list(statuses)
     width = max((len(s.name) for s in statuses), default=0)
     lines = [f"{s.name:{width}}  {s.state:8}  {s.detail}".rstrip() for s in statuses if s.state != "done"]

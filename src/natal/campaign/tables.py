@@ -1,4 +1,4 @@
-"""Reads the tables that people write: CSV files, with one line on what is wrong with one."""
+"""Reads tables that people write: CSV files, with one line on each mistake."""
 
 import csv
 import io
@@ -12,16 +12,23 @@ from natal.errors import Mistakes, NatalError
 from natal.variables import SUMMARIES, check_measured
 
 CONTROLS = {"Cc", "Zl", "Zp"}
-"""Categories of characters that Unicode has for devices and for ends of lines."""
+"""Unicode's categories of characters that control devices or end lines."""
 
 LONGEST = 200
-"""Characters of a file's header, or of a cell, that a message shows."""
+"""Most characters of a file's header, or of a cell, that a message shows."""
 
 
 def read_observations(path: str) -> list[dict[str, Any]]:
-    """Read a table of observed clusters: name, f_bound, sigma_v_kms, r_h_au and optional *_err columns.
+    """Read a table of observed clusters: name, f_bound, sigma_v_kms, r_h_au and perhaps columns of their errors (_err).
 
-    Missing errors count as zero. Raises `NatalError` naming the row and column of each bad value.
+    Args:
+        path: The CSV file.
+
+    Returns:
+        A row a cluster; missing errors are 0.
+
+    Raises:
+        NatalError: One line for each bad value, naming its row and column.
     """
     mistakes = Mistakes()
     error_columns = tuple(f"{c}_err" for c in SUMMARIES)
@@ -48,9 +55,15 @@ def read_observations(path: str) -> list[dict[str, Any]]:
 
 
 def has_summaries_alone(path: str) -> bool:
-    """Whether a file is a table for `read_observations`: a CSV whose columns are its, without empty cells.
+    """Whether a file is a table for `read_observations`: a CSV file with just its columns, without empty cells.
 
     Any other table of clusters is read by `natal.campaign.catalogues`.
+
+    Args:
+        path: The file.
+
+    Returns:
+        False also if the file cannot be read.
     """
     try:
         rows = list(csv.DictReader(io.StringIO(Path(path).read_bytes().decode("utf-8-sig")), skipinitialspace=True))
@@ -67,10 +80,20 @@ def has_summaries_alone(path: str) -> bool:
 def csv_rows(
     path: str, key: str, *, required: tuple[str, ...], optional: tuple[str, ...], mistakes: Mistakes | None = None
 ) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield (row number, row) of a CSV file with a header, counting the first data row as 1.
+    """Read the rows of a CSV file with a header.
 
-    Rows that are too long or too short are left out and added to `mistakes`. Raises `NatalError` for anything else that
-    is wrong with the file, and, without `mistakes`, in the end for such rows.
+    Args:
+        path: The file.
+        key: The setting or argument that names it, for what is said of a missing file.
+        required: Columns that it must have.
+        optional: Columns that it may have.
+        mistakes: Gets a line for each row that is too long or too short; None: such rows are an error in the end.
+
+    Yields:
+        Number of a row, from 1, and its cells by column.
+
+    Raises:
+        NatalError: Anything else is wrong with the file.
     """
     columns, rows = csv_cells(path, utf8(path, file_bytes(path, key)))
     header = shown(",".join(columns))
@@ -96,21 +119,50 @@ def csv_rows(
 
 
 def lines_of_rows(path: str) -> dict[int, int]:
-    """The line of a CSV file that each row ends on, by row number."""
+    """The line of a CSV file that each row ends on.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Lines by row number, both from 1.
+    """
     reader = csv.reader(io.StringIO(utf8(path, file_bytes(path, "table")), newline=""), skipinitialspace=True)
     lines = [reader.line_num for row in reader if row]
     return dict(enumerate(lines[1:], start=1))
 
 
 def file_bytes(path: str, key: str) -> bytes:
-    """What is in a file. Raises `NatalError` naming the setting `key` if there is none."""
+    """Read a file.
+
+    Args:
+        path: The file.
+        key: The setting or argument that names it.
+
+    Returns:
+        All bytes.
+
+    Raises:
+        NatalError: There is no such file.
+    """
     if not Path(path).is_file():
         raise NatalError(f"{key}: there is no file {path}")
     return Path(path).read_bytes()
 
 
 def utf8(path: str, data: bytes) -> str:
-    """Bytes as text, with the ends of lines that they have: within quotes these are part of a value."""
+    """Read bytes as text. Ends of lines stay as they are: within quotes they are part of a value.
+
+    Args:
+        path: The file, for the message.
+        data: Its bytes.
+
+    Returns:
+        The text.
+
+    Raises:
+        NatalError: The bytes are no UTF-8.
+    """
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -118,7 +170,18 @@ def utf8(path: str, data: bytes) -> str:
 
 
 def csv_cells(path: str, text: str) -> tuple[list[str], list[list[str]]]:
-    """The header of a CSV file and its rows, without blank lines."""
+    """Split a CSV file into cells; blank lines are left out.
+
+    Args:
+        path: The file, for the message.
+        text: Its text.
+
+    Returns:
+        The header and the rows.
+
+    Raises:
+        NatalError: It is no CSV file, or values are separated by something else than commas.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), skipinitialspace=True)
     try:
         columns, *rows = [row for row in reader if row] or [[]]
@@ -130,12 +193,29 @@ def csv_cells(path: str, text: str) -> tuple[list[str], list[list[str]]]:
 
 
 def shown(text: str) -> str:
-    """A text from a file as a message shows it: on one line, and not all of a long one."""
+    """A text from a file as a message shows it: on one line, and not all of a long one.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        In quotes.
+    """
     return repr(text[:LONGEST])
 
 
 def check_name(path: str, row_number: int, name: str, names: set[str]) -> None:
-    """Raise `NatalError` if a cluster's name is none, or is among `names`, those before it."""
+    """Check the name of a cluster.
+
+    Args:
+        path: The file, for the message.
+        row_number: The row, for the message.
+        name: The name.
+        names: Names of the rows before.
+
+    Raises:
+        NatalError: The name is empty, not unique, or holds control characters.
+    """
     if not name or name in names:
         raise NatalError(f"{path}, row {row_number}, column name: {shown(name)} is empty or not unique")
     if not CONTROLS.isdisjoint(map(unicodedata.category, name)):
@@ -144,7 +224,20 @@ def check_name(path: str, row_number: int, name: str, names: set[str]) -> None:
 
 
 def number(path: str, row_number: int, column: str, text: str) -> float:
-    """The number in a cell. Raises `NatalError` naming file, row and column if there is none."""
+    """Read the number in a cell.
+
+    Args:
+        path: The file, for the message.
+        row_number: The row, for the message.
+        column: The column, for the message.
+        text: The cell.
+
+    Returns:
+        The number.
+
+    Raises:
+        NatalError: The cell holds no finite number.
+    """
     try:
         # Python would read 1_450 as 1450
         value = math.nan if "_" in text else float(text)

@@ -1,4 +1,4 @@
-"""`natal answer` and `natal predict`: a campaign's networks asked, without Snakemake."""
+"""`natal answer` and `natal predict`: what a campaign's networks say, without Snakemake."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from natal.errors import NatalError
 from natal.variables import BIRTH
 
 N_SHOWN = 100
-"""Clusters that are printed; the files have all."""
+"""Most clusters that are printed; the files have all."""
 
 CAMPAIGN = click.option(
     "--campaign",
@@ -27,6 +27,7 @@ CAMPAIGN = click.option(
     metavar="DIR",
     help="results/<campaign> of a finished campaign; default: the one that comes with natal.",
 )
+"""The option that names a campaign."""
 
 
 @click.command()
@@ -35,12 +36,12 @@ CAMPAIGN = click.option(
 @click.option("--out", default=".", type=click.Path(file_okay=False), help="Folder for the answer's files.")
 @click.option("--nuts", is_flag=True, help="Sample with NUTS, too, as the workflow does (a minute more).")
 def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
-    """Answer with what births the clusters in TABLE are explained.
+    """Find the births that explain the clusters in TABLE.
 
     TABLE is CSV, ECSV, FITS or VOTable, with a name and any subset of observables, in any unit: sigma_los_kms,
     sigma_pm_kms, r_hp_pc, v_out_kms, age_myr, mass_msun, their _err and limits. A CSV file with the columns name,
-    f_bound, sigma_v_kms and r_h_au (and _err) alone is answered by the campaign's own likelihood. The posterior of (Q0,
-    a) of each cluster is evaluated on a grid; Q0 is K/|W| at birth, 0.5 in virial equilibrium.
+    f_bound, sigma_v_kms and r_h_au (and _err) alone is answered by the campaign's own likelihood. Each cluster's
+    posterior of (Q0, a) is evaluated on a grid; Q0 is K/|W| at birth, 0.5 in virial equilibrium.
 
     Writes observed.csv (means, standard deviations, quantiles, diagnostics) and observed.nc (draws), the same files as
     `snakemake results/<campaign>/observed.csv --config observations=TABLE`, and prints a summary. A line that begins
@@ -96,7 +97,15 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
 
 
 def record(command: str, read: list[Path], made: Iterable[Path], digest: str, config: dict[str, Any]) -> None:
-    """Write beside each file what made it, as jobs do."""
+    """Write beside each file what made it, as jobs do.
+
+    Args:
+        command: The command, which takes the place of a rule.
+        read: Files that it read.
+        made: Files that it made.
+        digest: What stands for its code.
+        config: The campaign's configuration.
+    """
     from natal.provenance.records import write_records
 
     task = SimpleNamespace(
@@ -129,7 +138,14 @@ def _of_any(table: str, trained: Any, asked: Asked, nuts: bool) -> tuple[Any, An
 
 
 def what_it_knows(config: dict[str, Any]) -> str:
-    """Which clusters a campaign's answers are about."""
+    """Say which clusters a campaign's answers are about.
+
+    Args:
+        config: The campaign's configuration.
+
+    Returns:
+        Words for a line.
+    """
     cluster = config["cluster"]
     masses = "of Kroupa's masses" if cluster["imf"] == "kroupa" else f"of {cluster['star_mass_msun']:g} Msun"
     age = f"{config['integration']['t_end_yr']:g} yr after birth"
@@ -146,7 +162,11 @@ def _row(row: Any) -> list[str]:
 
 
 def start(n_cases: int) -> None:
-    """Set JAX up, with programs once compiled kept for the user; progress as lines where there is no terminal."""
+    """Set JAX up, with a cache of compiled programs for this user; report progress as lines where there is no terminal.
+
+    Args:
+        n_cases: Clusters to answer for, which CPU devices share.
+    """
     from natal.running import device
 
     if not sys.stderr.isatty():
@@ -174,7 +194,7 @@ def _births(command: Any) -> Any:
 def predict(campaign: str, extrapolate: bool, **birth: Any) -> None:
     """Predict what one cluster of a known birth looks like: mean, scatter and quantiles of each summary.
 
-    emulator_sd is the error of the networks' mean, which the scatter sd holds already.
+    sd is the scatter of single clusters; it includes emulator_sd, the error of the networks' mean.
 
     \b
     natal predict --q0 0.9 --a 100

@@ -18,9 +18,10 @@ from natal.cli.found import project_files
 from natal.errors import NatalError
 
 PARTS = ("Snakefile", "workflow", "profiles", "config", "examples")
+"""What `natal init` writes beside the configuration."""
 
 OWN = Path("campaign.yaml")
-"""What differs from the default campaign, in a folder that `natal init` wrote."""
+"""The file of a campaign folder that says what differs from the default campaign."""
 
 
 @click.command()
@@ -29,8 +30,8 @@ OWN = Path("campaign.yaml")
 def init(folder: str, name: str | None) -> None:
     """Write a campaign folder of one's own: Snakefile, workflow, profiles and a configuration.
 
-    The questions that a campaign has to answer stand in campaign.yaml, each with the default campaign's answer. What it
-    leaves out is taken from config/config.yaml; config/README.md explains every key.
+    campaign.yaml has the questions that a campaign must answer, with the default campaign's answers. Keys that it leaves
+    out are taken from config/config.yaml; config/README.md explains every key.
 
     \b
     natal init mine
@@ -58,7 +59,7 @@ def init(folder: str, name: str | None) -> None:
 @click.option("--profile", help="A folder of profiles/, or a path.  [default: slurm where sbatch is, else local]")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[SNAKEMAKE'S ARGUMENTS]...")
 def run(profile: str | None, arguments: tuple[str, ...]) -> None:
-    """Run the campaign of this folder: shows Snakemake's command, and becomes it.
+    """Run the campaign of this folder: print Snakemake's command, and run that.
 
     Everything but --profile is Snakemake's: -n says what would run, a file of results/ makes just that one. Without
     --configfile, campaign.yaml is read if it is there.
@@ -94,7 +95,7 @@ def run(profile: str | None, arguments: tuple[str, ...]) -> None:
 @click.option("--config", multiple=True, metavar="KEY=VALUE", help="As for snakemake; several may follow.")
 @click.argument("more", nargs=-1, metavar="")
 def status(configfile: tuple[str, ...], config: tuple[str, ...], more: tuple[str, ...]) -> None:
-    """Say which simulations are done, running (and how long still) or failed; looks at files only, changes nothing.
+    """Say which simulations are done, running (and how long they will take) or failed. Reads files, changes nothing.
 
     Works while the campaign runs, from any terminal. Without --configfile, campaign.yaml is read if it is there.
     """
@@ -116,7 +117,14 @@ def status(configfile: tuple[str, ...], config: tuple[str, ...], more: tuple[str
 
 
 def campaign_config(files: list[str]) -> dict[str, Any]:
-    """What Snakemake would read here: `files`, or campaign.yaml if it is there, over config/config.yaml."""
+    """Read the configuration that Snakemake would read in this folder.
+
+    Args:
+        files: Configuration files; none: campaign.yaml if it is there.
+
+    Returns:
+        They are laid over config/config.yaml.
+    """
     folder = Path() if Path("Snakefile").is_file() else project_files()
     own = files or [str(OWN)] * OWN.is_file()
     return read_config([folder / "config" / "config.yaml", *own])

@@ -1,4 +1,4 @@
-"""`natal check` and `natal provenance`: is it right, and where does it come from?"""
+"""`natal check` and `natal provenance`: whether tables and settings are right, and where a file comes from."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ from natal.settings.reading import check_files, key_lines
 @click.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(), metavar="CONFIG|TABLE...")
 def check(files: tuple[str, ...]) -> None:
-    """Find all mistakes in configurations and in tables of observed clusters, and say on which lines they are.
+    """Find all mistakes in configurations and in tables of observed clusters, with the lines that they are on.
 
     YAML files are laid over the default configuration, in this order, and checked together, with the tables that they
     name; any other file is read as a table for `natal answer` and the key `observations`. Ends with 1 if anything is

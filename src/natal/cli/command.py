@@ -1,4 +1,4 @@
-"""The command itself: what it knows, and how mistakes end."""
+"""The command itself: what it consists of, and how mistakes end."""
 
 import os
 import sys
@@ -19,7 +19,12 @@ class OneLine(click.Group):
     """A group whose mistakes are one line, without usage text or traceback."""
 
     def main(self, *args: Any, **more: Any) -> Any:
-        """Run, and end the process with an exit code."""
+        """Run, and end the process with an exit code.
+
+        Args:
+            args: As of click.
+            more: As of click.
+        """
         try:
             code = super().main(*args, **more | {"standalone_mode": False})
             sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Where things lie: the trained campaign and the workflow's files inside natal, and what a campaign answers with."""
+"""Where the trained campaign and the workflow's files lie inside natal, and with which settings a campaign answers."""
 
 import shutil
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from natal.variables import Box
 PACKAGE = Path(__file__).parents[1]
 
 TRAINED = PACKAGE / "trained"
-"""Campaigns that come with natal: of each what answering needs, as in its results folder."""
+"""Campaigns that come with natal; of each, what answering needs, as in its results folder."""
 
 
 def project_files() -> Path:
@@ -28,7 +28,14 @@ def project_files() -> Path:
 
 
 def campaign_folder(name: str) -> Path:
-    """The folder of a campaign: the one that comes with natal for `default`, else results/<campaign> as given."""
+    """The folder of a campaign.
+
+    Args:
+        name: `results/<campaign>`, or `default` for the campaign that comes with natal.
+
+    Returns:
+        Its path.
+    """
     return TRAINED / name if name == "default" else Path(name)
 
 
@@ -37,6 +44,9 @@ def replace_trained(folder: str | Path) -> None:
 
     Copied is what answering needs: the ensemble, the fitted likelihood, the network of its kind and the law of
     observables if it has them, and their records.
+
+    Args:
+        folder: The finished campaign's results.
     """
     source, target = Path(folder), TRAINED / "default"
     emulator = source / "emulator"
@@ -53,19 +63,30 @@ def replace_trained(folder: str | Path) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """With what a campaign answers, as its records have it."""
+    """With which settings a campaign answers, as its records have them."""
 
     config: dict[str, Any]
+    """The whole configuration."""
     seed: int
+    """Of chains and draws."""
     prior: Box
+    """Of clusters that the campaign's likelihood answers, q0 as K/|W|."""
     inference: Inference
+    """Grid and sampler."""
     observed_prior: Box | None
-    """of clusters that the law of observables answers"""
+    """Of clusters that the law of observables answers; None: it follows from the campaign's."""
     population: Population
+    """Of `natal population`."""
 
 
 def asked_of(folder: Path) -> Asked:
-    """Read a campaign's settings; keys that it did not know yet are the default campaign's.
+    """Read a campaign's settings; keys that did not exist yet are the default campaign's.
+
+    Args:
+        folder: The campaign's results.
+
+    Returns:
+        The settings.
 
     Raises:
         NatalError: The folder has no records, or no whole ones.

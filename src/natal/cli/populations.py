@@ -16,7 +16,7 @@ from natal.errors import NatalError
 @CAMPAIGN
 @click.option("--out", default=".", type=click.Path(file_okay=False), help="Folder for the answer's files.")
 def population(table: str, campaign: str, out: str) -> None:
-    """Answer how births are distributed behind the clusters in TABLE.
+    """Find how births are distributed behind the clusters in TABLE.
 
     TABLE is as for `natal answer`. Clusters that dissolved are missing from every table: the answer accounts for them.
     Two laws are sampled by NUTS: `normal` has normal laws of Q0 and ln a within the box, `binned` assumes no shape of

@@ -15,12 +15,14 @@ from natal.provenance.crate import CONFIG, METADATA, WORKFLOW
 from natal.provenance.records import FileState
 
 SUFFIXES = (".csv", ".eqx", ".h5", ".html", ".json", ".nc", ".yaml")
-"""Of all files of an archive: tables, networks, simulations, the report, records, draws, the configuration."""
+"""Ends of the names of an archive's files: tables, networks, simulations, the report, records, draws, the
+configuration."""
 
 LEFT_OUT = ("figures", "simulations")
-"""Figures are in the report; simulations come when they are asked for."""
+"""Folders that an archive does without: figures are in the report; simulations come only when they are asked for."""
 
 LICENCE = "Not stated: ask those who made this campaign"
+"""What an archive says if nothing is given."""
 
 
 @click.command()

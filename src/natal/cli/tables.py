@@ -12,7 +12,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]], title: str) -> N
     Args:
         columns: Their names; the first holds text, the others numbers.
         rows: Cells as text.
-        title: Above the table, in a terminal only.
+        title: Shown above the table, in a terminal only.
     """
     if sys.stdout.isatty():
         from rich.console import Console

@@ -1,4 +1,4 @@
-"""Whether outputs are those of their records: by checksums, for dates and Snakemake's memory get lost in copying."""
+"""Whether outputs are those of their records. Checksums tell: dates and Snakemake's memory get lost in copying."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -30,17 +30,40 @@ class Recorded:
         self._checksums: dict[str, tuple[int, int, str]] = {}
 
     def describes(self, output: Path) -> bool | None:
-        """Whether an output is the very file that its record is of; None if there is no record or no file."""
+        """Whether an output is the very file that its record is of.
+
+        Args:
+            output: The file.
+
+        Returns:
+            None if there is no record or no file.
+        """
         record, checksum = self._record(output), self._checksum(output)
         return None if record is None or checksum is None else record.output.sha256 == checksum
 
     def difference(self, output: Path, digest: str) -> list[str] | None:
-        """What of an output's code and settings differs from `digest` (`changed_parts`); None if nothing does."""
+        """What of an output's code and settings has changed since it was made.
+
+        Args:
+            output: The file.
+            digest: What its digest would be now.
+
+        Returns:
+            Names as of `changed_parts`; None if nothing has changed, or nothing is known.
+        """
         record = self._record(output)
         return None if record is None or record.digest == digest else changed_parts(record.digest, digest)
 
     def is_made_from(self, outputs: Iterable[Path], file: Path) -> bool | None:
-        """Whether those outputs that are there were made from `file` as it is now; None if records do not tell."""
+        """Whether outputs were made from a file as it is now.
+
+        Args:
+            outputs: Those that are there count.
+            file: The file.
+
+        Returns:
+            None if records do not tell.
+        """
         there = [output for output in outputs if self._checksum(output) is not None]
         if not there or not all(self.describes(output) for output in there):
             return None
@@ -48,7 +71,7 @@ class Recorded:
         return all(self._inputs(output).get(file.as_posix()) == checksum for output in there)
 
     def keep_checksums(self) -> None:
-        """Write down what was read, for the next one."""
+        """Write down the checksums of what was read, for the next call."""
         known = {name: list(state) for name, state in self._checksums.items()}
         if known != self._known:
             # only a memory: a folder that cannot be written is somebody else's to report

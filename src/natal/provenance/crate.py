@@ -1,7 +1,8 @@
 """A campaign's records as RO-Crate 1.1 metadata, by the profile Provenance Run Crate 0.5.
 
-Each job is an action with its inputs, outputs and end; each rule a tool; the campaign is a run of the workflow. What
-the records do not say (who, when a job began) is not said. https://www.researchobject.org/workflow-run-crate/profiles/
+Each job is an action with its inputs, outputs and end; each rule is a tool; the campaign is a run of the workflow. What
+the records do not say (who ran it, when a job began) is left out.
+https://www.researchobject.org/workflow-run-crate/profiles/
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +34,7 @@ FORMATS = {
     ".txt": "text/plain",
     ".eqx": "application/octet-stream",
 }
+"""Media types by the end of a file's name."""
 
 PACKAGES = {
     "natal": None,
@@ -45,12 +47,21 @@ PACKAGES = {
     "h5py": "https://www.h5py.org",
     "snakemake": "https://snakemake.github.io",
 }
+"""Software whose versions are listed, with its home page."""
 
 Entity = dict[str, Any]
+"""One object of the metadata's graph."""
 
 
 def workflow_description(records: Sequence[Record]) -> dict[str, Any]:
-    """The workflow as it ran, in data: its rules in their order, what each reads from, and the code they had."""
+    """The workflow as it ran: its rules in their order, what each reads from, and the code they had.
+
+    Args:
+        records: Of all files of the campaign, in the order in which these were made.
+
+    Returns:
+        The content of workflow.json.
+    """
     makers = {record.output.path: record.rule for record in records}
     rules = []
     for rule, made in _by_rule(records).items():
@@ -67,12 +78,12 @@ def crate_metadata(files: Mapping[str, FileState], records: Sequence[Record], fo
     Args:
         files: Size and SHA-256 of every file in the crate but the metadata, by its name there; `WORKFLOW` and `CONFIG`
             are among them.
-        records: Of the campaign's files, of those that are not in the crate, too.
-        folder: The campaign's, as the records have it: `results/<campaign>`.
+        records: Of the campaign's files, also of those that are not in the crate.
+        folder: The campaign's folder, as the records have it: `results/<campaign>`.
         licence: SPDX identifier, URL or sentence.
 
     Returns:
-        What ro-crate-metadata.json holds.
+        The content of ro-crate-metadata.json.
     """
     latest = max(records, key=lambda record: record.environment["created"])
     config, environment = latest.config, latest.environment

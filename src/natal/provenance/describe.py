@@ -11,11 +11,18 @@ from natal.provenance.lineage import FileOrigin, Step, as_typed, history, steps
 from natal.provenance.records import FileState
 
 LISTED = 4
-"""Files of one kind in one folder that are named one by one."""
+"""Most files of one kind in one folder that are named one by one."""
 
 
 def describe(origin: FileOrigin) -> str:
-    """What made a file, in words."""
+    """Say what made a file.
+
+    Args:
+        origin: What is known of it.
+
+    Returns:
+        Lines of text; those that begin with ! say what does not fit together.
+    """
     known = history(origin)
     lines = [as_typed(origin.path), *_own_lines(origin)]
     if origin.inputs:

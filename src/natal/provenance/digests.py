@@ -14,9 +14,9 @@ from natal.files.atomic import atomic_path
 from natal.provenance.source import LABELS, without_words
 
 SCHEME = "2"
-"""What counts as code, and how: it stands before every digest of code, and changes with the rules for it.
+"""Number of the rules for what counts as code, and how. It stands before every digest of code.
 
-Those of version 0.1.0 have no such mark.
+Digests of version 0.1.0 have no such number.
 """
 
 APART = {
@@ -25,41 +25,77 @@ APART = {
     # of a table of clusters the rows count, which are settings of their stage
     *("campaign.catalogues", "campaign.own_clusters", "campaign.table_files", "observables.columns"),
 }
-"""Packages and modules that decide where, when and whether something runs and what is said of it, not its result."""
+"""Packages and modules that decide where, when and whether something runs and what is said of it, but not its
+result."""
 
 PACKAGE_FOLDER = Path(__file__).parents[1]
 PACKAGE = PACKAGE_FOLDER.name
 
 MEMORY = Path(".cache") / "code.json"
-"""What files of code were found to hold, beside JAX's programs: to parse them takes a second, in each job on a cluster.
+"""What files of code were found to hold, beside JAX's programs: parsing them takes a second in each job on a cluster.
 
-Files are known by their text, so that the memory may be lost, shared or old.
+Files are known by their text: the memory may be lost, shared or old.
 """
 
 
 def stage_digest(script: str | Path, settings: Mapping[str, Any]) -> str:
-    """Digests of one stage, by name: of its script's code with all imports, and of each setting it reads (JSON types).
+    """Digest a stage: its script's code with all imports, and each setting that it reads.
 
-    Such as 'code:0123456789abcdef emulator:01234567 seed:89abcdef': two of them show what differs.
+    Args:
+        script: The stage's script.
+        settings: Values of JSON types, by name.
+
+    Returns:
+        Digests by name, as in 'code:0123456789abcdef emulator:01234567 seed:89abcdef': two of them show what differs.
     """
     digests = {name: _digest(settings[name])[:8] for name in sorted(settings)}
     return " ".join(f"{name}:{digest}" for name, digest in ({"code": code_digest(script)} | digests).items())
 
 
 def digest_parts(digest: str) -> dict[str, str]:
-    """Digests by name, in their order; empty if it is not a stage's digest."""
+    """Take a stage's digest apart.
+
+    Args:
+        digest: As of `stage_digest`.
+
+    Returns:
+        Digests by name, in their order; empty if it is something else.
+
+    Examples:
+        >>> digest_parts("code:2-0123 seed:89ab")
+        {'code': '2-0123', 'seed': '89ab'}
+    """
     parts = [part.rpartition(":") for part in digest.split()]
     return {name: value for name, _, value in parts} if all(name for name, _, _ in parts) else {}
 
 
 def changed_parts(before: str, now: str) -> list[str]:
-    """Names of what differs between two digests of a stage: `code` and settings."""
+    """Compare two digests of a stage.
+
+    Args:
+        before: The one.
+        now: The other.
+
+    Returns:
+        Names of what differs: `code` and settings; empty also if one of them is no stage's digest.
+
+    Examples:
+        >>> changed_parts("code:2-0123 seed:89ab", "code:2-0123 seed:89ac")
+        ['seed']
+    """
     old, new = digest_parts(before), digest_parts(now)
     return [name for name in old | new if old.get(name) != new.get(name)] if old and new else []
 
 
 def is_of_older_code(digest: str) -> bool:
-    """Whether a stage's digest was made by a version of natal whose digests of code are not comparable with today's."""
+    """Whether a digest was made by a version of natal whose digests of code are not comparable with today's.
+
+    Args:
+        digest: As of `stage_digest`.
+
+    Returns:
+        False also if it is no stage's digest.
+    """
     code = digest_parts(digest).get("code")
     return code is not None and not code.startswith(f"{SCHEME}-")
 
@@ -70,10 +106,16 @@ def _digest(value: Any) -> str:
 
 @cache
 def code_digest(script: str | Path) -> str:
-    """Digest of a script's source and of the natal modules that it imports, directly or through others.
+    """Digest a script's source and the natal modules that it imports, directly or through others.
 
     Words do not count (`natal.provenance.source`), nor do modules that no result depends on (`APART`) and what only
     these import.
+
+    Args:
+        script: The script.
+
+    Returns:
+        `SCHEME` and 16 hexadecimal digits.
     """
     n_known = len(_memory())
     modules = sorted(_import_closure(Path(script)))

@@ -12,7 +12,11 @@ from natal.provenance.git import git_commit
 
 
 def environment() -> dict[str, str]:
-    """Versions, git commit and machine that made a file, and what its environment told JAX and its compiler."""
+    """Versions, git commit and machine that make a file, and what the environment tells JAX and its compiler.
+
+    Returns:
+        Texts by name, with the date (UTC) as `created`.
+    """
     packages = ("natal", "jax", "jaxlib", "equinox", "optax", "numpyro", "numpy", "h5py", "snakemake")
     return {
         "python": platform.python_version(),
@@ -38,11 +42,21 @@ def computed_by(digest: str, device: str) -> dict[str, Any]:
     Args:
         digest: The stage's digest, which holds that of its code.
         device: The kind of processor (`natal.running.device.kind`).
+
+    Returns:
+        Values that JSON can hold.
     """
     versions = {name: version(name) for name in ("jax", "jaxlib", "numpy")}
     return {"code": digest_parts(digest)["code"], "versions": versions, "device": device}
 
 
 def made_by(digest: str) -> dict[str, str]:
-    """The environment, and a stage's digest of code and settings: what files say of their making."""
+    """What files say of their making.
+
+    Args:
+        digest: Of the stage's code and settings.
+
+    Returns:
+        The environment, and the digest.
+    """
     return {**environment(), "digest": digest}

@@ -5,13 +5,19 @@ from functools import cache
 from pathlib import Path
 
 TIMEOUT_S = 10
+"""How long git may take."""
 
 
 @cache
 def git_commit(file: str | Path = __file__) -> str | None:
-    """Full name of the commit checked out where `file` is, with `-dirty` behind it if tracked files differ from it.
+    """The commit that is checked out where a file is.
 
-    None, and never an error, where git or the repository is missing, slow or unwilling, or does not know the file.
+    Args:
+        file: A file of the repository.
+
+    Returns:
+        The commit's full name, with `-dirty` behind it if tracked files differ from it. None, and never an error, where
+        git or the repository is missing, slow or unwilling, or does not know the file.
     """
     file = Path(file)
     # a repository around an installed natal says nothing of its code

@@ -1,4 +1,4 @@
-"""Where a file comes from: its record, and those of all it was made from."""
+"""Where a file comes from: its record, and the records of all that it was made from."""
 
 import json
 import os
@@ -16,17 +16,18 @@ from natal.provenance.records import FOLDER, FileState, Record, file_state, read
 
 @dataclass(frozen=True)
 class FileOrigin:
-    """A file with what is known of its making.
-
-    `now` is None if it is gone, `record` if none was written or can be read. `inside` is then what the file says of
-    itself: digest, commit, versions, in formats that hold them. `inputs` are paths with the state they were read in.
-    """
+    """A file with what is known of its making."""
 
     path: Path
+    """Absolute."""
     now: FileState | None
+    """The file as it is; None if it is gone."""
     record: Record | None
+    """What made it; None if no record was written or it cannot be read."""
     inside: dict[str, str]
+    """Without a record, what the file says of itself: digest, commit, versions, in formats that hold them."""
     inputs: dict[Path, FileState]
+    """What it was made from, by path, in the state in which that was read."""
 
     @property
     def is_recorded(self) -> bool:
@@ -39,15 +40,29 @@ class Step:
     """Files that one rule made, with the same code at the same commit."""
 
     rule: str
+    """Its name."""
     code: str
+    """Digest of the code."""
     commit: str
+    """Of natal."""
     created: str
-    """Date of the last of them (UTC)."""
+    """Date of the last of the files (UTC)."""
     files: list[Path]
+    """Their paths."""
 
 
 def read_origin(path: str | Path) -> FileOrigin:
-    """Read what is known of a file's making. Raises `NatalError` if there is no such file."""
+    """Read what is known of a file's making.
+
+    Args:
+        path: The file.
+
+    Returns:
+        What is known.
+
+    Raises:
+        NatalError: There is no such file.
+    """
     path = Path(os.path.abspath(path))
     if not path.is_file():
         raise NatalError(
@@ -57,7 +72,14 @@ def read_origin(path: str | Path) -> FileOrigin:
 
 
 def history(*origins: FileOrigin) -> list[FileOrigin]:
-    """All files behind some, each once and after what it was made from; the last one asked for is last."""
+    """Find all files behind some files.
+
+    Args:
+        origins: The files asked for.
+
+    Returns:
+        Each file once and after what it was made from; the last one asked for is last.
+    """
     seen: dict[Path, FileOrigin] = {}
 
     def visit(one: FileOrigin) -> Iterator[FileOrigin]:
@@ -71,7 +93,14 @@ def history(*origins: FileOrigin) -> list[FileOrigin]:
 
 
 def steps(files: Iterable[FileOrigin]) -> list[Step]:
-    """The jobs that made files, in their order; those without a record left out."""
+    """The steps that made files, in their order.
+
+    Args:
+        files: In the order of `history`; those without a record are left out.
+
+    Returns:
+        One for each rule, code and commit.
+    """
     groups: dict[tuple[str, str, str], list[FileOrigin]] = {}
     for one in files:
         if one.record:
@@ -85,7 +114,13 @@ def steps(files: Iterable[FileOrigin]) -> list[Step]:
 
 
 def read_records(folder: str | Path) -> list[Record]:
-    """All records of a campaign's `folder`, in the order in which the files were made; those that are none left out.
+    """Read all records of a campaign.
+
+    Args:
+        folder: `results/<campaign>`.
+
+    Returns:
+        In the order in which the files were made; what cannot be read is left out.
 
     Raises:
         NatalError: There are none.
@@ -98,7 +133,13 @@ def read_records(folder: str | Path) -> list[Record]:
 
 
 def recorded_config(folder: str | Path) -> dict[str, Any]:
-    """The configuration of a finished campaign in `folder`: that of the latest record of its tables and networks.
+    """The configuration of a finished campaign: that of the latest record of its tables and networks.
+
+    Args:
+        folder: `results/<campaign>`.
+
+    Returns:
+        The configuration in natal's units.
 
     Raises:
         NatalError: There is no such record.
@@ -111,7 +152,14 @@ def recorded_config(folder: str | Path) -> dict[str, Any]:
 
 
 def as_typed(path: Path) -> str:
-    """A path as one would type it here."""
+    """A path as one would type it here.
+
+    Args:
+        path: An absolute path.
+
+    Returns:
+        Relative to this folder if it is in there.
+    """
     here = Path.cwd()
     return path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
 

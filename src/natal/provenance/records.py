@@ -1,7 +1,7 @@
 """A record beside every output of what made it: results/<campaign>/provenance/<output>.json (a study: studies/<name>).
 
-Jobs write them when they have ended well. Planning compares them with the files (`natal.provenance.comparing`); what
-they tell people is `natal.provenance.describe`'s, which no simulation imports.
+Jobs write records when they have ended well. Planning compares them with the files (`natal.provenance.comparing`). What
+people are told of them is in `natal.provenance.describe`, which no simulation imports.
 """
 
 import hashlib
@@ -16,16 +16,21 @@ from natal.files.sealed import read_seal
 from natal.provenance.environment import environment
 
 FORMAT = "natal-provenance-1"
+"""Name of this format, in every record."""
 FOLDER = "provenance"
+"""Where records lie, within a campaign's results."""
 
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as it was. `sha256` is that of all bytes, or of those behind the seal if the file has one."""
+    """A file as it was."""
 
     path: str
+    """As it was given."""
     size_bytes: int
+    """Of the whole file."""
     sha256: str
+    """Of all bytes, or of those behind the seal if the file has one."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +38,34 @@ class Record:
     """What made one output."""
 
     format: str
+    """`FORMAT`."""
     output: FileState
     rule: str
+    """The rule's name."""
     wildcards: dict[str, str]
+    """What the rule's wildcards stood for."""
     digest: str
     """Of the rule's code and settings, by name: `natal.provenance.digests.stage_digest`."""
     seed: int
+    """The campaign's."""
     config: dict[str, Any]
     """All of the campaign's configuration; the digest names the parts that entered."""
     environment: dict[str, str]
     """Git commit, versions, machine and date: `natal.provenance.environment`."""
     inputs: list[FileState]
+    """What the job read."""
 
 
 def record_path(output: str | Path, folder: str | Path) -> Path:
-    """Where the record of an output lies: in the campaign's `folder`, or beside an output that is not in there."""
+    """Where the record of an output lies.
+
+    Args:
+        output: The output.
+        folder: The campaign's folder.
+
+    Returns:
+        A path within that folder, or beside an output that is not in there.
+    """
     output = Path(output)
     folder = Path(folder) if output.is_relative_to(folder) else output.parent
     name = output.relative_to(folder)
@@ -55,7 +73,14 @@ def record_path(output: str | Path, folder: str | Path) -> Path:
 
 
 def read_record(path: str | Path) -> Record | None:
-    """The record in a file; None if there is none that can be read."""
+    """Read a record.
+
+    Args:
+        path: The record's file.
+
+    Returns:
+        The record; None if there is none that can be read.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
@@ -67,14 +92,23 @@ def read_record(path: str | Path) -> Record | None:
 
 
 def results_folder(config: dict[str, Any]) -> Path:
-    """Where a campaign's or a study's outputs lie."""
+    """Where a campaign's or a study's outputs lie.
+
+    Args:
+        config: Its configuration.
+
+    Returns:
+        `results/<campaign>` or `results/studies/<name>`.
+    """
     return Path("results", *((config["campaign"],) if "campaign" in config else ("studies", config["name"])))
 
 
 def write_records(task: Any, reads: Iterable[str] = ()) -> None:
     """Write a record of each output of a job that is done.
 
-    `task` is what Snakemake gives to a script; `reads` names files that were read beside the rule's inputs.
+    Args:
+        task: What Snakemake gives to a script.
+        reads: Files that were read beside the rule's inputs.
     """
     # planning reads records without pandas
     from natal.files.formats import write_json
@@ -95,7 +129,14 @@ def write_records(task: Any, reads: Iterable[str] = ()) -> None:
 
 
 def file_state(path: str | Path) -> FileState:
-    """Size and checksum of a file; that of a sealed one is read from its seal, for it may be large."""
+    """Size and checksum of a file. The checksum of a sealed file is read from its seal, as the file may be large.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The file as it is.
+    """
     path = Path(path)
     sealed = seal_sha256(path)
     if sealed is None:
@@ -105,7 +146,14 @@ def file_state(path: str | Path) -> FileState:
 
 
 def seal_sha256(path: Path) -> str | None:
-    """The checksum in a file's seal, None if it has none."""
+    """The checksum in a file's seal.
+
+    Args:
+        path: The file.
+
+    Returns:
+        None if it has no seal.
+    """
     if path.suffix != ".h5":
         return None
     try:

@@ -2,9 +2,9 @@
 
 Words are comments, docstrings and other strings that stand alone; annotations of functions, and what only type checkers
 read; what exceptions and warnings say (their names end in `Error` or `Warning`), asserts, logs and exits; and arguments
-in `WORDS`, such as the label of a progress bar. Then goes what only these used, until nothing more does: variables of a
-function whose value calls nothing but `PURE` functions, branches left empty, private functions and constants of a
-module, imports.
+in `WORDS`, such as the label of a progress bar. What only these used is left out next, until nothing more is unused:
+variables of a function whose value calls nothing but `PURE` functions, branches left empty, private functions and
+constants of a module, imports.
 
 All else counts: a column's name, a unit, a file format, a sentence that is written into a table. If a text that is no
 result counts all the same, move it to where it is raised or logged.
@@ -21,13 +21,13 @@ WORDS = {
     "Field": {"description", "examples", "title", "ge", "gt", "le", "lt", "min_length", "max_length", "pattern"},
     "Allowed": {"text"},
 }
-"""Keyword arguments that are words, by what is called; limits of settings, too, as they change no value."""
+"""Keyword arguments that are words, by what is called. Limits of settings are among them, as they change no value."""
 
 ALWAYS_WORDS = {"json_schema_extra", "progress_label", "progress_unit", "refusal", "remedy"}
 """Keyword arguments that are words whatever is called."""
 
 SAYINGS = {"Allowed"}
-"""What is called with words only, beside exceptions and warnings."""
+"""What is called with nothing but words, beside exceptions and warnings."""
 
 LABELS = {"Variable": {"meaning", "symbol"}}
 """Keyword arguments that only a reader of figures sees, by what is called."""
@@ -40,7 +40,7 @@ PURE = {
     *("min", "range", "repr", "round", "set", "sorted", "split", "splitlines", "str", "strip", "sum", "tuple", "type"),
     "zip",
 }
-"""Functions and methods that give a value and do nothing else."""
+"""Functions and methods that return a value and do nothing else."""
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Block = list[ast.AST]
@@ -52,7 +52,10 @@ def without_words(source: str, *, labels: bool, script: bool = False) -> ast.Mod
     Args:
         source: Text of the file.
         labels: Whether `LABELS` count.
-        script: Whether it is a script, whose variables nobody else reads, as if all of it were one function.
+        script: Whether it is a script: nobody else reads its variables, as if all of it were one function.
+
+    Returns:
+        The syntax tree of what is left.
     """
     tree = ast.parse(source)
     words = _Words(labels)

@@ -1,4 +1,4 @@
-"""Sets JAX up for a job: devices, compile cache. Call before the first computation."""
+"""Sets JAX up for a job: devices, cache of compiled programs. To be called before the first computation."""
 
 import hashlib
 import logging
@@ -38,18 +38,19 @@ SETTLED: dict[str, Any] = {
     "jax_check_tracer_leaks": False,
     "jax_transfer_guard": None,
 }
-"""What results depend on, or ends a job that is in order: JAX's own defaults, whatever a user's environment says."""
+"""Settings of JAX that results depend on, or that end a job which is in order: JAX's defaults, whatever a user has
+set."""
 
 
 def set_up(
     *, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = COMPILE_CACHE, allow_cpu: bool = True
 ) -> None:
-    """Hold JAX to `threads` threads, split into `cpu_devices` CPU devices, and give it a cache of what it compiles.
+    """Hold JAX to some threads, split into CPU devices, and give it a cache of what it compiles.
 
-    Work that splits into independent parts runs best with one device a core, a single program with one device and
-    all threads; accelerators are not affected. The cache is kept apart for every processor type, since compiled
-    code holds its instructions. Settings of JAX that results depend on are its defaults: the log names those of the
-    user's environment that are not followed.
+    Work that splits into independent parts runs best with one device a core, a single program with one device and all
+    threads; accelerators are not affected. Each type of processor has a cache of its own, since compiled code holds its
+    instructions. Settings of JAX that results depend on are JAX's defaults: the log names those of the user's
+    environment that are not followed.
 
     Args:
         threads: That computations may use.
@@ -131,7 +132,7 @@ def kind() -> str:
 
 
 def processor() -> str:
-    """A short name for this processor type: architecture and a digest of its model and instruction sets."""
+    """A short name for this type of processor: architecture and a digest of its model and instruction sets."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else [platform.processor()]
     kind = [line for line in lines if line.startswith(("model name", "flags", "Features", "CPU part"))]

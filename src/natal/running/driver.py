@@ -1,4 +1,7 @@
-"""What the process that plans and submits a campaign's jobs does around them: one at a time, from whole files."""
+"""What the process that plans and submits a campaign's jobs does around them.
+
+It sees to it that only one such process works on a campaign, and that it starts from whole files.
+"""
 
 import os
 import sys
@@ -28,10 +31,10 @@ from natal.running.slurm import accounting_is_off, cancel_orphans, note_run
 from natal.running.slurm_states import Watch
 
 ANSWERS = {"catalogue", "observe", "observed"}
-"""Rules that answer for own clusters."""
+"""Rules that answer for a user's own clusters."""
 
 CLOCK_S = 60
-"""Seconds that clocks of machines may differ without a word."""
+"""Seconds that clocks of machines may differ without a warning."""
 
 MENDED = "NATAL_MENDED"
 """Environment variable of a call that began anew because a shard was found to be damaged."""
@@ -44,18 +47,19 @@ class Driver:
     workflow: Any
     """Snakemake's, still without a plan."""
     config: dict[str, Any]
+    """The campaign's configuration, checked."""
     results: Path
     """The campaign's folder."""
     shards: Mapping[str, plan.Shard]
     """Its simulate jobs by name."""
     digest: Callable[[str], str]
-    """Of a shard's code and settings, by its name."""
+    """Digest of a shard's code and settings, by its name."""
     stem: Callable[[str], str]
-    """Of what the shard's clusters are, by its name."""
+    """Digest of what the shard's clusters are, by its name."""
     emulator: list[Path]
     """What an answer for own clusters is made from."""
     runs_in_time: Callable[[], int]
-    """Clusters of a job of `design.job_minutes`."""
+    """How many clusters a job of `design.job_minutes` simulates."""
 
     def __post_init__(self) -> None:
         self._simulations = self.results / "simulations"
@@ -65,7 +69,7 @@ class Driver:
         snakemake_internals.around_planning(self.workflow, self._prepare, self._check_answers, self._refuse)
 
     def start(self) -> None:
-        """Before the first job: damaged files out of the way, and jobs of this run to be found by the next one."""
+        """Before the first job, move damaged files out of the way, and note this run so that the next can find its jobs."""
         try:
             set_aside(self._damaged)
             self._aside = self._set_aside()
@@ -77,7 +81,7 @@ class Driver:
             sys.exit(f"{self.results} cannot be written: {trouble}")
 
     def fail(self) -> None:
-        """After a run with errors: begin anew, once, if it found a shard to be damaged that had looked whole."""
+        """After a run with errors: begin anew, once, if a shard that had looked whole was found to be damaged."""
         found = sorted(path.name for path in self._set_aside() - self._aside)
         if found and MENDED not in os.environ:
             print(f"natal: beginning anew, in place of {', '.join(found)}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 Files = Mapping[str, Sequence[str | Path]]
+"""Files of a stage's jobs, by the stage's name."""
 
 KINDS = {
     "simulating": ("simulate", "brute_force_runs", "posterior_predictive"),
@@ -18,17 +19,23 @@ KINDS = {
     "checking": ("evaluate", "uncertainty", "brute_force", "speed"),
     "drawing": ("figures",),
 }
-"""What the stages are for."""
+"""Stages by what they are for."""
 
 _WORKED = re.compile(r"^(\S+ \S+) INFO worked for ([0-9.]+) s$", re.M)
 
 
 def stage_costs(benchmarks: Files) -> list[dict[str, Any]]:
-    """One row a stage: stage, jobs, wall_s (over all jobs), starting_s (of that), longest_s, memory_gb (of one job).
+    """What each stage took.
 
-    `benchmarks` maps a stage to the files of its jobs. They are records, not results: those that are missing or cannot
-    be read do not count, and a stage without any is left out. Numbers that are not known (Snakemake does not measure
-    the memory of jobs of less than a second or so) are None.
+    Benchmark files are records, not results: those that are missing or cannot be read do not count.
+
+    Args:
+        benchmarks: Benchmark files of the jobs, by stage.
+
+    Returns:
+        One row a stage that has records: `stage`, `jobs`, `wall_s` (over all jobs), `starting_s` (of that),
+        `longest_s`, `memory_gb` (of one job). What is not known is None: Snakemake does not measure the memory of jobs
+        of less than a second or so.
     """
     rows: list[dict[str, Any]] = []
     for stage, table in _jobs(benchmarks).groupby("stage", sort=False):
@@ -48,7 +55,7 @@ def campaign_costs(benchmarks: Files) -> dict[str, Any]:
     """What the whole campaign took, and on what.
 
     Args:
-        benchmarks: As of `stage_costs`.
+        benchmarks: Benchmark files of the jobs, by stage.
 
     Returns:
         `jobs`, `job_s` (over all jobs), `wall_s` (of the time in which at least one ran), and `shares` of `job_s`: one

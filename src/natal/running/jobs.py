@@ -1,4 +1,4 @@
-"""What every workflow script does around its work: logging, and errors a person can read."""
+"""The frame around every workflow script: logging, and errors that a person can read."""
 
 import errno
 import logging
@@ -22,6 +22,7 @@ STORAGE_TROUBLE = {
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS),
     *(errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE),
 }
+"""Numbers of errors that a user can mend on the disk."""
 
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -39,12 +40,15 @@ def _raise_terminated(signal_number: int, _: FrameType | None) -> None:
 
 @contextmanager
 def script(task: Any, *, cpu_devices: int | None = None, reads: Iterable[str] = ()) -> Iterator[logging.Logger]:
-    """The frame of a workflow script: `job` with the task's own log, and JAX set up if `cpu_devices` says for how many.
+    """The frame of a workflow script: `job` with the task's own log, and JAX set up if it is needed.
 
     Args:
-        task: what Snakemake gives to a script.
+        task: What Snakemake gives to a script.
         cpu_devices: CPU devices that the task's threads are split into; None for a job without JAX.
-        reads: files that are read beside the task's inputs, for its records.
+        reads: Files that are read beside the task's inputs, for its records.
+
+    Yields:
+        The log.
     """
     with job(task.log[0], task, reads=reads) as log:
         if cpu_devices is not None:
@@ -57,10 +61,18 @@ def script(task: Any, *, cpu_devices: int | None = None, reads: Iterable[str] = 
 
 @contextmanager
 def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) -> Iterator[logging.Logger]:
-    """Log to `log_path` and, briefly, to the terminal; end the process with one line on a user's mistake.
+    """Log to a file and, briefly, to the terminal; end the process with one line on a user's mistake.
 
-    So do a full or read-only disk and SIGTERM, after what is being written was removed. Of `task`, what Snakemake gives
-    to a script, every output gets a record at the end (`provenance.records`); `reads` are files read beside its inputs.
+    A full or read-only disk and SIGTERM end it with one line, too, after unfinished files were removed. At a good end
+    every output gets a record (`natal.provenance.records`).
+
+    Args:
+        log_path: The log file; it is written anew.
+        task: What Snakemake gives to a script; None: no records.
+        reads: Files that are read beside the task's inputs.
+
+    Yields:
+        The log.
     """
     # a log on a full disk is no reason to print tracebacks, or to stop
     logging.raiseExceptions = False

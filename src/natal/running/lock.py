@@ -1,6 +1,6 @@
-"""What the process that submits a campaign's jobs does before the first one: one at a time, and no leftovers.
+"""A lock on a campaign, so that one process at a time submits its jobs.
 
-Snakemake's own lock stays behind when Snakemake is killed and has to be removed by hand; the kernel frees this one.
+Snakemake's own lock stays behind when Snakemake is killed, and has to be removed by hand; the kernel frees this one.
 """
 
 import os
@@ -18,9 +18,15 @@ _locks: list[IO[str]] = []
 
 
 def lock_campaign(folder: Path) -> None:
-    """Make this process the only one that runs the campaign in `folder`.
+    """Make this process the only one that runs a campaign, as long as it lives.
 
-    Raises `NatalError` if another one does, or the folder cannot be written. A file system without locks lets all in.
+    A file system without locks lets all in.
+
+    Args:
+        folder: The campaign's results.
+
+    Raises:
+        NatalError: Another process runs it, or the folder cannot be written.
     """
     path = folder / ".lock"
     try:

@@ -11,20 +11,29 @@ from pathlib import Path
 from natal.errors import NatalError
 
 CANCEL_TIMEOUT_S = 120
+"""How long cancelled jobs may take to end."""
 UNFINISHED = "PENDING,RUNNING,SUSPENDED,CONFIGURING,COMPLETING"
+"""States of jobs that are in Slurm's queue."""
 FOR_NOW = (
     r"Submit\w*Limit|emporarily un|Unable to contact|timed out|onnection refused|Connection reset|Zero Bytes"
     r"|Transport endpoint|not respond|standby mode"
 )
 """Refusals that pass, in sbatch's words."""
 ANY_LIMIT = "Job violates accounting/QOS policy"
+"""sbatch's words for a limit that it does not name."""
 NO_SUCH_GPU = r"(?i)generic resource|\bgres\b|--gpus|Requested node configuration is not available"
+"""sbatch's words when it does not know the GPU that is asked for."""
 RUNS = ".slurm-runs"
-"""Names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
+"""File with the names of the Slurm runs that worked on a campaign, one a line: all jobs of a run have its name."""
 
 
 def note_run(folder: Path, name: str) -> None:
-    """Write down the name that a run's Slurm jobs will have, before the first one is submitted."""
+    """Write down the name that a run's Slurm jobs will have, before the first one is submitted.
+
+    Args:
+        folder: The campaign's results.
+        name: Of the run.
+    """
     with open(folder / RUNS, "a", encoding="utf-8") as file:
         file.write(f"{name}\n")
         file.flush()
@@ -34,9 +43,14 @@ def note_run(folder: Path, name: str) -> None:
 def cancel_orphans(folder: Path) -> None:
     """Cancel what earlier runs of the campaign left in Slurm's queue, and wait until it is gone.
 
-    Jobs are found by the names that `note_run` wrote down: a job that Slurm accepted when nobody was left to note its
-    id is found, too. Running simulations have written their last snapshot, from which new jobs go on. Raises
-    `NatalError` naming jobs that do not end.
+    Jobs are found by the names that `note_run` wrote down, also a job that Slurm accepted when nobody was left to note
+    its number. Simulations that run have written their last snapshot: new jobs go on from there.
+
+    Args:
+        folder: The campaign's results.
+
+    Raises:
+        NatalError: Jobs do not end, or Slurm does not answer.
     """
     path = folder / RUNS
     runs = path.read_text(encoding="utf-8").split() if path.exists() else []
@@ -61,7 +75,7 @@ def cancel_orphans(folder: Path) -> None:
 def accounting_is_off() -> bool:
     """Whether Slurm keeps no record of ended jobs, so that sacct has nothing to say.
 
-    By the configuration: a database that does not answer just now fails sacct as well.
+    Slurm's configuration tells: sacct also fails if a database does not answer for a moment.
     """
     answer = subprocess.run(["scontrol", "show", "config"], capture_output=True, check=False)
     kind = re.search(r"^AccountingStorageType\s*=\s*(\S+)", answer.stdout.decode(errors="replace"), re.M)
@@ -73,8 +87,11 @@ def is_refused_for_now(error: str, *, others_are_queued: bool) -> bool:
 
     Args:
         error: What sbatch said.
-        others_are_queued: Whether jobs of this run wait or run: Slurm's words on limits that name no limit are then
-            believed to mean their number.
+        others_are_queued: Whether jobs of this run wait or run. If so, a limit that Slurm does not name is taken for
+            one on the number of jobs.
+
+    Returns:
+        Whether to try again.
     """
     if re.search(FOR_NOW, error):
         return True
@@ -82,7 +99,14 @@ def is_refused_for_now(error: str, *, others_are_queued: bool) -> bool:
 
 
 def advice(error: str) -> str | None:
-    """What a user can do about sbatch's refusal, None if its own words say it."""
+    """What a user can do about sbatch's refusal.
+
+    Args:
+        error: What sbatch said.
+
+    Returns:
+        A line; None if sbatch's own words are enough.
+    """
     if re.search(NO_SUCH_GPU, error) and "Memory" not in error:
         return (
             "Slurm refuses what simulate asks for. A cluster that wants --gres in place of --gpus: write `gres: gpu:1` "

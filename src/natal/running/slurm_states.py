@@ -1,7 +1,7 @@
-"""What became of Slurm jobs: squeue is asked by their ids, and sacct for those that squeue has no longer.
+"""What became of Slurm jobs: squeue is asked by their ids, and sacct about those that squeue no longer knows.
 
-Whatever a clock says: sacct's window of time ends far from now. An answer that does not come is no news. Of a job that
-Slurm has no longer, the files that it made are the answer.
+No clock matters: sacct's window of time ends far from now. If no answer comes, nothing is concluded. Of a job that
+Slurm no longer knows, its files tell how it ended.
 """
 
 import subprocess
@@ -12,21 +12,30 @@ from dataclasses import dataclass, field
 
 COMPLETED = "COMPLETED"
 GONE = "GONE"
-"""Not a word of Slurm's: it knows nothing of the job any more."""
+"""No word of Slurm's: it no longer knows the job, and the job left no result."""
 FAILED = {
     *("BOOT_FAIL", "CANCELLED", "DEADLINE", "FAILED", "LAUNCH_FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
     *("RECONFIG_FAIL", "REVOKED", "TIMEOUT"),
 }
+"""States of jobs that ended badly."""
 USUAL = {"", "None", "Priority", "Resources", "BeginTime"}
-"""Why jobs wait in every queue; some others they wait for as long as nobody does anything."""
+"""Reasons for waiting that pass by themselves. Others last until somebody does something, and are told to the user."""
 ASK_TIMEOUT_S = 60
+"""How long squeue and sacct may take."""
 TELL_EVERY_S = 60
+"""Shortest time between two lines on something that lasts."""
 GIVE_UP_S = 300
+"""After so long without news of a job the worst is assumed."""
 N_NAMED = 5
+"""Most jobs that a line names."""
 
 
 def tell(line: str) -> None:
-    """One line on the terminal of whoever runs snakemake."""
+    """Print a line on the terminal of whoever runs snakemake.
+
+    Args:
+        line: The text.
+    """
     print(f"natal: {line}", file=sys.stderr, flush=True)
 
 
@@ -37,22 +46,27 @@ class Watch:
     has_accounting: bool
     """Whether sacct can have an answer."""
     tell: Callable[[str], None] = tell
+    """What lines are said with."""
     clock: Callable[[], float] = time.monotonic
+    """Seconds, from any time on."""
 
     _silent_since: dict[str, float] = field(default_factory=dict)
     _told: float = float("-inf")
     _told_reasons: set[str] = field(default_factory=lambda: set(USUAL))
 
     def ended(self, jobs: Mapping[str, Callable[[], bool]], *, all_clusters: bool = False) -> dict[str, str]:
-        """How jobs ended, by id; jobs that have not, or of which nothing is known, are left out.
+        """How jobs ended.
 
-        A job that squeue does not list has ended. If sacct does not know how, its files tell that it was well, and if
-        they are not there, either, it is `GONE` after `GIVE_UP_S`. Without squeue, sacct's record of a bad end may be
-        that of a job which is about to start again, and counts after `GIVE_UP_S`.
+        A job that squeue does not list has ended. If sacct does not know how, it ended well if its files are there; if
+        they are not, it is `GONE` after `GIVE_UP_S`. If squeue does not answer, a bad end in sacct's record may be that
+        of a job which is about to start again: it counts after `GIVE_UP_S`.
 
         Args:
-            jobs: For each job's id whether all of its files were made since it was submitted.
+            jobs: For each job's id, a function that says whether all of its files were made since it was submitted.
             all_clusters: Whether jobs may be on other clusters than this one.
+
+        Returns:
+            States by id; jobs that have not ended, or of which nothing is known, are left out.
         """
         where = ["--clusters=all"] if all_clusters else []
         queue, trouble = _ask("squeue", "--noheader", "--states=all", "--format=%A|%T|%r", *where, ids=jobs)
@@ -89,7 +103,11 @@ class Watch:
         return bool(self._silent_since)
 
     def tell_at_times(self, line: str) -> None:
-        """Say something that may stay so for long: once a minute at most."""
+        """Say something that may stay true for long: once a minute at most.
+
+        Args:
+            line: The text.
+        """
         now = self.clock()
         if now - self._told >= TELL_EVERY_S:
             self._told = now

@@ -1,7 +1,7 @@
 """What natal asks of Snakemake 9.27 beyond its documented language, all in one place.
 
-Snakemake's objects come as arguments or are looked up when needed: natal works without it. What an upgrade has moved,
-`tests/workflow/test_snakemake_internals.py` names.
+Snakemake's objects come as arguments or are looked up when needed: natal works without it. If an upgrade moves
+something, `tests/workflow/test_snakemake_internals.py` says what.
 """
 
 import asyncio
@@ -23,16 +23,17 @@ from natal.running.slurm import advice, is_refused_for_now
 from natal.running.slurm_states import COMPLETED, GONE, TELL_EVERY_S, Watch
 
 LONGEST_PAUSE_S = 120
-"""Between two looks at Slurm's jobs: below the time for which it remembers ended ones (MinJobAge, 300 s by default)."""
+"""Longest time between two looks at Slurm's jobs: shorter than Slurm remembers ended ones (MinJobAge, 300 s by
+default)."""
 
 
 def check_interpreter() -> None:
-    """See to it that Snakemake can run jobs: it gives the path of this Python to shells as it is.
+    """Make sure that Snakemake can run jobs, although it gives this Python's path to shells as it is.
 
-    A path with blanks gets quotes, also for Slurm, which puts a job's command into double ones.
+    A path with blanks gets quotes that also work for Slurm, which puts a job's command into double ones.
 
     Raises:
-        NatalError: The path holds what quotes do not help against.
+        NatalError: The path holds a character against which quotes do not help.
     """
     sys.executable = _for_shells(sys.executable)
 
@@ -48,26 +49,53 @@ def _for_shells(path: str) -> str:
 
 
 def give_environment(workflow: Any, path: Path) -> None:
-    """Run every rule read so far in one conda environment: Snakemake has no default for its `conda:`."""
+    """Run every rule read so far in one conda environment: Snakemake has no default for its `conda:`.
+
+    Args:
+        workflow: Snakemake's workflow.
+        path: File that describes the environment.
+    """
     for rule in workflow.rules:
         rule.conda_env = str(path)
 
 
 def asks_for_gpu(workflow: Any, rule: str) -> bool:
-    """Whether the profile or the command line gives a rule's jobs GPUs: `gpu: 1`, or in Slurm's words `gres: gpu:1`."""
+    """Whether the profile or the command line gives a rule's jobs GPUs: `gpu: 1`, or in Slurm's words `gres: gpu:1`.
+
+    Args:
+        workflow: Snakemake's workflow.
+        rule: Name of the rule.
+
+    Returns:
+        False if nothing is said.
+    """
     asked = workflow.resource_settings.overwrite_resources.get(rule, {})
     amounts = {name: asked[name].raw for name in ("gpu", "gres") if name in asked}
     return bool(amounts.get("gpu")) or str(amounts.get("gres", "")).startswith("gpu")
 
 
 def given_settings(pairs: list[str]) -> dict[str, Any]:
-    """What `--config KEY=VALUE ...` on the command line stands for."""
+    """Read settings of the command line.
+
+    Args:
+        pairs: What follows `--config`, as KEY=VALUE.
+
+    Returns:
+        The configuration that they stand for.
+    """
     settings: dict[str, Any] = import_module("snakemake.cli").parse_config(pairs)
     return settings
 
 
 def config_layers(workflow: Any) -> list[dict[str, Any]]:
-    """The configurations that Snakemake has merged, each by itself: of the workflow, of files given, of `--config`."""
+    """The configurations that Snakemake has merged, each by itself.
+
+    Args:
+        workflow: Snakemake's workflow.
+
+    Returns:
+        That of the workflow, those of files given, and that of `--config`, the lowest first.
+    """
     settings = workflow.config_settings
     given = [Path(path) for path in workflow.overwrite_configfiles]
     own = [] if settings.replace_workflow_config else [path for path in workflow.configfiles if Path(path) not in given]
@@ -76,33 +104,48 @@ def config_layers(workflow: Any) -> list[dict[str, Any]]:
 
 
 def runs_jobs(workflow: Any) -> bool:
-    """Whether jobs are about to run: not in a dry run, nor for --report and the like."""
+    """Whether jobs are about to run: not in a dry run, nor for --report and the like.
+
+    Args:
+        workflow: Snakemake's workflow.
+    """
     return workflow.executor_plugin is not None and not workflow.dryrun
 
 
 def local_cores(workflow: Any) -> int | None:
-    """Cores that jobs share on this machine; None if they go elsewhere."""
+    """Cores that jobs share on this machine.
+
+    Args:
+        workflow: Snakemake's workflow.
+
+    Returns:
+        None if jobs go elsewhere.
+    """
     cores: int | None = workflow.resource_settings.cores
     return cores if workflow.local_exec or workflow.dryrun else None
 
 
 def is_job(workflow: Any) -> bool:
-    """Whether this process runs one job for another one that planned it."""
+    """Whether this process runs one job for another process that planned it.
+
+    Args:
+        workflow: Snakemake's workflow.
+    """
     return not workflow.is_main_process
 
 
 def around_planning(
     workflow: Any, prepare: Callable[[], None], check: Callable[[], None], on_unknown_target: Callable[[str], None]
 ) -> None:
-    """Have functions called before and after Snakemake plans jobs, in the process that a person started only.
+    """Have functions called before and after Snakemake plans jobs, only in the process that a person started.
 
-    Snakemake has no hook there. While it reads a Snakefile it cannot tell a dry run, and `onstart` comes after jobs
-    were planned: from files that another process was still at work on.
+    Snakemake has no hook there. While it reads a Snakefile it does not yet know whether this is a dry run; and
+    `onstart` comes when jobs are planned already, perhaps from files that another process was still writing.
 
     Args:
         workflow: Snakemake's workflow.
-        prepare: What comes first.
-        check: What comes after.
+        prepare: Called before planning.
+        check: Called after planning.
         on_unknown_target: Called with Snakemake's words on a file or rule that no rule makes; may end the process.
     """
     if is_job(workflow):
@@ -123,7 +166,14 @@ def around_planning(
 
 
 def outputs(workflow: Any) -> dict[str, tuple[str | None, list[Path]]]:
-    """What rules without wildcards make, by name of the rule: their parameter `digest`, and their files."""
+    """What rules without wildcards make.
+
+    Args:
+        workflow: Snakemake's workflow.
+
+    Returns:
+        By name of the rule: its parameter `digest`, and its files.
+    """
     return {
         rule.name: (getattr(rule.params, "digest", None), [Path(str(file)) for file in rule.output])
         for rule in workflow.rules
@@ -132,10 +182,10 @@ def outputs(workflow: Any) -> dict[str, tuple[str | None, list[Path]]]:
 
 
 def judge_inputs(is_same: Callable[[str, Path], bool | None]) -> None:
-    """Have a function say whether a rule's outputs were made from an input as it is now, in place of dates.
+    """Let a function decide, in place of dates, whether a rule's outputs were made from an input as it is now.
 
     Args:
-        is_same: Gets the rule's name and the input; None leaves it to dates.
+        is_same: Gets the rule's name and the input; returns None to leave it to dates.
     """
     file_class: Any = import_module("snakemake.io")._IOFile
     is_newer = file_class.is_newer
@@ -148,13 +198,20 @@ def judge_inputs(is_same: Callable[[str, Path], bool | None]) -> None:
 
 
 def planned(workflow: Any) -> tuple[set[str], list[str]]:
-    """Names of the rules that were asked for, and of those of all jobs that would run, after planning."""
+    """What was planned.
+
+    Args:
+        workflow: Snakemake's workflow, after planning.
+
+    Returns:
+        Names of the rules that were asked for, and of those of all jobs that would run.
+    """
     asked = {job.rule.name for job in workflow.dag.targetjobs}
     return asked, [job.rule.name for job in workflow.dag.needrun_jobs()]
 
 
 def run_again() -> None:
-    """Replace this process by the same call of Snakemake; does nothing if it was not called from a command line."""
+    """Replace this process by the same call of Snakemake. Does nothing if it was not called from a command line."""
     if Path(sys.argv[0]).name in ("snakemake", "__main__.py"):
         sys.stdout.flush()
         python = sys.executable.strip("'")
@@ -162,18 +219,38 @@ def run_again() -> None:
 
 
 def make_again(workflow: Any, files: Iterable[Path]) -> None:
-    """Have files made again if they are part of what is asked for, and what depends on them, whatever their dates."""
+    """Have files made again if they are part of what is asked for, and what depends on them, whatever their dates.
+
+    Args:
+        workflow: Snakemake's workflow.
+        files: The files.
+    """
     workflow.dag.forcefiles.update(map(str, files))
 
 
 def recorded_params(workflow: Any, file: Path) -> list[str] | None:
-    """The parameters that a file was made with, as Snakemake recorded them, None if it has no record."""
+    """The parameters that a file was made with, as Snakemake recorded them.
+
+    Args:
+        workflow: Snakemake's workflow.
+        file: The file.
+
+    Returns:
+        None if there is no record.
+    """
     recorded: list[str] | None = workflow.persistence.params(import_module("snakemake.io").IOFile(str(file), rule=None))
     return recorded
 
 
 def slurm_run(workflow: Any) -> str | None:
-    """The name that all Slurm jobs of this run will have, None if jobs do not go to Slurm."""
+    """The name that all Slurm jobs of this run will have.
+
+    Args:
+        workflow: Snakemake's workflow.
+
+    Returns:
+        None if jobs do not go to Slurm.
+    """
     run: str | None = getattr(workflow.scheduler._executor, "run_uuid", None)
     return run
 
@@ -181,7 +258,12 @@ def slurm_run(workflow: Any) -> str | None:
 def mend_slurm_plugin(workflow: Any, watch: Watch) -> None:
     """Have natal follow the jobs of the Slurm plugin 2.8.0, and submit again what Slurm refuses for now.
 
-    The plugin asks sacct for a window of time, and waits for ever for jobs whose end it does not hear of or know.
+    The plugin asks sacct for a window of time, and waits for ever for jobs of whose end it does not hear or does not
+    know.
+
+    Args:
+        workflow: Snakemake's workflow.
+        watch: Follows the jobs.
     """
     _SlurmJobs(workflow, workflow.scheduler._executor, watch)
 

@@ -1,4 +1,4 @@
-"""What surrounds this Python: modules of another one, which a cluster's `module load` puts before natal's own."""
+"""Checks that packages of another Python, which a cluster's `module load` may put first, do not replace natal's own."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 from natal.errors import NatalError
 
 BUILT = ("numpy", "scipy", "jax", "jaxlib", "h5py", "matplotlib", "pydantic_core")
-"""Packages that natal stands on and that are built for one version of Python or of each other."""
+"""Packages that natal needs and that are built for one version of Python, or of each other."""
 
 
 def check_packages() -> None:
