@@ -30,8 +30,8 @@ OWN = Path("campaign.yaml")
 def init(folder: str, name: str | None) -> None:
     """Write a campaign folder of one's own: Snakefile, workflow, profiles and a configuration.
 
-    campaign.yaml has the questions that a campaign must answer, with the default campaign's answers. Keys that it leaves
-    out are taken from config/config.yaml; config/README.md explains every key.
+    campaign.yaml has the questions that a campaign must answer, with the default campaign's answers. What it leaves out
+    is taken from config/config.yaml; config/README.md explains every key.
 
     \b
     natal init mine

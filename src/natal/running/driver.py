@@ -69,7 +69,10 @@ class Driver:
         snakemake_internals.around_planning(self.workflow, self._prepare, self._check_answers, self._refuse)
 
     def start(self) -> None:
-        """Before the first job, move damaged files out of the way, and note this run so that the next can find its jobs."""
+        """Move damaged files out of the way, and note this run so that the next one can find its jobs.
+
+        Call it before the first job.
+        """
         try:
             set_aside(self._damaged)
             self._aside = self._set_aside()
