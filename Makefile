@@ -18,7 +18,7 @@ endif
 endif
 
 CAMPAIGN ?= results/default
-.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-scale bench-inference lint schema trained lock
+.PHONY: run check-trust study status provenance env env-cuda12 test test-all test-slow test-slurm test-browser bench bench-gpu bench-scale bench-inference docs lint schema trained lock
 
 run: env
 	$(BIN)/snakemake --profile profiles/local $(ARGS)
@@ -105,6 +105,10 @@ bench-inference: env
 	$(BIN)/python -c 'import sbi' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable '.[bench]' || true
 	$(BIN)/python benchmarks/inference.py $(ARGS)
 
+# the documentation as a site: open site/index.html. No network is needed
+docs: env
+	$(BIN)/python -m mkdocs build --quiet --clean
+
 lint: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -123,7 +127,7 @@ trained: env
 # needs uv (https://docs.astral.sh/uv); the lock files hold hashes and no index address
 lock:
 	for kind in cpu cuda12; do \
-	  uv pip compile --quiet pyproject.toml --extra workflow --extra dev \
+	  uv pip compile --quiet pyproject.toml --extra workflow --extra dev --extra docs \
 	    $$(test $$kind = cuda12 && echo --extra cuda12 --constraint requirements/cpu.txt) \
 	    --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --no-emit-index-url \
 	    --no-annotate --no-header --output-file requirements/$$kind.txt || exit 1; \

@@ -302,7 +302,7 @@ class TrainedCampaign:
 
         Args:
             clusters: A row a cluster: `name`, and any of the observables, their errors and limits, age and mass, under
-                the names and in the units of docs/catalogues.md (`r_hp_pc`, `sigma_los_kms_err`). Missing: NaN.
+                the names and in the units of docs/howto/own_clusters.md (`r_hp_pc`, `sigma_los_kms_err`). Missing: NaN.
             prior_box: Box of births, {'q0': (low, high), 'a_au': (low, high)}; None: as for single clusters.
             settings: Selection, hyperprior and sampler; None: the default ones.
             seed: Of the chains.

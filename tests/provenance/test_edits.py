@@ -1,4 +1,4 @@
-"""What an edit of natal's code makes stale: the table in docs/workflow.md, without running anything."""
+"""What an edit of natal's code makes stale: the table in docs/explanation/staleness.md, without running anything."""
 
 import ast
 import re
@@ -73,7 +73,7 @@ def forget():
 
 def rows():
     """Edits and the stages that each makes stale, as documented."""
-    lines = (ROOT / "docs" / "workflow.md").read_text().split(TABLE)[1].split("\n\n")[0].splitlines()
+    lines = (ROOT / "docs" / "explanation" / "staleness.md").read_text().split(TABLE)[1].split("\n\n")[0].splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     return {edit: set(re.findall(r"[\w/]+", names)) - {"none"} for edit, names in cells}
 

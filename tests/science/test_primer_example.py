@@ -1,7 +1,7 @@
 """The worked examples and checkpoints of a textbook introduction to neural networks, redone twice.
 
 Once with NumPy by the formulas of backpropagation, once with Equinox and automatic differentiation; expected numbers
-are the text's, to the digits it prints. docs/training.md lists where the text is wrong.
+are the text's, to the digits it prints. docs/tutorials/emulators.md lists where the text is wrong.
 """
 
 import itertools

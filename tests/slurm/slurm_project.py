@@ -45,7 +45,7 @@ class SlurmProject(Project):
         self._drivers: list[Driver] = []
 
     def _fill_in_account(self) -> None:
-        """What docs/cluster.md asks every user to do: account and partition."""
+        """What docs/howto/slurm.md asks every user to do: account and partition."""
         profile = self.folder / "profiles" / "slurm" / "config.yaml"
         text = profile.read_text()
         for old, new in (

@@ -367,7 +367,7 @@ def test_a_refusal_that_stays_is_a_failure(mended):
         executor.run_job(Job((str(k),)))
     assert len(executor.failed) == 2
     assert len(watch.lines) == 1
-    assert "docs/cluster.md" in watch.lines[0]
+    assert "docs/howto/slurm.md" in watch.lines[0]
 
 
 def test_without_snakemakes_folder_the_run_ends(mended, tmp_path):

@@ -37,7 +37,7 @@ EVERY_FIGURE = drawn("simulations", "emulator", "recovery", "calibration", "unce
 ONE_SHARD = {"design": 1, "simulate": 1, "summaries": 1}
 
 
-# by row of the table in docs/workflow.md: settings that change, and the exact jobs that follow
+# by row of the table in docs/explanation/staleness.md: settings that change, and the exact jobs that follow
 SETTINGS = {
     "`seed`, `design.box`": [({"seed": 5}, EVERYTHING), ({"design": {"box": {"q0": [0.5, 1.4]}}}, EVERYTHING)],
     "`cluster.*`, `integration.*`": [
@@ -195,8 +195,8 @@ def test_simulations_of_older_code_are_made_again(editable):
 
 
 def test_every_row_of_the_documented_table_is_driven():
-    """docs/workflow.md promises nothing that no test here looks at, and the other way round."""
-    text = (ROOT / "docs" / "workflow.md").read_text()
+    """docs/explanation/staleness.md promises nothing that no test here looks at, and the other way round."""
+    text = (ROOT / "docs" / "explanation" / "staleness.md").read_text()
     table = text.split("| change | reruns from |\n|---|---|\n")[1].split("\n\n")[0]
     documented = {line.split("|")[1].strip() for line in table.splitlines()}
     assert documented == (SETTINGS | ELSEWHERE).keys()

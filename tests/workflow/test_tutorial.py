@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from project import ROOT
 
-TUTORIAL = ROOT / "docs" / "tutorial.ipynb"
+TUTORIAL = ROOT / "docs" / "tutorials" / "notebook.ipynb"
 
 
 def run(code: list[str], project, tmp_path) -> str:

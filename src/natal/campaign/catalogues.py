@@ -53,7 +53,7 @@ def read_catalogue(path: str, *, strict: bool = False) -> Catalogue:
     """Read a table of observed clusters in CSV, ECSV, FITS or VOTable.
 
     Args:
-        path: The file (docs/catalogues.md says what its columns may be).
+        path: The file (docs/howto/own_clusters.md says what its columns may be).
         strict: Whether one bad row refuses the file.
 
     Returns:

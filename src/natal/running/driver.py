@@ -136,7 +136,7 @@ class Driver:
             there = next(path for path in (folder, *folder.parents) if path.exists())
             if not os.access(there, os.W_OK | os.X_OK):
                 said = f"{there} cannot be written: it belongs to {_owner(there)}, and jobs would fail there"
-                raise NatalError(f"{said}; let its group write (docs/cluster.md, two people)")
+                raise NatalError(f"{said}; let its group write (docs/howto/slurm.md, two people)")
 
     def _find_what_is_not_as_it_should_be(self, made: Mapping[str, tuple[str | None, list[Path]]]) -> None:
         """Name files that are damaged or stale: Snakemake looks at dates and its own records only."""

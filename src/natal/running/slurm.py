@@ -110,7 +110,7 @@ def advice(error: str) -> str | None:
     if re.search(NO_SUCH_GPU, error) and "Memory" not in error:
         return (
             "Slurm refuses what simulate asks for. A cluster that wants --gres in place of --gpus: write `gres: gpu:1` "
-            "for `gpu: 1` in profiles/slurm/config.yaml; one without GPUs: `gpu: 0` (docs/cluster.md)"
+            "for `gpu: 1` in profiles/slurm/config.yaml; one without GPUs: `gpu: 0` (docs/howto/slurm.md)"
         )
     return None
 

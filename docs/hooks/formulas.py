@@ -1,0 +1,29 @@
+"""Formulas become MathML while the site is built: browsers draw it without a script or a font of ours."""
+
+import html
+import logging
+import re
+from typing import Any
+
+from latex2mathml.converter import convert
+
+log = logging.getLogger("mkdocs.hooks.formulas")
+
+# letters that are upright as one word need room behind them, where no bracket follows
+WORD = re.compile(r"(<mi>(?:ln|log|exp|sin|cos|tan|sinh|cosh|tanh)</mi>)(?=<m[inrsfu])")
+FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+def on_page_content(content: str, page: Any, **_: Any) -> str:
+    """Convert what arithmatex marked; an unknown command of LaTeX is a warning, which ends a strict build."""
+
+    def formula(found: re.Match[str]) -> str:
+        tag, kind, latex = found.groups()
+        block = kind == "["
+        text = html.unescape(latex).strip().replace("{aligned}", "{align*}")
+        mathml = WORD.sub(r'\1<mspace width="0.17em" />', convert(text, display="block" if block else "inline"))
+        if unknown := re.findall(r"\\[A-Za-z]+|<mi>&</mi>", mathml):
+            log.warning(f"{page.file.src_uri}: formula with unknown {', '.join(unknown)}: {text}")
+        return f'<{tag} class="formula">{mathml}</{tag}>' if block else mathml
+
+    return FORMULA.sub(formula, content)

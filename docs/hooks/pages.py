@@ -1,0 +1,74 @@
+"""Pages and tables that are made of natal itself while the site is built: no copy of them can be out of date."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "docs" / "hooks"), str(ROOT / "src")]
+
+import messages  # noqa: E402
+
+PACKAGE = ROOT / "src" / "natal"
+PUBLIC = """# natal
+
+What `import natal` gives. Nothing heavy is loaded before it is used.
+
+"""
+MARKED = re.compile(r"^<!-- made while the site is built: (\w+) -->$", re.MULTILINE)
+MADE = {
+    "mistakes": lambda: messages.table(fatal=True),
+    "remarks": lambda: messages.table(fatal=False),
+    "configuration": lambda: _lowered(ROOT / "config" / "README.md"),
+}
+
+
+def on_files(files: Any, config: Any, **_: Any) -> Any:
+    """Add the reference of every package, and the notebooks."""
+    for name, text in _references():
+        files.append(File.generated(config, f"reference/api/{name}.md", content=text))
+    for notebook in (ROOT / "docs").rglob("*.ipynb"):
+        name = notebook.relative_to(ROOT / "docs").with_suffix(".md").as_posix()
+        files.append(File.generated(config, name, content=_notebook(notebook)))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill in what is made."""
+    return MARKED.sub(lambda found: MADE[found[1]](), markdown)
+
+
+def _references() -> list[tuple[str, str]]:
+    """Name and text of a page for natal itself, one for each package, and one for single modules."""
+    import natal
+
+    names = [name for name in natal.__all__ if name != "__version__"]
+    # what has its place on another page, too, is linked to there
+    elsewhere = "    options: {skip_local_inventory: true}\n"
+    public = [
+        f"::: natal.{(module := natal._LAZY[name])}.{name}\n" + (elsewhere if module != "api" else "") for name in names
+    ]
+    pages = [("natal", PUBLIC + "\n".join(public))]
+    packages = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
+    pages += [(name, f"# natal.{name}\n\n::: natal.{name}\n    options: {{heading_level: 1}}\n") for name in packages]
+    alone = sorted(path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "api"))
+    text = "# Other modules\n\n" + "\n".join(f"::: natal.{name}\n" for name in alone)
+    return [*pages, ("modules", text)]
+
+
+def _notebook(path: Path) -> str:
+    """A notebook's cells, and their outputs if it has any."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+    return "\n\n".join(parts)
+
+
+def _lowered(path: Path) -> str:
+    """A file without its first heading."""
+    return re.sub(r"\A# .*\n", "", path.read_text(encoding="utf-8"))
