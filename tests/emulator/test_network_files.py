@@ -133,6 +133,7 @@ def test_nothing_but_the_file_is_needed(path):
         ("dtype", "float64"),
         ("hidden", [32, 32]),
         ("hidden", [64, 64, 64]),
+        ("hidden", [64, 0]),
         ("activation", "swish"),
         ("log10", ["n_bound"]),
         ("n_parameters", 4548),
@@ -167,6 +168,18 @@ def test_every_activation_and_logarithm_comes_back(tmp_path, activation):
     x = uniform_points(20, np.random.default_rng(1))
     loaded = load_ensemble(tmp_path / "ensemble.eqx")
     np.testing.assert_array_equal(loaded.at_points(x), saved.at_points(x))
+
+
+@pytest.mark.parametrize("hidden", [(), (32,), (7, 9, 5)])
+def test_every_architecture_comes_back(tmp_path, hidden):
+    """The header says which layers there are; the loaded ensemble predicts what the saved one did."""
+    one = jnp.ones(3)
+    normaliser = Normaliser(one[:2], one[:2], one, one)
+    saved = untrained_ensemble(jax.random.key(1), 2, normaliser, (BOX["q0"], BOX["a_au"]), hidden=hidden)
+    save_ensemble(tmp_path / "ensemble.eqx", saved, DIGEST, {})
+    assert read_header(tmp_path / "ensemble.eqx", Header, refusal="is no ensemble").hidden == list(hidden)
+    x = uniform_points(20, np.random.default_rng(1))
+    np.testing.assert_array_equal(load_ensemble(tmp_path / "ensemble.eqx").at_points(x), saved.at_points(x))
 
 
 @pytest.mark.parametrize("name", ["q0", "a_au"])

@@ -69,6 +69,8 @@ def metrics():
             "best_epoch": [9, 8],
             "epochs": [20, 20],
             "best_validation_loss": [0.1, 0.2],
+            "layers": [2, 64, 64, 3],
+            "n_parameters": 4547,
             "n_train_runs": 1519,
             "n_validation_runs": 383,
         },

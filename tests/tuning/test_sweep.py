@@ -34,6 +34,16 @@ def test_every_combination_once():
     assert {"activation": "tanh", "learning_rate": 0.2} in found
 
 
+def test_layers_side_by_side(pair):
+    """Linear, shallow and deep networks are told apart; a linear one does not learn the bends."""
+    base = TrainingSettings(members=2, learning_rate=1e-2, max_epochs=60, hidden=(16, 16))
+    settings = SweepSettings(folds=0, grid=[{"hidden": [[], [16], [16, 16], [16, 16, 16]]}])
+    table = sweep(KEY, *pair, BOX, base, settings, np.random.default_rng(4))
+    assert sorted(table.hidden) == ["[16, 16, 16]", "[16, 16]", "[16]", "[]"]
+    assert table.hidden.iloc[-1] == "[]"
+    assert table.campaign[table.hidden == "[16, 16]"].all()
+
+
 def test_the_campaigns_own_split(pair):
     """Without folds validation runs stop and score, as in the campaign."""
     (one,) = splits(*pair, 0, np.random.default_rng(0))

@@ -1,15 +1,16 @@
 """The emulator: an ensemble of small networks from (Q0, a) to the summaries.
 
-Each member is a multilayer perceptron with two hidden layers of 64 ReLU units (or another of
+Each member is a multilayer perceptron with two hidden layers of 64 ReLU units (or others of
 `natal.emulator.perceptron`) and a linear output. Members differ by their initial weights, and by what is random in
 training; their mean is the prediction and their standard deviation (ddof = 1) one part of its uncertainty
 (Lakshminarayanan, Pritzel & Blundell 2017).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -20,7 +21,15 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from natal.data.normaliser import Normaliser
 from natal.emulator.box import refuse_outside
 from natal.emulator.network_files import DTYPE, check_header, read_header, read_leaves, write_leaves
-from natal.emulator.perceptron import ACTIVATIONS, HIDDEN, N_PARAMETERS, activation_name, make_emulator_network
+from natal.emulator.perceptron import (
+    ACTIVATIONS,
+    HIDDEN,
+    activation_name,
+    hidden_layers,
+    layer_sizes,
+    make_emulator_network,
+    parameter_count,
+)
 from natal.errors import NatalError
 from natal.variables import BIRTH, SUMMARIES, Box, Limits, limits_of
 
@@ -99,10 +108,11 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, made
 
     `made_by` says what trained it, for the record: versions, commit, digest of code and settings.
     """
+    hidden = hidden_layers(ensemble.networks)
     header = Header(
         format=FORMAT,
         members=ensemble.n_members,
-        hidden=list(HIDDEN),
+        hidden=hidden,
         activation=activation_name(ensemble.networks.activation),
         dtype=DTYPE,
         inputs=list(BIRTH),
@@ -112,7 +122,7 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, made
         virial_convention="K/|W|",
         box={name: list(limits) for name, limits in zip(BIRTH, ensemble.box, strict=True)},
         design_digest=design_digest,
-        n_parameters=N_PARAMETERS,
+        n_parameters=parameter_count(layer_sizes(hidden)),
         versions=dict(made_by),
         log10=list(ensemble.normaliser.log10),
     )
@@ -126,13 +136,11 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
     format, inputs, outputs, dtype, architecture, box, training design, or damaged weights.
     """
     header = read_header(path, Header, refusal="is not a natal ensemble")
-    expected = {
+    expected: dict[str, Any] = {
         "format": FORMAT,
         "inputs": list(BIRTH),
         "outputs": list(SUMMARIES),
         "dtype": DTYPE,
-        "hidden": list(HIDDEN),
-        "n_parameters": N_PARAMETERS,
         "virial_convention": "K/|W|",
     }
     if box is not None:
@@ -141,6 +149,12 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
         expected["design_digest"] = design_digest
     check_header(path, header, expected, remedy=_REMEDY)
 
+    hidden = header.hidden
+    if not (isinstance(hidden, list) and all(isinstance(n, int) and n > 0 for n in hidden)):
+        raise NatalError(f"{path} has hidden = {hidden}, expected a list of numbers of units: {_REMEDY}")
+    if header.n_parameters != (expected_n := parameter_count(layer_sizes(hidden))):
+        found = f"hidden = {hidden} and n_parameters = {header.n_parameters}"
+        raise NatalError(f"{path} has {found}, expected {expected_n} parameters: {_REMEDY}")
     if header.activation not in ACTIVATIONS:
         known = ", ".join(ACTIVATIONS)
         raise NatalError(f"{path} has activation = {header.activation}, expected one of {known}: {_REMEDY}")
@@ -156,7 +170,9 @@ def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: st
 
     def make() -> Ensemble:
         normaliser = _blank_normaliser(tuple(header.log10))
-        return untrained_ensemble(jax.random.key(0), header.members, normaliser, limits, header.activation)
+        return untrained_ensemble(
+            jax.random.key(0), header.members, normaliser, limits, header.activation, hidden=hidden
+        )
 
     return read_leaves(path, make, remedy=_REMEDY)
 
@@ -168,9 +184,10 @@ def untrained_ensemble(
     box: Limits,
     activation: str = "relu",
     initialisation: str = "glorot",
+    hidden: Sequence[int] = HIDDEN,
 ) -> Ensemble:
     """`members` networks with weights of their own, stacked along a first axis."""
-    make = partial(make_emulator_network, activation=activation, initialisation=initialisation)
+    make = partial(make_emulator_network, activation=activation, initialisation=initialisation, hidden=hidden)
     networks = eqx.filter_jit(eqx.filter_vmap(make))(jax.random.split(key, members))
     return Ensemble(networks, normaliser, box)
 

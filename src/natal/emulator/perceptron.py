@@ -1,6 +1,6 @@
 """One network of the emulator: its layers, activations and initial weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import equinox as eqx
@@ -12,8 +12,7 @@ from natal.emulator.network_files import DTYPE
 from natal.variables import BIRTH, SUMMARIES
 
 HIDDEN = (64, 64)
-_UNITS = (len(BIRTH), *HIDDEN, len(SUMMARIES))
-N_PARAMETERS = sum((n_in + 1) * n_out for n_in, n_out in pairwise(_UNITS))
+"""Units of each hidden layer, if nothing else is said."""
 
 Activation = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 
@@ -37,18 +36,49 @@ def activation_name(function: Activation) -> str:
     return next(name for name, known in ACTIVATIONS.items() if known is function)
 
 
-def make_emulator_network(key: PRNGKeyArray, activation: str = "relu", initialisation: str = "glorot") -> eqx.nn.MLP:
+def make_emulator_network(
+    key: PRNGKeyArray, activation: str = "relu", initialisation: str = "glorot", hidden: Sequence[int] = HIDDEN
+) -> eqx.nn.MLP:
     """One untrained member; by default with Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
 
     Glorot & Bengio (2010), eq. 16. Equinox's own default, uniform(+-1/sqrt(n_in)) for weights and biases, differs.
-    `ACTIVATIONS` and `initialise` have the other names.
+    `ACTIVATIONS` and `initialise` have the other names. Without any `hidden` layer the network is linear.
     """
     network = eqx.nn.MLP(
-        len(BIRTH), len(SUMMARIES), HIDDEN[0], len(HIDDEN), activation=ACTIVATIONS[activation], dtype=DTYPE, key=key
+        len(BIRTH),
+        len(SUMMARIES),
+        max(hidden, default=1),
+        len(hidden),
+        activation=ACTIVATIONS[activation],
+        dtype=DTYPE,
+        key=key,
     )
-    network = initialise(key, network, initialisation)
-    assert count_parameters(network) == N_PARAMETERS
-    return network
+    # Equinox's layers, and its random numbers, with a width of their own
+    sizes = zip(jax.random.split(key, len(hidden) + 1), pairwise(layer_sizes(hidden)), strict=True)
+    layers = tuple(eqx.nn.Linear(n_in, n_out, dtype=DTYPE, key=k) for k, (n_in, n_out) in sizes)
+    network = eqx.tree_at(lambda n: n.layers, network, layers)
+    return initialise(key, network, initialisation)
+
+
+def layer_sizes(hidden: Sequence[int]) -> list[int]:
+    """Inputs, units of each hidden layer, and outputs of the emulator's networks."""
+    return [len(BIRTH), *hidden, len(SUMMARIES)]
+
+
+def hidden_layers(network: eqx.nn.MLP) -> list[int]:
+    """Units of each hidden layer; of a stack of networks, too."""
+    return [int(layer.out_features) for layer in network.layers[:-1]]
+
+
+def parameter_count(sizes: Sequence[int]) -> int:
+    """Weights and biases of a perceptron with layers of these sizes, inputs and outputs included.
+
+    Every unit has a weight for each unit before it, and a bias.
+
+    >>> parameter_count([2, 64, 64, 3]), parameter_count([5, 100, 100, 3]), parameter_count([10, 50, 50, 5])
+    (4547, 11003, 3355)
+    """
+    return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
 
 
 def count_parameters(network: eqx.Module) -> int:

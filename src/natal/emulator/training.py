@@ -90,7 +90,7 @@ def train_ensemble(
     normaliser = fit_normaliser(train, log10=settings.log10)
     refuse_non_positive(validation, settings.log10)
     untrained = untrained_ensemble(
-        key, settings.members, normaliser, limits_of(box), settings.activation, settings.initialisation
+        key, settings.members, normaliser, limits_of(box), settings.activation, settings.initialisation, settings.hidden
     )
     learned, held_out = (rows_to_learn(runs, train, normaliser, settings) for runs in (train, validation))
     weighted = settings.weighting != "none"

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from natal.settings.base import Count, Different, Positive, Section, SpreadCount
+from natal.settings.base import Count, Different, Listed, Positive, Section, SpreadCount
 from natal.settings.mistakes import Allowed
 from natal.variables import BIRTH, SUMMARIES
 
@@ -17,6 +17,12 @@ else:
     Column = Literal[COLUMNS]
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+Hidden = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1024)], ...],
+    Listed,
+    Field(max_length=4),
+    Allowed(text="a list of at most 4 whole numbers from 1 to 1024"),
+]
 
 
 class TrainingSettings(Section):
@@ -26,6 +32,8 @@ class TrainingSettings(Section):
 
     members: Count = 5
     """networks in the ensemble"""
+    hidden: Hidden = (64, 64)
+    """units of each hidden layer; `[]` leaves linear networks"""
     learning_rate: Positive = 1.0e-3
     """learning rate of the optimiser"""
     max_epochs: Count = 1000
@@ -33,7 +41,7 @@ class TrainingSettings(Section):
     patience: Count = 100
     """epochs without a better validation loss before a member stops"""
     activation: Literal["relu", "leaky_relu", "tanh", "sigmoid", "gelu"] = "relu"
-    """activation function of both hidden layers"""
+    """activation function of hidden layers"""
     initialisation: Literal["glorot", "he", "equinox"] = "glorot"
     """how the first weights are drawn"""
     optimiser: Literal["sgd", "momentum", "adam", "adamw"] = "adam"
@@ -56,7 +64,7 @@ class TrainingSettings(Section):
     dropout_rate: Share = 0.0
     """share of hidden neurons dropped in training"""
     batch_norm: bool = False
-    """batch normalisation of both hidden layers"""
+    """batch normalisation of hidden layers"""
     log10: Annotated[tuple[Column, ...], *Different, Allowed(text=f"a list, maybe empty, of {', '.join(COLUMNS)}")] = ()
     """columns whose logarithms are normalised; all their values must be positive"""
 

@@ -174,7 +174,7 @@ def as_written(value: Any) -> Any:
     """A setting as a table holds it: lists and null, which a CSV file has no values for, as YAML writes them."""
     if value is None:
         return "null"
-    return f"[{', '.join(value)}]" if isinstance(value, list | tuple) else value
+    return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else value
 
 
 def standard_error(values: Float[np.ndarray, " value"]) -> float:

@@ -20,7 +20,7 @@ from natal.data.normaliser import fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
-from natal.emulator.perceptron import make_emulator_network
+from natal.emulator.perceptron import hidden_layers, make_emulator_network
 from natal.emulator.training import normalised
 from natal.errors import NatalError
 from natal.likelihood.protocols import Likelihood
@@ -76,9 +76,10 @@ def hot():
 # MC dropout
 
 
-def test_a_frozen_mask_is_the_dropout_of_its_key():
+@pytest.mark.parametrize("hidden", [(), (64, 64), (8, 32, 16)])
+def test_a_frozen_mask_is_the_dropout_of_its_key(hidden):
     """Scaled columns give what dropping neurons gives, at every point."""
-    network = DropoutNetwork(make_emulator_network(jax.random.key(1)), eqx.nn.Dropout(0.3))
+    network = DropoutNetwork(make_emulator_network(jax.random.key(1), hidden=hidden), eqx.nn.Dropout(0.3))
     x = jax.random.normal(jax.random.key(2), (50, 2))
     for k in range(5):
         key = jax.random.key(k)
@@ -86,6 +87,19 @@ def test_a_frozen_mask_is_the_dropout_of_its_key():
         dropped = jax.vmap(lambda x, key=key: network(x, key))(x)
         # sums of 64 float32 products in two layers, each rounded
         np.testing.assert_allclose(frozen, dropped, rtol=0, atol=64 * 2.0**-23 * np.abs(dropped).max())
+
+
+def test_methods_have_the_campaigns_layers(runs):
+    """MC dropout and variance heads train networks with the hidden layers of section `emulator`; linear ones, too."""
+    settings = TrainingSettings(members=1, max_epochs=3, learning_rate=1e-2, hidden=(8, 5))
+    data = runs.train, runs.validation, BOX
+    for hidden in ((8, 5), ()):
+        settings = settings.model_copy(update={"hidden": hidden})
+        masked = fit_mc_dropout(KEY, *data, settings, 0.2, 4).ensemble
+        headed = fit_variance_head(KEY, *data, settings.model_copy(update={"members": 2})).ensemble
+        assert hidden_layers(masked.networks) == hidden_layers(headed.networks) == list(hidden)
+        for fitted, n in ((masked, 4), (headed, 2)):
+            assert fitted.at_points(runs.test.x[:3]).shape == (3, n, 3)
 
 
 def test_the_share_of_dropped_neurons_is_the_rate():

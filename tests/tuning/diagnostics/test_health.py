@@ -138,6 +138,14 @@ def test_a_unit_that_one_run_switches_on_is_not_dead():
     assert idle_shares(with_bias(network, 0, 1, -z.max() - 1), x)[0] == idle_shares(network, x)[0] + 1 / 64
 
 
+def test_a_linear_network_has_no_units_to_idle():
+    """One layer with a gradient, and no hidden one."""
+    network = make_emulator_network(KEY, hidden=())
+    x, y = jax.random.normal(jax.random.key(1), (50, 2)), jax.random.normal(jax.random.key(2), (50, 3))
+    recorded = record_layers(network, x, y)
+    assert [len(values) for values in recorded.values()] == [1, 0]
+
+
 def test_gradients_by_layer_add_up():
     """Their squares sum to that of the whole gradient."""
     x, y = jax.random.normal(jax.random.key(1), (50, 2)), jax.random.normal(jax.random.key(2), (50, 3))

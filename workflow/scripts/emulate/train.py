@@ -6,6 +6,7 @@ import numpy as np
 from natal.campaign import plan
 from natal.data.runs import design_digest, read_runs
 from natal.emulator.ensemble import save_ensemble
+from natal.emulator.perceptron import hidden_layers, layer_sizes, parameter_count
 from natal.emulator.training import train_ensemble
 from natal.files.atomic import atomic_path
 from natal.files.formats import write_json
@@ -33,6 +34,8 @@ with script(snakemake, cpu_devices=1) as log:
         "best_epoch": history.best_epoch,
         "epochs": np.isfinite(history.train_loss).sum(1),
         "best_validation_loss": best_loss,
+        "layers": layer_sizes(hidden_layers(ensemble.networks)),
+        "n_parameters": parameter_count(layer_sizes(hidden_layers(ensemble.networks))),
         "n_train_runs": len(train),
         "n_validation_runs": len(validation),
     }

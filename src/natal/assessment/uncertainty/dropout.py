@@ -50,6 +50,8 @@ def dropout_loss(
 def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
     """The network with the neurons that `key` drops left out for good; equal to `network(x, key)` at every x."""
     following = network.network.layers[1:]
+    if not following:
+        return network.network
     keep = 1 - network.dropout.p
     keys = jax.random.split(key, len(following))
     weights = [
@@ -69,7 +71,7 @@ def fit_mc_dropout(
     """
     key_network, key_training, key_masks = jax.random.split(key, 3)
     normaliser = fit_normaliser(train)
-    untrained = DropoutNetwork(make_emulator_network(key_network), eqx.nn.Dropout(rate))
+    untrained = DropoutNetwork(make_emulator_network(key_network, hidden=settings.hidden), eqx.nn.Dropout(rate))
     # a stack of one
     stacked = jax.tree.map(lambda leaf: leaf[None] if eqx.is_array(leaf) else leaf, untrained)
     data = normalised(train, normaliser), normalised(validation, normaliser)

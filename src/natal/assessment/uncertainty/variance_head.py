@@ -5,6 +5,9 @@ are combined as Lakshminarayanan, Pritzel & Blundell (2017, sec. 2.4) do: the Ga
 of the mixture.
 """
 
+from collections.abc import Sequence
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,7 +17,7 @@ from natal.data.normaliser import Normaliser, fit_normaliser
 from natal.data.runs import Runs
 from natal.emulator.ensemble import Ensemble
 from natal.emulator.network_files import DTYPE
-from natal.emulator.perceptron import make_emulator_network
+from natal.emulator.perceptron import HIDDEN, make_emulator_network
 from natal.emulator.training import normalised, train_by_epochs
 from natal.likelihood.gaussian import DiagonalGaussian
 from natal.settings.emulator import TrainingSettings
@@ -23,9 +26,9 @@ from natal.variables import SUMMARIES, Box, limits_of
 N_OUTPUTS = len(SUMMARIES)
 
 
-def make_two_headed_network(key: PRNGKeyArray) -> eqx.nn.MLP:
+def make_two_headed_network(key: PRNGKeyArray, hidden: Sequence[int] = HIDDEN) -> eqx.nn.MLP:
     """The emulator's network with as many more outputs for log-variances, which start at zero: unit variance."""
-    network = make_emulator_network(key)
+    network = make_emulator_network(key, hidden=hidden)
     last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
     weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
     last = eqx.tree_at(lambda layer: (layer.weight, layer.bias), last, (weight, jnp.zeros(2 * N_OUTPUTS, DTYPE)))
@@ -76,7 +79,8 @@ def fit_variance_head(
     """Train `settings.members` two-headed networks on training runs, each stopped by validation runs."""
     key_networks, key_training = jax.random.split(key)
     normaliser = fit_normaliser(train)
-    untrained = eqx.filter_vmap(make_two_headed_network)(jax.random.split(key_networks, settings.members))
+    make = partial(make_two_headed_network, hidden=settings.hidden)
+    untrained = eqx.filter_vmap(make)(jax.random.split(key_networks, settings.members))
     data = normalised(train, normaliser), normalised(validation, normaliser)
     networks, _ = train_by_epochs(
         key_training, untrained, negative_log_likelihood, *data, settings, progress_label="train with variance heads"

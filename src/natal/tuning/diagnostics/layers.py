@@ -58,7 +58,7 @@ def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run birth"]) -> Float[Arra
         z = jax.vmap(layer)(x)
         shares.append(jnp.all(jnp.abs(slope(z)) < NO_SLOPE, axis=0).mean())
         x = network.activation(z)
-    return jnp.stack(shares)
+    return jnp.stack(shares) if shares else jnp.zeros(0)
 
 
 def layer_table(history: History, every: int) -> pd.DataFrame:
