@@ -1,11 +1,11 @@
-"""Cholesky factors and forward substitution of small matrices, written out.
+"""Cholesky factors and forward substitution for small matrices, written out element by element.
 
-Batched LAPACK calls of jaxlib (0.10.2) hand parts of their work to XLA's threads and keep their own thread waiting for
-them. As many such calls at once as there are threads wait for ever, and two that do not need each other's result are
-run at once. For two or three rows they are slow besides.
+JAX's own batched routines are not used, for two reasons. On CPUs, jaxlib 0.10.2 hands parts of a batched LAPACK call to
+XLA's threads, and the call keeps its own thread waiting for them: when as many calls run at once as there are threads,
+all wait for ever. And for two or three rows they are slow.
 
-A matrix is a list of rows here, each a list of numbers or of arrays of one shape: the numbers of many matrices lie
-side by side in memory, and work on them runs at the processor's speed.
+A matrix is a list of rows here, and a row is a list of arrays of one shape. Each array holds one element of many
+matrices side by side in memory, so that a processor works on many matrices at once.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,23 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 SMALLEST_PIVOT = 1e-12
-"""Of the diagonal element: rounding must not make a root of a negative number."""
+"""The least square of a pivot, as a share of the matrix's diagonal element: rounding must not make it negative."""
 
 Rows = Sequence[Sequence[Array]]
 
 
 def factor(matrix: Rows) -> list[list[Array]]:
-    """Rows of the lower triangle L of positive definite matrices L L^T, as long as they are not zero."""
+    """The Cholesky factor L of positive definite matrices L L^T, as rows of its lower triangle.
+
+    Args:
+        matrix: Rows of the matrices. Only the lower triangle is read.
+
+    Returns:
+        Row i of L has i + 1 elements; what lies above the diagonal is left out.
+
+    >>> [[round(float(value), 3) for value in row] for row in factor([[4.0], [2.0, 2.0]])]
+    [[2.0], [1.0, 1.0]]
+    """
     rows: list[list[Array]] = []
     for i in range(len(matrix)):
         row: list[Array] = []
@@ -34,7 +44,15 @@ def factor(matrix: Rows) -> list[list[Array]]:
 
 
 def solve(lower: Rows, vector: Sequence[Array]) -> list[Array]:
-    """The x of L x = `vector`, L being a lower triangle."""
+    """Solve L x = v for x by forward substitution.
+
+    Args:
+        lower: Rows of the lower triangle L, as `factor` returns them.
+        vector: The right side v, one array for each row.
+
+    >>> [round(float(value), 3) for value in solve([[2.0], [1.0, 1.0]], [4.0, 5.0])]
+    [2.0, 3.0]
+    """
     solved: list[Array] = []
     for row, value in zip(lower, vector, strict=True):
         solved.append((value - dot(row, solved)) / row[len(solved)])
@@ -42,13 +60,17 @@ def solve(lower: Rows, vector: Sequence[Array]) -> list[Array]:
 
 
 def dot(one: Sequence[Any], other: Sequence[Any]) -> Array:
-    """The scalar product of two vectors, as far as both have elements."""
+    """The scalar product of two vectors; if one is longer, its last elements are left out."""
     product: Array = sum((a * b for a, b in zip(one, other, strict=False)), start=jnp.zeros(()))
     return product
 
 
 def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
-    """The lower triangle L of positive definite matrices L L^T, as an array."""
+    """The lower triangle L of positive definite matrices L L^T, as an array with zeros above the diagonal.
+
+    >>> cholesky(jnp.array([[4.0, 2.0], [2.0, 2.0]])).tolist()
+    [[2.0, 0.0], [1.0, 1.0]]
+    """
     n = matrix.shape[-1]
     rows = factor([[matrix[..., i, j] for j in range(n)] for i in range(n)])
     zero = jnp.zeros_like(matrix[..., 0, 0])
@@ -56,7 +78,15 @@ def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
 
 
 def solve_lower(lower: Float[Array, "*#batch n n"], vector: Float[Array, "*#batch n"]) -> Float[Array, "*#batch n"]:
-    """The x of L x = `vector`, L being the lower triangle of the array `lower`."""
+    """Solve L x = v for x, for arrays.
+
+    Args:
+        lower: Lower triangles L; what lies above the diagonal is not read.
+        vector: Right sides v. Axes before the last are broadcast against those of `lower`.
+
+    >>> solve_lower(jnp.array([[2.0, 0.0], [1.0, 1.0]]), jnp.array([4.0, 5.0])).tolist()
+    [2.0, 3.0]
+    """
     n = vector.shape[-1]
     rows = [[lower[..., i, j] for j in range(i + 1)] for i in range(n)]
     return jnp.stack(solve(rows, [vector[..., i] for i in range(n)]), axis=-1)

@@ -1,7 +1,8 @@
 """An ensemble of mixture density networks: from (Q0, a) to the law of one cluster's outcome (`mixture`).
 
-Bishop (1994); members weigh alike (Lakshminarayanan, Pritzel & Blundell 2017). The networks see what self-gravity
-leaves over once its scaling is taken out: sigma_v sqrt(a) and r_h / a (`natal.variables.SIZE_POWERS`).
+The networks are those of Bishop (1994); all members have the same weight (Lakshminarayanan, Pritzel & Blundell 2017).
+Self-gravity has no scale of its own, so the main trend with a cluster's size is known: sigma_v sqrt(a) and r_h / a do
+not depend on it (`natal.variables.SIZE_POWERS`). The networks learn only what is left once this trend is taken out.
 """
 
 from abc import abstractmethod
@@ -32,15 +33,26 @@ DEPTH = 2
 _REMEDY = "fit the likelihood again"
 
 _SIZES = [SUMMARIES[name] for name in LATENT[:-1]]
-# what scaling does to a number that is no logarithm is left to be learned
+# scaling multiplies a number that is no logarithm: the networks must learn that
 _POWERS = np.array([variable.size_power if variable.transform == "log" else 0.0 for variable in _SIZES] + [0.0])
 _IS_LENGTH = np.array([variable.unit == BIRTH["a_au"].unit for variable in _SIZES] + [False])
 
 
 def scaling(log_a: Any, middle: Any = 0.0) -> Any:
-    """The part of latent numbers that scaling gives, (..., latent): ln sigma_v goes as -ln(a) / 2, ln r_h as ln a.
+    """How the latent numbers change with a cluster's size a, known from self-gravity without learning.
 
-    Up to constants, with which lengths are in units of a, and everything else is at ln a = `middle`.
+    ln sigma_v goes as -ln(a) / 2 and ln r_h as ln a. Only differences matter: lengths come out in units of a, all other
+    numbers relative to their value at ln a = `middle`.
+
+    Args:
+        log_a: ln of the scale radius in AU, any shape (...).
+        middle: The ln a at which numbers that are no lengths have no shift.
+
+    Returns:
+        Shifts of the latent numbers, shape (..., latent).
+
+    >>> scaling(np.log(100.0), middle=np.log(100.0)).round(3).tolist()  # ln sigma_v, ln r_h, z of the bound fraction
+    [-0.0, 4.605, 0.0]
     """
     return _POWERS * (log_a[..., None] - np.where(_IS_LENGTH, 0.0, middle))
 
@@ -48,9 +60,15 @@ def scaling(log_a: Any, middle: Any = 0.0) -> Any:
 class MixtureNetwork(eqx.Module):
     """A perceptron whose outputs are read as the parameters of a mixture.
 
-    A subclass says how the perceptron's inputs follow from x, and which part of the location follows from x without
-    learning (`trivial`). `shift` and `scale` are the mean and standard deviation of the latent numbers over the
-    training rows, after that part is subtracted.
+    This is a base class. Each subclass decides what the perceptron's inputs are, and which part of the location is
+    known without learning (`trivial` in `read`).
+
+    Attributes:
+        network: The perceptron.
+        shift: Mean of the latent numbers over the training rows, after the known part is subtracted.
+        scale: Their standard deviation.
+        components: How many components the mixture has.
+        counts: The numbers of bound stars that a cluster may have.
     """
 
     network: eqx.nn.MLP
@@ -64,7 +82,13 @@ class MixtureNetwork(eqx.Module):
         """The law of the outcome at x."""
 
     def read(self, raw: Float[Array, " raw"], trivial: Float[Array, " summary"]) -> Mixture:
-        """The perceptron's outputs as a law; `trivial` is the part of its location that need not be learned."""
+        """Turn the perceptron's outputs into a law.
+
+        Args:
+            raw: The outputs: one for survival, one weight for each component, then for each component a location and
+                the entries of a triangle (`triangle`).
+            trivial: The part of the location that is known without learning.
+        """
         weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
         log_weight = jax.nn.log_sigmoid(raw[0]) + jax.nn.log_softmax(weight)
         location = self.shift + self.scale * rest[:, :N_LATENT] + trivial
@@ -72,10 +96,13 @@ class MixtureNetwork(eqx.Module):
 
 
 class DensityNetwork(MixtureNetwork):
-    """One member: from (Q0, a) by way of scaled (Q0, ln a).
+    """One member: its perceptron takes Q0 and ln a, each scaled to the box.
 
-    `shift` and `scale` are those of ln(sigma_v sqrt(a / a0)), ln(r_h / a) and so on; a0 is the middle of the box in
-    ln a.
+    `shift` and `scale` are those of ln(sigma_v sqrt(a / a0)), ln(r_h / a) and so on, where ln a0 is the middle of the
+    box.
+
+    Attributes:
+        box: The ranges of birth conditions, in the order of `BIRTH`.
     """
 
     box: Limits = eqx.field(static=True)
@@ -91,7 +118,15 @@ class DensityNetwork(MixtureNetwork):
 
 
 def triangle(values: Float[Array, "component entry"], n: int) -> Float[Array, "component {n} {n}"]:
-    """Lower triangles of n rows: logarithms of the diagonal, then what is below it, row by row."""
+    """Lower triangular matrices with a positive diagonal from unbounded numbers.
+
+    Args:
+        values: For each component first the logarithms of the diagonal, then the elements below it, row by row.
+        n: Rows of a matrix.
+
+    >>> triangle(jnp.array([[0.0, 0.0, 7.0]]), 2).tolist()
+    [[[1.0, 0.0], [7.0, 1.0]]]
+    """
     diagonal, below = list(jnp.exp(values[:, :n]).T), iter(values[:, n:].T)
     zero = jnp.zeros_like(diagonal[0])
     rows = [[*(next(below) for _ in range(k)), diagonal[k], *[zero] * (n - 1 - k)] for k in range(n)]
@@ -101,16 +136,36 @@ def triangle(values: Float[Array, "component entry"], n: int) -> Float[Array, "c
 def make_density_network(
     key: PRNGKeyArray, width: int, components: int, shift: Array, scale: Array, box: Limits, counts: Counts
 ) -> DensityNetwork:
-    """One untrained member, its components spread and as wide as the data."""
+    """One untrained member. Its components are spread out and as wide as the training data.
+
+    Args:
+        key: For the initial weights.
+        width: Units in each hidden layer.
+        components: Components of the mixture.
+        shift: Mean of the latent numbers, shape (latent,).
+        scale: Their standard deviation, shape (latent,).
+        box: The ranges of birth conditions.
+        counts: The numbers of bound stars that a cluster may have.
+    """
     network = make_perceptron(key, len(BIRTH), width, components)
     return DensityNetwork(network, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), components, counts, box)
 
 
 def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: int, n: int = N_LATENT) -> eqx.nn.MLP:
-    """Untrained weights whose outputs read as components that are spread, as wide as the data and likely to survive.
+    """An untrained perceptron whose outputs already are a sensible mixture.
 
-    Outputs are a number for survival, a weight for each component, and then for each a location and a triangle of `n`
-    latent numbers.
+    Its components are spread out, as wide as the data, and the probability to survive is high.
+
+    Args:
+        key: For the initial weights.
+        n_inputs: Numbers that the perceptron takes.
+        width: Units in each hidden layer.
+        components: Components of the mixture.
+        n: Latent numbers.
+
+    Returns:
+        A perceptron with one output for survival, one weight for each component, and then for each component a location
+        and a triangle.
     """
     key_network, key_spread = jax.random.split(key)
     per_component = n + n * (n + 1) // 2
@@ -130,21 +185,37 @@ def make_perceptron(key: PRNGKeyArray, n_inputs: int, width: int, components: in
 def log_outcome(
     law: Callable[[Array], Mixture], x: Float[Array, " input"], y: Float[Array, " summary"], survived: Bool[Array, ""]
 ) -> Float[Array, ""]:
-    """ln of the density of a cluster's summaries under the law at x; of a dissolved one, of that, whatever `y`."""
+    """ln of the likelihood of one cluster's outcome.
+
+    Args:
+        law: Gives the law at x.
+        x: What the law depends on.
+        y: Summaries in physical units; not used if the cluster dissolved.
+        survived: Whether the cluster survived.
+
+    Returns:
+        For a cluster that survived, ln of the density of its summaries; for one that dissolved, ln of the probability
+        of that.
+    """
     return jnp.where(survived, law(x).observed().log_prob(y), law(x).log_dissolved())
 
 
 class DensityEnsemble(eqx.Module):
-    """Trained members, their leaves stacked along a first axis."""
+    """Trained members; each array of `members` has them along its first axis."""
 
     members: MixtureNetwork
 
     @property
     def n_members(self) -> int:
+        """How many networks there are."""
         return self.members.shift.shape[0]
 
     def __call__(self, x: Float[Array, " input"]) -> Mixture:
-        """The members' laws at x = (q0, a_au), or what else their networks take, as one mixture."""
+        """The members' laws as one mixture.
+
+        Args:
+            x: (q0, a_au), or whatever else the networks take.
+        """
         laws = eqx.filter_vmap(lambda member: member(x))(self.members)
         log_weight, location, cholesky = (
             leaf.reshape(-1, *leaf.shape[2:]) for leaf in (laws.log_weight, laws.location, laws.cholesky)
@@ -154,7 +225,7 @@ class DensityEnsemble(eqx.Module):
 
 @dataclass(frozen=True)
 class DensityHeader:
-    """First line of a density file."""
+    """What the first line of a density file says."""
 
     format: str
     members: int
@@ -172,9 +243,13 @@ class DensityHeader:
 
 
 def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str, made_by: Mapping[str, str]) -> None:
-    """Write a JSON header line, then the members' leaves (`eqx.tree_serialise_leaves`).
+    """Write a file: a JSON header line, then the members' arrays (`eqx.tree_serialise_leaves`).
 
-    `made_by` says what trained it, for the record: versions, commit, digest of code and settings.
+    Args:
+        path: Where to write.
+        ensemble: Trained members.
+        design_digest: Digest of the points that they were trained on.
+        made_by: What trained them, for the record: versions, commit, digests of code and settings.
     """
     member = ensemble.members
     assert isinstance(member, DensityNetwork)
@@ -196,9 +271,15 @@ def save_density(path: str | Path, ensemble: DensityEnsemble, design_digest: str
 
 
 def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEnsemble:
-    """Load an ensemble trained on this box and these points.
+    """Load an ensemble, and refuse one that was trained on another box or on other points.
 
-    Raises `NatalError` naming what does not fit.
+    Args:
+        path: What `save_density` wrote.
+        box: The box that it must have been trained on.
+        design_digest: The digest of the points that it must have been trained on.
+
+    Raises:
+        NatalError: If something does not fit; the message says what.
     """
     header = read_header(path, DensityHeader, refusal="is not a natal density ensemble")
     expected = {
@@ -223,7 +304,17 @@ def load_density(path: str | Path, *, box: Box, design_digest: str) -> DensityEn
 def read_members(
     path: str | Path, make_member: Callable[[PRNGKeyArray], MixtureNetwork], n_members: int, *, remedy: str
 ) -> DensityEnsemble:
-    """Read members that look like these. Raises `NatalError`, which ends in `remedy`, if the file holds others."""
+    """Read the members' arrays of a file.
+
+    Args:
+        path: What `write_leaves` wrote.
+        make_member: Makes an untrained network of the same shapes from a key.
+        n_members: How many networks the file holds.
+        remedy: What a user can do if the file does not fit: the error's last words.
+
+    Raises:
+        NatalError: If the file holds arrays of other shapes.
+    """
 
     def make() -> DensityEnsemble:
         return DensityEnsemble(eqx.filter_vmap(make_member)(jax.random.split(jax.random.key(0), n_members)))

@@ -1,7 +1,7 @@
 """Trains mixture density networks on single outcomes by maximum likelihood.
 
-Mini-batches, AdamW (Loshchilov & Hutter 2019) with a rate that falls along a cosine; each member keeps the weights
-that did best on the validation outcomes. Members differ by initial weights and batches.
+The optimiser is AdamW (Loshchilov & Hutter 2019) on mini-batches, with a learning rate that falls along a cosine. Each
+member keeps the weights with the best validation loss. Members differ by their initial weights and mini-batches.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,14 @@ Network = TypeVar("Network", bound=Any)
 
 
 class DensityHistory(NamedTuple):
-    """Mean negative log likelihoods (member, check), natural log, in physical units; a check every 25 steps."""
+    """Learning curves: mean negative ln likelihoods in physical units, one check every 25 steps.
+
+    Attributes:
+        train_loss: Shape (member, check).
+        validation_loss: Shape (member, check).
+        best_step: The step whose weights each member kept, shape (member,).
+        seconds: Wall time, compilation included.
+    """
 
     train_loss: np.ndarray
     validation_loss: np.ndarray
@@ -44,16 +51,29 @@ class DensityHistory(NamedTuple):
 def negative_log_likelihood(
     network: MixtureNetwork, x: Float[Array, "row input"], y: Float[Array, "row summary"], survived: Bool[Array, " row"]
 ) -> Float[Array, ""]:
-    """Mean over outcomes; `y` of dissolved clusters may be any positive numbers."""
+    """Mean negative ln likelihood of outcomes; `y` of dissolved clusters may be any positive numbers."""
     return -jax.vmap(partial(log_outcome, network))(x, y, survived).mean()
 
 
 def train_density(
     key: PRNGKeyArray, train: Outcomes, validation: Outcomes, box: Box, counts: Counts, settings: DensitySettings
 ) -> tuple[DensityEnsemble, DensityHistory]:
-    """Fit `settings.members` networks to `train`, each stopped by `validation`.
+    """Train `settings.members` density networks.
 
-    Raises `NatalError` if a member's validation loss never was finite and below that of its untrained weights.
+    Args:
+        key: For initial weights and mini-batches.
+        train: Outcomes to learn from.
+        validation: Outcomes that decide which weights each member keeps.
+        box: The ranges of birth conditions.
+        counts: The numbers of bound stars that a cluster may have.
+        settings: Size of the networks, steps, batches and learning rate.
+
+    Returns:
+        The members with their best weights, and the learning curves.
+
+    Raises:
+        NatalError: If a summary is the same in all training runs, or if a member never learned: its validation loss
+            was never finite and below that of its untrained weights.
     """
     limits = limits_of(box)
     shift, scale = (jnp.asarray(values, DTYPE) for values in _location_and_scale(train, limits, counts.n_stars))
@@ -73,21 +93,23 @@ def train_members(
     *,
     section: str = "density",
 ) -> tuple[DensityEnsemble, DensityHistory]:
-    """Train the weights of `settings.members` networks; a check of `fit_networks` is 25 mini-batches.
+    """Train networks of any inputs on single outcomes. A check (`fit_networks`) comes after 25 mini-batches.
 
     Args:
-        key: Of initial weights and mini-batches.
-        make_member: Makes one untrained network from a key; shift and scale are the same for all, and stay.
+        key: For initial weights and mini-batches.
+        make_member: Makes one untrained network from a key. Its shift and scale must not depend on the key; they are
+            not trained.
         train: Outcomes to learn from; x has as many columns as the networks take.
-        validation: Outcomes that choose each member's weights.
-        settings: Steps, batches and rate.
+        validation: Outcomes that decide which weights each member keeps.
+        settings: Steps, batches and learning rate.
         section: The configuration's section, for errors.
 
     Returns:
-        The members with their weights of the lowest validation loss, and the curves.
+        The members with their best weights, and the learning curves.
 
     Raises:
-        NatalError: If a member's validation loss never was finite and below that of its untrained weights.
+        NatalError: If a member never learned: its validation loss was never finite and below that of its untrained
+            weights.
     """
     networks, history = fit_members(
         key, make_member, negative_log_likelihood, on_device(train), on_device(validation), settings, section=section
@@ -105,9 +127,22 @@ def fit_members(
     *,
     section: str = "density",
 ) -> tuple[Network, DensityHistory]:
-    """What `train_members` does, for members of any law whose weights are a field `network`.
+    """Train members of any law and loss; `train_members` calls this with the loss of outcomes.
 
-    `loss(member, *rows)` is the mean negative log likelihood of rows. Members are stacked along a first axis.
+    Args:
+        key: For initial weights and mini-batches.
+        make_member: Makes one untrained member from a key; what is trained of it is its field `network`.
+        loss: `loss(member, *rows)`, the mean negative ln likelihood of rows.
+        train: Arrays to learn from, rows along the first axis of each.
+        validation: Arrays that decide which weights each member keeps.
+        settings: Steps, batches and learning rate.
+        section: The configuration's section, for errors.
+
+    Returns:
+        The members with their best weights, stacked along a first axis, and the learning curves.
+
+    Raises:
+        NatalError: If a member never learned.
     """
     key_start, key_run = jax.random.split(key)
     networks = eqx.filter_jit(eqx.filter_vmap(make_member))(jax.random.split(key_start, settings.members))
@@ -146,16 +181,16 @@ def fit_members(
 
 
 def on_device(outcomes: Outcomes) -> tuple[Array, Array, Array]:
-    """Outcomes as laws take them; what a dissolved cluster lacks, which no gradient passes, is a positive number."""
+    """Outcomes as the arrays that laws take: x, y and whether the cluster survived.
+
+    Summaries that a dissolved cluster lacks become a positive number; no gradient comes from them.
+    """
     y = np.where(outcomes.survived[:, None], outcomes.y, 0.5)
     return jnp.asarray(outcomes.x, DTYPE), jnp.asarray(y, DTYPE), jnp.asarray(outcomes.survived)
 
 
 def _location_and_scale(train: Outcomes, limits: Limits, n_stars: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of latent numbers over surviving training rows, without what scaling gives.
-
-    Raises `NatalError` if one of them does not vary.
-    """
+    """Mean and standard deviation of latent numbers over surviving training rows, after `scaling` is subtracted."""
     x, y = train.x[train.survived], train.y[train.survived]
     values = latent(y, n_stars) - scaling(np.log(x[:, SIZE]), np.log(limits[SIZE]).mean())
     shift, scale = values.mean(0), values.std(0)
@@ -165,7 +200,15 @@ def _location_and_scale(train: Outcomes, limits: Limits, n_stars: int) -> tuple[
 
 
 def latent(y: Float[np.ndarray, "row summary"], n_stars: int) -> Float[np.ndarray, "row summary"]:
-    """The numbers that a law's components are normal in, in the order `LATENT`."""
+    """The numbers in which a law's components are normal, in the order of `LATENT`.
+
+    Args:
+        y: Summaries in physical units.
+        n_stars: Stars of a cluster at birth.
+
+    >>> latent(np.array([[0.5, 1.0, 1000.0]]), 100).round(3).tolist()  # f_bound, sigma_v_kms, r_h_au
+    [[0.0, 6.908, 0.0]]
+    """
     return np.column_stack(
         [
             np.asarray(SUMMARIES[name].transformed(y[:, k], log=np.log, logit=logit, n_stars=n_stars))

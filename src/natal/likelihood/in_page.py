@@ -1,4 +1,4 @@
-"""The law of one cluster as the report carries it: what a script in the page needs to answer by itself."""
+"""The law of one cluster in the form that the report carries, so that a script in the page can answer by itself."""
 
 import base64
 from typing import Any
@@ -12,11 +12,15 @@ from natal.variables import BIRTH, SUMMARIES
 
 
 def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summary"]) -> dict[str, Any] | None:
-    """Networks and their scaling; None if the summaries are not those that the page's script knows.
+    """Weights and scaling of the density networks, and the range of each slider.
 
     Args:
         ensemble: The density networks.
-        seen: Summaries of clusters, from which the sliders' ranges follow.
+        seen: Summaries of clusters, in physical units; sliders run from their 1 % to their 99 % quantile.
+
+    Returns:
+        What the page's script reads (`report/templates/report/ask.js`); None if the script does not know the campaign's
+        summaries.
     """
     members = ensemble.members
     if not isinstance(members, DensityNetwork) or len(LATENT) != len(BIRTH) + 1 or not all(IS_LOG):
@@ -54,7 +58,7 @@ def _base64(array: Any) -> str:
 
 
 def _field(name: str, values: np.ndarray) -> dict[str, Any]:
-    """A slider from the 1 % to the 99 % quantile, in round steps, at the median."""
+    """One slider: from the 1 % to the 99 % quantile in round steps, set to the median."""
     low, middle, high = np.nanquantile(values, [0.01, 0.5, 0.99])
     step = 10.0 ** np.floor(np.log10((high - low) / 50))
     low, middle, high = (float(f"{step * round(value / step):.6g}") for value in (low, middle, high))

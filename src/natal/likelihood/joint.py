@@ -1,14 +1,14 @@
 """The joint law of all summaries and observables of one cluster, and the density of any subset of them.
 
-Latent numbers are jointly normal in each component: the logarithm or value of each size, in units of the cluster's own
-scale radius a and speed sqrt(G M / a), and last the logit of the number of bound stars, as in `mixture_density`. What
-was not observed is integrated out: of normal numbers rows are dropped, counts are summed. A dissolved cluster is one
-with a count below the fewest that a surviving one has; it has no sizes of bound stars.
+In each component the latent numbers are jointly normal. There is one for each size (its logarithm or its value), in
+units of the cluster's own scale radius a and speed sqrt(G M / a), and a last one for the number of bound stars, as in
+`mixture_density`. What was not observed is integrated out: rows of normal numbers are dropped, counts are summed. A
+cluster has dissolved if its count is below the fewest of a surviving one; then it has no sizes of bound stars.
 
-Measurement errors are normal in physical units. Where they differ, each side has its own, and from one to the other
-they change linearly, as the Particle Data Group takes asymmetric errors. They are integrated over by Laplace's method
-around each component's most probable true values. A limit is a probability: exact for one, of several the later ones
-given the moments of what the earlier ones leave (Mendell & Elston 1974).
+Measurement errors are normal in physical units. If the errors to the two sides differ, the width changes linearly from
+one to the other, as the Particle Data Group takes asymmetric errors. They are integrated over by Laplace's method
+around each component's most probable true values. A limit contributes a probability. For one limit this is exact; with
+several, each later one is given the moments that the earlier ones leave (Mendell & Elston 1974).
 """
 
 import math
@@ -29,10 +29,10 @@ from natal.variables import BIRTH, SUMMARIES, Function
 
 NEWTON_STEPS = 2
 LARGEST_STEP = 1.5
-"""Of a logarithm: an exponential seen from far below overshoots."""
+"""Largest Newton step of a logarithm: steps overshoot where the exponential is far below the measured value."""
 
 LEAST_CURVATURE = 0.1
-"""Of a measured number's log density, in units of the linear one's: below, Laplace's method has no meaning."""
+"""Least curvature of a measured number's ln density, over that of the linear one; below it Laplace's method fails."""
 
 LEAST_SIDE = 0.05
 """Smallest error to one side over that to the other."""
@@ -41,7 +41,13 @@ LEAST_SIDE = 0.05
 
 
 class Latents(NamedTuple):
-    """Which numbers a law is of, in this order: sizes of all stars, sizes of bound stars, the count."""
+    """Names of the numbers that a law describes, in this order: sizes of all stars, sizes of bound stars, the count.
+
+    Attributes:
+        of_all: Sizes of all stars that an observer sees.
+        of_bound: Sizes of the bound stars.
+        counts: The numbers of bound stars that a cluster may have.
+    """
 
     of_all: tuple[str, ...]
     of_bound: tuple[str, ...]
@@ -49,50 +55,84 @@ class Latents(NamedTuple):
 
     @property
     def sizes(self) -> tuple[str, ...]:
+        """Names of all sizes."""
         return self.of_all + self.of_bound
 
     @property
     def n(self) -> int:
+        """How many latent numbers there are."""
         return len(self.sizes) + 1
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of all latent numbers, the count last."""
         return (*self.sizes, COUNT)
 
 
 def latents_of(observables: tuple[str, ...], counts: Counts) -> Latents:
-    """The latent numbers of a campaign that has these observables."""
+    """The latent numbers of a campaign.
+
+    Args:
+        observables: Names of the observables that it has.
+        counts: The numbers of bound stars that a cluster may have.
+    """
     return Latents(observables, tuple(name for name in SUMMARIES if name != COUNT), counts)
 
 
 def log_tau(age_yr: Any, mass_msun: Any, a_au: Any, *, log: Function = np.log) -> Any:
-    """ln of t sqrt(G M / a^3); `log` is that of the array library in use."""
+    """ln of a cluster's age in its own units of time: tau = t sqrt(G M / a^3).
+
+    Args:
+        age_yr: Ages t.
+        mass_msun: Masses M of all stars.
+        a_au: Scale radii a.
+        log: The logarithm of the array library in use.
+
+    >>> round(float(np.exp(log_tau(1.0, 1.0, 1.0))), 2)  # a year around the Sun
+    6.28
+    """
     return log(age_yr) + 0.5 * log(G_AU3_PER_MSUN_YR2 * mass_msun) - 1.5 * log(a_au)
 
 
 def speed_kms(mass_msun: Any, a_au: Any) -> Any:
-    """sqrt(G M / a), of arrays of any library."""
+    """A cluster's own unit of speed, sqrt(G M / a), in km/s; for arrays of any library.
+
+    >>> round(speed_kms(1.0, 1.0), 1)  # the Earth around the Sun
+    29.8
+    """
     return KMS_PER_AU_YR * (G_AU3_PER_MSUN_YR2 * mass_msun / a_au) ** 0.5
 
 
 class Scale(NamedTuple):
-    """A cluster's own units: its scale radius (AU) and sqrt(G M / a) (km/s)."""
+    """A cluster's own units.
+
+    Attributes:
+        a_au: Its scale radius a (AU).
+        speed_kms: sqrt(G M / a) (km/s).
+    """
 
     a_au: Array
     speed_kms: Array
 
     @classmethod
     def of(cls, a_au: Array, mass_msun: Array) -> "Scale":
-        """Of clusters of these sizes and masses."""
+        """The units of clusters with these scale radii and masses."""
         return cls(a_au, speed_kms(mass_msun, a_au))
 
     def unit(self, name: str) -> Array | float:
-        """The unit of a variable."""
+        """The cluster's own unit for the size of this name; 1 for a number without a unit."""
         return {BIRTH["a_au"].unit: self.a_au, "km/s": self.speed_kms}.get(MEASURABLE[name].unit, 1.0)
 
 
 class Pattern(NamedTuple):
-    """What is known of a cluster: static, one compiled program each."""
+    """Which numbers of a cluster are known, and how. A program is compiled for each pattern.
+
+    Attributes:
+        measured: Names of sizes with a value.
+        limited: Names of sizes with limits only.
+        counted: What is known of the share of bound stars: "exact", "measured", "limited" or empty.
+        exact: Whether no measured size has an error.
+    """
 
     measured: tuple[str, ...] = ()  # sizes with a value
     limited: tuple[str, ...] = ()  # sizes with limits only
@@ -101,7 +141,17 @@ class Pattern(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """The numbers of a pattern, in physical units."""
+    """The numbers of a pattern, in physical units.
+
+    Attributes:
+        value: Measured sizes.
+        error_low: Their errors to smaller values.
+        error_high: Their errors to larger values.
+        lower: Lower limits of limited sizes; -inf where there is none.
+        upper: Upper limits; inf where there is none.
+        share: The share of bound stars; if it is limited, its lower limit.
+        share_error: The error of the share; if it is limited, its upper limit.
+    """
 
     value: Float[Array, " measured"]
     error_low: Float[Array, " measured"]
@@ -113,7 +163,14 @@ class Measured(NamedTuple):
 
 
 class JointLaw(eqx.Module):
-    """A mixture over the latent numbers. Arrays have the shape (component, ..., *law)."""
+    """A mixture over the latent numbers. Arrays have the shape (component, ..., *law).
+
+    Attributes:
+        log_weight: ln of each component's weight.
+        location: Means of the latent numbers.
+        covariance: Covariances of latent numbers i >= j, row by row along the axis `pair`.
+        latents: Which numbers these are.
+    """
 
     log_weight: Float[Array, " component *law"]
     location: Float[Array, "component latent *law"]
@@ -121,12 +178,16 @@ class JointLaw(eqx.Module):
     latents: Latents = eqx.field(static=True)
 
     def between_numbers(self, i: int, j: int) -> Float[Array, " component *law"]:
-        """The covariance of two latent numbers."""
+        """The covariance of latent numbers i and j."""
         i, j = max(i, j), min(i, j)
         return self.covariance[:, i * (i + 1) // 2 + j]
 
     def reduced(self, names: tuple[str, ...]) -> "JointLaw":
-        """The law of these latent numbers and the count alone, rows of all others dropped."""
+        """The law of only these sizes and the count.
+
+        Args:
+            names: Names of sizes, in the law's order.
+        """
         kept = np.array([self.latents.names.index(name) for name in (*names, COUNT)])
         # names are in the law's order
         pairs = np.array([i * (i + 1) // 2 + j for i in kept for j in kept if j <= i])
@@ -136,12 +197,15 @@ class JointLaw(eqx.Module):
         return JointLaw(self.log_weight, self.location[:, kept], self.covariance[:, pairs], latents)
 
     def log_prob(self, seen: Measured, pattern: Pattern, scale: Scale) -> Float[Array, " *law"]:
-        """ln of the density of what was measured, per unit of each, times the probability of what limits say.
+        """ln of the density of what was measured, times the probability of what limits say.
 
         Args:
             seen: The numbers.
-            pattern: Which ones.
-            scale: Units of the clusters of each law, shape (*law,).
+            pattern: Which numbers these are.
+            scale: The clusters' own units, arrays of shape (*law,).
+
+        Returns:
+            ln of densities per physical unit of each measured number.
         """
         names = self.latents.names
         units = [scale.unit(name) for name in names]
@@ -211,8 +275,8 @@ def _condition(
 ) -> tuple[Array, Vector, list[Vector]]:
     """Condition latent numbers on their measured values.
 
-    Returns ln of the density of these, the weights (covariance + noise)^-1 (seen - mean) by which numbers that
-    correlate with them move, and the factor of covariance + noise.
+    Returns ln of the density of the measured values; the weights (covariance + noise)^-1 (seen - mean), by which
+    correlated numbers move; and the Cholesky factor of covariance + noise.
     """
     n = len(mean)
     # errors to either side, neither without a width beside the other
@@ -224,8 +288,11 @@ def _condition(
     log_shape = jnp.log(jnp.where(width > 0, width, 1.0) / jnp.where(width > 0, 0.5 * total, 1.0))
 
     def linear(k: int, place: Array) -> tuple[Array, Array, Array, Array]:
-        """Of a measured number made linear here: how far from the mean, variance of its noise, ln of that variance's
-        root over the error, curvature of its log density over that of the linear one."""
+        """Make a measured number linear around `place`.
+
+        Gives its distance from the mean, the variance of its noise, ln of the noise's width over the error, and the
+        curvature of its ln density over that of the linear one.
+        """
         value = jnp.exp(place) if is_log[k] else place
         slope = value if is_log[k] else jnp.ones_like(place)
         off = value - seen.value[k]
@@ -282,14 +349,14 @@ def _solve_transposed(lower: list[Vector], vector: Vector) -> Vector:
 def _truncate(
     k: int, limits: list[Array], mean: Vector, covariance: list[Vector]
 ) -> tuple[Array, Vector, list[Vector]]:
-    """ln of the probability that number `k` is within limits, and the moments of all given that."""
+    """ln of the probability that number `k` is within limits, and the moments of all numbers given that."""
     variance = jnp.maximum(covariance[k][k], 1e-12)
     spread = jnp.sqrt(variance)
     low, high = (jnp.clip((limit - mean[k]) / spread, -FARTHEST, FARTHEST) for limit in limits)
     power, share = between(low, high)
 
     def height(at: Array) -> Array:
-        """The standard normal density there over the probability."""
+        """The standard normal density at a limit, over the probability."""
         return jnp.exp(-0.5 * at**2 - power) / (math.sqrt(2 * math.pi) * share)
 
     def moment(at: Array) -> Array:
@@ -304,7 +371,13 @@ def _truncate(
 
 
 class Drawn(NamedTuple):
-    """Clusters drawn from laws, in physical units."""
+    """Clusters drawn from laws, in physical units.
+
+    Attributes:
+        values: Sizes by name.
+        share: Shares of bound stars.
+        survived: Whether the cluster survived.
+    """
 
     values: dict[str, Float[Array, " draw"]]  # sizes
     share: Float[Array, " draw"]  # of bound stars
@@ -312,13 +385,22 @@ class Drawn(NamedTuple):
 
 
 def draw_clusters(key: PRNGKeyArray, laws: JointLaw, scale: Scale) -> Drawn:
-    """One cluster from each law along the last axis; sizes of bound stars mean nothing where it did not survive."""
+    """Draw one cluster from each law.
+
+    Args:
+        key: For the draws.
+        laws: Laws along the last axis.
+        scale: The clusters' own units, one for each law.
+
+    Returns:
+        Clusters. Where one did not survive, its sizes of bound stars mean nothing.
+    """
     key_component, key_normal = jax.random.split(key)
     n, latents = laws.log_weight.shape[-1], laws.latents
     component = jax.random.categorical(key_component, laws.log_weight, axis=0)
 
     def chosen(values: Array) -> Array:
-        """Of every law the component's."""
+        """Values of the chosen component of each law."""
         return jnp.take_along_axis(values, component[None], axis=0)[0]
 
     matrix = [[chosen(laws.between_numbers(i, j)) for j in range(i + 1)] for i in range(latents.n)]
@@ -334,7 +416,13 @@ def draw_clusters(key: PRNGKeyArray, laws: JointLaw, scale: Scale) -> Drawn:
 
 
 class Factors(NamedTuple):
-    """A law of one cluster as networks give it: covariances by their Cholesky factors."""
+    """The law of one cluster as networks give it: with Cholesky factors instead of covariances.
+
+    Attributes:
+        log_weight: ln of each component's weight.
+        location: Means of the latent numbers.
+        cholesky: Lower triangles of their covariances.
+    """
 
     log_weight: Float[Array, " component"]
     location: Float[Array, "component latent"]
@@ -344,14 +432,17 @@ class Factors(NamedTuple):
 def log_outcome(
     law: Factors, latents: Latents, sizes: Float[Array, "line size"], count: Float[Array, ""], survived: Bool[Array, ""]
 ) -> Float[Array, ""]:
-    """ln of the density of a whole outcome in latent numbers, the mean over lines of sight; for training.
+    """ln of the density of a whole outcome in latent numbers, for training.
 
     Args:
-        law: Of one cluster.
-        latents: Whose law.
-        sizes: Latent sizes along each line of sight; of a dissolved cluster those of bound stars may be anything.
-        count: Bound stars.
-        survived: Whether the cluster did.
+        law: The law of one cluster.
+        latents: Which numbers the law describes.
+        sizes: Latent sizes along each line of sight; of a dissolved cluster, those of bound stars may be anything.
+        count: Number of bound stars.
+        survived: Whether the cluster survived.
+
+    Returns:
+        The mean over lines of sight.
     """
     n_all, n = len(latents.of_all), len(latents.sizes)
     root = [[law.cholesky[:, i, j] for j in range(i + 1)] for i in range(n + 1)]

@@ -26,19 +26,35 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Reach:
-    """What was simulated: places outside are no answer."""
+    """The range of clusters that were simulated. Outside of it there is no answer.
+
+    Attributes:
+        q0: Range of Q0.
+        log_tau: Range of ln tau.
+        a_au: Range of the design box (AU).
+        t_end_yr: The time at which simulations end.
+        mass_msun: Mass of all stars, the mean over clusters.
+    """
 
     q0: Range
     log_tau: Range
     a_au: Range
-    """of the design box"""
     t_end_yr: float
     mass_msun: float
-    """of all stars, the mean over clusters"""
 
 
 class JointNetwork(eqx.Module):
-    """One member. `shift` and `scale` are those of the latent numbers over surviving training rows."""
+    """One member of the ensemble.
+
+    Attributes:
+        network: The perceptron.
+        shift: Mean of the latent numbers over surviving training rows.
+        scale: Their standard deviation.
+        components: Components of the mixture.
+        latents: Which numbers the law describes.
+        q0: Range of Q0, by which the input is scaled.
+        log_tau: Range of ln tau, by which the input is scaled.
+    """
 
     network: eqx.nn.MLP
     shift: Float[Array, " latent"]
@@ -55,27 +71,29 @@ class JointNetwork(eqx.Module):
         # to the unit variance of a uniform variable
         raw = self.network(np.sqrt(12.0) * place)
         n = self.latents.n
-        # the first output is of laws in which survival stands apart
+        # the first output is for survival, which here follows from the count
         weight, rest = raw[1 : self.components + 1], raw[self.components + 1 :].reshape(self.components, -1)
         location = self.shift + self.scale * rest[:, :n]
         return Factors(jax.nn.log_softmax(weight), location, self.scale[:, None] * triangle(rest[:, n:], n))
 
 
 class JointEnsemble(eqx.Module):
-    """Trained members, their leaves stacked along a first axis, which weigh alike."""
+    """Trained members with equal weights; each array of `members` has them along its first axis."""
 
     members: JointNetwork
 
     @property
     def latents(self) -> Latents:
+        """Which numbers the law describes."""
         return self.members.latents
 
     @property
     def n_members(self) -> int:
+        """How many networks there are."""
         return self.members.shift.shape[0]
 
     def __call__(self, x: Float[Array, " coordinate"]) -> JointLaw:
-        """The law at x = (Q0, ln tau)."""
+        """The members' laws at x = (Q0, ln tau) as one mixture."""
         laws = eqx.filter_vmap(lambda member: member(x))(self.members)
         log_weight, location, cholesky = (leaf.reshape(-1, *leaf.shape[2:]) for leaf in laws)
         covariance = jnp.einsum("cik,cjk->cij", cholesky, cholesky, precision="highest")
@@ -93,7 +111,18 @@ def make_joint_network(
     q0: Range,
     log_tau: Range,
 ) -> JointNetwork:
-    """One untrained member."""
+    """One untrained member.
+
+    Args:
+        key: For the initial weights.
+        width: Units in each hidden layer.
+        components: Components of the mixture.
+        shift: Mean of the latent numbers, shape (latent,).
+        scale: Their standard deviation, shape (latent,).
+        latents: Which numbers the law describes.
+        q0: Range of Q0, by which the input is scaled.
+        log_tau: Range of ln tau, by which the input is scaled.
+    """
     perceptron = make_perceptron(key, 2, width, components, latents.n)
     return JointNetwork(
         perceptron, jnp.asarray(shift, DTYPE), jnp.asarray(scale, DTYPE), components, latents, q0, log_tau
@@ -102,7 +131,7 @@ def make_joint_network(
 
 @dataclass(frozen=True)
 class JointHeader:
-    """First line of a file."""
+    """What the first line of the file says."""
 
     format: str
     members: int
@@ -122,7 +151,15 @@ class JointHeader:
 def save_joint(
     path: str | Path, ensemble: JointEnsemble, reach: Reach, aperture: float, made_by: Mapping[str, str]
 ) -> None:
-    """Write a JSON header line, then the members' leaves (`eqx.tree_serialise_leaves`)."""
+    """Write a file: a JSON header line, then the members' arrays (`eqx.tree_serialise_leaves`).
+
+    Args:
+        path: Where to write.
+        ensemble: Trained members.
+        reach: The range of clusters that were simulated.
+        aperture: Radius within which observables were measured, as the campaign's settings give it.
+        made_by: What trained the members, for the record.
+    """
     member = ensemble.members
     header = JointHeader(
         format=FORMAT,
@@ -142,7 +179,11 @@ def save_joint(
 
 
 def load_joint(path: str | Path) -> tuple[JointEnsemble, Reach, JointHeader]:
-    """Load what `save_joint` wrote. Raises `NatalError` if the file is something else or damaged."""
+    """Load what `save_joint` wrote.
+
+    Raises:
+        NatalError: If the file is something else or damaged.
+    """
     header = read_header(path, JointHeader, refusal="is not a natal law of observables")
     check_header(
         path, header, {"format": FORMAT, "dtype": DTYPE, "virial_convention": "K/|W|"}, remedy="train it again"

@@ -1,4 +1,4 @@
-"""Trains the joint law on stored snapshots: what three observers see of each cluster, at each of its times."""
+"""Trains the joint law on stored snapshots: each cluster at each of its times, as three observers see it."""
 
 from functools import partial
 from typing import NamedTuple
@@ -21,7 +21,14 @@ from natal.variables import BIRTH, SUMMARIES
 
 
 class JointOutcomes(NamedTuple):
-    """Snapshots in latent numbers, one row each."""
+    """Snapshots in latent numbers, one row each.
+
+    Attributes:
+        x: Q0 and ln tau.
+        sizes: Latent sizes along each line of sight; nan where there is none.
+        n_bound: Bound stars.
+        survived: Whether the cluster survived.
+    """
 
     x: Float[np.ndarray, "row coordinate"]  # Q0, ln tau
     sizes: Float[np.ndarray, "row line size"]  # nan where there is none
@@ -30,10 +37,17 @@ class JointOutcomes(NamedTuple):
 
 
 def joint_outcomes(seen: LinesOfSight, counts: Counts) -> tuple[JointOutcomes, Latents]:
-    """All snapshots of some clusters, and which latent numbers they have.
+    """Snapshots of clusters in latent numbers.
 
-    An observable that no cluster has (mass segregation of stars of one mass) is left out; so are snapshots without
-    one of the others.
+    An observable that no cluster has (mass segregation of stars of one mass) is left out. Snapshots that lack one of
+    the other observables are left out.
+
+    Args:
+        seen: What observers see of each cluster, at each time.
+        counts: The numbers of bound stars that a cluster may have.
+
+    Returns:
+        The snapshots, and which latent numbers they have.
     """
     shape = seen.observables.shape[:3]
     q0, a_au = seen.birth[:, BIRTH.names.index("q0")], seen.birth[:, BIRTH.names.index("a_au")]
@@ -61,14 +75,17 @@ def joint_outcomes(seen: LinesOfSight, counts: Counts) -> tuple[JointOutcomes, L
 
 
 def on_device(outcomes: JointOutcomes) -> tuple[Array, Array, Array, Array]:
-    """Outcomes as laws take them; what dissolved clusters lack, which no gradient passes, is 0."""
+    """Outcomes as the arrays that laws take: x, sizes, count, and whether the cluster survived.
+
+    Sizes that a dissolved cluster lacks become 0; no gradient comes from them.
+    """
     sizes = np.nan_to_num(outcomes.sizes, posinf=0.0, neginf=0.0)
     x, sizes, count = (jnp.asarray(values, DTYPE) for values in (outcomes.x, sizes, outcomes.n_bound))
     return x, sizes, count, jnp.asarray(outcomes.survived)
 
 
 def negative_log_likelihood(network: JointNetwork, x: Array, sizes: Array, count: Array, survived: Array) -> Array:
-    """Mean over outcomes."""
+    """Mean negative ln likelihood of snapshots."""
 
     def one(x: Array, sizes: Array, count: Array, survived: Array) -> Array:
         return log_outcome(network(x), network.latents, sizes, count, survived)
@@ -90,21 +107,24 @@ def train_joint(
     reach: tuple[Range, Range],
     settings: DensitySettings,
 ) -> tuple[JointEnsemble, DensityHistory]:
-    """Fit `settings.members` networks to `train`, each stopped by `validation`.
+    """Train `settings.members` networks of the joint law.
 
-    Lines of sight of a cluster, and its snapshots, are correlated: the mean of their marginal log likelihoods still
-    has its maximum at the right marginal laws (Varin, Reid & Firth 2011, section 2).
+    Lines of sight of one cluster are correlated, and so are its snapshots. The mean of their marginal ln likelihoods
+    still has its maximum at the right marginal laws (Varin, Reid & Firth 2011, section 2).
 
     Args:
-        key: Of initial weights and mini-batches.
+        key: For initial weights and mini-batches.
         train: Snapshots to learn from.
-        validation: Snapshots that choose each member's weights.
-        latents: Whose law.
-        reach: Ranges of Q0 and ln tau, to scale inputs by.
-        settings: Of networks and training.
+        validation: Snapshots that decide which weights each member keeps.
+        latents: Which numbers the law describes.
+        reach: Ranges of Q0 and ln tau, by which inputs are scaled.
+        settings: Size of the networks, steps, batches and learning rate.
+
+    Returns:
+        The members with their best weights, and the learning curves.
 
     Raises:
-        NatalError: If a latent number does not vary, or a member never learned.
+        NatalError: If a latent number is the same in all training runs, or if a member never learned.
     """
     alive = train.survived
     sizes = train.sizes[alive].mean(1)

@@ -1,10 +1,10 @@
 """The likelihoods that a campaign may choose, by name (config key `likelihood`).
 
-constant        diagonal Gaussian about the emulator, one width everywhere
-constant_full   the same with the outputs' covariance
-ensemble        the emulator's own covariance at each point, and a constant remainder
+constant        independent normal summaries about the emulator's mean; the same widths everywhere
+constant_full   the same with the covariance of summaries
+ensemble        the covariance of the members' predictions at each point, plus a constant remainder
 heteroscedastic mean and covariance both predicted, one component a network (`natal.likelihood.density`)
-mixture         several components a network: skewed, bounded and discrete as the summaries are
+mixture         several components a network, for skewed, bounded and discrete summaries
 """
 
 import equinox as eqx
@@ -24,51 +24,72 @@ from natal.settings.likelihood import KINDS
 
 
 class ConstantLikelihood(eqx.Module):
-    """Diagonal Gaussian about the ensemble mean, of the same width everywhere.
+    """Independent normal summaries about the ensemble's mean, with the same widths everywhere.
 
-    The width is the root-mean-square residual of single validation runs, so it holds the simulator's scatter
-    and the emulator's error together; neither may be added again.
+    The widths are root-mean-square residuals of single validation runs. They already hold both the simulator's scatter
+    and the emulator's error: neither may be added again.
+
+    Attributes:
+        ensemble: The trained emulator.
+        sigma_total: Widths in physical units.
     """
 
     ensemble: Ensemble
     sigma_total: Float[Array, " summary"]
 
     def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
+        """The law of the summaries at x = (q0, a_au)."""
         return DiagonalGaussian(self.ensemble.mean(x), self.sigma_total)
 
 
 class FullConstantLikelihood(eqx.Module):
-    """Gaussian about the ensemble mean with the covariance of validation residuals, the same everywhere."""
+    """Normal summaries about the ensemble's mean with the covariance of validation residuals, the same everywhere.
+
+    Attributes:
+        ensemble: The trained emulator.
+        covariance: Second moments in physical units.
+    """
 
     ensemble: Ensemble
     covariance: Float[Array, "summary summary"]
 
     def conditional(self, x: Float[Array, " birth"]) -> FullGaussian:
+        """The law of the summaries at x = (q0, a_au)."""
         return FullGaussian(self.ensemble.mean(x), self.covariance)
 
 
 class EnsembleLikelihood(eqx.Module):
-    """Gaussian whose covariance is that of the members' predictions at the point plus a constant remainder.
+    """Normal summaries whose covariance is that of the members' predictions at the point, plus a constant remainder.
 
-    The remainder is what validation residuals hold beyond the members' own mean covariance, so that on average over
-    the validation points the two add up to the residual covariance.
+    On average over the validation points the two add up to the covariance of residuals (`natal.likelihood.widths`).
+
+    Attributes:
+        ensemble: The trained emulator.
+        remainder: The constant part, in physical units.
     """
 
     ensemble: Ensemble
     remainder: Float[Array, "summary summary"]
 
     def conditional(self, x: Float[Array, " birth"]) -> FullGaussian:
+        """The law of the summaries at x = (q0, a_au)."""
         members = self.ensemble.members(x)
         return FullGaussian(members.mean(0), jnp.cov(members.T) + self.remainder)
 
 
 class DensityLikelihood(eqx.Module):
-    """Everything predicted: survival, location, width, correlation, and with several components the shape."""
+    """A law of which everything is predicted: survival, means, widths, correlations; with several components its shape.
+
+    Attributes:
+        ensemble: The trained emulator; here only its box is used.
+        density: The trained density networks.
+    """
 
     ensemble: Ensemble
     density: DensityEnsemble
 
     def conditional(self, x: Float[Array, " birth"]) -> Mixture:
+        """The law of the summaries at x = (q0, a_au)."""
         refuse_outside(x, self.ensemble.box)
         return self.density(x)
 
@@ -76,10 +97,17 @@ class DensityLikelihood(eqx.Module):
 def make_likelihood(
     kind: str, ensemble: Ensemble, widths: Widths, densities: dict[str, DensityEnsemble] | None = None
 ) -> Likelihood:
-    """Build the likelihood named by the config key `likelihood`.
+    """Build the likelihood that the config key `likelihood` names.
 
-    `densities` holds the trained networks of 'heteroscedastic' and 'mixture', if these are asked for. Raises
-    `NatalError` for an unknown name.
+    Args:
+        kind: One of `natal.settings.likelihood.KINDS`.
+        ensemble: The trained emulator.
+        widths: As fitted to validation runs.
+        densities: Trained density networks by the name of their likelihood; only 'heteroscedastic' and 'mixture' need
+            theirs.
+
+    Raises:
+        NatalError: If the name is not known.
     """
     if kind == "constant":
         return ConstantLikelihood(ensemble, jnp.asarray(widths.sigma_total, DTYPE))

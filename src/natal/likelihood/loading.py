@@ -1,4 +1,4 @@
-"""Loads fitted likelihoods from their files: ensemble, widths and density networks."""
+"""Loads fitted likelihoods from their files: emulator, widths and density networks."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,18 +13,34 @@ from natal.variables import Box
 
 
 def load_likelihood(ensemble: str | Path, fitted: str | Path, box: Box) -> Likelihood:
-    """Load an ensemble and the likelihood chosen for it.
+    """Load an emulator and the likelihood that was chosen for it.
 
-    Raises `NatalError` as `load_likelihoods` does.
+    Args:
+        ensemble: The emulator's file, `ensemble.eqx`.
+        fitted: The fit, `likelihood.json`; density networks lie beside it.
+        box: The ranges of birth conditions that the campaign has now.
+
+    Raises:
+        NatalError: If a network was trained on another box or on other points than the fit.
     """
     kind = read_json(fitted)["kind"]
     return load_likelihoods(ensemble, fitted, box, [kind])[kind]
 
 
 def load_likelihoods(ensemble: str | Path, fitted: str | Path, box: Box, kinds: Iterable[str]) -> dict[str, Likelihood]:
-    """Load an ensemble and likelihoods fitted to it, by name; density networks lie beside the fit.
+    """Load an emulator and several likelihoods that were fitted to it.
 
-    Raises `NatalError` if a network was trained on another box or on other points than the fit.
+    Args:
+        ensemble: The emulator's file, `ensemble.eqx`.
+        fitted: The fit, `likelihood.json`; density networks lie beside it.
+        box: The ranges of birth conditions that the campaign has now.
+        kinds: Names of the likelihoods.
+
+    Returns:
+        The likelihoods by name.
+
+    Raises:
+        NatalError: If a network was trained on another box or on other points than the fit.
     """
     parameters = read_json(fitted)
     digest, widths = parameters["design_digest"], widths_from_json(parameters)

@@ -1,11 +1,14 @@
-"""The law of one cluster's outcome as a mixture: survival, a count of bound stars, and sizes, which are all the rest.
+"""The law of one cluster's outcome as a mixture: survival, number of bound stars, and the other summaries ("sizes").
 
-Every component is normal in latent numbers: the sizes, or their logarithms where `natal.variables` declares that
-(ln sigma_v, ln r_h), and z of the count. The bound fraction is the cell that (N + 1) / (1 + exp(-z)) falls into:
-k = 0 ... N stars, f_bound = k / N (as the discretised logistic of Salimans et al. 2017, arXiv:1701.05517, with another
-law of z). f_bound = 1 is the cell without an upper end: its pile-up is a probability, not a density. A cluster that
-survives has a fewest number of stars: below it components are cut off. With unequal masses a cell is as wide as the
-mass of a mean star, and nothing is cut off.
+Every component is normal in latent numbers: one for each size (its logarithm where `natal.variables` declares that: ln
+sigma_v, ln r_h), and one, z, for the number of bound stars. A cluster has k bound stars, k = 0 ... N, if
+(N + 1) / (1 + exp(-z)) lies between k and k + 1; these ranges of z are called cells, and f_bound = k / N. This is the
+discretised logistic of Salimans et al. (2017, arXiv:1701.05517) with another law of z. The cell of f_bound = 1 has no
+upper end: that all stars stay bound has a probability, not a density.
+
+A cluster survives if it keeps a fewest number of stars. Components are cut off below the cell of that number. With
+stars of unequal masses f_bound is a share of mass; then a cell is as wide as one star of mean mass, and nothing is cut
+off.
 """
 
 from collections.abc import Callable
@@ -24,10 +27,13 @@ from natal.variables import SUMMARIES
 
 
 class Mixture(eqx.Module):
-    """Components weighted by probability; the weights add up to the probability to survive.
+    """A mixture of components. Their weights add up to the probability to survive.
 
-    `location` and the lower triangle `cholesky` are of the latent numbers in the order `LATENT`, z of the count last,
-    before components are cut off.
+    Attributes:
+        log_weight: ln of each component's weight.
+        location: Means of the latent numbers in the order of `LATENT`, z of the count last; before the cut.
+        cholesky: Lower triangles of their covariances; before the cut.
+        counts: The numbers of bound stars that a cluster may have.
     """
 
     log_weight: Float[Array, " component"]
@@ -36,7 +42,11 @@ class Mixture(eqx.Module):
     counts: Counts = eqx.field(static=True)
 
     def observed(self, error: Float[Array, " summary"] | None = None) -> "Observed":
-        """The summaries of a surviving cluster as measured with independent Gaussian errors (`None`: without)."""
+        """The distribution of a surviving cluster's summaries, measured with independent Gaussian errors.
+
+        Args:
+            error: Standard deviations, in the units of the summaries; None means no errors.
+        """
         return Observed(self, error)
 
     def log_dissolved(self) -> Float[Array, ""]:
@@ -45,7 +55,7 @@ class Mixture(eqx.Module):
         return jnp.log(-jnp.expm1(survive))
 
     def tabulated(self) -> DensityTable:
-        """What densities need of this law."""
+        """What is needed of this law to evaluate densities."""
         return DensityTable.of(self.log_weight, self.location, self.cholesky, self.counts)
 
     def from_afar(self) -> "LatentNormal":
@@ -63,7 +73,13 @@ class Mixture(eqx.Module):
 
 
 class LatentNormal(eqx.Module):
-    """The mean and covariance of one law's latent numbers, or of many: elements have the shape (*law,)."""
+    """The mean and covariance of the latent numbers of one law or of many.
+
+    Attributes:
+        mean: One array of shape (*law,) for each latent number.
+        covariance: Rows of such arrays.
+        counts: The numbers of bound stars that a cluster may have.
+    """
 
     mean: list[Array]
     covariance: list[list[Array]]
@@ -72,9 +88,13 @@ class LatentNormal(eqx.Module):
     def distance2(
         self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None
     ) -> Float[Array, "*law"]:
-        """Squared Mahalanobis distance of measured summaries, z being the closest value in the cell of the count.
+        """Squared Mahalanobis distance of measured summaries from the mean, in latent numbers.
 
-        Measurement errors enter to first order.
+        For z of the count, the nearest value in the cell of the measured count is taken.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Standard deviations of the measurements, which widen the law to first order; None means no errors.
         """
         covariance, share, sizes = [[*row] for row in self.covariance], y[COUNT], _sizes(y)
         n_stars = self.counts.n_stars
@@ -92,38 +112,40 @@ class LatentNormal(eqx.Module):
 
 
 class Observed(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
-    """The sub-probability of surviving with measured summaries, per unit of each.
+    """The distribution of a surviving cluster's measured summaries, per physical unit of each.
 
-    Its integral is the probability to survive.
+    It integrates to the probability to survive, and not to 1.
     """
 
     support = dist.constraints.real_vector
     pytree_data_fields = ("law", "error")
 
     def __init__(self, law: Mixture, error: Float[Array, " summary"] | None) -> None:
+        """The distribution under a mixture; `error` has the measurements' standard deviations, None means no errors."""
         self.law = law
         self.error = error
         super().__init__(event_shape=(len(SUMMARIES),))
 
     def log_prob(self, value: Float[Array, "*batch summary"]) -> Float[Array, "*batch"]:
+        """ln of the density to survive with these measured summaries."""
         if value.ndim > 1:
             return jax.vmap(self.log_prob)(value)
         return self.law.tabulated().log_prob(value, self.error)
 
     def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Float[Array, "*batch summary"]:
-        """Draw summaries of clusters that survive."""
+        """Draw measured summaries of clusters that survive."""
         key_component, key_normal, key_z, key_error = jax.random.split(key, 4)
         law, counts = self.law, self.law.counts
         component = jax.random.categorical(key_component, law.log_weight, shape=sample_shape)
         cholesky = law.cholesky[component]
         independent = jax.random.normal(key_normal, (*sample_shape, N_SIZES + 1))
         if counts.fewest:
-            # z from what is left of its law, all else given z (the condition moves a draw along z's row)
+            # draw z from its law above the cut, then all other numbers given z: that moves a draw along z's row
             row = cholesky[..., -1, :]
             spread = jnp.sqrt((row**2).sum(-1))
             lowest = (counts.lowest - law.location[component, -1]) / spread
             u = jax.random.uniform(key_z, sample_shape, minval=2.0**-24)
-            # of a component that is all below, what is left lies at the cut
+            # if a component lies below the cut altogether, its draws are put at the cut
             left = jnp.maximum(-ndtri(jnp.maximum(ndtr(-lowest) * u, 1e-37)), lowest)
             moved = left / spread - (row * independent).sum(-1) / spread**2
             independent = independent + row * moved[..., None]
@@ -144,7 +166,7 @@ def _sizes(y: Array) -> Array:
 
 
 def _where_log(values: Array, others: Array | float) -> Array:
-    """The values of sizes whose logarithm is latent, something else for the others, if there are any."""
+    """`values` for sizes whose logarithm is latent, `others` for the rest, if there is any."""
     return values if all(IS_LOG) else jnp.where(np.array(IS_LOG), values, others)
 
 

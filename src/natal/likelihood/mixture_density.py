@@ -1,9 +1,9 @@
 """The density of measured summaries under mixtures (`natal.likelihood.mixture`), one law or a table of many at once.
 
-What a density needs of its law is worked out once and laid out with the components along the first axis and any number
-of laws along the others: most of the time of a grid goes in here. Vectors and matrices over the latent numbers are
-lists of such arrays. Errors in sizes are integrated over by Gauss-Hermite quadrature around the most probable true
-value, those in the count's share by sums over cells.
+A posterior on a grid spends most of its time here. So what a density needs of its law is worked out once and stored
+with components along the first axis and any number of laws along the others. Vectors and matrices over the latent
+numbers are lists of such arrays. Measurement errors of sizes are integrated over by Gauss-Hermite quadrature around the
+most probable true values, those of the bound fraction by sums over cells.
 """
 
 import math
@@ -25,25 +25,25 @@ from natal.variables import SUMMARIES
 # exactly one summary is a count
 (COUNT,) = (k for k, variable in enumerate(SUMMARIES.values()) if variable.transform == "count")
 LATENT = (*(name for k, name in enumerate(SUMMARIES) if k != COUNT), SUMMARIES.names[COUNT])
-"""Whose the latent numbers of a law are, in their order: the sizes, then the count."""
+"""The summaries in the order of the latent numbers of a law: the sizes, then the count."""
 
 SIZES = [k for k in range(len(SUMMARIES)) if k != COUNT]
-"""Where the sizes are among the summaries."""
+"""Positions of the sizes among the summaries."""
 
 IS_LOG = [SUMMARIES[name].transform == "log" for name in LATENT[:-1]]
-"""Of which sizes the latent number is the logarithm."""
+"""For each size whether its latent number is its logarithm."""
 
 N_SIZES = len(SIZES)
 LOG_NORMAL = -0.5 * N_SIZES * math.log(2 * math.pi)
 
 FAR = 40.0
-"""A latent value beyond all others, in place of infinity, whose differences would be nan."""
+"""A latent value beyond all others. It stands for infinity, which would make differences nan."""
 
 FARTHEST = 1e18
-"""More standard deviations than any number is away: their square is a number in single precision."""
+"""More standard deviations than any number is away; single precision can still hold its square."""
 
-# Of (1 + x / 4) exp(x^2 / 2) P(beyond x) as a polynomial in 1 / (1 + x / 4): a fit of ours to SciPy's erfcx,
-# errors in proportion, over all x >= 0. Faster than JAX's erfcx, and there in every version.
+# Coefficients of (1 + x / 4) exp(x^2 / 2) P(beyond x) as a polynomial in 1 / (1 + x / 4): our own fit of the relative
+# error to SciPy's erfcx over all x >= 0. It is faster than JAX's erfcx, which not every version has.
 MILLS = np.array(
     [
         *(0.0197823526, -0.0808786819, 0.0955993257, -0.0317194588, 0.0637000617),
@@ -53,7 +53,7 @@ MILLS = np.array(
 )
 
 N_BINS = 24
-"""Into so many bins of whole cells the bound fractions that a measurement error leaves possible are cut."""
+"""Number of bins into which the bound fractions near a measured one are cut; each bin holds whole cells."""
 
 _ROOTS, _WEIGHTS = np.polynomial.hermite_e.hermegauss(3)
 NODES = np.stack(np.meshgrid(*[_ROOTS] * N_SIZES), axis=-1).reshape(-1, N_SIZES).astype("float32")
@@ -67,14 +67,25 @@ Vector = list[Array]
 
 
 class Counts(NamedTuple):
-    """The numbers of bound stars that a cluster may have, and their cells along the latent z of the count."""
+    """The numbers of bound stars that a cluster may have, and the cell of each along the latent number z.
+
+    Attributes:
+        n_stars: Stars of a cluster at birth.
+        fewest: Fewest bound stars of a cluster that survives; 0 if there is no such limit. With unequal masses, the
+            fewest stars of mean mass.
+    """
 
     n_stars: int
     fewest: int
-    """Of a cluster that survives, as a share of the mass in stars of the mean mass; 0 where that has no lower end"""
 
     def cell(self, lower: Array, upper: Array) -> tuple[Array, Array]:
-        """Latent limits of the cells from `lower` up to, not including, `upper` bound stars."""
+        """Limits in z of the cells from `lower` bound stars up to, but not including, `upper`.
+
+        >>> counts = Counts(n_stars=100, fewest=0)
+        >>> low, high = counts.cell(jnp.array(50.0), jnp.array(51.0))  # 50 of 100 stars
+        >>> round(float(low), 3), round(float(high), 3)
+        (-0.02, 0.02)
+        """
         shares = [jnp.clip(count / (self.n_stars + 1), 1e-6, 1 - 1e-6) for count in (lower, upper)]
         low = jnp.where(lower < 0.5, -FAR, logit(shares[0]))
         high = jnp.where(upper > self.n_stars + 0.5, FAR, logit(shares[1]))
@@ -82,15 +93,23 @@ class Counts(NamedTuple):
 
     @property
     def lowest(self) -> float:
-        """The lower limit of all cells."""
+        """The z below which a cluster has dissolved."""
         return math.log(self.fewest / (self.n_stars + 1 - self.fewest)) if self.fewest else -FAR
 
 
 class DensityTable(eqx.Module):
-    """Laws ready for densities. Arrays have the shape (component, *law)."""
+    """Laws prepared for densities. Arrays have the shape (component, *law).
+
+    Attributes:
+        log_height: ln of a component's weight, divided by the determinant of its triangle for the sizes and by the
+            share of it that lies above the cut.
+        location: Means of the latent numbers.
+        root: Rows of the lower triangles.
+        inverse: One over the triangles' diagonals.
+        counts: The numbers of bound stars that a cluster may have.
+    """
 
     log_height: Array
-    """ln of a component's weight over the determinant of its factor of sizes and the share of it in any cell"""
     location: Vector
     root: list[Vector]  # rows of the lower triangle
     inverse: Vector  # of the triangle's diagonal
@@ -104,7 +123,7 @@ class DensityTable(eqx.Module):
         cholesky: Float[Array, "component summary summary"],
         counts: Counts,
     ) -> "DensityTable":
-        """A table of one law."""
+        """A table of one law (arguments: `natal.likelihood.mixture.Mixture`)."""
         root = [[cholesky[:, i, j] for j in range(i + 1)] for i in range(N_SIZES + 1)]
         inverse = [1.0 / row[-1] for row in root]
         log_height = log_weight + jnp.log(math.prod(inverse[:-1]))
@@ -116,7 +135,15 @@ class DensityTable(eqx.Module):
     def log_prob(
         self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None
     ) -> Float[Array, "*law"]:
-        """ln of the sub-probability of surviving with the measured summaries `y`, per unit of each, under each law."""
+        """ln of the density to survive with these measured summaries, under each law.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Standard deviations of the measurements; None means no errors.
+
+        Returns:
+            ln of densities per physical unit of each summary.
+        """
         seen = [y[k] for k in SIZES]
         if error is None:
             return self._log_prob_exact(seen, self.counts.n_stars * y[COUNT])
@@ -128,7 +155,7 @@ class DensityTable(eqx.Module):
         for k, value in enumerate(latent):
             independent.append((value - self.location[k] - dot(self.root[k], independent)) * self.inverse[k])
         z = self.location[-1] + dot(self.root[-1], independent)
-        # what cannot be counts as what is next to it
+        # a count that cannot be is taken as the nearest one that can
         count = jnp.maximum(count, self.counts.fewest)
         low, high = ((limit - z) * self.inverse[-1] for limit in self.counts.cell(count, count + 1.0))
         exponent, probability = between(low, high)
@@ -158,7 +185,7 @@ class DensityTable(eqx.Module):
         node_share = jax.nn.softmax(log_share, axis=0)
         along = dot(row, nodes)
         mean = (node_share * along).sum(0)
-        # with the variance of what the sizes leave open
+        # the variance that is left once the sizes are known
         open_variance = (node_share * (along - mean) ** 2).sum(0)
         inverse = 1.0 / jnp.sqrt(self.root[-1][-1] ** 2 + open_variance)
         log_sizes = log_sizes + jax.nn.logsumexp(log_share, axis=0)
@@ -196,7 +223,10 @@ class DensityTable(eqx.Module):
     def _skew(
         self, mode: Vector, left: list[Vector], seen: Vector, error: Vector
     ) -> tuple[Float[Array, "node component *law"], list[Float[Array, "node component *law"]]]:
-        """Gauss-Hermite nodes of the normal law around the mode, ln of their weights times true over normal density."""
+        """Gauss-Hermite nodes of the normal law around the mode, and ln of their weights.
+
+        Each weight holds the ratio of the true density to the normal one.
+        """
         # no errors leave nothing open, up to rounding
         for k in range(N_SIZES):
             left[k][k] = left[k][k] + 4e-6
@@ -224,7 +254,7 @@ class DensityTable(eqx.Module):
 
 
 def log_sum(exponent: Array, factor: Array) -> Array:
-    """ln of the sum over components of factor x exp(exponent)."""
+    """ln of the sum over components (first axis) of factor x exp(exponent)."""
     largest = lax.stop_gradient(exponent.max(0))
     # a law that cannot be has no largest term
     largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
@@ -232,9 +262,23 @@ def log_sum(exponent: Array, factor: Array) -> Array:
 
 
 def between(low: Array, high: Array) -> tuple[Array, Array]:
-    """The probability of a standard normal number between two limits: (ln of a factor, the other factor).
+    """The probability that a standard normal number lies between two limits.
 
-    From the nearer tail, and over its exponential where both limits are in one: of limits far out it keeps its digits.
+    It is computed from the nearer tail, so that limits far out lose no digits.
+
+    Args:
+        low: Lower limits.
+        high: Upper limits.
+
+    Returns:
+        ln of a first factor, and the second factor: the probability is exp(first) x second.
+
+    >>> exponent, share = between(jnp.array(-1.0), jnp.array(1.0))
+    >>> round(float(jnp.exp(exponent) * share), 3)
+    0.683
+    >>> exponent, share = between(jnp.array(20.0), jnp.array(jnp.inf))
+    >>> round(float(exponent + jnp.log(share)), 1)
+    -203.9
     """
     mirrored = low + high < 0
     low, high = jnp.where(mirrored, -high, low), jnp.where(mirrored, -low, high)
@@ -249,13 +293,24 @@ def between(low: Array, high: Array) -> tuple[Array, Array]:
 
 
 def _mills(x: Array) -> Array:
-    """The probability beyond x >= 0 of a standard normal number, over exp(-x^2 / 2), to 5e-7 of it."""
+    """The probability that a standard normal number exceeds x >= 0, over exp(-x^2 / 2); relative error below 5e-7."""
     t = 1.0 / (1.0 + x / 4)
     return t * jnp.polyval(MILLS, t)
 
 
 def bin_probabilities(z: Array, inverse: Array, share: Array, error: Array, counts: Counts) -> tuple[Array, Array]:
-    """The density of a measured share if the latent z of the count is normal: (ln of a factor, the other factor)."""
+    """The density of a measured share of bound stars, where the latent number z of the count is normal.
+
+    Args:
+        z: Means of the latent number.
+        inverse: One over its standard deviations.
+        share: The measured share.
+        error: The standard deviation of the measurement.
+        counts: The numbers of bound stars that a cluster may have.
+
+    Returns:
+        ln of a first factor, and the second factor: the density is exp(first) x second.
+    """
     edges, kernel = _bins(share, error, counts)
     # as a sum over whichever tail is nearer, and over its exponential at the nearest edge, if all are in one
     above = edges[0] > z
@@ -280,9 +335,9 @@ def bin_probabilities(z: Array, inverse: Array, share: Array, error: Array, coun
 
 
 def _bins(share: Array, error: Array, counts: Counts) -> tuple[Float[Array, " edge"], Float[Array, " bin"]]:
-    """Latent edges of bins of cells around a count's measured share, and the density of that given each bin."""
+    """Edges in z of bins of cells around a measured share, and the density of the measurement given each bin."""
     n_stars, reach = counts.n_stars, 0.5 + 5.0 * counts.n_stars * error
-    # cells without a weight are left out: the nearest would set the unit of all
+    # bins start and end at cells with a weight: the nearest bin sets the factor that is taken out of all
     first = jnp.clip(jnp.ceil(n_stars * share - reach), counts.fewest, n_stars)
     last = jnp.clip(jnp.floor(n_stars * share + reach), first, n_stars)
     # the last one, such as the pile-up at 1, has a bin of its own
@@ -294,7 +349,7 @@ def _bins(share: Array, error: Array, counts: Counts) -> tuple[Float[Array, " ed
     width = f_high - f_low
     sharp = jnp.maximum(error, 1e-3 / n_stars)
     averaged = (ndtr((f_high - share) / sharp) - ndtr((f_low - share) / sharp)) / width
-    # a narrow bin's average in single precision would be a difference of nearly equal numbers
+    # in single precision a narrow bin's average would be a difference of nearly equal numbers
     at_centre = norm.pdf(share, (f_low + f_high) / 2, sharp)
     kernel = jnp.where(width < 0.3 * sharp, at_centre, averaged)
     low, _ = counts.cell(numbers, numbers)

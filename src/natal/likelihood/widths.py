@@ -14,7 +14,13 @@ from natal.variables import SUMMARIES
 
 @dataclass(frozen=True)
 class Widths:
-    """Second moments of validation residuals, in physical units and in the order of `SUMMARIES`."""
+    """Second moments of validation residuals, in physical units and in the order of `SUMMARIES`.
+
+    Attributes:
+        sigma_total: Root-mean-square residual of each summary, shape (summary,).
+        covariance: Mean outer product of residuals, shape (summary, summary).
+        remainder: The part of `covariance` that the members' spread does not explain, shape (summary, summary).
+    """
 
     sigma_total: np.ndarray  # (summary,)
     covariance: np.ndarray  # (summary, summary)
@@ -22,18 +28,34 @@ class Widths:
 
 
 def fit_sigma_total(ensemble: Ensemble, validation: Runs) -> np.ndarray:
-    """Root-mean-square residual of each output over single validation runs, in physical units, shape (summary,).
+    """Root-mean-square residual of each summary over single validation runs.
 
-    Raises `NatalError` for runs of another split: training residuals are too small, and the test set is kept for
-    the final report.
+    Args:
+        ensemble: The trained emulator.
+        validation: Runs of the validation split.
+
+    Returns:
+        Widths in physical units, shape (summary,).
+
+    Raises:
+        NatalError: If the runs are of another split: training residuals are too small, and the test set is kept for the
+            final report.
     """
     return np.sqrt(np.diag(fit_covariance(ensemble, validation)))
 
 
 def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
-    """Mean outer product of the residuals of single validation runs, in physical units, shape (summary, summary).
+    """Mean outer product of the residuals of single validation runs.
 
-    Raises `NatalError` as `fit_sigma_total` does.
+    Args:
+        ensemble: The trained emulator.
+        validation: Runs of the validation split.
+
+    Returns:
+        Second moments in physical units, shape (summary, summary).
+
+    Raises:
+        NatalError: If the runs are of another split.
     """
     if validation.split != "validation":
         raise NatalError(f"sigma_total must come from validation runs, not from {validation.split} runs")
@@ -43,9 +65,20 @@ def fit_covariance(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 
 
 def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
-    """What the residual covariance holds beyond the mean covariance of the members, shape (summary, summary).
+    """The residual covariance minus the mean covariance of the members' predictions.
 
-    Negative directions (members that disagree more than they err) are set to a thousandth of the residual variance.
+    In some directions members may disagree by more than they err, and the difference would be negative. There it is set
+    to a thousandth of the residual variance.
+
+    Args:
+        ensemble: The trained emulator.
+        validation: Runs of the validation split.
+
+    Returns:
+        A positive definite matrix in physical units, shape (summary, summary).
+
+    Raises:
+        NatalError: If the runs are of another split.
     """
     residual = fit_covariance(ensemble, validation)
     members = np.asarray(ensemble.at_points(validation.x), dtype=float)
@@ -60,7 +93,11 @@ def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 
 
 def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
-    """All that the Gaussian likelihoods take from validation runs."""
+    """All that the Gaussian likelihoods take from validation runs.
+
+    Raises:
+        NatalError: If the runs are of another split.
+    """
     return Widths(
         fit_sigma_total(ensemble, validation), fit_covariance(ensemble, validation), fit_remainder(ensemble, validation)
     )
@@ -69,19 +106,20 @@ def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
 def sigma_budget(
     widths: Widths, validation: Runs, errors: Mapping[str, Mapping[str, float | None]]
 ) -> dict[str, dict[str, float | None]]:
-    """Where the width comes from: the scatter of realizations, and the emulator's error of the mean.
+    """How much of the total width is the simulator's scatter, and how much the emulator's error.
 
-    The second is measured by itself, and not as a difference of two large numbers. Measured clusters add their own
-    errors in quadrature.
+    The emulator's error is measured by itself, because as the difference of two large numbers it would be imprecise.
+    Measured clusters add their own errors in quadrature.
 
     Args:
         widths: As fitted on the same runs.
         validation: Runs that the emulator has not learned from.
-        errors: Its error at their points, by output (`natal.emulator.held_out.error_of_the_mean`).
+        errors: The emulator's error of the mean at their points, by summary
+            (`natal.emulator.held_out.error_of_the_mean`).
 
     Returns:
-        By output, in physical units: `total`; `simulator`, the pooled standard deviation of realizations about
-        their point's mean, None without replicates; and all of `errors`.
+        By summary, in physical units: `total`; `simulator`, the pooled standard deviation of realizations about
+        their point's mean, None if no point has several realizations; and all of `errors`.
     """
     _, point, size = np.unique(validation.point_id, return_inverse=True, return_counts=True)
     freedom = len(validation) - len(size)
@@ -95,7 +133,7 @@ def sigma_budget(
 
 
 def widths_to_json(widths: Widths) -> dict[str, Any]:
-    """As `likelihood.json` holds them."""
+    """The part of `likelihood.json` that holds widths."""
     return {
         "sigma_total": dict(zip(SUMMARIES, widths.sigma_total, strict=True)),
         "residual_covariance": widths.covariance,
