@@ -29,8 +29,10 @@ def factor(matrix: Rows) -> list[list[Array]]:
     Returns:
         Row i of L has i + 1 elements; what lies above the diagonal is left out.
 
-    >>> [[round(float(value), 3) for value in row] for row in factor([[4.0], [2.0, 2.0]])]
-    [[2.0], [1.0, 1.0]]
+    Examples:
+        >>> matrix = [[jnp.array(4.0)], [jnp.array(2.0), jnp.array(2.0)]]
+        >>> [[value.item() for value in row] for row in factor(matrix)]
+        [[2.0], [1.0, 1.0]]
     """
     rows: list[list[Array]] = []
     for i in range(len(matrix)):
@@ -50,8 +52,10 @@ def solve(lower: Rows, vector: Sequence[Array]) -> list[Array]:
         lower: Rows of the lower triangle L, as `factor` returns them.
         vector: The right side v, one array for each row.
 
-    >>> [round(float(value), 3) for value in solve([[2.0], [1.0, 1.0]], [4.0, 5.0])]
-    [2.0, 3.0]
+    Examples:
+        >>> lower = [[jnp.array(2.0)], [jnp.array(1.0), jnp.array(1.0)]]
+        >>> [value.item() for value in solve(lower, [jnp.array(4.0), jnp.array(5.0)])]
+        [2.0, 3.0]
     """
     solved: list[Array] = []
     for row, value in zip(lower, vector, strict=True):
@@ -68,8 +72,9 @@ def dot(one: Sequence[Any], other: Sequence[Any]) -> Array:
 def cholesky(matrix: Float[Array, "*batch n n"]) -> Float[Array, "*batch n n"]:
     """The lower triangle L of positive definite matrices L L^T, as an array with zeros above the diagonal.
 
-    >>> cholesky(jnp.array([[4.0, 2.0], [2.0, 2.0]])).tolist()
-    [[2.0, 0.0], [1.0, 1.0]]
+    Examples:
+        >>> cholesky(jnp.array([[4.0, 2.0], [2.0, 2.0]])).tolist()
+        [[2.0, 0.0], [1.0, 1.0]]
     """
     n = matrix.shape[-1]
     rows = factor([[matrix[..., i, j] for j in range(n)] for i in range(n)])
@@ -84,8 +89,9 @@ def solve_lower(lower: Float[Array, "*#batch n n"], vector: Float[Array, "*#batc
         lower: Lower triangles L; what lies above the diagonal is not read.
         vector: Right sides v. Axes before the last are broadcast against those of `lower`.
 
-    >>> solve_lower(jnp.array([[2.0, 0.0], [1.0, 1.0]]), jnp.array([4.0, 5.0])).tolist()
-    [2.0, 3.0]
+    Examples:
+        >>> solve_lower(jnp.array([[2.0, 0.0], [1.0, 1.0]]), jnp.array([4.0, 5.0])).tolist()
+        [2.0, 3.0]
     """
     n = vector.shape[-1]
     rows = [[lower[..., i, j] for j in range(i + 1)] for i in range(n)]

@@ -51,8 +51,9 @@ def scaling(log_a: Any, middle: Any = 0.0) -> Any:
     Returns:
         Shifts of the latent numbers, shape (..., latent).
 
-    >>> scaling(np.log(100.0), middle=np.log(100.0)).round(3).tolist()  # ln sigma_v, ln r_h, z of the bound fraction
-    [-0.0, 4.605, 0.0]
+    Examples:
+        >>> scaling(np.log(100.0), middle=np.log(100.0)).round(3).tolist()  # ln sigma_v, ln r_h, z of f_bound
+        [-0.0, 4.605, 0.0]
     """
     return _POWERS * (log_a[..., None] - np.where(_IS_LENGTH, 0.0, middle))
 
@@ -124,8 +125,9 @@ def triangle(values: Float[Array, "component entry"], n: int) -> Float[Array, "c
         values: For each component first the logarithms of the diagonal, then the elements below it, row by row.
         n: Rows of a matrix.
 
-    >>> triangle(jnp.array([[0.0, 0.0, 7.0]]), 2).tolist()
-    [[[1.0, 0.0], [7.0, 1.0]]]
+    Examples:
+        >>> triangle(jnp.array([[0.0, 0.0, 7.0]]), 2).tolist()
+        [[[1.0, 0.0], [7.0, 1.0]]]
     """
     diagonal, below = list(jnp.exp(values[:, :n]).T), iter(values[:, n:].T)
     zero = jnp.zeros_like(diagonal[0])

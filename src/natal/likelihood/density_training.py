@@ -206,8 +206,9 @@ def latent(y: Float[np.ndarray, "row summary"], n_stars: int) -> Float[np.ndarra
         y: Summaries in physical units.
         n_stars: Stars of a cluster at birth.
 
-    >>> latent(np.array([[0.5, 1.0, 1000.0]]), 100).round(3).tolist()  # f_bound, sigma_v_kms, r_h_au
-    [[0.0, 6.908, 0.0]]
+    Examples:
+        >>> latent(np.array([[0.5, 1.0, 1000.0]]), 100).round(3).tolist()  # f_bound, sigma_v_kms, r_h_au
+        [[0.0, 6.908, 0.0]]
     """
     return np.column_stack(
         [

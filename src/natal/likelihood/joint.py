@@ -88,8 +88,9 @@ def log_tau(age_yr: Any, mass_msun: Any, a_au: Any, *, log: Function = np.log) -
         a_au: Scale radii a.
         log: The logarithm of the array library in use.
 
-    >>> round(float(np.exp(log_tau(1.0, 1.0, 1.0))), 2)  # a year around the Sun
-    6.28
+    Examples:
+        >>> round(float(np.exp(log_tau(1.0, 1.0, 1.0))), 2)  # a year around the Sun
+        6.28
     """
     return log(age_yr) + 0.5 * log(G_AU3_PER_MSUN_YR2 * mass_msun) - 1.5 * log(a_au)
 
@@ -97,8 +98,9 @@ def log_tau(age_yr: Any, mass_msun: Any, a_au: Any, *, log: Function = np.log) -
 def speed_kms(mass_msun: Any, a_au: Any) -> Any:
     """A cluster's own unit of speed, sqrt(G M / a), in km/s; for arrays of any library.
 
-    >>> round(speed_kms(1.0, 1.0), 1)  # the Earth around the Sun
-    29.8
+    Examples:
+        >>> round(speed_kms(1.0, 1.0), 1)  # the Earth around the Sun
+        29.8
     """
     return KMS_PER_AU_YR * (G_AU3_PER_MSUN_YR2 * mass_msun / a_au) ** 0.5
 

@@ -81,10 +81,11 @@ class Counts(NamedTuple):
     def cell(self, lower: Array, upper: Array) -> tuple[Array, Array]:
         """Limits in z of the cells from `lower` bound stars up to, but not including, `upper`.
 
-        >>> counts = Counts(n_stars=100, fewest=0)
-        >>> low, high = counts.cell(jnp.array(50.0), jnp.array(51.0))  # 50 of 100 stars
-        >>> round(float(low), 3), round(float(high), 3)
-        (-0.02, 0.02)
+        Examples:
+            >>> counts = Counts(n_stars=100, fewest=0)
+            >>> low, high = counts.cell(jnp.array(50.0), jnp.array(51.0))  # 50 of 100 stars
+            >>> round(float(low), 3), round(float(high), 3)
+            (-0.02, 0.02)
         """
         shares = [jnp.clip(count / (self.n_stars + 1), 1e-6, 1 - 1e-6) for count in (lower, upper)]
         low = jnp.where(lower < 0.5, -FAR, logit(shares[0]))
@@ -273,12 +274,13 @@ def between(low: Array, high: Array) -> tuple[Array, Array]:
     Returns:
         ln of a first factor, and the second factor: the probability is exp(first) x second.
 
-    >>> exponent, share = between(jnp.array(-1.0), jnp.array(1.0))
-    >>> round(float(jnp.exp(exponent) * share), 3)
-    0.683
-    >>> exponent, share = between(jnp.array(20.0), jnp.array(jnp.inf))
-    >>> round(float(exponent + jnp.log(share)), 1)
-    -203.9
+    Examples:
+        >>> exponent, share = between(jnp.array(-1.0), jnp.array(1.0))
+        >>> round(float(jnp.exp(exponent) * share), 3)
+        0.683
+        >>> exponent, share = between(jnp.array(20.0), jnp.array(jnp.inf))
+        >>> round(float(exponent + jnp.log(share)), 1)
+        -203.9
     """
     mirrored = low + high < 0
     low, high = jnp.where(mirrored, -high, low), jnp.where(mirrored, -low, high)
