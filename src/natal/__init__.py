@@ -16,8 +16,8 @@ from typing import Any as _Any
 
 __version__ = "0.2.0"
 
-# natal has locks of its own, and HDF5's fail on file systems without any. HDF5 reads this when it is loaded: jobs have
-# it from Snakemake's process, which imports natal
+# natal has locks of its own, and those of HDF5 fail on file systems without locks. HDF5 reads this variable when it is
+# loaded; jobs get it from Snakemake's process, which imports natal
 _os.environ.setdefault("HDF5_USE_FILE_LOCKING", "FALSE")
 
 # name -> module. Type checkers read `__init__.pyi`: an import here, even for them only, would make every stage that

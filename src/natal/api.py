@@ -68,7 +68,7 @@ N_DRAWS = 10_000
 N_REALIZATIONS = 4000
 """Clusters drawn for a prediction: their sd is then known to 1 part in 90, and q02.5 and q97.5 to 0.04 sd."""
 
-# what is given in the order of the declaration or by name; errors by name only
+# births and summaries are given in the order of their declaration or by name, errors by name only
 _GIVEN_BIRTH = Signature([Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in BIRTH])
 _MEASURED = Signature(
     [Parameter(name, Parameter.POSITIONAL_OR_KEYWORD) for name in SUMMARIES]
@@ -408,10 +408,10 @@ def _row_of(name: str, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _numbers(argument: str, values: Any) -> Float[np.ndarray, "..."]:
-    """An argument as an array of one dimension at least; raises `NatalError` naming it if it holds no numbers."""
+    """An argument as an array of at least one dimension. Raises `NatalError` naming it if it holds no numbers."""
     try:
         found = np.atleast_1d(values)
-        # text, true and None would become numbers; units would be lost
+        # text, True and None must not become numbers, and units must not be lost
         if found.dtype.kind in "iuf" and not hasattr(values, "unit"):
             return found.astype(float)
     except (TypeError, ValueError):

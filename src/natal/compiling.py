@@ -5,7 +5,7 @@ Most of a small job's time goes into compiling programs that run once.
 
 import os
 
-# an unknown flag ends the process: jaxlib 0.10 and 0.11 know these
+# XLA ends the process at a flag that it does not know: jaxlib 0.10 and 0.11 know these
 BRIEF = "--xla_backend_optimization_level=1 --xla_llvm_disable_expensive_passes=true"
 
 

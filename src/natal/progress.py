@@ -63,7 +63,7 @@ class Progress:
         self._last = now
         elapsed, here = now - self._started, self._done - self._first
         line = f"{self.label}: {self._done:.0f} of {self.total:.0f} {self.unit}, {elapsed:.0f} s elapsed"
-        # nothing may be done yet: births come before the first step
+        # at a birth, before the first step, nothing is done yet
         if here > 0:
             line += f", {elapsed / here * (self.total - self._done):.0f} s left"
         if here > 0 and elapsed > 0 and self.work_per_unit is not None:

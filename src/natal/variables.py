@@ -59,7 +59,7 @@ class Variable:
     observable: bool = False
     """Whether someone with a telescope can have it."""
     _: KW_ONLY
-    # by name: for stages that draw nothing they are words (`natal.provenance.source`)
+    # given by name, so that they do not count for stages that draw nothing (`natal.provenance.source`)
     symbol: str
     """As figures show it, in LaTeX."""
     meaning: str

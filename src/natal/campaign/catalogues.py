@@ -110,7 +110,7 @@ def _columns(path: str, table: TableFile) -> tuple[str, Columns, list[str]]:
             continue
         column = _understood(path, found)
         if column is None:
-            # a comma at the end of each line makes a column that nobody wants to hear of
+            # a comma at the end of each line makes an empty column without a name, which is no news
             if found.name or any(found.cells or ()):
                 ignored.append(found.name or "(no name)")
             continue
@@ -186,7 +186,7 @@ class _Row:
         return {part: found[part] for part in KEPT}
 
     def _number(self, variable: Variable, part: str) -> float:
-        """A number in natal's unit, NaN where there is none. Raises `NatalError` for one that cannot be."""
+        """A number in natal's unit, NaN where there is none. Raises `NatalError` for a number that cannot be."""
         column = self.columns.get((variable.name, part))
         text = "" if column is None else _text(self.cells[column.name])
         if column is None or text.casefold() in ("", "nan"):
@@ -195,7 +195,7 @@ class _Row:
             value = number(self.path, self.row, column.name, text) * column.factor
         except NatalError as error:
             raise NatalError(f"{error}: write it like 0.8 or 1.2e3, or leave the cell empty") from error
-        # above 0 is no limit for what is positive anyway
+        # "above 0" does not limit what is positive anyway
         if part == "_lower" and value == 0 and variable.support != "real":
             return math.nan
         try:

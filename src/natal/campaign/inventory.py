@@ -61,7 +61,7 @@ def inspect_shards(folder: Path, shards: Iterable[Shard]) -> tuple[dict[str, Sea
             for aside in itertools.takewhile(Path.exists, _asides(path)):
                 lines[path] = f"{path} was set aside as {aside.name}; its points are simulated again"
     if {name: list(found) for name, found in good.items()} != checked:
-        # only a memory: a folder that cannot be written is somebody else's to report
+        # this is only a memory: that a folder cannot be written is reported elsewhere
         with suppress(OSError), atomic_path(folder / CHECKED) as partial:
             partial.write_text(json.dumps(good), encoding="utf-8")
     return {Path(name).stem: seal for name, (_, seal) in good.items()}, lines
@@ -186,7 +186,7 @@ def keep_earlier(
             try:
                 earlier.hardlink_to(path)
             except OSError:
-                # a file system without links
+                # some file systems have no links
                 shutil.copy2(path, earlier)
 
 
@@ -202,7 +202,7 @@ def set_aside(paths: Iterable[Path]) -> None:
 
 
 def _asides(path: Path) -> Iterator[Path]:
-    """Names for a file that is set aside, the first of them first."""
+    """Names for a file that is set aside, in the order in which they are used."""
     yield path.with_name(f"{path.name}.set-aside")
     yield from (path.with_name(f"{path.name}.set-aside-{number}") for number in itertools.count(2))
 

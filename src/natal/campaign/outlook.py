@@ -134,5 +134,5 @@ def _duration(seconds: float) -> str:
 
 
 def _shown(number: float) -> str:
-    """Three digits, without an exponent where a person would have none."""
+    """A number with three digits, without an exponent where a person would not write one."""
     return f"{float(f'{number:.3g}'):,g}"

@@ -25,7 +25,7 @@ CHECKS = ("brute_force", "posterior_predictive")
 PROPOSED = "proposed"
 """What blocks of `design.proposed` are called; their points are training points."""
 
-# workflow/scripts/checks/trust_runs.py counts on behind all of these
+# ids of workflow/scripts/checks/trust_runs.py come after all of these
 POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS, PROPOSED))}
 """First point id of each split, of each check, and of proposed points."""
 
@@ -185,7 +185,7 @@ def shards(
 
 
 def _parts(config: Config) -> list[tuple[str, Block]]:
-    """What is cut into jobs, with the name that these begin with: the table, every block, every proposed one."""
+    """What is cut into jobs, with the first part of their names: the table, every block, every proposed block."""
     table = [("table", Block(SPLITS[0], 0, len(read_table(config)), 0))] if config["design"]["table"] else []
     drawn = [(f"{block.split}{block.index}", block) for block in blocks(config)]
     return table + drawn + [(f"{PROPOSED}{block.index}", block) for block, _ in proposed_blocks(config)]
@@ -212,7 +212,7 @@ def recipes(config: Config) -> Callable[[Shard], Any]:
                 return points[start : start + shard.n_points]
         for block in drawn:
             if block.first_id <= shard.first_id < block.first_id + block.size:
-                # further independent draws leave the first ones where they are
+                # a larger number of independent draws begins with the same ones
                 size = [] if block.split == CALIBRATION else [block.size]
                 return {"seed": config["seed"], "box": ranges, "block": [block.split, block.index, *size]}
         return [tuple(rows[i][name] for name in BIRTH) for i in shard.point_ids]
@@ -300,11 +300,11 @@ def read_table(config: Config) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=4)
 def _table(design: str, _: Any) -> list[dict[str, Any]]:
-    """The rows of a design's table; of a table in the same state they are read once in a process."""
+    """The rows of a design's table; a process reads a table again only if its size or date changes."""
     config = {"design": json.loads(design)}
     name = config["design"]["table"]
     rows: list[dict[str, Any]] = []
-    # a design.csv of another campaign will do, too
+    # so that a design.csv of another campaign can be used
     optional = ("split", "point_id", "block")
     for row_number, row in csv_rows(name, "design.table", required=BIRTH.names, optional=optional):
         if row.get("split") == CALIBRATION:

@@ -109,12 +109,12 @@ def _by_astropy(path: str, form: str, source: Any, **options: Any) -> TableFile:
 
     try:
         with warnings.catch_warnings():
-            # such as units that it does not know: natal says so of those that matter
+            # such as units that astropy does not know: natal reports those that matter
             warnings.simplefilter("ignore")
-            # as plain columns, not as quantities
+            # plain columns in place of quantities
             table = Table(Table.read(source, **options), copy=False)
             columns = [_column(table[name]) for name in table.colnames]
-    # readers of damaged files raise all there is
+    # readers of damaged files raise errors of any kind
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise NatalError(f"{path} cannot be read as a table in {form}: {shown(said)}") from error

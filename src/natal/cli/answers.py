@@ -120,7 +120,7 @@ def record(command: str, read: list[Path], made: Iterable[Path], digest: str, co
 
 
 def _of_any(table: str, trained: Any, asked: Asked, nuts: bool) -> tuple[Any, Any, list[str]]:
-    """Rows of observed.csv, the tree of observed.nc, and remarks, for a table of whatever is known."""
+    """Rows of observed.csv, the tree of observed.nc, and remarks, for a table of any observables."""
     from dataclasses import replace
 
     from natal.campaign.catalogues import read_catalogue

@@ -55,7 +55,7 @@ def _check_configurations(files: list[str]) -> None:
 
 
 def _with_line(said: str, lines: dict[str, str]) -> str:
-    """What is said of a key, with the file and line of that or of the section around it, if those are given."""
+    """What is said of a key, with the file and line of the key or of the section around it."""
     subject = re.match(r"config: (?:unknown key |key )?(\S+)", said)
     for key in _key_and_sections(subject[1].rstrip(";") if subject else ""):
         if key in lines:
@@ -83,7 +83,7 @@ def _check_table(file: str) -> None:
             if catalogue.refused:
                 raise ManyMistakes(catalogue.refused)
     except NatalError as error:
-        # a row's number counts rows, an editor counts lines
+        # messages count rows, editors count lines
         lines = lines_of_rows(file) if f"{file}, row " in str(error) and file.endswith(".csv") else {}
         said = [
             re.sub(r"(?<=, row )\d+", lambda row: f"{row[0]} (line {lines[int(row[0])]})", one, count=1)

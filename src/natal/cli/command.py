@@ -29,7 +29,7 @@ class OneLine(click.Group):
             code = super().main(*args, **more | {"standalone_mode": False})
             sys.stdout.flush()
         except click.exceptions.NoArgsIsHelpError as error:
-            # it is the help itself
+            # the message is the help text
             click.echo(error.format_message())
             code = error.exit_code
         except click.ClickException as error:
@@ -42,7 +42,7 @@ class OneLine(click.Group):
             click.echo(f"natal: {error}", err=True)
             code = 1
         except BrokenPipeError:
-            # who reads has seen enough; Python would complain once more when it ends
+            # the reader of the pipe has seen enough; Python would complain once more at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             code = 1
         except OSError as error:

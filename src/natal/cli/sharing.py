@@ -91,13 +91,13 @@ def load(archive: str, to: str | None) -> None:
             if path.is_file():
                 _check_content(path)
         name = str(read_config([staged / CONFIG]).get("campaign"))
-        # it becomes a path
+        # the name becomes a path
         check_campaign(read_config([project_files() / "config" / "config.yaml"]) | {"campaign": name})
         target = Path(to) if to else beside / name
         if target.exists():
             raise NatalError(f"{target} is there already: name another folder with --to")
         _check_that_it_answers(staged)
-        # mkdtemp's is for its owner only
+        # mkdtemp's folder is for its owner only
         staged.chmod(0o755)
         staged.rename(target)
     except NatalError as error:
@@ -108,19 +108,19 @@ def load(archive: str, to: str | None) -> None:
 
 
 def _held(folder: Path, simulations: bool) -> Iterator[str]:
-    """Names of a campaign's files that belong into its archive; hidden ones are notes of natal's own."""
+    """Names of the files that belong into a campaign's archive; hidden files are notes of natal's own."""
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         is_left_out = name.parts[0] in LEFT_OUT and not (simulations and name.parts[0] == "simulations")
         is_hidden = any(part.startswith(".") for part in name.parts)
-        # what an archive that was loaded has in its first folder is written anew
+        # a campaign that came from an archive has these already: they are written anew
         is_new = name.as_posix() in (CONFIG, WORKFLOW, METADATA)
         if path.is_file() and path.suffix in SUFFIXES and not (is_left_out or is_hidden or is_new):
             yield name.as_posix()
 
 
 def _is_another(path: Path, sha256: str) -> bool:
-    """Whether a file is not the one that its record is of."""
+    """Whether a file differs from the one that was recorded."""
     from natal.files.sealed import check_seal, read_seal
     from natal.provenance.records import file_state
 
@@ -164,7 +164,7 @@ def _check_content(path: Path) -> None:
 
 
 def _check_that_it_answers(folder: Path) -> None:
-    """Raise `NatalError` if the networks are not such as this natal reads."""
+    """Raise `NatalError` if this natal cannot read the networks."""
     from natal.api import load_campaign
     from natal.cli.found import asked_of
 

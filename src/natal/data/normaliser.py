@@ -89,7 +89,7 @@ def fit_normaliser(runs: Runs, dtype: str = "float32", log10: Sequence[str] = ()
         values = np.where(logarithmic, np.log10(values, where=logarithmic, out=np.zeros_like(values)), values)
         mean, std = values.mean(0), values.std(0)
         for column, spread, size in zip(columns, std, np.abs(values).max(0), strict=True):
-            # the deviation of equal numbers is a rounding error, not always zero
+            # the deviation of equal numbers is not always zero, but a rounding error
             if not spread > 1e-12 * size:
                 raise NatalError(f"the training runs all have the same {column}: nothing can be learned from it")
         statistics |= {f"{name}_mean": jnp.asarray(mean, dtype), f"{name}_std": jnp.asarray(std, dtype)}

@@ -30,7 +30,7 @@ def local_scatter(train: Runs, x: Float[np.ndarray, "point birth"]) -> Float[np.
     if not known.any():
         return np.full((len(x), len(SUMMARIES)), np.nan)
     spread = train.x.std(0)
-    # a design may have one value of something
+    # in a design all points may have the same value of something
     unit = np.where(spread > 0, spread, 1.0)
     _, nearest = cKDTree(points.x[known] / unit).query(x / unit, np.arange(1, 1 + min(N_NEIGHBOURS, known.sum())))
     freedom = (points.n[known] - 1)[nearest][..., None]

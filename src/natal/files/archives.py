@@ -83,7 +83,7 @@ def unpack_archive(path: str | Path, folder: Path, suffixes: Iterable[str]) -> N
                     )
     except FileNotFoundError as error:
         raise NatalError(f"there is no file {path}") from error
-    # what zipfile and zlib say of bytes that are not as they were written
+    # what zipfile and zlib raise for damaged bytes
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
         raise NatalError(f"{path} is damaged, or no archive of natal's ({error})") from error
 
@@ -93,7 +93,7 @@ def _check_names(path: str | Path, entries: list[zipfile.ZipInfo], suffixes: set
     for entry in entries:
         name, kind = entry.filename, stat.S_IFMT(entry.external_attr >> 16)
         parts = PurePosixPath(name)
-        # a name is compared as file systems that do not tell capitals apart would
+        # names are compared without capitals, as some file systems do
         is_known, folded = name.casefold() in seen, name.casefold()
         seen.add(folded)
         if parts.is_absolute() or ".." in parts.parts or "\\" in name or ":" in name or not name.isprintable():

@@ -31,7 +31,7 @@ def atomic_path(path: str | Path, *, n_bytes: int = 0) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # without its domain
+    # the host's name without its domain
     host = platform.node().partition(".")[0]
     for left in path.parent.glob(f"{glob.escape(path.name)}.{glob.escape(host)}.*.partial"):
         pid = left.suffixes[-2][1:]
@@ -54,7 +54,7 @@ def _check_room(partial: Path, n_bytes: int) -> None:
         try:
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         except OSError as error:
-            # a file system that cannot tell
+            # some file systems cannot tell
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS, ENOTSUPP):
                 raise
 

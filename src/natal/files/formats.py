@@ -34,7 +34,7 @@ def read_json(path: str | Path) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Replace NumPy types, and what JSON cannot hold, by plain ones."""
+    """Replace NumPy types, and what JSON cannot hold."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | np.ndarray):

@@ -46,7 +46,7 @@ def is_locked(path: str | Path) -> bool:
     """
     with open(path, "rb") as file:
         try:
-            # shared: two that look at the same time do not see each other
+            # a shared lock: two that look at the same time do not see each other
             fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True

@@ -51,7 +51,7 @@ def check_hdf5(path: Path) -> None:
                     item = group[name]
                     if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
                         raise NatalError(f"{inside} has its data in other files")
-                    # a group may be in itself
+                    # a group may hold itself
                     if isinstance(item, h5py.Group) and item.id not in seen:
                         seen.add(item.id)
                         groups.append(item)

@@ -80,7 +80,7 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
         Accelerations in AU/yr^2.
     """
     n_batch, n_stars = mass_msun.shape
-    # rows of whole vectors: at 100 stars a scalar remainder took a seventh of the time
+    # rows are padded to whole vectors: at 100 stars a scalar remainder took a seventh of the time
     lanes = VECTOR_BYTES // mass_msun.dtype.itemsize
     n_columns = -(-n_stars // lanes) * lanes
     n_sources = _block_size(n_stars, at_most=max(lanes, PAIRS_PER_BLOCK // (n_batch * n_columns)))
@@ -93,10 +93,10 @@ def accelerations_by_product(position_au: Coordinates, mass_msun: Masses, soften
         first, *places, mass = block
         x, y, z = (place[:, :, None] - target[:, None, :] for place, target in zip(places, targets, strict=True))
         r2 = x * x + y * y + z * z + softening_au**2
-        # without its own term a star's two sums cancel better: w_ii = eps^-3 is the largest weight of all
+        # a star's own term is left out, so that its two sums cancel better: w_ii = eps^-3 is the largest weight of all
         itself = (first + jnp.arange(n_sources))[:, None] == column
         weight = jnp.where(itself, 0.0, 1.0 / (r2 * jnp.sqrt(r2)))
-        # the layout (batch, 4, source) and one sum a coordinate spare a transposition, a factor of 2.5 in speed
+        # the layout (batch, 4, source), with one sum a coordinate, saves a transposition: 2.5 times faster
         sources = jnp.stack([*(place * mass for place in places), mass], axis=1)
         # explicit precision: accelerators would otherwise multiply in reduced precision (TF32)
         return sums + jnp.einsum("bkj,bji->bki", sources, weight, precision=lax.Precision.HIGHEST), None
@@ -176,9 +176,9 @@ def _sum_over_tiles(
 ) -> tuple[Masses, ...]:
     """Sum `term(source mass, differences x_j - x_i, whether i is j)` over sources j, for every star i.
 
-    Each tile is one element-wise kernel that keeps its pairs in registers, so no array of pairs reaches the
-    device's memory (XLA would write one for a plain sum over pairs, and for a matrix product), and no product runs in
-    reduced precision.
+    Each tile is one element-wise kernel that keeps its pairs in registers: no array of pairs reaches the device's
+    memory (XLA would write one for a plain sum over pairs, and for a matrix product), and no product has reduced
+    precision.
     """
     star = jnp.arange(source_mass_msun.shape[-1])
 
@@ -196,7 +196,7 @@ def _sum_over_tiles(
 
 
 def _block_size(n_stars: int, at_most: int) -> int:
-    """The size of equal blocks, as few as possible: a block cut at `at_most` may leave a last one almost empty."""
+    """The size of equal blocks, as few as possible: a block cut at `at_most` may leave an almost empty last one."""
     n_blocks = -(-n_stars // at_most)
     return -(-n_stars // n_blocks)
 

@@ -121,7 +121,7 @@ def _without_brackets(name: str) -> tuple[str, str | None]:
 
 
 def _part_and_suffix(words: list[str]) -> tuple[str, str] | None:
-    """The part (`PARTS`) and the unit's suffix that words behind a variable's name make up; None if they do not."""
+    """Read the words behind a variable's name as a part (`PARTS`) and a unit's suffix; None for other words."""
     for part in PARTS:
         of_part = part.split("_")[1:]
         n = len(of_part)
@@ -153,7 +153,7 @@ def _how_to_write(variable: Variable, words: list[str]) -> str:
 
 
 def _unit(text: str) -> Any:
-    """An astropy unit; None for a text that is none."""
+    """An astropy unit; None if the text is no unit."""
     from astropy import units
 
     try:
@@ -167,7 +167,7 @@ def _of(variable: Variable) -> Any:
 
 
 def _conversion(variable: Variable, part: str, given: list[str | None]) -> tuple[float, str]:
-    """The factor from the units given, which must agree, to natal's, and the unit as messages show it."""
+    """The factor from the units given, which must agree, to natal's unit, and the unit as messages show it."""
     from astropy import units
 
     what, suffix = WANTED[variable.shown_unit]
@@ -188,7 +188,7 @@ def _conversion(variable: Variable, part: str, given: list[str | None]) -> tuple
     if any(unit != found[0] for unit in found):
         raise ValueError(f"has two units that contradict each other: {' and '.join(texts)}")
     (text, *_), (unit, *_) = texts, found
-    # astropy counts angles as numbers of a dimension of their own
+    # for astropy, angles have a dimension of their own
     if variable.unit in ("AU", "km/s") and any(unit.is_equivalent(angle) for angle in (units.rad, units.rad / units.s)):
         hint = "multiply with the cluster's distance (1 mas at 1 kpc is 1 AU, 1 mas/yr is 4.74 km/s)"
         raise ValueError(f"is in {text}, an angle: natal needs {what}, so {hint}")

@@ -135,7 +135,7 @@ def _segregation(
     if not possible.any():
         return ratio
     x, y, members = x[possible], y[possible], members[possible]
-    # the same order of stars for all clusters: a cluster's number does not depend on which others are there
+    # all clusters use the same random orders of stars: a cluster's value does not depend on the others
     order = np.random.default_rng(0).random((N_RANDOM, x.shape[1]))
 
     def tree(first: Stars) -> Float[np.ndarray, " cluster"]:

@@ -74,7 +74,7 @@ class Recorded:
         """Write down the checksums of what was read, for the next call."""
         known = {name: list(state) for name, state in self._checksums.items()}
         if known != self._known:
-            # only a memory: a folder that cannot be written is somebody else's to report
+            # this is only a memory: that a folder cannot be written is reported elsewhere
             with suppress(OSError), atomic_path(self._folder / CHECKSUMS) as partial:
                 partial.write_text(json.dumps(known), encoding="utf-8")
 
@@ -84,7 +84,7 @@ class Recorded:
         return self._records[output]
 
     def _inputs(self, output: Path) -> dict[str, str]:
-        """Checksums of what an output was made from; of ten thousand shards."""
+        """Checksums of what an output was made from, which may be ten thousand shards."""
         if output not in self._made_from:
             record = self._record(output)
             self._made_from[output] = {one.path: one.sha256 for one in record.inputs} if record else {}

@@ -244,7 +244,7 @@ def crate_metadata(files: Mapping[str, FileState], records: Sequence[Record], fo
 
 
 def _compact(entity: Entity) -> Entity:
-    """An entity as RO-Crate wants it: a list of one is that one, an empty one is not there."""
+    """An entity as RO-Crate wants it: in place of a list of one, its item; no empty lists."""
     return {
         key: value[0] if isinstance(value, list) and len(value) == 1 else value
         for key, value in entity.items()

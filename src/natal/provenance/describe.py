@@ -74,7 +74,7 @@ def _setting(config: dict[str, Any], name: str) -> str:
 
 
 def _grouped(paths: list[Path], states: dict[Path, FileState]) -> list[str]:
-    """One line a file, or one for many of a kind."""
+    """One line for each file, or one line for many files of a kind."""
     groups: dict[tuple[Path, str], list[Path]] = {}
     for path in paths:
         groups.setdefault((path.parent, path.suffix), []).append(path)
@@ -117,14 +117,14 @@ def _troubles(known: list[FileOrigin]) -> list[str]:
                 lines.append(f"{as_typed(path)}, which {maker} read, is gone")
             elif source.now.sha256 != read.sha256:
                 lines.append(f"{as_typed(path)} is no longer the file that {maker} read: its checksum differs")
-            # what a person wrote needs none
+            # what a person wrote needs no record
             if source.record is None and Path(read.path).is_relative_to("results"):
                 lines.append(f"{as_typed(path)} has no record of what made it")
     return list(dict.fromkeys(lines))
 
 
 def _is_damaged(path: Path) -> bool:
-    """For a sealed file, whose checksum was only looked up so far."""
+    """Whether a sealed file is damaged: up to here its checksum was only read from its seal."""
     if path.suffix != ".h5":
         return False
     try:

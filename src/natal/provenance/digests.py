@@ -22,7 +22,7 @@ Digests of version 0.1.0 have no such number.
 APART = {
     *("cli", "errors", "progress", "provenance", "running"),
     *("campaign.config", "campaign.inventory", "campaign.status", "campaign.tables", "settings.mistakes"),
-    # of a table of clusters the rows count, which are settings of their stage
+    # the rows of a table of clusters count: they are settings of their stage
     *("campaign.catalogues", "campaign.own_clusters", "campaign.table_files", "observables.columns"),
 }
 """Packages and modules that decide where, when and whether something runs and what is said of it, but not its
@@ -125,7 +125,7 @@ def code_digest(script: str | Path) -> str:
         name = path.relative_to(PACKAGE_FOLDER).as_posix() if path in modules else "script"
         digest.update(f"{name} {_parsed(path, labels=shows).digest}\n".encode())
     if len(_memory()) > n_known:
-        # only a memory: a folder that cannot be written is somebody else's to report
+        # this is only a memory: that a folder cannot be written is reported elsewhere
         with suppress(OSError), atomic_path(MEMORY) as partial:
             content = {"rules": _rules(), "files": {key: [*parsed] for key, parsed in _memory().items()}}
             partial.write_text(json.dumps(content), encoding="utf-8")
@@ -144,7 +144,7 @@ def _import_closure(path: Path) -> set[Path]:
 
 @cache
 def _imported_modules(path: Path) -> set[Path]:
-    """Files of the natal modules that a file imports, anywhere in it, for anything but words."""
+    """Files of the natal modules that a file imports anywhere, but for words."""
     modules = set()
     for name in _parsed(path, labels=True).imports:
         parts = name.split(".")
@@ -163,7 +163,7 @@ class _Parsed(NamedTuple):
 
 def _parsed(path: Path, labels: bool) -> _Parsed:
     text = _text(path)
-    # most files declare none, and are then parsed once
+    # most files have no labels, and are parsed once
     labels = labels or not any(f"{name}(" in text for name in LABELS)
     return _parse(text, labels, script=not path.is_relative_to(PACKAGE_FOLDER))
 
@@ -192,7 +192,7 @@ def _parse(text: str, labels: bool, script: bool) -> _Parsed:
 
 @cache
 def _memory() -> dict[str, _Parsed]:
-    """What this process and earlier ones found, by file; nothing of what was found by other rules."""
+    """What this process and earlier ones found, by file; what was found by other rules does not count."""
     try:
         content = json.loads(MEMORY.read_text(encoding="utf-8"))
         return {key: _Parsed(*found) for key, found in content["files"].items()} if content["rules"] == _rules() else {}
@@ -202,7 +202,7 @@ def _memory() -> dict[str, _Parsed]:
 
 @cache
 def _rules() -> str:
-    """What decides what a file is found to hold: this code, and Python's."""
+    """What decides what is found in a file: this code, and Python's."""
     here = Path(__file__)
     return _sha256(sys.version + "".join(_text(path) for path in (here, here.with_name("source.py"))))
 
@@ -211,5 +211,5 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-# as they are now, with the code that was read just now
+# read now, while the files are those that this process has loaded
 _rules()

@@ -29,7 +29,7 @@ def environment() -> dict[str, str]:
 
 
 def _version(package: str) -> str | None:
-    """None for one that is not installed: natal's Python interface does without Snakemake."""
+    """None for a package that is not installed: natal's Python interface works without Snakemake."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -20,14 +20,14 @@ def git_commit(file: str | Path = __file__) -> str | None:
         git or the repository is missing, slow or unwilling, or does not know the file.
     """
     file = Path(file)
-    # a repository around an installed natal says nothing of its code
+    # an installed natal may lie within a repository that does not hold its code
     if _git(file.parent, "ls-files", "--error-unmatch", file.name) is None:
         return None
     return _git(file.parent, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
 
 
 def _git(folder: Path, *arguments: str) -> str | None:
-    # jobs side by side must not wait for each other's lock on the index
+    # jobs that run side by side must not wait for each other's lock on the index
     command = ["git", "--no-optional-locks", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, timeout=TIMEOUT_S, check=False)

@@ -73,7 +73,7 @@ def without_words(source: str, *, labels: bool, script: bool = False) -> ast.Mod
 
 
 def _blocks(node: ast.AST, *, fields: bool = True) -> Iterator[Block]:
-    """All lists of statements in a piece of code; those of a class only with `fields`."""
+    """All lists of statements in a piece of code; with `fields`, also those of classes."""
     if isinstance(node, ast.ClassDef) and not fields:
         return
     for name in ("body", "orelse", "finalbody", "handlers", "cases"):
@@ -85,11 +85,11 @@ def _blocks(node: ast.AST, *, fields: bool = True) -> Iterator[Block]:
 
 
 def _read(*code: ast.AST) -> Counter[str]:
-    """Names that pieces of code read, and how often; words in strings are among them (`__all__`, annotations)."""
+    """Names that pieces of code read, and how often. Words in strings count as names (`__all__`, annotations)."""
     read: Counter[str] = Counter()
     for node in (inner for piece in code for inner in ast.walk(piece)):
         match node:
-            # to add to something may change what others see
+            # adding to something may change what others see
             case ast.Name(id=name, ctx=ast.Load() | ast.Del()) | ast.AugAssign(target=ast.Name(id=name)):
                 read[name] += 1
             case ast.Constant(value=str(text)):
@@ -100,9 +100,9 @@ def _read(*code: ast.AST) -> Counter[str]:
 
 
 def _leave_out_unused(blocks: list[Block], read: Counter[str], *, private_only: bool = False) -> None:
-    """Remove statements without effect, and from the names `read` those that only they read, until none is left.
+    """Remove statements without effect, and take the names that only they read out of `read`, until none is left.
 
-    Of a module, whose other names are for others to read, `private_only`.
+    Of a module, only private names are removed (`private_only`): the others may be read elsewhere.
     """
 
     def is_unread(name: str) -> bool:
@@ -148,7 +148,7 @@ def _is_pure(value: ast.expr) -> bool:
 
 
 class _Words(ast.NodeTransformer):
-    """Leaves out what is only said; `spoken_in` lists the functions that said something, inner ones first."""
+    """Leaves out what is only said. `spoken_in` lists the functions that said something, inner ones first."""
 
     def __init__(self, labels: bool) -> None:
         self.spoken_in: list[Function] = []
@@ -163,7 +163,7 @@ class _Words(ast.NodeTransformer):
         return None if logs or isinstance(value, ast.Constant) else self.generic_visit(node)
 
     def visit_Pass(self, node: ast.Pass) -> None:
-        # a body that held words only is like an empty one
+        # a body of words only counts as empty
         return None
 
     def visit_Raise(self, node: ast.Raise) -> ast.AST:
@@ -194,7 +194,7 @@ class _Words(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        # dataclasses read those of a class
+        # annotations in a class stay: dataclasses read them
         if not self._in_function:
             return self.generic_visit(node)
         return self.visit(ast.Assign([node.target], node.value)) if node.value else None

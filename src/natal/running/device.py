@@ -78,7 +78,7 @@ def set_up(
 def _settle() -> None:
     for name, value in SETTLED.items():
         found = getattr(jax.config, name, value)
-        # some are enumerations with a word as value
+        # some settings are enumerations
         if getattr(found, "value", found) != value:
             log.warning(
                 "%s=%s is not followed: results depend on it (natal computes with %s)", name.upper(), found, value
@@ -91,7 +91,7 @@ def _check_devices(*, allow_cpu: bool) -> None:
     try:
         devices = jax.local_devices()
     except (RuntimeError, AssertionError) as error:
-        # JAX says nothing if a platform is not there at all
+        # JAX's message is empty if a platform is not there at all
         said = " ".join(str(error).split()) or "nothing there that computes"
         kinds = os.environ.get("JAX_PLATFORMS", "")
         raise NatalError(
@@ -108,7 +108,7 @@ def _check_devices(*, allow_cpu: bool) -> None:
 
 
 def _slurm_gave_gpu() -> bool:
-    """Whether this job step has one: by its number, or, without a number, by its index."""
+    """Whether Slurm gave this job step a GPU: by the number of GPUs, or, if that is not set, by their indices."""
     given = [os.environ.get(f"SLURM_{name}", "") for name in ("GPUS_ON_NODE", "STEP_GPUS", "JOB_GPUS")]
     return given[0] != "0" and any(given)
 

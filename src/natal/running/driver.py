@@ -95,14 +95,14 @@ class Driver:
         return set(self._simulations.glob("*.h5.set-aside*"))
 
     def _prepare(self) -> None:
-        """Before jobs are planned: the campaign locked, nothing left in the queue and every file checked."""
+        """Before jobs are planned: lock the campaign, empty the queue of earlier runs, check every file."""
         try:
             runs = snakemake_internals.runs_jobs(self.workflow)
             if runs:
                 lock_campaign(self.results)
                 self._check_writable()
                 cancel_orphans(self.results)
-                # jobs read it, and must plan the same
+                # jobs read the layout, so that they plan the same
                 write_layout(
                     self._simulations, plan.layout(self.config, read_layout(self._simulations), self.runs_in_time)
                 )
@@ -123,7 +123,7 @@ class Driver:
             print(line, file=sys.stderr, flush=True)
 
     def _check_writable(self) -> None:
-        """Raise `NatalError` naming the first folder in which jobs could write nothing: a colleague's, for instance."""
+        """Raise `NatalError` naming the first folder in which jobs could write nothing, such as a colleague's."""
         logs = Path("logs") / self.results.name
         for folder in (
             self._simulations,
@@ -150,11 +150,11 @@ class Driver:
                     lines[file] = line
         for line in dict.fromkeys(lines.values()):
             print(f"natal: {line}", file=sys.stderr, flush=True)
-        # also if what was made from them is there and as new as ever
+        # also if what was made from them is there and up to date
         snakemake_internals.make_again(self.workflow, lines)
         recorded.keep_checksums()
 
-        # an emulator without the simulations that it was trained on is not trained again for a date
+        # if the simulations are gone, their emulator is not trained again because of a date
         alone = None if (self.results / "summaries.csv").exists() else True
 
         def is_same(rule: str, file: Path) -> bool | None:
@@ -164,7 +164,7 @@ class Driver:
         snakemake_internals.judge_inputs(is_same)
 
     def _line(self, recorded: Recorded, file: Path, digest: str) -> str | None:
-        """What is wrong with an output, as far as its record tells and Snakemake does not see it itself."""
+        """What is wrong with an output, if its record tells it and Snakemake does not see it."""
         whole = recorded.describes(file)
         if whole is False:
             return f"{file} is not as it was written: it is made again"
@@ -175,7 +175,7 @@ class Driver:
         return f"{file} was made with other settings or code ({', '.join(changed)}): it is made again"
 
     def _mend_dates(self, files: list[Path], runs: bool) -> None:
-        """Set dates in the future to now: whatever is made from such a file would be thrown away as older."""
+        """Set dates in the future to now: Snakemake would take all that is made from such a file for older than it."""
         latest, ahead = time.time() + CLOCK_S, {}
         for file in files:
             try:
@@ -201,7 +201,7 @@ class Driver:
         return recorded is not None and repr(self.digest(shard.stem)) not in recorded
 
     def _check_answers(self) -> None:
-        """Own clusters are answered by the emulator that is there: nobody who asks for that wants to simulate."""
+        """Stop if answers for own clusters would need new simulations: who asks for answers does not expect that."""
         asked, planned = snakemake_internals.planned(self.workflow)
         n_shards = planned.count("simulate")
         if n_shards and asked <= ANSWERS and all(map(Path.exists, self.emulator)):

@@ -43,7 +43,7 @@ def stage_costs(benchmarks: Files) -> list[dict[str, Any]]:
             "wall_s": table.s.sum(min_count=1),
             "starting_s": table.starting_s.sum(min_count=1),
             "longest_s": table.s.max(),
-            # psutil's megabytes are of 2^20 bytes
+            # psutil's megabytes have 2^20 bytes
             "memory_gb": table.max_rss.max() * 2**20 / 1e9,
         }
         known = {name: float(value) if np.isfinite(value) else None for name, value in numbers.items()}

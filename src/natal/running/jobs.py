@@ -33,7 +33,7 @@ class Terminated(BaseException):
 
 
 def _raise_terminated(signal_number: int, _: FrameType | None) -> None:
-    # a second one must not interrupt the cleaning up; for one that came already, SIG_IGN would print a traceback
+    # a second signal must not interrupt the cleaning up; SIG_IGN would print a traceback for one that came already
     signal.signal(signal_number, lambda *_: None)
     raise Terminated
 
@@ -93,7 +93,7 @@ def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) ->
         yield log
         if task is not None:
             _record(task, reads)
-        # `running.job_costs` reads it: what else Snakemake measures is starting
+        # for `running.job_costs`: the rest of the time that Snakemake measures is starting
         worked = "worked for %.2f s", (time.perf_counter() - started,)
         to_file.handle(log.makeRecord(log.name, logging.INFO, __file__, 0, *worked, None))
     except NatalError as error:
@@ -102,7 +102,7 @@ def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) ->
     except Terminated:
         log.error("stopped by SIGTERM (a time limit, a cancelled job or a drained node); run again to go on")
         logging.shutdown()
-        # without waiting for compiled programs, which nothing can interrupt
+        # at once: nothing can interrupt compiled programs
         os._exit(128 + signal.SIGTERM)
     except OSError as error:
         if error.errno not in STORAGE_TROUBLE:
@@ -116,7 +116,7 @@ def job(log_path: str | Path, task: Any = None, *, reads: Iterable[str] = ()) ->
 
 
 def _record(task: Any, reads: Iterable[str]) -> None:
-    """The outputs are whole and worth more than their records: they must not be lost with them."""
+    """Write the outputs' records. If that fails, the outputs stay: they are whole, and worth more than records."""
     try:
         write_records(task, reads)
     except OSError as error:
@@ -124,7 +124,7 @@ def _record(task: Any, reads: Iterable[str]) -> None:
 
 
 def _log_traceback(to_file: logging.FileHandler, log_path: str | Path) -> None:
-    """For a defect of natal's, not a user's mistake: keep all of it."""
+    """Write a defect of natal's, as opposed to a user's mistake, into the log in full."""
     to_file.close()
     with open(log_path, "a", encoding="utf-8") as file:
         traceback.print_exc(file=file)

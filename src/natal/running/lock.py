@@ -48,7 +48,7 @@ def lock_campaign(folder: Path) -> None:
         file.close()
         return
     _locks.append(file)
-    # who it is matters less than the lock: a full disk does not stop it here
+    # the note is less important than the lock: a full disk must not stop the run here
     with suppress(OSError):
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")

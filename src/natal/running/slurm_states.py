@@ -74,7 +74,7 @@ class Watch:
         lost = [job for job in jobs if job not in states]
         records: dict[str, tuple[str, str]] | None = {}
         if lost and self.has_accounting:
-            # up to now, by this machine's clock, if nothing is said; from the beginning of time if jobs are named
+            # for named jobs sacct looks from the beginning of time, but by itself only to now by this machine's clock
             form = ("--allocations", "--noheader", "--parsable2", "--format=JobIDRaw,State", "--endtime=2037-01-01")
             records, more = _ask("sacct", *form, *where, ids=lost)
             trouble = "; ".join(filter(None, [trouble, more]))
@@ -121,7 +121,7 @@ class Watch:
             self.tell_at_times(f"{what} {seconds / 60:.0f} min ({why})")
 
     def _tell_reasons(self, reasons: Iterable[str]) -> None:
-        """Each one once: nodes that are down, a hold after too many failed starts, a limit."""
+        """Tell each reason once: nodes that are down, a hold after too many failed starts, a limit."""
         for reason in sorted(set(reasons) - self._told_reasons):
             self._told_reasons.add(reason)
             self.tell(f"Slurm lets jobs of this run wait: {reason} (squeue --me shows which)")
@@ -134,7 +134,7 @@ def _named(jobs: Collection[str]) -> str:
 
 
 def _ask(program: str, *options: str, ids: Collection[str]) -> tuple[dict[str, tuple[str, str]] | None, str]:
-    """States and reasons by id, and what is amiss: None for no answer, an empty one if Slurm knows no such job."""
+    """States and reasons by id, and what is amiss. None: no answer; empty: Slurm knows no such job."""
     command = [program, *options, f"--jobs={','.join(ids)}"]
     try:
         answer = subprocess.run(
@@ -146,10 +146,10 @@ def _ask(program: str, *options: str, ids: Collection[str]) -> tuple[dict[str, t
         return None, f"{program}: {error.strerror}"
     if answer.returncode:
         said = answer.stderr.decode(errors="replace").strip().splitlines()
-        # squeue's way to say that it has none, if it is asked for one
+        # squeue's answer if it is asked for one job that it does not know
         if any("Invalid job id" in line for line in said):
             return {}, ""
         return None, f"{program}: {said[-1] if said else f'exit code {answer.returncode}'}"
     rows = (line.split("|") for line in answer.stdout.decode(errors="replace").splitlines())
-    # "CANCELLED by 1000"; with several clusters their names come between
+    # a state may be "CANCELLED by 1000"; with several clusters there are lines with their names
     return {row[0].strip(): (row[1].partition(" ")[0], "".join(row[2:])) for row in rows if len(row) > 1}, ""

@@ -269,7 +269,7 @@ def mend_slurm_plugin(workflow: Any, watch: Watch) -> None:
 
 
 class _SlurmJobs:
-    """Takes the place of some of the plugin's methods, by their names there."""
+    """Replaces some of the plugin's methods, under their names there."""
 
     def __init__(self, workflow: Any, executor: Any, watch: Watch) -> None:
         self._workflow, self._executor, self._watch = workflow, executor, watch
@@ -321,7 +321,7 @@ class _SlurmJobs:
         self._set_pause(any_ended=bool(ended))
 
     def _report(self, info: Any, state: str) -> None:
-        """Tell Snakemake that a job has ended, which looks at its files, and forget it."""
+        """Tell Snakemake, which looks at the job's files, that a job has ended; remove its log if all is well."""
         log = info.aux["slurm_logfile"]
         if state == COMPLETED:
             self._executor.report_job_success(info)
@@ -330,16 +330,16 @@ class _SlurmJobs:
                     log.unlink()
             return
         if state == GONE:
-            # should it be there all the same, it must not work beside the next attempt
+            # if it is there all the same, it must not run beside the next attempt
             self._cancel_quietly([info])
         what = "is not known to Slurm any more, and left no result" if state == GONE else f"ended as {state}"
         self._executor.report_job_error(info, msg=f"Slurm job {info.external_jobid} {what}. ", aux_logs=[str(log)])
 
     def _submit_again(self) -> None:
-        """What was refused, in turn, up to the first that is refused again."""
+        """Submit what was refused, in its order, until something is refused again."""
         waiting, self._refused = self._refused, deque()
         if self._workflow.scheduler._user_kill:
-            # told to end when running jobs have ended: these do not run
+            # told to end when the running jobs have ended: jobs that wait are not submitted
             info = import_module("snakemake_interface_executor_plugins.executors.base").SubmittedJobInfo
             for job in waiting:
                 self._report_error(info(job), "Slurm did not take this job before the run was told to end. ")
@@ -351,7 +351,7 @@ class _SlurmJobs:
             self._watch.tell_at_times(f"{len(self._refused)} jobs wait to be submitted: {self._reason}")
 
     def _end_without_folder(self) -> None:
-        """Snakemake's own files are gone: no job can start or be recorded any more."""
+        """End if Snakemake's own files are gone: no job can start or be recorded any more."""
         folder = self._executor._tmpdir
         try:
             if folder:
@@ -361,16 +361,16 @@ class _SlurmJobs:
             error = import_module("snakemake_interface_common.exceptions").WorkflowError
             raise error(".snakemake/ was removed while jobs ran: they are cancelled; run again to go on") from None
         except OSError:
-            # a file system that does not answer now
+            # a file system may not answer for a moment
             return
 
     def _is_made(self, job: Any) -> bool:
-        """Whether all files of a job are there, and none as it was when the job was submitted."""
+        """Whether all files of a job are there, and have changed since the job was submitted."""
         now = _states(job.output)
         return all(new is not None and new != old for new, old in zip(now, self._before[job], strict=True))
 
     def _set_pause(self, *, any_ended: bool) -> None:
-        """Until Slurm is asked next: longer and longer while nothing happens, yet never long if something is amiss."""
+        """Set the time until Slurm is asked next: it grows while nothing happens, unless something is amiss."""
         least = self._workflow.executor_settings.init_seconds_before_status_checks
         longest = TELL_EVERY_S if self._watch.is_silent or self._refused else LONGEST_PAUSE_S
         pause = self._executor.next_seconds_between_status_checks + 10
@@ -400,7 +400,7 @@ class _SlurmJobs:
 
 
 def _states(paths: Iterable[Any]) -> list[object]:
-    """What tells a file from one that was made anew, for each path; None for a file that is not there."""
+    """What tells a file from one made anew, for each path; None for a file that is not there."""
     states: list[object] = []
     for path in paths:
         try:

@@ -45,7 +45,7 @@ class Section(BaseModel):
         except ValidationError as error:
             raise NatalError("\n".join(lines(type(self), values, error, self.section))) from None
 
-    # of a section within another, Pydantic gathers the mistakes itself
+    # Pydantic then gathers the mistakes of a section within a section by itself
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
     def rules(self) -> Iterator[RuleError]:

@@ -25,7 +25,7 @@ LONGEST = 60
 
 
 class _WithMeanings(GenerateJsonSchema):
-    """Fields are described by their docstrings. Pydantic can do that, but reads the source in every job."""
+    """Describes fields by their docstrings. Pydantic can do that, but would read the source in every job."""
 
     def model_schema(self, schema: Any) -> Node:
         node = super().model_schema(schema)
@@ -39,7 +39,7 @@ def _meanings(section: type[Section]) -> dict[str, str]:
     """The docstrings of a class's fields and of those that it inherits."""
     found: dict[str, str] = {}
     for part in reversed(section.__mro__[: section.__mro__.index(Section)]):
-        # classes that were not written out have no source
+        # classes made by `create_model` have no source
         with suppress(OSError):
             found |= _docstrings(ast.parse(inspect.getsource(part)).body[0])
     return found
@@ -119,7 +119,7 @@ def editor_schema(settings: type[Section]) -> str:
 
 
 def _allow_units(section: Node) -> None:
-    """Let the keys of a section that end in a unit end in another one, and their numbers be text with a unit."""
+    """Allow keys that end in a unit to end in another one, and their numbers to be text with a unit."""
     for name, node in list(section.get("properties", {}).items()):
         if spellings := other_spellings(name):
             key, text = spellings
@@ -128,7 +128,7 @@ def _allow_units(section: Node) -> None:
 
 
 def _or_text(node: Any, pattern: str) -> Any:
-    """A node whose numbers may be text of a pattern."""
+    """A node that allows, for its numbers, text of a pattern, too."""
     if isinstance(node, list):
         return [_or_text(part, pattern) for part in node]
     if not isinstance(node, dict):
@@ -150,7 +150,7 @@ def _in_one_line(value: Any) -> str:
 
 def _all_nodes(value: Any) -> Iterator[Node]:
     if isinstance(value, dict):
-        # not the names of keys, which may be called as what is left out
+        # a mapping of keys is none: a key may have the name of something that is left out
         yield from [value] if "type" in value or "anyOf" in value or "$ref" in value or "const" in value else []
         value = list(value.values())
     for inner in value if isinstance(value, list) else []:

@@ -62,6 +62,6 @@ class Integration(Section):
     @property
     def time_yr(self) -> "np.ndarray":
         """Snapshot times in years, the first 0, shape (time,)."""
-        import numpy as np  # planning does without
+        import numpy as np  # not loaded in planning
 
         return np.linspace(0.0, self.t_end_yr, self.snapshots)

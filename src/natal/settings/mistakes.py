@@ -51,7 +51,7 @@ def lines(settings: type[BaseModel], given: Any, error: ValidationError, section
     """
     schema = settings.model_json_schema()
     found = error.errors(include_url=False)
-    # a list with a wrong item is said to be too short as well
+    # Pydantic says of a list with a wrong item that it is too short, too
     outer = {one["loc"][:end] for one in found for end in range(len(one["loc"]))}
     return iter(dict.fromkeys(_line(schema, given, one, section) for one in found if one["loc"] not in outer))
 
@@ -75,7 +75,7 @@ def _line(schema: Node, given: Any, error: Any, section: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    """As YAML has it where Python's name would not help."""
+    """A value as a message shows it; a date as YAML writes it."""
     return str(value) if isinstance(value, datetime.date) else repr(value)
 
 
@@ -84,7 +84,7 @@ def _dotted(section: str, path: Path) -> str:
 
 
 def _follow(schema: Node, given: Any, location: Path) -> tuple[Path, Node, Any]:
-    """Down to what is wrong as a whole: of alternatives, all are named, and nothing deeper."""
+    """Go down to the node that a mistake is about: of alternatives, to the node that has all of them."""
     node, path = resolved(schema, schema), 0
     for key in location:
         following = _child(node, key)
@@ -99,7 +99,7 @@ def _follow(schema: Node, given: Any, location: Path) -> tuple[Path, Node, Any]:
 
 
 def _value(given: Any, location: Path, default: Any) -> Any:
-    """As the user wrote it; of what is not given, the default."""
+    """The value as the user wrote it; the default if it was not given."""
     try:
         return reduce(lambda value, key: value[key], location, given)
     except (LookupError, TypeError):
@@ -199,7 +199,7 @@ def _number(node: Node, many: bool) -> str:
 
 
 def _in_quotes(value: Any) -> str:
-    """What to do where text is wanted and YAML read something else, such as 202401 for 2024_01."""
+    """What to do where text is wanted and YAML reads something else, as with 2024_01, which becomes 202401."""
     for kind, read in READ_AS.items():
         if isinstance(value, kind):
             return f" (YAML reads this as {read}: put it in quotes)"

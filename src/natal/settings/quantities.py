@@ -168,7 +168,7 @@ def _whole(value: Any) -> Any:
 
 
 def _known_name(settings: type[Section], key: Any, value: Any) -> str | None:
-    """What natal calls a key that may end in another unit, or in none if its value has one."""
+    """natal's name of a key that may end in another unit, or in no unit if its value has one."""
     fields = settings.model_fields
     if key in fields or not isinstance(key, str):
         return key if key in fields else None
@@ -221,7 +221,7 @@ def _scaled(number: str, kind: str, unit: str, wanted: str) -> int | float:
 
 
 def _plain(number: Fraction | float) -> int | float:
-    """As one would write it into YAML."""
+    """A number as one would write it into YAML."""
     return int(number) if -LARGEST_WHOLE < number < LARGEST_WHOLE and number == int(number) else float(number)
 
 
@@ -234,7 +234,7 @@ def _sections(annotation: Any) -> Iterator[type[Section]]:
 
 
 def _holds(annotation: Any, kind: type) -> bool:
-    """Whether values of a type may be of this kind, themselves or within."""
+    """Whether values of a type may be of this kind, or may hold such values."""
     arguments = get_args(annotation)
     if kind is str and any(isinstance(part, str) for part in arguments):
         return True

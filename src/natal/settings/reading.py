@@ -68,7 +68,7 @@ def check(settings: type[Settings], config: Any) -> Settings:
 
 
 def _missing(settings: type[Section], config: dict[str, Any], prefix: str = "") -> Iterator[str]:
-    """Keys that are not there; the defaults are for those who use a class in Python."""
+    """Keys that are not there, although the class may have defaults: those are for users of Python."""
     for name, field in settings.model_fields.items():
         inner = field.annotation
         if name not in config:

@@ -15,7 +15,7 @@ class _Varied(Section):
 
 
 def _as_given(entry: Any, check: Callable[[Any], Any]) -> Any:
-    """Checked and left alone: the order of an entry's keys is that of the trainings."""
+    """Check an entry and leave it alone: the order of its keys is that of the trainings."""
     check(entry)
     return entry
 

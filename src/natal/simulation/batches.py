@@ -27,7 +27,7 @@ from natal.settings.cluster import ClusterModel
 from natal.simulation.cost import batch_size
 from natal.simulation.setup import Setup
 
-# LLVM holds AVX-512 code to 256-bit vectors unless told otherwise; square roots and divisions gain most from 512
+# LLVM uses 256-bit vectors on AVX-512 processors unless told otherwise; square roots and divisions gain most from 512
 COMPILER_OPTIONS = {"xla_cpu_prefer_vector_width": 512}
 
 
@@ -45,9 +45,9 @@ class BatchEngine:
         self.setup = setup
         self.on_cpu = devices[0].platform == "cpu"
         self.batch_size = batch_size(setup.cluster.n_stars, on_cpu=self.on_cpu, n_runs=setup.n_runs)
-        # no program for a device that would have nothing to do
+        # a device that would have nothing to do needs no program
         self.devices = devices[: -(-setup.n_runs // self.batch_size)]
-        # precision is a setting of the thread
+        # JAX keeps its precision by thread
         self._double = setup.integration.precision == "float64"
         self._pool = ThreadPoolExecutor(len(self.devices))
         self._idle: SimpleQueue[_Programs] = SimpleQueue()
@@ -56,12 +56,12 @@ class BatchEngine:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # what has not begun is dropped
+        # batches that have not begun are dropped
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def compile(self) -> None:
         """Compile the programs; to be done before the first snapshot."""
-        # threads share the programs on a CPU, where a device is but a name for a core
+        # on a CPU a device is only a name for a core, and threads share the programs
         devices = self.devices[:1] if self.on_cpu else self.devices
         programs = list(self._pool.map(partial(_compile, self.setup, self.batch_size), devices))
         for k in range(len(self.devices)):
@@ -84,7 +84,7 @@ class BatchEngine:
         futures = deque(self._pool.submit(self._advance, before, first, n_steps) for first in starts)
         for first in starts:
             future = futures.popleft()
-            # Python overlooks a signal that comes just before a wait, until that ends: no wait is long
+            # a signal that comes just before a wait is seen when the wait ends: no wait is long
             while not wait([future], timeout=1.0).done:
                 pass
             last = min(first + self.batch_size, n_runs)
@@ -145,7 +145,7 @@ def _birth(
 
 def _advance(n_steps: jax.Array, *stars: jax.Array, cluster: ClusterModel, dt_yr: float) -> _Stars:
     position, velocity, mass = stars
-    # from positions and velocities alone, so that a snapshot is all that a run needs to go on
+    # accelerations are computed anew, so that a run can go on from positions and velocities alone
     state = start(_coordinate_first(position), _coordinate_first(velocity), mass, cluster.softening_au)
     end = take_steps(state, mass, n_steps, dt_yr, cluster.softening_au)
     return _Stars(_coordinate_last(end.position_au), _coordinate_last(end.velocity_au_yr), mass)
@@ -171,7 +171,7 @@ def _coordinate_last(vectors: jax.Array) -> jax.Array:
 def _compile(setup: Setup, size: int, device: jax.Device) -> _Programs:
     """Compile the programs of one batch for one device.
 
-    They do not depend on how many devices there are; one cut over several would be compiled to other roundings.
+    They do not depend on the number of devices: a program for several devices would round otherwise.
     """
     cluster, integration = setup.cluster, setup.integration
     with jax.enable_x64(integration.precision == "float64"):

@@ -173,13 +173,13 @@ class Checkpoint:
 
 
 def _checksum(entry: np.ndarray) -> int:
-    """CRC-32 of a record's bytes, those of the checksum itself left out."""
+    """CRC-32 of a record's bytes, without those of the checksum itself."""
     n_bytes = entry.dtype.itemsize - entry.dtype["crc32"].itemsize
     return zlib.crc32(entry.view(np.uint8)[:n_bytes].data)
 
 
 def _difference(header: bytes, identity: dict[str, Any]) -> str:
-    """What a foreign checkpoint differs in, in words."""
+    """Say in words how a checkpoint of something else differs."""
     try:
         found = json.loads(header)
     except (ValueError, RecursionError):

@@ -71,7 +71,7 @@ def observe_shard(path: str | Path, aperture: float) -> LinesOfSight:
         shape = len(point_id), len(time_yr)
         columns = [file[SUMMARY_DATASETS[name]][..., 1:].reshape(shape) for name in (*SUMMARIES, "dissolved")]
         seen = np.empty((*shape, len(LINES), len(OBSERVABLES)), "float32")
-        # a point at a time, which is how snapshots are stored
+        # one point at a time, as snapshots are stored
         for k in range(n_points):
             clusters = slice(k * n_realizations, (k + 1) * n_realizations)
             stars = (file[name][k, :, 1:].astype(float) for name in ("position_au", "velocity_au_yr"))

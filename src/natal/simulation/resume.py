@@ -50,7 +50,7 @@ def remaining_legs(n_done: int, integration: Integration, stored: list[int]) -> 
     for number in range(n_done, integration.snapshots):
         end = number * integration.steps_per_snapshot
         previous = max(0, end - integration.steps_per_snapshot)
-        # a stored birth is one, too
+        # a stored birth is useful, too
         useful = [step for step in stored if previous < step <= end or step == number == 0]
         begin = useful[-1] if useful else previous
         legs.append(Leg(number, useful[-1] if useful else None, end - begin))
@@ -113,7 +113,7 @@ class EarlierRuns:
             self._read(number)
         for name, values in self._block.items():
             snapshot[name] = values if name == "mass_msun" else values[:, number - self._block_start]
-        # what the whole took, by the share of its steps
+        # the time of the whole simulation, times the share of its steps
         snapshot["elapsed_s"] = self._seconds * step / max(1, self.steps[-1])
 
     def _read(self, start: int) -> None:

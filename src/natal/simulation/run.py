@@ -105,7 +105,7 @@ def simulate(
         started = time.perf_counter()
         for snapshot in _snapshots(engine, legs, last, earlier, kept.room):
             ended = time.perf_counter()
-            # a state of an earlier simulation says what that had taken
+            # a state of an earlier simulation says how long that took
             elapsed_s = max(elapsed_s, float(snapshot["elapsed_s"])) + ended - started
             started = ended
             snapshot["elapsed_s"] = elapsed_s

@@ -77,7 +77,7 @@ def write_shard(
 def _write_trajectories(file: h5py.File, name: str, values: np.ndarray, n_realizations: int) -> None:
     """Write (run, time, star, 3) as (point, realization, ...), a run at a time: they may not all fit into memory."""
     shape = (len(values) // n_realizations, n_realizations, *values.shape[1:])
-    # one run a chunk, so that reading a single cluster touches nothing else
+    # one run is one chunk: whoever reads a single cluster reads nothing else
     dataset = file.create_dataset(
         name, shape, values.dtype, chunks=(1, 1, *shape[2:]), compression="gzip", compression_opts=1, shuffle=True
     )

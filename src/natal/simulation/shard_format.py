@@ -26,7 +26,7 @@ UNITS = {
     "velocity_au_yr": "AU/yr",
     "mass_msun": "Msun",
     "time_yr": "yr",
-    # of the whole cluster
+    # energies are those of the whole cluster
     "energy/kinetic": "Msun AU^2/yr^2",
     "energy/potential": "Msun AU^2/yr^2",
     "energy_error": "|E_T - E_0|/|W_0|",

@@ -88,7 +88,7 @@ def read_cluster(shards: Iterable[str | Path], point_id: int, realization: int =
             softening_au = json.loads(file.attrs["config"])["cluster"]["softening_au"]
             summaries = {name: file[SUMMARY_DATASETS[name]][one] for name in SUMMARIES}
             q0, a_au, time_yr = float(file["q0"][one[0]]), float(file["a_au"][one[0]]), file["time_yr"][:]
-        # snapshots stand in for a batch of clusters: (time, star, 3) to (3, time, star)
+        # snapshots take the place of a batch of clusters: (time, star, 3) becomes (3, time, star)
         coordinates, velocities = (jnp.asarray(np.moveaxis(values, -1, 0)) for values in (position, velocity))
         at_each_time = jnp.broadcast_to(jnp.asarray(mass), position.shape[:2])
         bound = np.asarray(bound_stars(coordinates, velocities, at_each_time, softening_au))

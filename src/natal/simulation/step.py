@@ -120,7 +120,7 @@ def _masses_msun(cluster: ClusterModel) -> tuple[float, float]:
 
 
 def _kroupa_integral(low: float, high: float, power: int) -> float:
-    """Of m^power dN/dm, with dN/dm = (m / break)^-slope."""
+    """Integral of m^power dN/dm, with dN/dm = (m / break)^-slope."""
     parts = ((low, KROUPA_BREAK_MSUN), (KROUPA_BREAK_MSUN, high))
     total = 0.0
     for (start, end), slope in zip(parts, KROUPA_SLOPES, strict=True):

@@ -13,7 +13,7 @@ from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 from natal.variables import BIRTH, SUMMARIES
 
-# behind those of all splits and of other checks
+# after the ids of all splits and other checks
 FIRST_ID = len(plan.POINT_ID_OFFSET) * plan.MAX_POINTS_PER_SPLIT
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:

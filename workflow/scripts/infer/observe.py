@@ -13,7 +13,7 @@ from natal.provenance.environment import made_by
 from natal.running.jobs import script
 from natal.settings.inference import Inference
 
-# clusters with lines of their own in the log
+# most clusters that get a line each in the log
 N_LOGGED = 100
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:

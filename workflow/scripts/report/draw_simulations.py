@@ -10,13 +10,13 @@ from natal.figures.simulations import design_coverage, energy_errors, summary_sc
 from natal.running.jobs import script
 from natal.simulation.snapshots import nearest_points, read_cluster
 
-# virial, warm and hot births
+# births in virial equilibrium, warm and hot
 SNAPSHOTS_Q0 = (0.5, 0.9, 1.3)
 
 with script(snakemake, cpu_devices=1):
     config, files = snakemake.config, snakemake.input
     test, summaries = read_runs(files.test, "test"), pd.read_csv(files.summaries)
-    # the first realization that survived: only those are test runs
+    # the first realization that survived: test runs are survivors only
     runs = pd.DataFrame({"point_id": test.point_id, "q0": test.x[:, 0], "realization": test.realization})
     realization = runs.groupby("point_id").realization.min()
     shown = nearest_points(runs, SNAPSHOTS_Q0)

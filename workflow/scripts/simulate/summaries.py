@@ -15,7 +15,7 @@ from natal.running.jobs import script
 from natal.simulation.shard_format import EARLIER
 from natal.simulation.shard_tables import ShardTables, concatenated, join_design, read_shard
 
-# of a process; so many are read in a blink
+# shards that a process gets at a time: they are read in a moment
 SHARDS_AT_A_TIME = 100
 
 
@@ -47,7 +47,7 @@ with script(snakemake) as log:
     if errors := [error for error in found if isinstance(error, NatalError)]:
         others = f" (and {len(errors) - 1} more shards are not as they should be)" if len(errors) > 1 else ""
         raise NatalError(f"{errors[0]}{others}")
-    # by realization: a point's later ones may be in another shard
+    # a point's later realizations may be in another shard
     order = ["point_id", "realization"]
     runs = concatenated(shard.summaries for shard in found).sort_values(order, ignore_index=True)
     table = join_design(runs, pd.read_csv(snakemake.input.design))
@@ -56,13 +56,13 @@ with script(snakemake) as log:
     tracks["split"] = tracks.point_id.map(table.groupby("point_id").split.first())
     write_csv(snakemake.output.tracks, tracks)
     write_json(snakemake.output.metrics, simulation_report(table, pd.DataFrame([shard.cost for shard in found])))
-    # not earlier: until its shard was read and found whole, a checkpoint is what a lost file is made from in no time
+    # not earlier: until a shard was read and found whole, it can be made again quickly from its checkpoint
     there = {path.name for path in paths[0].parent.iterdir()}
     for path in paths:
         for left in (path.with_suffix(".checkpoint"), path.with_suffix(EARLIER)):
             if left.name in there:
                 left.unlink(missing_ok=True)
-    # of jobs that died on other nodes
+    # unfinished files of jobs that died on other nodes
     written = {path.name for path in paths}
     for name in there:
         if name.endswith(".partial") and f"{name.partition('.h5.')[0]}.h5" in written:

@@ -16,7 +16,7 @@ from natal.settings.emulator import TrainingSettings
 from natal.settings.inference import Inference
 from natal.settings.uncertainty import UncertaintySettings
 
-# of each chain: enough to tell whether NUTS can be used with a method
+# draws of each chain: enough to tell whether NUTS can be used with a method
 CHECK_DRAWS = 1000
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:
@@ -33,7 +33,7 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     methods = likelihoods | {name: method.predictor for name, method in fitted.items()}
     fitting_s = time.perf_counter() - started
 
-    # nothing above has seen these
+    # nothing above has seen the test runs
     test = read_runs(files.test, "test")
     sampler = Inference(**config["inference"])
     reports = compare(key, methods, test, prior, sampler.grid)

@@ -17,7 +17,7 @@ with script(snakemake) as log:
         curves = files.curves[k * len(terms) : (k + 1) * len(terms)]
         metrics["fields"][field] = {
             "accuracy": accuracy_numbers(pd.read_csv(files.accuracy[k])),
-            # about one, five and ten revolutions
+            # times of about one, five and ten revolutions
             "orbits": orbit_numbers(pd.read_csv(files.orbits[k]), [0.1 * time, 0.5 * time, time]),
             "training": {name: training_numbers(pd.read_csv(path)) for name, path in zip(terms, curves, strict=True)},
         }

@@ -15,7 +15,7 @@ with script(snakemake, cpu_devices=1) as log:
     config = snakemake.config
     settings = PotentialSettings(**config["training"])
     train, line = (read_sample(snakemake.input.samples, field, part) for part in ("train", "line"))
-    # the middle of the line is the origin
+    # the middle of the line of points is the origin
     centre = float(line.potential[len(line.potential) // 2])
     # the same for each combination of terms: their networks start from the same weights and see the same batches
     keys = jax.random.split(stage_key(config["seed"], f"networks {field}"), settings.seeds)
