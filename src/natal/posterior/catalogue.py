@@ -1,8 +1,8 @@
 """Births of observed clusters, whatever is known of each: from a table's rows to answers.
 
-The prior is uniform in Q0 and a. Its range in a is the campaign's where the campaign simulated it at the cluster's age
-and mass; else it is the same range in units in which gravity looks the same: times (t / t_end)^(2/3) (M / M_c)^(1/3),
-t_end and M_c being the campaign's.
+The prior is uniform in Q0 and a. If the campaign simulated its own range of a at the cluster's age and mass, that is
+the prior's range. Otherwise the range is multiplied by (t / t_end)^(2/3) (M / M_c)^(1/3), where t and M are the
+cluster's age and mass, t_end and M_c the campaign's. Two clusters that differ by this factor look the same to gravity.
 """
 
 from collections.abc import Iterator, Mapping
@@ -33,40 +33,45 @@ from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH
 
 CELLS = (48, 48)
-"""Of the grid in Q0 and a."""
+"""Cells of the grid in Q0 and in a."""
 
 N_NODES = (12, 7)
-"""Ages and masses that are summed over, where they are not known exactly."""
+"""Number of ages and of masses that are summed over if they are not known exactly."""
 
 N_DRAWS = 2000
 
 STARS_FACTOR = 2.0
-"""So many times more or fewer stars than the campaign's have laws of another width."""
+"""A remark is made for a cluster with this many times more or fewer stars: the scatter goes as 1 / sqrt(N)."""
 
 WALL = 50.0
-"""How steeply NUTS's log density falls where ln tau leaves what was simulated, in place of the grid's edge."""
+"""How steeply ln density falls for NUTS, per unit of ln tau, outside of what was simulated (the grid ends there)."""
 
 MIN_SIMULATED = 0.9
 """Share of the prior, over ages and masses, that must have been simulated for an answer without a remark."""
 
 PARAMETERS = (*BIRTH, *CIRCUMSTANCES)
-"""Of the posterior's draws."""
+"""Names of what the posterior's draws hold."""
 
 SUFFIXES = ("", "_err_low", "_err_high", "_lower", "_upper")
 
 
 @dataclass(frozen=True)
 class Law:
-    """What a campaign knows of observables."""
+    """What a campaign knows of observables.
+
+    Attributes:
+        ensemble: Networks of the joint law.
+        reach: What was simulated.
+        prior: Ranges of the prior for all clusters; None: each cluster has its own (see the module).
+    """
 
     ensemble: JointEnsemble
     reach: Reach
     prior: Mapping[str, Range] | None = None
-    """ranges of the prior for all clusters; None: as the module says"""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All that may be observed."""
+        """All that may be observed: the share of bound stars, then sizes."""
         return (COUNT, *self.ensemble.latents.sizes)
 
     @property
@@ -75,11 +80,11 @@ class Law:
         return self.prior["q0"] if self.prior is not None else self.reach.q0
 
     def sizes(self, pattern: Pattern) -> tuple[str, ...]:
-        """What a pattern has, in the law's order, the count aside."""
+        """Names of a pattern's sizes, in the law's order; the count is no size."""
         return tuple(n for n in self.ensemble.latents.sizes if n in (*pattern.measured, *pattern.limited))
 
     def table(self, pattern: Pattern) -> JointTable:
-        """Laws of what a pattern has, over the prior and all that was simulated."""
+        """Laws of a pattern's sizes over the prior's Q0 and all ln tau that were simulated."""
         return make_table(self.ensemble, self.sizes(pattern), self.q0, CELLS[0], self.reach.log_tau)
 
 
@@ -88,7 +93,14 @@ Row = Mapping[str, Any]
 
 
 class Group(NamedTuple):
-    """Clusters of which the same is known."""
+    """Clusters of which the same columns are known.
+
+    Attributes:
+        pattern: What is known of them.
+        n_nodes: Number of ages and of masses that are summed over.
+        rows: Their places in the table.
+        cases: Their numbers, leaves with a leading axis.
+    """
 
     pattern: Pattern
     n_nodes: tuple[int, int]
@@ -97,10 +109,19 @@ class Group(NamedTuple):
 
 
 def clusters_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Clusters with all columns that answers need, from rows that have some of them.
+    """A table with all columns that answers need, from rows that have some of them.
 
-    A row has a name; for each of `MEASURABLE` and `CIRCUMSTANCES` it may have a value, `_err` or `_err_low` and
-    `_err_high`, `_lower` and `_upper`, in natal's units; and `n_stars`.
+    Args:
+        rows: Each has a `name`; it may have `n_stars`, and for each of `MEASURABLE` and `CIRCUMSTANCES` a value, `_err`
+            or `_err_low` and `_err_high`, `_lower` and `_upper`, in natal's units.
+
+    Returns:
+        One row a cluster. Errors that were not given are 0, all other missing numbers nan.
+
+    Examples:
+        >>> table = clusters_table([{"name": "A", "age_yr": 5e6, "age_yr_err": 1e6}])
+        >>> table[["age_yr", "age_yr_err_low", "age_yr_err_high", "age_yr_upper"]].to_numpy().tolist()
+        [[5000000.0, 1000000.0, 1000000.0, nan]]
     """
     filled = []
     for row in rows:
@@ -115,7 +136,15 @@ def clusters_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
 
 
 def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
-    """Which rows have no answer, and why: by their place, a sentence that begins with the column."""
+    """Which rows have no answer, and why.
+
+    Args:
+        law: What the campaign knows.
+        clusters: A table as `clusters_table` makes it.
+
+    Returns:
+        By the row's place in the table a sentence, which names the column.
+    """
     found: dict[int, str] = {}
     for index, row in enumerate(_rows(clusters)):
         known = [name for name in MEASURABLE if not np.isnan(_known(row, name)).all()]
@@ -145,13 +174,16 @@ def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
 
 
 def without_refused(law: Law, clusters: pd.DataFrame, path: str, said: list[str]) -> tuple[pd.DataFrame, list[str]]:
-    """The rows of a table that have answers, and a line for each that has none.
+    """The rows of a table that have answers, and a line for each row that has none.
 
     Args:
         law: What the campaign knows.
-        clusters: The rows that could be read, with their `row` in the file.
-        path: The file.
-        said: Lines of the rows that could not.
+        clusters: The rows that could be read, with the column `row`, their number in the file.
+        path: The file's name, for the lines.
+        said: Lines of the rows that could not be read.
+
+    Returns:
+        The rows with answers, and `said` with a line for each row without.
 
     Raises:
         NatalError: If no row is left.
@@ -175,7 +207,7 @@ def _known(row: Row, name: str) -> np.ndarray:
 
 
 def _middle(row: Row, name: str, own: float) -> float:
-    """The age or mass that a prior's range is chosen for."""
+    """The age or mass that a prior's range is chosen for: the value, the middle of limits, or the campaign's own."""
     value, lower, upper = _known(row, name)
     if not np.isnan(value):
         return float(value)
@@ -190,7 +222,7 @@ def _prior_a(law: Law, row: Row) -> Range:
     if law.prior is not None:
         low, high = law.prior["a_au"]
         ends = [np.exp((at_one - end) / 1.5) for end in reversed(reach.log_tau)]
-        # uncertain ages go beyond: only what no age near this one reaches is cut
+        # an uncertain age may reach more than its middle does: cut only what no age near this one reaches
         return max(low, ends[0] / 1.5), min(high, ends[1] * 1.5)
     low, high = reach.a_au
     ends = np.clip([at_one - 1.5 * np.log(a) for a in (high, low)], *reach.log_tau)
@@ -201,7 +233,7 @@ def _prior_a(law: Law, row: Row) -> Range:
 
 
 def grouped(law: Law, clusters: pd.DataFrame) -> Iterator[Group]:
-    """Clusters by what is known of them."""
+    """Groups of clusters of which the same columns are known; each group is one compiled program."""
     rows = _rows(clusters)
     keys = [_pattern(law, row) for row in rows]
     for pattern, n_nodes in dict.fromkeys(keys):
@@ -235,7 +267,7 @@ def _case(law: Law, pattern: Pattern, row: Row) -> JointCase:
 
     lower = numbers(pattern.limited, "_lower", -np.inf)
     for k, name in enumerate(pattern.limited):
-        # of a logarithm
+        # the logarithm of a limit below 0 does not exist
         lower[k] = max(lower[k], 0.0) if MEASURABLE[name].transform != "none" else lower[k]
     if pattern.counted == "limited":
         share, error = (np.nan_to_num(row[f"{COUNT}{end}"], nan=none) for end, none in (("_lower", 0), ("_upper", 1)))
@@ -260,17 +292,18 @@ def answer_catalogue(
     """The posterior of (Q0, a) of every cluster, its age and mass integrated over.
 
     Args:
-        seed: The campaign's.
+        seed: The campaign's seed.
         law: What the campaign knows.
         clusters: A table as `clusters_table` makes it, without rows that `refusals` names.
-        settings: Of NUTS, for the first `n_nuts` clusters.
-        n_nuts: How many.
+        settings: Of NUTS; None if no cluster is sampled.
+        n_nuts: How many clusters NUTS samples: the first ones. All others are answered on the grid.
 
     Returns:
         The rows of observed.csv, and the groups posterior and observed_data of observed.nc. Columns: `case`; what was
         observed; mean, sd and quantiles of q0, a_au and `sfe` (0.5 / Q0: the star formation efficiency of a cluster in
-        equilibrium that loses its gas at once); `age_yr_mean` and its like; the prior's range in a; `used`, the
-        observables; `prior_predictive_p`; posterior mass at the prior's edges; `simulated`; `remarks`, sentences.
+        equilibrium that loses its gas at once); mean, sd and quantiles of the age and the mass; the prior's range in a;
+        `used`, the observables; `prior_predictive_p`; posterior mass at the prior's edges; `simulated`, the share of
+        the prior whose tau was simulated; `remarks`, sentences.
     """
     columns: list[tuple[np.ndarray, pd.DataFrame]] = []
     n_draws = settings.chains * settings.draws if settings is not None and n_nuts else N_DRAWS
@@ -350,7 +383,16 @@ def _width(name: str, group: Group, q0: Range) -> Any:
 
 
 def predicted(seed: int, law: Law, draws: np.ndarray) -> pd.DataFrame:
-    """Clusters born as posterior draws (draw, 4) say, at their ages and masses: one row each, everything observable."""
+    """Draw clusters that are born and aged as posterior draws say.
+
+    Args:
+        seed: The campaign's seed.
+        law: What the campaign knows.
+        draws: Q0, a (AU), age (yr) and mass (Msun), shape (draw, 4).
+
+    Returns:
+        One row a draw with all observables, in physical units.
+    """
     q0, a_au, age, mass = draws.T
     x = jnp.asarray(np.column_stack([q0, np.clip(log_tau(age, mass, a_au), *law.reach.log_tau)]), DTYPE)
     laws = eqx.filter_jit(lambda ensemble, x: jax.vmap(ensemble, out_axes=-1)(x))(law.ensemble, x)
@@ -359,16 +401,25 @@ def predicted(seed: int, law: Law, draws: np.ndarray) -> pd.DataFrame:
 
 
 def used(pattern: Pattern) -> list[str]:
-    """The observables of a pattern."""
+    """Names of a pattern's observables."""
     return [*([COUNT] if pattern.counted else []), *pattern.measured, *pattern.limited]
 
 
 def sample_joint(
     key: PRNGKeyArray, law: Law, cases: JointCase, coordinates: Any, pattern: Pattern, settings: NutsSettings
 ) -> NutsResult:
-    """NUTS over (Q0, a, age, mass) for clusters of one pattern; draws have these four parameters.
+    """Sample (Q0, a, age, mass) with NUTS for clusters of one pattern.
 
-    Chains walk in the grid's coordinates of (Q0, a) and in the standard normal numbers that age and mass follow from.
+    Chains walk in the grid's coordinates of (Q0, a), and for age and mass in the standard normal numbers of
+    `natal.posterior.circumstances`.
+
+    Args:
+        key: For the chains.
+        law: What the campaign knows.
+        cases: Numbers of the clusters, leaves with a leading axis.
+        coordinates: Coordinates in which each posterior of (Q0, a) is nearly normal, from the grid.
+        pattern: What is known of all of them.
+        settings: Of the sampler.
     """
     low_tau, high_tau = law.reach.log_tau
 
@@ -402,7 +453,7 @@ def _first(n: int, tree: Any) -> Any:
 
 
 def _with_nuts(part: pd.DataFrame, n: int, result: NutsResult, quarters: Any) -> pd.DataFrame:
-    """Moments and quantiles of draws in place of the grid's, and the sampler's health, for the first n clusters."""
+    """Give the first n clusters the draws' moments and quantiles in place of the grid's, and the sampler's health."""
     chains = np.moveaxis(result.draws[..., :2], 0, 2)
     flat = result.draws.reshape(len(result.draws), -1, 4).astype(float)
     part = part.assign(rhat=np.nan, ess_bulk=np.nan, divergences=np.nan, tv_grid=np.nan)
@@ -421,7 +472,16 @@ def _with_nuts(part: pd.DataFrame, n: int, result: NutsResult, quarters: Any) ->
 
 
 def remarks(law: Law, row: Row, cluster: Row) -> list[str]:
-    """Why an answer may mean less than it seems, one sentence each."""
+    """Why an answer may mean less than it seems.
+
+    Args:
+        law: What the campaign knows.
+        row: The cluster's row of observed.csv.
+        cluster: The cluster's row of `clusters_table`.
+
+    Returns:
+        One sentence for each reason; empty if there is none.
+    """
     return [str(remark) for remark in _remarks(law, row, cluster)]
 
 

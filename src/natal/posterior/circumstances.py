@@ -1,4 +1,7 @@
-"""What is known of a cluster's age and mass, as functions of a standard normal number that grid and NUTS share."""
+"""What is known of a cluster's age and mass, written as functions of a standard normal number.
+
+The grid sums over that number, NUTS samples it.
+"""
 
 from typing import Any
 
@@ -11,18 +14,26 @@ KNOTS = np.linspace(-4.0, 4.0, 65)
 """Standard normal numbers at which quantiles are worked out; between them they are interpolated."""
 
 SMALLEST = 1e-3
-"""Of the measured value: an age or a mass is positive."""
+"""Least age or mass, as a share of the measured value: both are positive."""
 
 
 def quantiles(value: float, err_low: float, err_high: float, lower: float, upper: float) -> Float[np.ndarray, " knot"]:
     """The quantiles of an age or a mass at `KNOTS`.
 
     Args:
-        value: As measured; nan: only the limits are known, and the law is uniform between them.
-        err_low: Standard deviation below the value; both 0: it is known exactly.
-        err_high: Standard deviation above it: halves of two normal laws that meet at the value (Wallis 2014).
-        lower: Lower limit, nan: none.
-        upper: Upper limit, nan: none. With a value, limits cut its law.
+        value: As measured; nan if only the limits are known: then the law is uniform between them.
+        err_low: Standard deviation below the value. If both errors are 0, the value is exact.
+        err_high: Standard deviation above the value. The law is made of halves of two normal laws (Wallis 2014, Stat.
+            Sci. 29, 106).
+        lower: Lower limit; nan if there is none.
+        upper: Upper limit; nan if there is none. Limits cut the law of a value.
+
+    Returns:
+        Quantiles in the unit of `value`.
+
+    Examples:
+        >>> np.interp([-1, 0, 1], KNOTS, quantiles(10.0, 1.0, 1.0, np.nan, np.nan)).round(2).tolist()
+        [9.0, 10.0, 11.0]
     """
     levels = ndtr(KNOTS)
     if np.isnan(value):
@@ -47,12 +58,20 @@ def quantiles(value: float, err_low: float, err_high: float, lower: float, upper
 
 
 def at(quantile: Any, z: Any) -> Array:
-    """The age or the mass at standard normal numbers, by its quantiles at `KNOTS`."""
+    """The age or the mass that belongs to standard normal numbers, by its quantiles at `KNOTS`."""
     found: Array = jnp.interp(z, jnp.asarray(KNOTS, quantile.dtype), quantile)
     return found
 
 
 def nodes(n: int) -> tuple[Float[np.ndarray, " node"], Float[np.ndarray, " node"]]:
-    """Standard normal numbers and weights of Gauss and Hermite's quadrature."""
+    """Standard normal numbers and their weights in Gauss-Hermite quadrature.
+
+    Args:
+        n: How many.
+
+    Examples:
+        >>> [[f"{value:.3f}" for value in values] for values in nodes(3)]
+        [['-1.732', '0.000', '1.732'], ['0.167', '0.667', '0.167']]
+    """
     places, weights = np.polynomial.hermite_e.hermegauss(n)
     return places.astype("float32"), (weights / weights.sum()).astype("float32")

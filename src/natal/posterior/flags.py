@@ -1,4 +1,4 @@
-"""When an answer should not be trusted, and why, in words."""
+"""When an answer should not be trusted, and the sentences that say so."""
 
 import math
 from collections.abc import Iterator
@@ -7,29 +7,43 @@ from typing import Any
 from natal.variables import BIRTH, Box
 
 CHI2_UNEXPLAINED = 16.0
-"""Squared distance from every law of the prior's box beyond which an observation counts as unexplained (4 sigma)."""
+"""An observation farther than this from every law of the prior's box is unexplained: a squared distance (4 sigma)."""
 
 P_OUTSIDE = 0.01
-"""p-value below which an observation counts as outside the prior predictive: one in a hundred that is not."""
+"""p-value below which an observation is outside the prior predictive. One in a hundred clusters of the prior is."""
 
 EDGE_WIDTH = 0.02
-"""How near to an edge of the prior's box posterior mass counts as at the edge, in widths of the box."""
+"""Posterior mass this near to an edge of the prior's box is at the edge; in widths of the box."""
 
 EDGE_FLAG = 5 * EDGE_WIDTH
-"""Posterior mass at one edge above which a case is flagged: five times that of a posterior which is the prior."""
+"""A case is flagged if it has more posterior mass than this at one edge: five times the mass of a flat posterior."""
 
 MAX_RHAT = 1.02
-"""R-hat above which a case counts as not converged."""
+"""R-hat above which chains have not converged."""
 
 DIAGNOSTICS = ("rhat", "ess_bulk", "divergences", "tv_grid")
-"""Columns of the sampler's health: empty for a cluster that was answered from the grid alone."""
+"""Columns of the sampler's health; empty for a cluster that was answered on the grid."""
 
 PRIOR_SD = 0.95
-"""Standard deviation of every parameter, in units of its prior's, above which a posterior counts as the prior."""
+"""A posterior is no more than the prior if every standard deviation is above this share of the prior's."""
 
 
 def reasons_for_doubt(row: Any, prior_box: Box) -> list[str]:
-    """Why the posterior in a row of observed.csv may mean less than it seems, one sentence each."""
+    """Why a posterior may mean less than it seems.
+
+    Args:
+        row: A row of observed.csv.
+        prior_box: The uniform prior's ranges.
+
+    Returns:
+        One sentence for each reason; empty if there is none.
+
+    Examples:
+        >>> from types import SimpleNamespace
+        >>> row = SimpleNamespace(case="A", chi2_best=25.0)
+        >>> reasons_for_doubt(row, {})[0][:54]
+        "A: nothing in the prior's box comes near this observat"
+    """
     return [str(doubt) for doubt in _doubts(row, prior_box)]
 
 
@@ -45,7 +59,7 @@ def _doubts(row: Any, prior_box: Box) -> Iterator[UserWarning]:
         )
         return
     values = row._asdict() if hasattr(row, "_asdict") else dict(row)
-    # the grid's answer has no chains
+    # an answer on the grid has no chains
     unasked = DIAGNOSTICS if math.isnan(values.get("ess_bulk", math.nan)) else ()
     if any(isinstance(v, float) and not math.isfinite(v) for name, v in values.items() if name not in unasked):
         yield UserWarning(f"{row.case}: not all numbers of the answer are finite: it means nothing")
@@ -66,8 +80,8 @@ def _doubts(row: Any, prior_box: Box) -> Iterator[UserWarning]:
     if row.mahalanobis_p < P_OUTSIDE:
         yield UserWarning(
             f"{row.case}: outside the prior predictive (Mahalanobis p = {row.mahalanobis_p:.3f}): of clusters drawn "
-            "from the prior this share is as far from its nearest (Q0, a); do not trust its posterior without a reason "
-            "for that"
+            "from the prior only this share is as far from its nearest (Q0, a); do not trust its posterior unless you "
+            "know a reason"
         )
     if row.at_edge:
         yield UserWarning(

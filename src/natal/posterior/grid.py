@@ -1,7 +1,7 @@
 """The posterior on a regular grid of (Q0, a): exact up to the cell size, for every case.
 
-Two parameters can afford it; NUTS is checked against it and takes its coordinates from it. Cells are
-equal, the density is taken at their centres, and within a cell it counts as constant.
+With two parameters a grid is affordable. NUTS is checked against it and takes its coordinates from it. All cells have
+the same size. The density is taken at their centres and is constant within a cell.
 """
 
 from functools import partial
@@ -28,38 +28,54 @@ LEVELS = (33, 65, 129)
 """Nodes along each parameter of the levels that are tried before all cells are evaluated."""
 
 STENCIL = 8
-"""Nodes that values between them are interpolated from (Lagrange), along each parameter."""
+"""Number of nodes along each parameter from which a value is interpolated (Lagrange)."""
 
 TOLERANCE = 0.005
-"""Mean error of ln density, over the posterior, with which every other node of a level may foretell the level's own.
+"""Largest mean error of ln density, over the posterior, when every other node of a level predicts the rest.
 
-That of the cells is then about a tenth of it."""
+The error of cells that are interpolated from the level is then about a tenth of this.
+"""
 
 DEPTH = 20.0
-"""So far below the largest ln density a finer level is not evaluated any more."""
+"""A finer level is not evaluated where ln density is this far below its largest value."""
 
 BLOCK = 256
-"""Laws evaluated at a time: their numbers stay in a core's cache."""
+"""Laws that are evaluated at a time; their numbers fit into a core's cache."""
 
 
 class Level(NamedTuple):
-    """A lattice of nodes over the prior's box, edges included, as matrices that interpolate along q0 and a_au."""
+    """A lattice of nodes over the prior's box, edges included, with matrices that interpolate along q0 and a_au.
+
+    Attributes:
+        n: Nodes along each parameter.
+        refine: From every other node to all nodes; one matrix for each parameter.
+        to_cells: From the nodes to the centres of cells.
+    """
 
     n: int
     refine: tuple[Array, ...]  # from every other node to all
     to_cells: tuple[Array, ...]
 
     def predicted(self, values: Float[Array, "n n"]) -> Float[Array, "n n"]:
-        """What every other node says of all."""
+        """Interpolate from every other node to all nodes."""
         return _along_both(self.refine, values[::2, ::2])
 
     def on_cells(self, values: Float[Array, "n n"]) -> Float[Array, "nq na"]:
-        """Values at the centres of cells."""
+        """Interpolate from the nodes to the centres of cells."""
         return _along_both(self.to_cells, values)
 
 
 class Grid(NamedTuple):
-    """Cell centres, and the likelihood's laws there and at the nodes of the levels."""
+    """Cell centres, and the likelihood's laws there and at the nodes of the levels.
+
+    Attributes:
+        q0: Centres of cells in Q0.
+        a_au: Centres of cells in a.
+        laws: Laws at the centres, leaves with leading axes (nq, na).
+        levels: Coarse levels that are tried first.
+        blocks: Laws at the nodes of the levels and then at the centres, leaves (block, ..., law in block).
+        afar: Laws at the nodes of the finest level, for distances, leaves (..., law).
+    """
 
     q0: Float[Array, " nq"]
     a_au: Float[Array, " na"]
@@ -70,15 +86,27 @@ class Grid(NamedTuple):
 
     @property
     def shape(self) -> tuple[int, int]:
+        """Number of cells in Q0 and in a."""
         return len(self.q0), len(self.a_au)
 
     @property
     def cell_area(self) -> Float[Array, ""]:
+        """Area of a cell, in AU."""
         return (self.q0[1] - self.q0[0]) * (self.a_au[1] - self.a_au[0])
 
 
 class GridSummary(NamedTuple):
-    """A case's grid posterior in numbers; parameters in the order (q0, a_au)."""
+    """A case's grid posterior in numbers; parameters in the order (q0, a_au).
+
+    Attributes:
+        mean: Posterior means.
+        sd: Posterior standard deviations.
+        quantiles: Marginal quantiles at the levels of `QUANTILES`.
+        log_evidence: ln of the evidence.
+        chi2_best: Squared distance of the observation from the law that explains it best.
+        entropy: Minus the mean ln density, per unit Q0 and AU.
+        edge_mass: Posterior mass within `EDGE_WIDTH` of the (lower, upper) edge of each parameter's range.
+    """
 
     mean: Float[Array, " birth"]
     sd: Float[Array, " birth"]
@@ -90,7 +118,13 @@ class GridSummary(NamedTuple):
 
 
 class TruthSummary(NamedTuple):
-    """Where a known truth lies in a case's grid posterior."""
+    """Where a known truth lies in a case's grid posterior.
+
+    Attributes:
+        pit: Marginal cumulative probabilities at the truth (probability integral transform).
+        hpd_level: Mass of the region that is denser than the truth.
+        log_density: ln of the density at the truth, per unit Q0 and AU.
+    """
 
     pit: Float[Array, " birth"]  # marginal cumulative probability at the truth
     hpd_level: Float[Array, ""]  # mass of the region denser than at the truth
@@ -98,9 +132,15 @@ class TruthSummary(NamedTuple):
 
 
 def make_grid(likelihood: Likelihood, prior_box: Box, shape: tuple[int, int]) -> Grid:
-    """Evaluate the likelihood's law at the centres of `shape` = (nq, na) cells that fill the prior's box.
+    """Evaluate the likelihood's laws at the centres of cells that fill the prior's box.
 
-    Raises `NatalError` if that is not within the box that the emulator learned.
+    Args:
+        likelihood: Gives the law at each (q0, a_au).
+        prior_box: The uniform prior's ranges.
+        shape: Number of cells in Q0 and in a.
+
+    Raises:
+        NatalError: If the prior's box is not within the box that the emulator learned.
     """
     refuse_prior_outside(prior_box, likelihood.ensemble.box)
     limits = [prior_box[name] for name in BIRTH]
@@ -124,7 +164,7 @@ def make_grid(likelihood: Likelihood, prior_box: Box, shape: tuple[int, int]) ->
 
 
 def _lattice(axes: list[np.ndarray]) -> np.ndarray:
-    """All places with these values, (place, birth)."""
+    """All combinations of the axes' values, (place, birth)."""
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
 
 
@@ -168,10 +208,16 @@ def _tables(
 def log_likelihood(
     grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
 ) -> Float[Array, "nq na"]:
-    """Natural log of the likelihood of one observation in every cell.
+    """ln of the likelihood of one observation in every cell.
 
-    It is smooth. So it is evaluated at the nodes of ever finer levels, until one foretells itself (`TOLERANCE`), and
-    interpolated; a posterior that is too narrow for all of them is evaluated cell by cell.
+    The likelihood is smooth. So it is evaluated at the nodes of finer and finer levels. As soon as every other node of
+    a level predicts the rest (`TOLERANCE`), cells are interpolated from that level. A posterior that is too narrow for
+    all levels is evaluated cell by cell.
+
+    Args:
+        grid: From `make_grid`.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
     """
     if grid.blocks is None:
         values: Array = jax.vmap(jax.vmap(lambda law: law.observed(error).log_prob(y)))(grid.laws)
@@ -185,10 +231,14 @@ def log_likelihood(
         return values[ends[level] : ends[level + 1]].ravel()[: n * m].reshape(n, m)
 
     def interpolate(level: int, values: Array) -> tuple[Array, Array, Array, Array]:
-        """Whether this level will do, its values on cells, else what it foretells of the next, and where to look."""
+        """Whether this level is fine enough, and what follows.
+
+        That is: its values on cells; all nodes, those of the next level as predicted; and the ln density below which
+        the next level need not be evaluated.
+        """
         at_nodes = read(level, values)
         wrong = jnp.abs(grid.levels[level].predicted(at_nodes) - at_nodes)
-        # false, too, where numbers are not finite
+        # also false if numbers are not finite
         good = (jnp.exp(log_mass(at_nodes)) * wrong).sum() < TOLERANCE
         finer = grid.levels[level + 1].refine if level + 1 < len(grid.levels) else grid.levels[level].to_cells
 
@@ -206,7 +256,7 @@ def log_likelihood(
     def go_on(state: Any) -> Any:
         level, _, _, values, reach = state
 
-        # true, too, where what was foretold is not a number
+        # also true where the prediction is not a number
         matters = ~(values.max(1) < reach) & (which >= limits[level]) & (which < limits[level + 1])
         (chosen,) = jnp.nonzero(matters, size=len(which))
 
@@ -225,19 +275,36 @@ def log_likelihood(
 def log_posterior(
     grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
 ) -> Float[Array, "nq na"]:
-    """Natural log of the posterior density (uniform prior on the grid's box), per unit Q0 and AU."""
+    """ln of the posterior density in every cell, per unit Q0 and AU.
+
+    Args:
+        grid: From `make_grid`; its box is the uniform prior's.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+    """
     return log_mass(log_likelihood(grid, y, error)) - jnp.log(grid.cell_area)
 
 
 def log_mass(log_likelihood: Float[Array, "nq na"]) -> Float[Array, "nq na"]:
-    """Natural log of each cell's share of the posterior."""
+    """ln of each cell's share of the posterior, from its ln likelihood.
+
+    Examples:
+        >>> jnp.exp(log_mass(jnp.log(jnp.array([[1.0, 2.0], [4.0, 1.0]])))).round(3).tolist()
+        [[0.125, 0.25], [0.5, 0.125]]
+    """
     # the largest first: float32 could not resolve a sum of 1 beside a log likelihood of -1e12
     shifted = log_likelihood - log_likelihood.max()
     return shifted - jax.nn.logsumexp(shifted)
 
 
 class Quarters(NamedTuple):
-    """16 blocks of about equal mass: the quarters in q0, each cut into quarters in a_au, along cell edges."""
+    """16 blocks of about equal posterior mass: quarters in q0, each cut into quarters in a_au, along cell edges.
+
+    Attributes:
+        cuts_q0: The three cuts in q0.
+        cuts_a_au: For each quarter in q0 the three cuts in a_au.
+        mass: Posterior mass of each block.
+    """
 
     cuts_q0: Float[Array, " cut"]
     cuts_a_au: Float[Array, "quarter cut"]
@@ -245,7 +312,17 @@ class Quarters(NamedTuple):
 
 
 class CaseAnswers(NamedTuple):
-    """All that can be asked of cases' grid posteriors, as NumPy arrays with a leading axis of cases."""
+    """All that can be asked of grid posteriors, as NumPy arrays with a leading axis of cases; None: not asked for.
+
+    Attributes:
+        summary: `GridSummary`.
+        quarters: `Quarters`.
+        coordinates: `InverseCdf`, in which NUTS walks.
+        draws: Draws (case, draw, birth), uniform within their cells.
+        areas: For each level the share of the box in the region of highest density that holds this much mass,
+            shape (case, level).
+        truths: `TruthSummary`, if true births are known.
+    """
 
     summary: Any  # GridSummary
     quarters: Any  # Quarters
@@ -267,13 +344,24 @@ def answer_cases(
     levels: tuple[float, ...] = (),
     truth: Float[Array, "case birth"] | None = None,
 ) -> CaseAnswers:
-    """What is `wanted` of every case's grid posterior, None for the rest; its cells are evaluated once.
+    """Compute what is `wanted` of every case's grid posterior. Each case's cells are evaluated once.
 
-    A truth outside the grid's box has a density of zero and lies outside every region. Cases are spread over the local
-    devices (`spread`), so many at a time that memory does not grow with their number. What is not wanted is not
-    compiled, which takes longer than to evaluate it.
+    Cases are spread over the local devices (`spread`), some at a time, so that memory does not grow with their number.
+    What is not wanted is not compiled: compiling takes longer than evaluating.
+
+    Args:
+        key: For the draws.
+        likelihood: For the density at truths; None if there are none.
+        grid: From `make_grid`.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+        wanted: Names of fields of `CaseAnswers`.
+        n_draws: Draws of each case.
+        levels: Masses of the regions for `areas`.
+        truth: True births, if they are known. A truth outside the grid's box has a density of zero and lies outside
+            every region.
     """
-    # the density at a truth itself, not at the nearest cell
+    # the density at the truth itself, which is not that of the nearest cell
     known = None if truth is None or likelihood is None else (truth, _log_prob_at(likelihood, truth, y, error))
     cases = jax.tree.map(jnp.asarray, (jax.random.split(key, len(y)), y, error, known))
     answers: CaseAnswers = map_cases(_answer, grid, cases, wanted, n_draws, levels, label="grid")
@@ -310,7 +398,13 @@ def _answer(grid: Grid, case: Any, wanted: tuple[str, ...], n_draws: int, levels
 def summarise_cases(
     grid: Grid, y: Float[Array, "case summary"], error: Float[Array, "case summary"] | None
 ) -> GridSummary:
-    """Moments, quantiles and evidence of every case's grid posterior."""
+    """Moments, quantiles and evidence of every case's grid posterior.
+
+    Args:
+        grid: From `make_grid`.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+    """
     summary: GridSummary = answer_cases(jax.random.key(0), None, grid, y, error, wanted=("summary",)).summary
     return summary
 
@@ -322,7 +416,15 @@ def summarise_truths(
     y: Float[Array, "case summary"],
     error: Float[Array, "case summary"] | None,
 ) -> TruthSummary:
-    """PIT, HPD level and log posterior density of known true parameters (q0, a_au)."""
+    """Where known true births (q0, a_au) lie in the grid posteriors.
+
+    Args:
+        likelihood: Gives the density at the truths.
+        grid: From `make_grid`.
+        truth: True births.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+    """
     located = answer_cases(jax.random.key(0), likelihood, grid, y, error, truth=truth, wanted=("truths",))
     truths: TruthSummary = located.truths
     return truths
@@ -331,13 +433,21 @@ def summarise_truths(
 def summarise(
     grid: Grid, values: Float[Array, "nq na"], mass: Float[Array, "nq na"], nearest: Float[Array, ""]
 ) -> GridSummary:
+    """Moments, quantiles and evidence of one grid posterior.
+
+    Args:
+        grid: Only its centres are read.
+        values: ln likelihood by cell.
+        mass: Posterior mass by cell.
+        nearest: The squared distance of the observation from the nearest law.
+    """
     means, sds, quantiles, edge_mass = [], [], [], []
     for axis, centres in enumerate((grid.q0, grid.a_au)):
         marginal = mass.sum(1 - axis)
         mean = (marginal * centres).sum()
         width = centres[1] - centres[0]
         means.append(mean)
-        # a flat cell has a variance of its own
+        # a cell of constant density has a variance of its own
         sds.append(jnp.sqrt((marginal * (centres - mean) ** 2).sum() + width**2 / 12))
         cumulative, edges = _cumulative(marginal, centres)
         quantiles.append(jnp.interp(jnp.asarray(list(QUANTILES.values())), cumulative, edges))
@@ -360,7 +470,13 @@ def summarise(
 def nearest_distance(
     grid: Grid, y: Float[Array, " summary"], error: Float[Array, " summary"] | None
 ) -> Float[Array, ""]:
-    """Squared Mahalanobis distance of an observation from the nearest law of the grid."""
+    """Squared Mahalanobis distance of an observation from the nearest law of the grid.
+
+    Args:
+        grid: From `make_grid`.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+    """
     if grid.afar is None:
         nearest: Array = jax.vmap(jax.vmap(lambda law: law.distance2(y, error)))(grid.laws).min()
         return nearest
@@ -373,7 +489,12 @@ def nearest_distance(
 
 
 def edges(centres: Float[Array, " n"]) -> Float[Array, " n+1"]:
-    """Edges of equal cells."""
+    """Edges of equal cells, from their centres.
+
+    Examples:
+        >>> edges(jnp.array([0.5, 1.5, 2.5])).tolist()
+        [0.0, 1.0, 2.0, 3.0]
+    """
     width = centres[1] - centres[0]
     return jnp.concatenate([centres - width / 2, centres[-1:] + width / 2])
 
@@ -393,6 +514,15 @@ def locate(
     truth: Float[Array, " birth"],
     at_truth: Float[Array, ""],
 ) -> TruthSummary:
+    """Where a known truth lies in one grid posterior.
+
+    Args:
+        grid: Only its centres are read.
+        values: ln likelihood by cell.
+        mass: Posterior mass by cell.
+        truth: The true (q0, a_au).
+        at_truth: ln likelihood there.
+    """
     pit = jnp.stack(
         [
             jnp.interp(truth[axis], *_cumulative(mass.sum(1 - axis), centres)[::-1])
@@ -411,7 +541,14 @@ def locate(
 
 
 def draw(key: PRNGKeyArray, grid: Grid, mass: Float[Array, "nq na"], n: int) -> Float[Array, "n birth"]:
-    """Points of the posterior, by inverse CDF over cells and uniform within them."""
+    """Draw points of the posterior: a cell by its mass, and a place within the cell uniformly.
+
+    Args:
+        key: For the draws.
+        grid: Only its centres are read.
+        mass: Posterior mass by cell.
+        n: How many points.
+    """
     key_cell, key_place = jax.random.split(key)
     before = jnp.cumsum(mass.sum(1)) - mass.sum(1)
     cumulative = (before[:, None] + jnp.cumsum(mass, axis=1)).ravel()
@@ -439,6 +576,8 @@ def _areas(mass: Float[Array, "nq na"], levels: Float[Array, " level"]) -> Float
 
 
 def quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:
+    """Cut a grid posterior into 16 blocks of about equal mass."""
+
     def cut(marginal: Float[Array, " n"], centres: Float[Array, " n"]) -> tuple[Float[Array, " cut"], Int[Array, " n"]]:
         """The cell edges closest below the quartiles, and which quarter each cell falls into."""
         cumulative, edges = _cumulative(marginal, centres)
@@ -457,10 +596,17 @@ def quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:
 def total_variation_of_draws(
     quarters: Quarters, draws: Float[np.ndarray, "case draw birth"]
 ) -> Float[np.ndarray, " case"]:
-    """Total variation between draws and the grid posterior on blocks of about equal grid probability.
+    """Total variation distance between draws and the grid posterior, on 16 blocks of about equal mass.
 
-    Even exact draws show about 0.4 sqrt(16 / n) for n independent ones (half the mean absolute deviation of
-    multinomial shares).
+    Even exact draws are not at 0: n independent ones are at about 0.4 sqrt(16 / n), half the mean absolute deviation of
+    multinomial shares.
+
+    Args:
+        quarters: Blocks of each case.
+        draws: Draws of each case, (q0, a_au).
+
+    Returns:
+        A number between 0 and 1 for each case.
     """
     distances = []
     for cuts_q0, cuts_a_au, mass, (q0, a_au) in zip(*quarters, draws.swapaxes(1, 2), strict=True):

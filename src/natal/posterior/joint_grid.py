@@ -1,8 +1,8 @@
 """Posteriors of (Q0, a) from any subset of observables, with age and mass summed over.
 
-Laws are tabulated once over Q0 and ln tau. Each cell of a cluster's grid of (Q0, a), at each age and mass, takes the
-law of its own tau, in units of its own a and speed. Ages and masses are nodes of a quadrature over what is known of
-them. Combinations whose tau was not simulated have no prior mass.
+Laws are tabulated once over Q0 and ln tau, in units of a cluster's own a and speed. Each cell of a cluster's grid of
+(Q0, a), at each age and mass, has a tau, and takes the law of that tau. Ages and masses are the nodes of a quadrature
+over what is known of them. Combinations whose tau was not simulated have no prior mass.
 """
 
 from typing import Any, NamedTuple
@@ -27,15 +27,24 @@ from natal.posterior.grid import draw, edges, locate, log_mass, quarters, summar
 from natal.posterior.spread import map_cases
 
 N_TAU = 384
-"""Laws along ln tau: 0.012 apart over the default campaign's range, a tenth of what a posterior resolves."""
+"""Number of laws along ln tau. In the default campaign they are 0.012 apart, a tenth of what a posterior resolves."""
 
 N_REPLICATES = 999
+"""Number of clusters that are drawn from the prior predictive."""
+
 NEIGHBOUR = 10
-"""Clusters drawn from the prior predictive, and which of them by distance says how far off a cluster is."""
+"""A cluster is as far off as this one of its nearest replicates, by distance."""
 
 
 class JointTable(NamedTuple):
-    """Laws at Q0 (equal cells of the prior) and ln tau (equal steps of what was simulated)."""
+    """Laws on a lattice of Q0 and ln tau.
+
+    Attributes:
+        laws: Leaves (q0, component, ..., tau).
+        q0: Centres of equal cells of the prior's range.
+        first_log_tau: Least ln tau that was simulated.
+        step: Distance between neighbours in ln tau.
+    """
 
     laws: JointLaw  # leaves (q0, component, ..., tau)
     q0: Float[Array, " nq"]
@@ -43,14 +52,21 @@ class JointTable(NamedTuple):
     step: Float[Array, ""]
 
     def law_of(self, log_tau: Float[Array, "*any"]) -> tuple[Any, Bool[Array, "*any"]]:
-        """Which law a ln tau has, and whether it was simulated."""
+        """The place of the law that belongs to each ln tau, and whether that ln tau was simulated."""
         place = jnp.floor((log_tau - self.first_log_tau) / self.step).astype(int)
         n = self.laws.log_weight.shape[-1]
         return jnp.clip(place, 0, n - 1), (place >= 0) & (place < n)
 
 
 class JointCase(NamedTuple):
-    """One cluster."""
+    """Numbers of one cluster.
+
+    Attributes:
+        seen: What was measured.
+        a_au: Range of the uniform prior.
+        age_yr: Quantiles of the age at `circumstances.KNOTS`.
+        mass_msun: Quantiles of the mass.
+    """
 
     seen: Measured
     a_au: Float[Array, " limit"]  # range of the uniform prior
@@ -59,7 +75,19 @@ class JointCase(NamedTuple):
 
 
 class JointAnswers(NamedTuple):
-    """Leaves have a leading axis of cases."""
+    """Posteriors of cases, which are a leading axis of every leaf.
+
+    Attributes:
+        summary: `GridSummary`, in which chi2_best is nan.
+        age_yr: Mean, sd, and quantiles 0.16, 0.5, 0.84 of the age, (case, 5).
+        mass_msun: The same of the mass.
+        simulated: Share of the prior, over cells, ages and masses, whose tau was simulated.
+        at_tau_edge: Posterior mass near the lower and the upper end of what was simulated, (case, 2).
+        draws: q0, a_au, age_yr and mass_msun, (case, draw, 4); ages and masses are nodes.
+        coordinates: `InverseCdf`.
+        quarters: `Quarters`.
+        truths: `TruthSummary`, if true births are known.
+    """
 
     summary: Any  # GridSummary; chi2_best is nan
     age_yr: Any  # (case, 5): mean, sd, then quantiles 0.16, 0.5, 0.84
@@ -79,7 +107,7 @@ def make_table(ensemble: JointEnsemble, names: tuple[str, ...], q0: Range, n_q0:
     Args:
         ensemble: The networks.
         names: Sizes that clusters have, in the law's order.
-        q0: Range of the prior.
+        q0: The prior's range of Q0.
         n_q0: Cells in Q0.
         reach: Range of ln tau that was simulated.
     """
@@ -112,15 +140,15 @@ def answer_joint(
     """Posteriors of clusters of one pattern.
 
     Args:
-        key: Of the draws.
+        key: For the draws.
         table: Laws of the pattern's sizes.
         cases: Leaves with a leading axis.
         pattern: What is known of all of them.
         n_a: Cells in a.
-        n_nodes: Ages and masses; 1 where all are known exactly.
+        n_nodes: Number of ages and of masses; 1 if all are known exactly.
         n_draws: Draws of each posterior.
         truth: True births, if they are known.
-        wanted: Beside moments and, of true births, their places: "draws", "coordinates" (with quarters).
+        wanted: What to compute besides moments (and the places of true births): "draws", "coordinates" (with quarters).
     """
     keys = jax.random.split(key, len(cases.a_au))
     mapped = (keys, jax.tree.map(jnp.asarray, cases), None if truth is None else jnp.asarray(truth, DTYPE))
@@ -178,8 +206,18 @@ def _answer(
 def log_likelihoods(
     table: JointTable, seen: Measured, pattern: Pattern, a_au: Float[Array, " na"], of_node: tuple[Array, Array]
 ) -> tuple[Float[Array, "nq na node"], Any, Bool[Array, "na node"]]:
-    """ln of the likelihood at the table's Q0, these a, and pairs of age and mass; which law each had, and whether its
-    tau was simulated."""
+    """ln of a cluster's likelihood in all cells, at all pairs of age and mass.
+
+    Args:
+        table: Laws of the pattern's sizes.
+        seen: The cluster's numbers.
+        pattern: What is known of it.
+        a_au: Centres of cells in a.
+        of_node: Age and mass of each pair.
+
+    Returns:
+        ln likelihoods; the place of the law of each cell and pair in the table; whether its tau was simulated.
+    """
     age, mass = of_node
     which, simulated = table.law_of(log_tau(age, mass, a_au[:, None], log=jnp.log))
     scale = Scale.of(*(jnp.broadcast_to(values, which.shape).ravel() for values in (a_au[:, None], mass)))
@@ -210,7 +248,15 @@ def _draws(
 
 
 def pairs_of(one: JointCase, n_nodes: tuple[int, int]) -> tuple[Array, Array, Array, Array, Array]:
-    """Ages, masses; then age, mass and ln of the weight of each pair of them."""
+    """The ages and masses of a cluster that are summed over.
+
+    Args:
+        one: The cluster.
+        n_nodes: Number of ages and of masses.
+
+    Returns:
+        Ages; masses; then for each pair of them its age, its mass and ln of its weight.
+    """
     (z_age, w_age), (z_mass, w_mass) = map(circumstances.nodes, n_nodes)
     ages, masses = circumstances.at(one.age_yr, z_age), circumstances.at(one.mass_msun, z_mass)
     age, mass = (grid.ravel() for grid in jnp.meshgrid(ages, masses, indexing="ij"))
@@ -238,7 +284,7 @@ def _at_truth(
 
 
 def _moments(values: Float[Array, " node"], mass: Float[Array, " node"]) -> Float[Array, "5"]:
-    """Mean, sd, and quantiles 0.16, 0.5, 0.84 of nodes with these masses."""
+    """Mean, sd and quantiles 0.16, 0.5, 0.84 of nodes with these masses."""
     mean = (values * mass).sum()
     sd = jnp.sqrt(jnp.maximum((mass * (values - mean) ** 2).sum(), 0.0))
     cumulative = jnp.cumsum(mass) - 0.5 * mass
@@ -248,11 +294,18 @@ def _moments(values: Float[Array, " node"], mass: Float[Array, " node"]) -> Floa
 def prior_predictive_p(
     key: PRNGKeyArray, table: JointTable, cases: JointCase, pattern: Pattern
 ) -> Float[np.ndarray, " case"]:
-    """Could the prior have made this cluster? By case, a p-value of what was measured; limits are not looked at.
+    """Could the prior have made this cluster? A p-value of what was measured; limits are not used.
 
-    The share of `N_REPLICATES` clusters of the prior, at ages and masses that are possible and measured with the same
-    errors, that are as far as this one from the `NEIGHBOUR`th nearest of them. Distances are between latent numbers, in
-    standard deviations of the replicates. Uniform for clusters of the prior.
+    `N_REPLICATES` clusters are drawn from the prior, at ages and masses that are possible, and measured with the same
+    errors. Each cluster's distance is that to the `NEIGHBOUR`th nearest replicate, between latent numbers, in standard
+    deviations of the replicates. The p-value is the share of replicates with at least this cluster's distance. It is
+    uniform for clusters of the prior.
+
+    Args:
+        key: For the replicates.
+        table: Laws of the pattern's sizes.
+        cases: Leaves with a leading axis.
+        pattern: What is known of all of them.
     """
     keys = jax.random.split(key, len(cases.a_au))
     mapped = (keys, jax.tree.map(jnp.asarray, cases))
@@ -278,13 +331,13 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     own: list[Array] = []
     for k, name in enumerate(pattern.measured):
         is_log = MEASURABLE[name].transform != "none"
-        # as far below the truth as errors above the value reach
+        # a value above the truth is an error of the value to its lower side
         error = jnp.where(noise[k] > 0, one.seen.error_low[k], one.seen.error_high[k])
         value = drawn.values[name] + error * noise[k]
         # nobody reports a radius below zero
         valid &= (value > 0) | (not is_log)
         for found, at in ((columns, value), (own, one.seen.value[k])):
-            # what lies within its error of 0 is all alike
+            # values that are within their error of 0 cannot be told apart
             found.append(0.5 * jnp.log(at**2 + one.seen.error_high[k] ** 2 + 1e-30) if is_log else at)
     if pattern.counted in ("exact", "measured"):
         error = one.seen.share_error if pattern.counted == "measured" else jnp.zeros(())
@@ -303,7 +356,7 @@ def _p_value(table: JointTable, case: Any, pattern: Pattern) -> Float[Array, ""]
     covariance = apart.T @ apart / total + 1e-8 * jnp.eye(len(own))
     lower = cholesky(covariance)
     whitened, at_own = solve_lower(lower, apart), solve_lower(lower, here - mean)
-    # the first of those that can be
+    # the first replicates that are possible
     order = jnp.argsort(~valid)[:N_REPLICATES]
     kept, real = whitened[order], valid[order]
 

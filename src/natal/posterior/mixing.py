@@ -1,7 +1,8 @@
 """Do chains agree, and how many independent draws are they worth? R-hat and effective sample sizes.
 
-Those of Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021, Bayesian Analysis 16, 667), the numbers that ArviZ gives,
-for many quantities at once and without starting ArviZ, which takes as long as JAX does.
+The formulas are those of Vehtari, Gelman, Simpson, Carpenter & Bürkner (2021, Bayesian Analysis 16, 667), and the
+numbers those of ArviZ. Here they are computed for many quantities at once, without starting ArviZ, which takes as long
+as starting JAX.
 """
 
 import numpy as np
@@ -16,7 +17,20 @@ Numbers = Float[np.ndarray, "*quantity"]
 
 
 def rhat(draws: Draws) -> Numbers:
-    """Rank-normalised split R-hat, the larger one of location and spread."""
+    """Rank-normalised split R-hat: the larger one of those for location and for spread.
+
+    Args:
+        draws: Chains of draws of many quantities.
+
+    Returns:
+        For each quantity a number that is 1 if all chains sample the same law, and larger else.
+
+    Examples:
+        >>> draws = np.random.default_rng(0).normal(size=(4, 1000, 2))
+        >>> draws[0, :, 1] += 1  # one chain is elsewhere
+        >>> rhat(draws).round(2).tolist()
+        [1.0, 1.09]
+    """
     halves = _halves(draws)
     folded = np.abs(halves - np.median(halves, axis=(0, 1)))
     larger: Numbers = np.maximum(*(gelman_rubin(_normal_scores(values)) for values in (halves, folded)))
@@ -24,12 +38,27 @@ def rhat(draws: Draws) -> Numbers:
 
 
 def ess_bulk(draws: Draws) -> Numbers:
-    """Bulk effective sample size: of rank-normalised split chains."""
+    """Bulk effective sample size: of rank-normalised split chains.
+
+    Args:
+        draws: Chains of draws of many quantities.
+
+    Examples:
+        >>> rng = np.random.default_rng(0)
+        >>> independent = rng.normal(size=(4, 1000, 1))
+        >>> walking = np.cumsum(independent, axis=1)
+        >>> bool(ess_bulk(independent)[0] > 3500), bool(ess_bulk(walking)[0] < 50)
+        (True, True)
+    """
     return _ess(_normal_scores(_halves(draws)))
 
 
 def ess_sd(draws: Draws) -> Numbers:
-    """Effective sample size for a standard deviation: of squares about the mean, in split chains."""
+    """Effective sample size for a standard deviation: of squares about the mean, in split chains.
+
+    Args:
+        draws: Chains of draws of many quantities.
+    """
     return _ess(_halves((draws - draws.mean((0, 1))) ** 2))
 
 
@@ -39,7 +68,7 @@ def _halves(draws: Draws) -> Halves:
 
 
 def _normal_scores(halves: Halves) -> Halves:
-    """Each quantity's ranks over all chains, as quantiles of a normal (Blom 1958)."""
+    """Ranks of each quantity over all chains, as quantiles of a normal law (Blom 1958)."""
     columns = halves.reshape(halves.shape[0] * halves.shape[1], -1)
     ranks = pd.DataFrame(columns).rank().to_numpy()
     scores: Halves = ndtri((ranks - 3 / 8) / (len(ranks) + 1 / 4)).reshape(halves.shape)
@@ -53,11 +82,12 @@ def _ess(halves: Halves) -> Numbers:
     within = covariance[0] * n_draws / (n_draws - 1)
     with np.errstate(invalid="ignore", divide="ignore"):
         correlation = 1 - (within - covariance) / (covariance[0] + halves.mean(1).var(0, ddof=1))
-    # none where nothing moved
+    # nan where nothing moved
     correlation[0] = 1 + 0 * correlation[1]
     even, odd = (correlation[parity : (n_draws - 1) // 2 * 2 : 2] for parity in (0, 1))
     pairs = even + odd
-    # the sum ends at the first pair that is not positive, or the last: of it counts the even lag alone, if positive
+    # the sum ends at the first pair that is not positive, or at the last; of this pair only the even lag counts, if it
+    # is positive
     goes_on = pairs > 0
     goes_on[-1] = False
     end = goes_on.argmin(0)[None]

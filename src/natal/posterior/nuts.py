@@ -1,11 +1,11 @@
 """NUTS for many observations at once.
 
-The model is written once in NumPyro; the sampler (Hoffman & Gelman 2014) is compiled once and vectorised over
-cases and chains. Cases in a batch advance in step, so a batch takes as long as its deepest tree.
+The model is written once in NumPyro. The sampler (Hoffman & Gelman 2014) is compiled once and vectorised over cases and
+chains. All cases in a batch take their steps together, so a batch takes as long as its deepest tree.
 
-Nothing needs to be adapted: chains walk in coordinates in which the posterior on a grid is a standard normal
-(`natal.posterior.coordinates`) and start from draws of that, so that one step size does for all. (Adapted, some chains'
-are far too small or too large.)
+Nothing is adapted. Chains walk in coordinates in which the posterior on a grid is a standard normal
+(`natal.posterior.coordinates`), and they start from draws of that, so that one step size suits all. With adaptation
+some chains' step sizes were far too small or too large.
 """
 
 import logging
@@ -37,7 +37,15 @@ log = logging.getLogger("natal")
 
 
 class NutsResult(NamedTuple):
-    """Draws and what the sampler says of itself; divergences and steps have shape (case, chain, draw)."""
+    """Draws, and what the sampler says of itself.
+
+    Attributes:
+        draws: In physical units, shape (case, chain, draw, parameter).
+        diverging: Whether a draw's trajectory diverged, shape (case, chain, draw).
+        n_steps: Leapfrog steps of each draw, shape (case, chain, draw).
+        accept_prob: Mean acceptance probability of each draw's trajectory, shape (case, chain, draw).
+        timing_s: Seconds of compiling and sampling.
+    """
 
     draws: np.ndarray  # (case, chain, draw, parameter), in physical units
     diverging: np.ndarray
@@ -47,14 +55,21 @@ class NutsResult(NamedTuple):
 
 
 Law = Callable[[Array], Conditional]
-"""From the parameters to the law of the summaries, as `Likelihood.conditional`."""
+"""A function from the parameters to the law of the summaries, such as `Likelihood.conditional`."""
 
 Priors = dict[str, dist.Distribution]
-"""Prior of each parameter, on an interval, in the law's order."""
+"""The prior of each parameter, on an interval; in the order in which the law takes parameters."""
 
 
 def model(law: Law, priors: Priors, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> None:
-    """Independent priors; the emulator inside the law; one observed cluster, in physical units."""
+    """The NumPyro model of one observed cluster: independent priors, and the likelihood.
+
+    Args:
+        law: Gives the law of the summaries at the parameters.
+        priors: One for each parameter.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+    """
     parameters = jnp.stack([numpyro.sample(name, prior) for name, prior in priors.items()])
     numpyro.sample("observed", law(parameters).observed(error), obs=y)
 
@@ -68,9 +83,20 @@ def sample_cases(
     coordinates: Coordinates,
     settings: NutsSettings,
 ) -> NutsResult:
-    """Sample the posterior of every observation under a uniform prior on the box, as `sample_posteriors` does.
+    """Sample the posterior of every observation under a uniform prior.
 
-    Raises `NatalError` if the prior's box is not within the one that the emulator learned.
+    Args:
+        key: Each case gets its own.
+        likelihood: Gives the law at each (q0, a_au).
+        prior_box: The prior's ranges.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+        coordinates: Coordinates in which each posterior is nearly a standard normal; leaves with a leading axis of
+            cases.
+        settings: Of the sampler.
+
+    Raises:
+        NatalError: If the prior's box is not within the box that the emulator learned.
     """
     refuse_prior_outside(prior_box, likelihood.ensemble.box)
     priors: Priors = {name: dist.Uniform(*prior_box[name]) for name in BIRTH}
@@ -86,12 +112,20 @@ def sample_posteriors(
     coordinates: Coordinates,
     settings: NutsSettings,
 ) -> NutsResult:
-    """Sample the posterior of every observation.
+    """Sample the posterior of every observation under any law and priors.
 
-    `y` holds (f_bound, sigma_v_kms, r_h_au) and `error` their standard deviations (None: exact); `coordinates`, with a
-    leading axis of cases, make each posterior about standard normal, and decide where chains start and their pace, not
-    what is sampled. A case's draws depend on its own key, data and coordinates, not on the batch it is in. Batches are
-    spread over all local devices.
+    A case's draws depend on its own key, data and coordinates, and not on its batch. Batches are spread over all local
+    devices.
+
+    Args:
+        key: Each case gets its own.
+        law: Gives the law of the summaries at the parameters.
+        priors: One for each parameter.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; None means no errors.
+        coordinates: Coordinates in which each posterior is nearly a standard normal; leaves with a leading axis of
+            cases. They decide where chains start and how far a step goes, not what is sampled.
+        settings: Of the sampler.
     """
 
     def potential(case: Any, v: Float[Array, " parameter"]) -> Float[Array, ""]:
@@ -116,14 +150,14 @@ def sample_potentials(
     n_parameters: int,
     settings: NutsSettings,
 ) -> NutsResult:
-    """Sample many densities that are about standard normal.
+    """Sample many densities, each in coordinates in which it is nearly a standard normal.
 
     Args:
-        key: Each case has its own.
+        key: Each case gets its own.
         cases: A tree of arrays with a leading axis of cases.
-        potential: `potential(case, v)` is minus ln of a case's density in its coordinates, which all cases share.
-        physical: `physical(case, v)` are its parameters in physical units.
-        n_parameters: Coordinates.
+        potential: `potential(case, v)` gives minus ln of a case's density at the coordinates v.
+        physical: `physical(case, v)` gives the parameters there, in physical units.
+        n_parameters: Number of coordinates.
         settings: Of the sampler.
     """
     started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Recovers clusters that someone observed: the first with NUTS, many more in seconds on the grid alone."""
+"""Recovers clusters that someone observed: the first ones with NUTS, many more in seconds on the grid."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +18,7 @@ from natal.variables import BIRTH, SUMMARIES, Box
 
 
 def measurements(observed: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The summaries of observed clusters and their standard errors, shape (case, 3) each."""
+    """The summaries of observed clusters and their standard errors, both of shape (case, 3)."""
     y, error = (observed[list(columns)].to_numpy(float) for columns in (SUMMARIES, SUMMARIES.errors))
     return y, error
 
@@ -32,21 +32,21 @@ def recover_observed(
     grid_shape: tuple[int, int],
     n_nuts: int | None = None,
 ) -> tuple[pd.DataFrame, xr.DataTree]:
-    """The rows of observed.csv and the groups of observed.nc.
+    """Posteriors of observed clusters, as a table and as draws.
 
     Args:
-        seed: The campaign's.
-        likelihood: The law of clusters.
+        seed: The campaign's seed.
+        likelihood: Gives the law of a cluster's summaries.
         prior_box: The uniform prior's ranges.
         observed: A table with the columns of `campaign.tables.read_observations`.
         settings: Of the sampler.
-        grid_shape: Cells of the grid posterior.
-        n_nuts: How many clusters NUTS samples, the first ones; all by default. The others have as many draws of the
+        grid_shape: Number of cells in Q0 and in a.
+        n_nuts: How many clusters NUTS samples: the first ones; None means all. The others get as many draws of the
             grid posterior, empty diagnostics (`flags.DIAGNOSTICS`), and no place in the group sample_stats.
 
     Returns:
-        Table and tree. `mahalanobis_p` says of each cluster whether the campaign could have made it
-        (`prior_predictive`).
+        The rows of observed.csv and the groups of observed.nc. `mahalanobis_p` says of each cluster whether the
+        campaign could have made it (`prior_predictive`).
     """
     first, rest = observed[:n_nuts], observed[len(observed[:n_nuts]) :]
     parts = []
@@ -80,9 +80,19 @@ def answer_on_grid(
     n_draws: int,
     n_chains: int = 1,
 ) -> tuple[pd.DataFrame, xr.DataTree]:
-    """The same answer in seconds, without NUTS: moments, quantiles and `n_draws` draws of the grid posterior.
+    """The same answer in seconds, without NUTS: moments, quantiles and draws of the grid posterior.
 
-    The table lacks NUTS's diagnostics, the tree has no sample_stats, and its chains are parts of the same draws.
+    Args:
+        seed: The campaign's seed.
+        likelihood: Gives the law of a cluster's summaries.
+        prior_box: The uniform prior's ranges.
+        observed: A table with the columns of `campaign.tables.read_observations`.
+        grid_shape: Number of cells in Q0 and in a.
+        n_draws: Draws of each posterior.
+        n_chains: Number of equal parts into which these are cut, so that files look like those of NUTS.
+
+    Returns:
+        A table without the diagnostics of NUTS, and a tree without the group sample_stats.
     """
     y, error = measurements(observed)
     data = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE) if np.any(error) else None

@@ -1,4 +1,4 @@
-"""Could the prior have made this observation? If not, even the best (Q0, a) explains it badly."""
+"""Could the prior have made this observation? If it could not, even the best (Q0, a) explains it badly."""
 
 from functools import partial
 from typing import Any
@@ -17,10 +17,10 @@ from natal.posterior.spread import map_cases
 from natal.variables import BIRTH, SUMMARIES, Box
 
 N_REPLICATES = 999
-"""Clusters drawn from the prior predictive, so that the smallest p-value is 0.001."""
+"""Number of clusters that are drawn from the prior predictive; with 999 the smallest p-value is 0.001."""
 
 GRID_SHAPE = (64, 64)
-"""Cells among which the nearest law is sought, for an observation and its replicates alike."""
+"""Cells among which the nearest law is sought, both for an observation and for its replicates."""
 
 # what a measured value may be
 _LOWEST = np.array([-np.inf if variable.support == "real" else 0.0 for variable in SUMMARIES.values()], DTYPE)
@@ -34,17 +34,27 @@ def mahalanobis_p(
     y: Float[np.ndarray, "case summary"],
     error: Float[np.ndarray, "case summary"],
 ) -> Float[np.ndarray, " case"]:
-    """Prior predictive p-value of each observation's distance from the nearest law, by case.
+    """Prior predictive p-value of each observation's distance from the nearest law (Box 1980).
 
-    The share of clusters drawn from prior and likelihood, observed with the same errors, that lie at least as far
-    (Mahalanobis distance for normal laws, `grid.nearest_distance`) from the law of their own nearest (Q0, a). Uniform
-    for clusters of the prior if the likelihood is right (Box 1980, J. R. Stat. Soc. A 143, 383).
+    Clusters are drawn from prior and likelihood, and observed with the same errors. The p-value is the share of them
+    that lie at least as far as this observation from the law of their own nearest (Q0, a) (`grid.nearest_distance`). It
+    is uniform for clusters of the prior if the likelihood is right. Source: J. R. Stat. Soc. A 143, 383.
+
+    Args:
+        key: For the draws.
+        likelihood: Gives the law of a cluster's summaries.
+        prior_box: The uniform prior's ranges.
+        y: Measured summaries, in physical units.
+        error: Standard deviations of the measurements; 0 means exact.
+
+    Returns:
+        p-values, at least 1 / (`N_REPLICATES` + 1).
     """
     grid = make_grid(likelihood, prior_box, GRID_SHAPE)
     low, high = jnp.asarray([prior_box[name] for name in BIRTH], DTYPE).T
     values, errors = jnp.asarray(y, DTYPE), jnp.asarray(error, DTYPE)
     if not np.any(error):
-        # the same replicates do for all
+        # without errors all cases have the same replicates
         replicates = _distances(grid, _replicates(key, likelihood, low, high, None), None)
         distances = np.asarray(_distances(grid, values, None), float)
         return np.asarray(_shares_beyond(distances[:, None], np.asarray(replicates, float)))
@@ -55,14 +65,14 @@ def mahalanobis_p(
 
 
 def _with_replicates(shared: Any, case: Any) -> Float[Array, " distance"]:
-    """The distance of a cluster, then those of its replicates."""
+    """The distance of a cluster, followed by those of its replicates."""
     (grid, likelihood, low, high), (key, y, error) = shared, case
     replicates = _replicates(key, likelihood, low, high, error)
     return _distances(grid, jnp.concatenate([y[None], replicates]), error)
 
 
 def _shares_beyond(distance: Any, of_replicates: np.ndarray) -> Any:
-    # an observation so far off that its distance overflows is farther than any
+    # the distance of an observation that is very far off may overflow: it is farther than any replicate
     beyond = (of_replicates >= np.nan_to_num(distance, nan=np.inf)).sum(-1)
     return (1 + beyond) / (N_REPLICATES + 1)
 
@@ -75,7 +85,7 @@ def _replicates(
     high: Float[Array, " birth"],
     error: Float[Array, " summary"] | None,
 ) -> Float[Array, "replicate summary"]:
-    """Clusters from the prior, as they would be observed with `error`."""
+    """Clusters from the prior, as they would be observed with these errors."""
 
     def one(key: PRNGKeyArray) -> Float[Array, " summary"]:
         key_x, key_y, key_error = jax.random.split(key, 3)
@@ -89,7 +99,7 @@ def _replicates(
 def _measured(
     key: PRNGKeyArray, y: Float[Array, " summary"], error: Float[Array, " summary"]
 ) -> Float[Array, " summary"]:
-    """Summaries with a normal error, such as can be observed: nobody reports a radius below zero."""
+    """Summaries with a normal error, cut to values that can be observed: nobody reports a radius below zero."""
     # a normal law may lie beyond what can be observed
     true, width = jnp.clip(y, _LOWEST, _HIGHEST), jnp.where(error > 0, error, 1.0)
     noise = jax.random.truncated_normal(key, (_LOWEST - true) / width, (_HIGHEST - true) / width)

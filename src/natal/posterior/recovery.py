@@ -23,7 +23,19 @@ log = logging.getLogger("natal")
 
 @dataclass(frozen=True)
 class Recovered:
-    """Posteriors of all cases; NUTS may have sampled the first ones only. Parameters are ordered (q0, a_au)."""
+    """Posteriors of all cases; NUTS may have sampled only the first ones. Parameters are in the order (q0, a_au).
+
+    Attributes:
+        nuts: Draws and the sampler's statistics.
+        rhat: Rank-normalised split R-hat, shape (sampled case, 2).
+        ess_bulk: Bulk effective sample sizes, shape (sampled case, 2).
+        grid: The grid.
+        grid_summary: Grid posteriors in numbers, leaves (case, ...).
+        truths: Where known truths lie in the grid posteriors; None if none are known.
+        tv_grid: Total variation distance between draws and grid posterior (`total_variation_of_draws`), (sampled
+            case,).
+        timing_s: Seconds of each part.
+    """
 
     nuts: NutsResult
     rhat: np.ndarray  # (sampled case, 2), rank-normalised split R-hat
@@ -46,10 +58,21 @@ def recover(
     truth: np.ndarray | None = None,
     n_nuts: int | None = None,
 ) -> Recovered:
-    """Posterior of (Q0, a) for each observation `y` with measurement errors `error`, both (case, summary).
+    """Posteriors of (Q0, a) of many observations.
 
-    Every case gets a grid posterior of `grid_shape` cells; the first `n_nuts` of them, or all, NUTS chains in
-    coordinates that make it normal. `truth` holds the cases' true (q0, a_au), if they are known.
+    Args:
+        key: For draws and chains.
+        likelihood: Gives the law of a cluster's summaries.
+        prior_box: The uniform prior's ranges.
+        y: Measured summaries, in physical units, shape (case, summary).
+        error: Standard deviations of the measurements, of the same shape; 0 means exact.
+        settings: Of the sampler.
+        grid_shape: Number of cells in Q0 and in a.
+        truth: True (q0, a_au), if they are known, shape (case, 2).
+        n_nuts: How many cases NUTS samples: the first ones; None means all. Every case gets a grid posterior.
+
+    Raises:
+        NatalError: If the prior's box is not within the box that the emulator learned.
     """
     key_grid, key_nuts = jax.random.split(key)
     # without errors the laws are much cheaper
@@ -73,7 +96,12 @@ def recover(
 
 
 def posterior_dataset(draws: np.ndarray, case_names: list[str] | None) -> xr.Dataset:
-    """Draws (case, chain, draw, 2) as a dataset of q0 and a_au over (case, chain, draw)."""
+    """Draws as a dataset over (case, chain, draw).
+
+    Args:
+        draws: (q0, a_au), shape (case, chain, draw, 2).
+        case_names: Names of cases; None: they are numbered.
+    """
     dims = ("case", "chain", "draw")
     n_case, n_chain, n_draw, _ = draws.shape
     coordinates = {

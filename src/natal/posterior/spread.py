@@ -1,4 +1,4 @@
-"""One compiled function for many cases, spread over the local devices, so many at a time that memory stays bounded."""
+"""Runs one compiled function for many cases, spread over the local devices, in parts that fit into memory."""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,18 +17,22 @@ CASES_PER_CALL = 256
 def map_cases(
     function: Callable[..., Any], shared: Any, cases: Any, *settings: Any, label: str, unit: str = "cases"
 ) -> Any:
-    """What `function(shared, case, *settings)` returns for every case, as NumPy arrays with a leading axis of cases.
+    """Call `function(shared, case, *settings)` for every case.
 
     Args:
-        function: Of a module, not made anew for each call: it is compiled once for each of `settings`.
+        function: It must be defined in a module, and not anew for each call: it is compiled once for each `settings`.
         shared: Arrays and modules that all cases need.
         cases: A tree of arrays with a leading axis of cases.
-        settings: What else the function depends on; hashable.
-        label: Of the progress bar.
-        unit: What it counts.
+        settings: What else the function takes; hashable.
+        label: Text of the progress bar.
+        unit: What the progress bar counts.
 
     Returns:
-        The function's tree of results.
+        The function's results as NumPy arrays with a leading axis of cases.
+
+    Examples:
+        >>> map_cases(lambda shared, case: shared * case, 10.0, np.arange(3.0), label="example").tolist()
+        [0.0, 10.0, 20.0]
     """
     n, n_devices = len(jax.tree.leaves(cases)[0]), len(jax.local_devices())
     n_calls = -(-n // CASES_PER_CALL)

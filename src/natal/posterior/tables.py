@@ -1,4 +1,4 @@
-"""Tables and files of recovered posteriors: recovery.csv, posteriors.nc and their like."""
+"""Tables and files of recovered posteriors: recovery.csv, posteriors.nc and others of these forms."""
 
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,16 @@ from natal.variables import BIRTH, SUMMARIES
 
 
 def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSummary | None) -> pd.DataFrame:
-    """One row a case: `cases` (identification, truths if known), then the posterior and its diagnostics.
+    """One row a case: what identifies it, then its posterior and diagnostics.
 
-    Means, standard deviations and quantiles come from the NUTS draws; pit and hpd_level, where `truths` are known,
-    from the grid, and so are chi2_best, how far the observation is from anything the campaign can make, and the larger
-    mass at either edge of a parameter's range: above `EDGE_FLAG`, a wider box would have another posterior.
+    Means, standard deviations and quantiles come from the draws of NUTS. The others come from the grid: pit and
+    hpd_level; chi2_best, how far the observation is from anything that the campaign can make; and the larger mass at
+    either edge of a parameter's range. If this is above `EDGE_FLAG`, a wider box would give another posterior.
+
+    Args:
+        cases: Identification of each case, and its true birth if known.
+        recovered: Posteriors.
+        truths: Where known truths lie in the posteriors; None if none are known.
     """
     draws = recovered.nuts.draws.reshape(len(cases), -1, len(BIRTH)).astype(float)
     columns: dict[str, Any] = {}
@@ -44,7 +49,7 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered, truths: TruthSumma
 
 
 def fit_columns(summary: GridSummary) -> dict[str, np.ndarray]:
-    """How well anything explains each case, and how much of its posterior lies at the box's edges, (case,) each."""
+    """How well anything explains each case, and how much of its posterior is at the box's edges: columns by name."""
     edge_mass = np.asarray(summary.edge_mass, dtype=float).max(2)
     return {
         "chi2_best": np.asarray(summary.chi2_best, dtype=float),
@@ -56,8 +61,9 @@ def fit_columns(summary: GridSummary) -> dict[str, np.ndarray]:
 def nuts_report(recovered: Recovered) -> dict[str, float]:
     """The sampler's health over all cases, and how its moments compare with the grid's.
 
-    `mean_z_rms` and `sd_z_rms` are root mean squares over cases of (NUTS - grid) / Monte Carlo standard error,
-    which are about 1 if both describe the same posterior.
+    Returns:
+        Numbers by name. `mean_z_rms` and `sd_z_rms` are root mean squares over cases of (NUTS - grid) / Monte Carlo
+        standard error. Both are about 1 if NUTS and grid describe the same posterior.
     """
     n_cases, n_chains, n_draws, _ = recovered.nuts.draws.shape
     draws = recovered.nuts.draws.reshape(n_cases, n_chains * n_draws, len(BIRTH)).astype(float)
@@ -92,7 +98,13 @@ def nuts_report(recovered: Recovered) -> dict[str, float]:
 
 
 def observed_dataset(names: list[str], y: np.ndarray, error: np.ndarray) -> xr.Dataset:
-    """What was observed, `y` and `error` of shape (case, 3), with units."""
+    """What was observed, with units.
+
+    Args:
+        names: Names of cases.
+        y: Measured summaries, shape (case, 3).
+        error: Their standard deviations, shape (case, 3).
+    """
     columns: dict[str, tuple[str, np.ndarray, dict[str, str]]] = {}
     for k, name in enumerate(SUMMARIES):
         unit = {"unit": SUMMARIES[name].unit}
@@ -108,9 +120,18 @@ def posterior_tree(
     truth: np.ndarray | None,
     attributes: dict[str, Any],
 ) -> xr.DataTree:
-    """Draws and diagnostics as the groups posterior, sample_stats, observed_data, and true_parameters if known.
+    """Draws and diagnostics as groups of one file, with ArviZ's names; `case` comes before chain and draw.
 
-    `y` and `error` have shape (case, 3), `truth` (case, 2); ArviZ's names, with `case` before chain and draw.
+    Args:
+        names: Names of cases.
+        recovered: Posteriors.
+        y: Measured summaries, shape (case, 3).
+        error: Their standard deviations, shape (case, 3).
+        truth: True births, shape (case, 2); None if they are not known.
+        attributes: Of the file.
+
+    Returns:
+        The groups posterior, sample_stats, observed_data, and true_parameters if they are known.
     """
     dims = ("case", "chain", "draw")
     coordinates = {"case": names}
@@ -140,7 +161,7 @@ def posterior_tree(
 
 
 def write_posteriors(path: str | Path, tree: xr.DataTree) -> None:
-    """Write a `posterior_tree` as netCDF groups."""
+    """Write what `posterior_tree` gives, as groups of a netCDF file."""
     packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     encoding = {f"/{name}": dict.fromkeys(group.data_vars, packed) for name, group in tree.children.items()}
     with atomic_path(path, n_bytes=tree.nbytes) as partial:
