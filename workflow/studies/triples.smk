@@ -1,4 +1,4 @@
-# Study `triples`: hierarchical triple stars are followed, and a network learns which of them fall apart.
+# Study `triples`: hierarchical triple stars are followed, and networks learn which of them fall apart, and which are chaotic.
 configfile: f"{workflow.basedir}/../../config/studies/triples.yaml"
 
 
@@ -17,7 +17,7 @@ DATASET = {split: RESULTS / "dataset" / f"{split}.csv" for split in names.SPLITS
 FIGURES = pictures(RESULTS / "figures", *names.FIGURES)
 
 
-wildcard_constraints: shard=r"\d+", check="|".join(names.CHECKS)
+wildcard_constraints: shard=r"\d+", check="|".join(names.CHECKS), label="|".join(names.LABELS)
 
 
 rule all:
@@ -60,7 +60,7 @@ rule dataset:
     input: systems=RESULTS / "systems.csv", followed=[RESULTS / "followed" / f"{shard}.csv" for shard in SHARDS]
     output: **DATASET
     log: LOGS / "dataset.log"
-    params: digest=digest("dataset.py")
+    params: digest=digest("dataset.py", "chaotic_megno")
     message: "Cut the triples into training, validation and test"
     script: "../scripts/studies/triples/dataset.py"
 
@@ -69,43 +69,43 @@ rule dataset:
 rule classify:
     input: train=DATASET["train"], validation=DATASET["validation"]
     output:
-        classifier=RESULTS / "classifier.eqx",
-        criterion=RESULTS / "criterion.json",
-        curves=RESULTS / "training.csv",
-    log: LOGS / "classify.log"
-    benchmark: LOGS / "classify.benchmark.tsv"
+        classifier=RESULTS / "classifiers" / "{label}.eqx",
+        criterion=RESULTS / "classifiers" / "{label}_criterion.json",
+        curves=RESULTS / "classifiers" / "{label}_training.csv",
+    log: LOGS / "classify_{label}.log"
+    benchmark: LOGS / "classify_{label}.benchmark.tsv"
     params: digest=digest("classify.py", "seed", "classifier")
     threads: 2
-    message: "Train the classifier"
+    message: "Train the classifier: {wildcards.label}"
     script: "../scripts/studies/triples/classify.py"
 
 
 rule evaluate:
     input:
         **DATASET,
-        classifier=RESULTS / "classifier.eqx",
-        criterion=RESULTS / "criterion.json",
+        classifiers=expand(rules.classify.output.classifier, label=names.LABELS),
+        criteria=expand(rules.classify.output.criterion, label=names.LABELS),
         checks=[RESULTS / "checks" / f"{check}.csv" for check in names.CHECKS],
     output:
         metrics=RESULTS / "metrics.json",
         predictions=RESULTS / "predictions.csv",
         checked=RESULTS / "checked.csv",
     log: LOGS / "evaluate.log"
-    params: digest=digest("evaluate.py", "seed", "evaluation", "checks", "unstable_change")
-    message: "Score the classifier and the criterion on test triples"
+    params: digest=digest("evaluate.py", "seed", "evaluation", "checks", "unstable_change", "chaotic_megno")
+    message: "Score the classifiers and the criterion on test triples"
     script: "../scripts/studies/triples/evaluate.py"
 
 
 rule figures:
     input:
         **DATASET,
-        curves=RESULTS / "training.csv",
+        curves=expand(rules.classify.output.curves, label=names.LABELS),
         metrics=RESULTS / "metrics.json",
         predictions=RESULTS / "predictions.csv",
         checked=RESULTS / "checked.csv",
     output: FIGURES
     log: LOGS / "figures.log"
-    params: digest=digest("figures.py", "evaluation", "checks", "unstable_change")
+    params: digest=digest("figures.py", "evaluation", "checks", "unstable_change", "chaotic_megno")
     message: "Draw the figures"
     script: "../scripts/studies/triples/figures.py"
 

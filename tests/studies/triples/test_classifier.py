@@ -16,6 +16,7 @@ from natal.studies.triples.classifier import (
 from natal.studies.triples.scores import auc_ranking
 from natal.studies.triples.settings import ClassifierSettings
 
+FEATURES = tuple("abcdef")
 SETTINGS = ClassifierSettings(members=2, width=16, learning_rate=2e-2, max_epochs=100, patience=30)
 
 
@@ -36,7 +37,7 @@ def log_loss(probability, outcome):
 def trained():
     """A classifier of 1,500 rows."""
     (x, _, y), (xv, _, yv) = rows(1500, 0), rows(500, 1)
-    return train_classifier(jax.random.key(0), (x, y), (xv, yv), SETTINGS)[0]
+    return train_classifier(jax.random.key(0), (x, y), (xv, yv), SETTINGS, FEATURES)[0]
 
 
 def test_it_comes_near_the_true_odds(trained):
@@ -74,7 +75,7 @@ def test_the_file_gives_the_same_probabilities(trained, tmp_path):
     with pytest.raises(NatalError, match="damaged"):
         load_classifier(path)
     path.write_text("{}\n")
-    with pytest.raises(NatalError, match="not a classifier"):
+    with pytest.raises(NatalError, match="is not a classifier"):
         load_classifier(path)
 
 
@@ -82,11 +83,11 @@ def test_what_cannot_be_learned_is_refused():
     """One label, or a feature that never varies, or a rate that explodes: one line each."""
     x, _, y = rows(60, 0)
     with pytest.raises(NatalError, match="share one label"):
-        train_classifier(jax.random.key(0), (x, np.ones(60, bool)), (x, y), SETTINGS)
+        train_classifier(jax.random.key(0), (x, np.ones(60, bool)), (x, y), SETTINGS, FEATURES)
     same = x.copy()
     same[:, 5] = 1.0
-    with pytest.raises(NatalError, match="cos_inclination"):
-        train_classifier(jax.random.key(0), (same, y), (same, y), SETTINGS)
+    with pytest.raises(NatalError, match="the same f: widen"):
+        train_classifier(jax.random.key(0), (same, y), (same, y), SETTINGS, FEATURES)
     hot = ClassifierSettings(members=1, width=8, learning_rate=1e30, max_epochs=50, patience=10)
     with pytest.raises(NatalError, match=r"classifier\.learning_rate"):
-        train_classifier(jax.random.key(0), (x, y), (x, y), hot)
+        train_classifier(jax.random.key(0), (x, y), (x, y), hot, FEATURES)

@@ -18,7 +18,8 @@ def table():
     prior = Prior()
     drawn = systems.draw(N, prior, rng)
     unstable = criterion_ratio(drawn) < np.exp(rng.normal(0, 0.2, N))
-    return drawn.assign(unstable=unstable, energy_error=10 ** rng.uniform(-6, -3, N))
+    megno = 2 * 10 ** rng.uniform(-0.1, 1, N)
+    return drawn.assign(unstable=unstable, energy_error=10 ** rng.uniform(-6, -3, N), megno=megno, chaotic=megno > 4)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def predictions(table):
     odds = 1 / (1 + ratio**6)
     names = ("network", "network_untempered", "criterion")
     noisy = {name: np.clip(odds + rng.normal(0, 0.02, N), 0.001, 0.999) for name in names}
-    return pd.DataFrame({"unstable": table.unstable, "criterion_ratio": ratio, **noisy})
+    return pd.DataFrame({"outcome": table.unstable, "criterion_ratio": ratio, **noisy})
 
 
 def test_the_map_shows_every_triple_and_the_criterion(table):
@@ -45,7 +46,7 @@ def test_reliability_shows_the_bins(predictions):
     """Markers are the shares of each bin, for all three probabilities."""
     axes = figures.reliability_diagrams(predictions, 5).axes[:3]
     for ax, name in zip(axes, ("network", "network_untempered", "criterion"), strict=True):
-        found = scores.reliability(predictions[name].to_numpy(), predictions.unstable.to_numpy(), 5)
+        found = scores.reliability(predictions[name].to_numpy(), predictions.outcome.to_numpy(), 5)
         x, y = ax.lines[1].get_data()
         np.testing.assert_allclose(x, found.predicted)
         np.testing.assert_allclose(y, found.observed)
@@ -56,7 +57,7 @@ def test_the_cross_is_the_sharp_criterion(predictions):
     report = evaluation.score_report(predictions, np.random.default_rng(0), bins=5, resamples=100)
     figure = figures.roc(predictions, report)
     cross = figure.axes[0].lines[-1].get_xydata()[0]
-    below, unstable = predictions.criterion_ratio < 1, predictions.unstable
+    below, unstable = predictions.criterion_ratio < 1, predictions.outcome
     np.testing.assert_allclose(cross, [below[~unstable].mean(), below[unstable].mean()])
     text = " ".join(label.get_text() for label in figure.legends[0].get_texts())
     assert f"{report['methods']['network']['auc']['value']:.4f}" in text
@@ -74,7 +75,7 @@ def test_shares_by_inclination_stay_within_zero_and_one(table):
             assert ends.max() <= 1 + 1e-12
 
 
-def test_energy_checks_and_training_are_drawn(table):
+def test_energy_checks_chaos_and_training_are_drawn(table, predictions):
     """Histograms count every triple; each member has its two curves."""
     rng = np.random.default_rng(2)
     n = 50
@@ -85,6 +86,7 @@ def test_energy_checks_and_training_are_drawn(table):
             "energy_error": table.energy_error[:n],
             "finer_step_energy_error": table.energy_error[:n] / 4,
             "finer_step_max_change": 10 ** rng.uniform(-3, 1, n),
+            "megno": table.megno[:n],
             "neighbour_distance": 10 ** rng.uniform(-9, 1, n),
         }
     )
@@ -97,4 +99,8 @@ def test_energy_checks_and_training_are_drawn(table):
     assert len(right.collections[0].get_offsets()) == n
     epochs = np.tile(np.arange(5), 2)
     curves = pd.DataFrame({"member": np.repeat([0, 1], 5), "epoch": epochs, "train_loss": 0.5, "validation_loss": 0.6})
-    assert len(figures.training(curves).axes[0].lines) == 4
+    assert [len(ax.lines) for ax in figures.training({"unstable": curves, "chaotic": curves}).axes] == [4, 4]
+    bars, twins, shares, _ = figures.chaos(table, checked, predictions, 4.0).axes
+    assert bars.lines[0].get_xdata()[0] == 4
+    assert len(twins.collections[0].get_offsets()) == n
+    assert len(shares.containers) == 2

@@ -107,7 +107,7 @@ def test_the_report_compares_methods_on_the_same_triples():
     blurred = 0.5 + 0.5 * (probability - 0.5)
     table = pd.DataFrame(
         {
-            "unstable": outcome,
+            "outcome": outcome,
             "criterion_ratio": np.where(probability > 0.5, 0.5, 2.0),
             "network": probability,
             "network_untempered": blurred,
@@ -143,14 +143,36 @@ def test_only_features_that_are_used_matter():
 def test_labels_of_checks_are_matched_by_triple():
     """Flips and parted neighbours are counted by the first label."""
     inner = {"inner_x_au": [1.0, 1.0, 1.0], "inner_y_au": 0.0, "inner_z_au": 0.0}
-    common = {"max_change": [0.01, 0.5, 0.02], "energy_error": 1e-5}
+    common = {"max_change": [0.01, 0.5, 0.02], "energy_error": 1e-5, "megno": [9.0, 2.0, 2.0]}
     first = pd.DataFrame({"triple_id": [2, 0, 1], "unstable": [False, True, False], **common, **inner})
     again = first[first.triple_id < 2].assign(t_change_orbits=[np.nan, 3.0]).reset_index(drop=True)
-    parted = again.assign(t_change_orbits=[3.0, np.nan], inner_y_au=[0.5, 0.0])
+    parted = again.assign(t_change_orbits=[3.0, np.nan], inner_y_au=[0.5, 0.0], megno=[9.0, 2.0])
     checked = evaluation.checked_labels(first, {"finer_step": again, "neighbour": parted})
-    report = evaluation.check_report(checked, parted=0.1)
+    report = evaluation.check_report(checked, parted=0.1, chaotic_megno=4)
     assert report["finer_step"]["other_label"]["share"] == 1
     assert (report["finer_step"]["became_unstable"], report["finer_step"]["became_stable"]) == (1, 1)
     assert report["neighbour"]["other_label"]["share"] == 0
     assert report["neighbour"]["parted_if_unstable"]["share"] == 1
     assert report["neighbour"]["parted_if_stable"]["share"] == 0
+    # ids 0 and 1, both regular at first; the neighbour of 0 became chaotic
+    assert report["finer_step"]["other_chaotic_label"]["share"] == 0
+    assert report["neighbour"]["other_chaotic_label"]["share"] == 0.5
+    assert report["neighbour"]["parted_if_regular"]["share"] == 0.5
+    assert report["neighbour"]["parted_if_chaotic"]["n"] == 0
+
+
+def test_the_two_labels_are_counted():
+    """Each triple in one of four cells."""
+    table = pd.DataFrame(
+        {
+            "unstable": [True, True, True, False, False, False],
+            "chaotic": [True, True, False, True, False, False],
+            "t_orbits": [50.0, 70.0, 1.0, 100.0, 100.0, 100.0],
+            "megno": [9.0, 8.0, 1.0, 7.0, 2.0, 2.0],
+        }
+    )
+    found = evaluation.compare_labels(table)
+    assert found["stable"] == {"regular": 2, "chaotic": 1}
+    assert found["unstable"] == {"regular": 1, "chaotic": 2}
+    assert (found["alike"]["share"], found["chaotic"]["share"]) == pytest.approx((4 / 6, 0.5))
+    assert found["t_orbits_median_if_unstable"] == {"regular": 1, "chaotic": 60}

@@ -1,8 +1,8 @@
-"""An ensemble of small networks from a triple's features to its probability to be unstable.
+"""An ensemble of small networks from a system's features to its probability of a label: unstable, or chaotic.
 
 Each is a multilayer perceptron with ReLU and one logit, trained by the cross entropy; the ensemble's probability is the
 mean of its members' (Lakshminarayanan, Pritzel & Blundell 2017), its logit then divided by one temperature that
-makes the validation triples most likely (Guo et al. 2017).
+makes the validation systems most likely (Guo et al. 2017). The study `planets` uses it, too.
 """
 
 import json
@@ -25,9 +25,8 @@ from natal.errors import NatalError
 from natal.files.atomic import atomic_path
 from natal.settings.emulator import TrainingSettings
 from natal.studies.triples.settings import ClassifierSettings
-from natal.studies.triples.systems import FEATURES
 
-FORMAT = "natal-triples-1"
+FORMAT = "natal-triples-2"
 TINY = 1e-6
 """Probabilities stay this far from 0 and 1, so that no surprise costs infinitely much."""
 
@@ -36,35 +35,38 @@ class Classifier(eqx.Module):
     """Trained members (weights stacked along a first axis), normalisation by training rows, and the temperature."""
 
     networks: eqx.nn.MLP
-    mean: Float[Array, "6"]
-    std: Float[Array, "6"]
+    mean: Float[Array, " feature"]
+    std: Float[Array, " feature"]
     temperature: Float[Array, ""]
+    features: tuple[str, ...] = eqx.field(static=True)
 
-    def members(self, x: Float[np.ndarray, "triple 6"]) -> Float[np.ndarray, "member triple"]:
-        """Every member's probability to be unstable, before the temperature."""
+    def members(self, x: Float[np.ndarray, "system feature"]) -> Float[np.ndarray, "member system"]:
+        """Every member's probability of the label, before the temperature."""
         return np.asarray(_probabilities(self, jnp.asarray(x, DTYPE)), float)
 
-    def __call__(self, x: Float[np.ndarray, "triple 6"], *, calibrated: bool = True) -> Float[np.ndarray, " triple"]:
-        """The ensemble's probability to be unstable; `calibrated` false leaves the temperature at 1."""
+    def __call__(
+        self, x: Float[np.ndarray, "system feature"], *, calibrated: bool = True
+    ) -> Float[np.ndarray, " system"]:
+        """The ensemble's probability of the label; `calibrated` false leaves the temperature at 1."""
         return tempered(self.members(x).mean(0), float(self.temperature) if calibrated else 1.0)
 
 
 @eqx.filter_jit
-def _probabilities(classifier: Classifier, x: Float[Array, "triple 6"]) -> Float[Array, "member triple"]:
+def _probabilities(classifier: Classifier, x: Float[Array, "system feature"]) -> Float[Array, "member system"]:
     normalised = (x - classifier.mean) / classifier.std
     logits = eqx.filter_vmap(lambda network: jax.vmap(network)(normalised))(classifier.networks)
     return jax.nn.sigmoid(logits[..., 0])
 
 
-def tempered(probability: Float[np.ndarray, " triple"], temperature: float) -> Float[np.ndarray, " triple"]:
+def tempered(probability: Float[np.ndarray, " system"], temperature: float) -> Float[np.ndarray, " system"]:
     """Probabilities with their logits divided by `temperature`."""
     adjusted: np.ndarray = expit(logit(np.clip(probability, TINY, 1 - TINY)) / temperature)
     return adjusted
 
 
-def best_temperature(probability: Float[np.ndarray, " triple"], unstable: Bool[np.ndarray, " triple"]) -> float:
+def best_temperature(probability: Float[np.ndarray, " system"], labelled: Bool[np.ndarray, " system"]) -> float:
     """The temperature between 1/10 and 10 whose probabilities make the labels most likely."""
-    margin = np.where(unstable, 1.0, -1.0) * logit(np.clip(probability, TINY, 1 - TINY))
+    margin = np.where(labelled, 1.0, -1.0) * logit(np.clip(probability, TINY, 1 - TINY))
 
     def loss(log_temperature: float) -> float:
         cost: float = np.logaddexp(0, -margin / np.exp(log_temperature)).mean()
@@ -75,31 +77,34 @@ def best_temperature(probability: Float[np.ndarray, " triple"], unstable: Bool[n
 
 def train_classifier(
     key: PRNGKeyArray,
-    train: tuple[Float[np.ndarray, "triple 6"], Bool[np.ndarray, " triple"]],
-    validation: tuple[Float[np.ndarray, "row 6"], Bool[np.ndarray, " row"]],
+    train: tuple[Float[np.ndarray, "system feature"], Bool[np.ndarray, " system"]],
+    validation: tuple[Float[np.ndarray, "row feature"], Bool[np.ndarray, " row"]],
     settings: ClassifierSettings,
+    features: tuple[str, ...],
 ) -> tuple[Classifier, History]:
-    """Train on (features, whether unstable), stop each member and fit the temperature on `validation`.
+    """Train on (values of `features`, whether labelled so), stop each member and fit the temperature on `validation`.
 
-    Raises `NatalError` if the training triples all share a label or a feature, or if a member learns nothing.
+    Raises `NatalError` if the training systems all share a label or a feature, or if a member learns nothing.
     """
-    x, unstable = train
-    if unstable.all() or not unstable.any():
-        raise NatalError(f"all {len(x)} training triples share one label: nothing can be learned from them")
+    x, labelled = train
+    if labelled.all() or not labelled.any():
+        raise NatalError(f"all {len(x)} training systems share one label: nothing can be learned from them")
     mean, std = x.mean(0), x.std(0)
     if not np.all(std > 0):
-        raise NatalError(f"the training triples all have the same {FEATURES[int(np.argmin(std))]}: widen the prior")
-    networks = eqx.filter_vmap(partial(_network, width=settings.width))(jax.random.split(key, settings.members))
-    untrained = Classifier(networks, jnp.asarray(mean, DTYPE), jnp.asarray(std, DTYPE), jnp.asarray(1.0, DTYPE))
+        raise NatalError(f"the training systems all have the same {features[int(np.argmin(std))]}: widen the prior")
+    make = partial(_network, n_features=len(features), width=settings.width, depth=settings.depth)
+    networks = eqx.filter_vmap(make)(jax.random.split(key, settings.members))
+    mean_and_std = jnp.asarray(mean, DTYPE), jnp.asarray(std, DTYPE)
+    untrained = Classifier(networks, *mean_and_std, jnp.asarray(1.0, DTYPE), features)
 
-    def data(x: np.ndarray, unstable: np.ndarray) -> tuple[Array, Array]:
-        return jnp.asarray((x - mean) / std, DTYPE), jnp.asarray(unstable[:, None], DTYPE)
+    def data(x: np.ndarray, labelled: np.ndarray) -> tuple[Array, Array]:
+        return jnp.asarray((x - mean) / std, DTYPE), jnp.asarray(labelled[:, None], DTYPE)
 
     def cross_entropy(network: Any, x: Array, y: Array, _: PRNGKeyArray | None) -> Array:
         loss: Array = optax.sigmoid_binary_cross_entropy(jax.vmap(network)(x), y).mean()
         return loss
 
-    fitting = TrainingSettings(**settings.model_dump(exclude={"width"}))
+    fitting = TrainingSettings(**settings.model_dump(exclude={"width", "depth"}))
     networks, history = train_by_epochs(
         key,
         networks,
@@ -115,14 +120,20 @@ def train_classifier(
     return eqx.tree_at(lambda c: c.temperature, trained, jnp.asarray(temperature, DTYPE)), history
 
 
-def _network(key: PRNGKeyArray, width: int) -> eqx.nn.MLP:
-    return eqx.nn.MLP(len(FEATURES), 1, width, 2, dtype=DTYPE, key=key)
+def _network(key: PRNGKeyArray, n_features: int, width: int, depth: int) -> eqx.nn.MLP:
+    return eqx.nn.MLP(n_features, 1, width, depth, dtype=DTYPE, key=key)
 
 
 def save_classifier(path: str | Path, classifier: Classifier) -> None:
     """Write a JSON header line, then the leaves (`eqx.tree_serialise_leaves`)."""
-    members, width, _ = classifier.networks.layers[0].weight.shape
-    header = {"format": FORMAT, "features": FEATURES, "members": members, "width": width}
+    networks = classifier.networks
+    header = {
+        "format": FORMAT,
+        "features": classifier.features,
+        "members": len(networks.layers[0].weight),
+        "width": networks.width_size,
+        "depth": networks.depth,
+    }
     with atomic_path(path) as partial_path, open(partial_path, "wb") as file:
         file.write((json.dumps(header) + "\n").encode())
         eqx.tree_serialise_leaves(file, classifier)
@@ -133,15 +144,17 @@ def load_classifier(path: str | Path) -> Classifier:
     try:
         with open(path, "rb") as file:
             header = json.loads(file.readline())
-        if header["format"] != FORMAT or header["features"] != list(FEATURES):
+        if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']}")
-        members, width = int(header["members"]), int(header["width"])
+        features = tuple(map(str, header["features"]))
+        members, width, depth = (int(header[name]) for name in ("members", "width", "depth"))
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise NatalError(f"{path} is not a classifier of triples: {error}") from error
+        raise NatalError(f"{path} is not a classifier: {error}") from error
 
     def make() -> Classifier:
-        networks = eqx.filter_vmap(partial(_network, width=width))(jax.random.split(jax.random.key(0), members))
-        blank = jnp.zeros(len(FEATURES), DTYPE)
-        return Classifier(networks, blank, blank, jnp.zeros((), DTYPE))
+        network = partial(_network, n_features=len(features), width=width, depth=depth)
+        networks = eqx.filter_vmap(network)(jax.random.split(jax.random.key(0), members))
+        blank = jnp.zeros(len(features), DTYPE)
+        return Classifier(networks, blank, blank, jnp.zeros((), DTYPE), features)
 
     return read_leaves(path, make, remedy="train the classifier again")

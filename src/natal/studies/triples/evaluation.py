@@ -1,6 +1,6 @@
 """What the study reports: its sample, how far its labels can be trusted, and the scores on test triples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,28 @@ def describe(table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def compare_labels(table: pd.DataFrame) -> dict[str, Any]:
+    """The labels of lost orbits and of chaos: how many triples have which, and MEGNO's quantiles by the former."""
+    unstable, chaotic = table.unstable, table.chaotic
+    quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
+    return {
+        "stable": {"regular": int((~unstable & ~chaotic).sum()), "chaotic": int((~unstable & chaotic).sum())},
+        "unstable": {"regular": int((unstable & ~chaotic).sum()), "chaotic": int((unstable & chaotic).sum())},
+        "chaotic": share(int(chaotic.sum()), len(table)),
+        "alike": share(int((unstable == chaotic).sum()), len(table)),
+        "chaotic_if_stable": share(int((chaotic & ~unstable).sum()), int((~unstable).sum())),
+        "chaotic_if_unstable": share(int((chaotic & unstable).sum()), int(unstable.sum())),
+        "t_orbits_median_if_unstable": {
+            "regular": table.t_orbits[unstable & ~chaotic].median(),
+            "chaotic": table.t_orbits[unstable & chaotic].median(),
+        },
+        "megno_quantiles": {
+            name: dict(zip(map(str, quantiles), group.megno.quantile(quantiles), strict=True))
+            for name, group in (("stable", table[~unstable]), ("unstable", table[unstable]))
+        },
+    }
+
+
 def threshold_report(table: pd.DataFrame, unstable_change: float) -> dict[str, Any]:
     """Share of unstable triples, and of labels that differ, with other limits on the change of the axes."""
     labels = table.max_change > unstable_change
@@ -51,27 +73,31 @@ def threshold_report(table: pd.DataFrame, unstable_change: float) -> dict[str, A
 
 
 def importance(
-    predict: Callable[[np.ndarray], np.ndarray], x: np.ndarray, unstable: np.ndarray, rng: np.random.Generator
+    predict: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+    outcome: np.ndarray,
+    rng: np.random.Generator,
+    features: Sequence[str] = FEATURES,
 ) -> dict[str, float]:
-    """By how much the Brier score rises when one feature is shuffled among triples (Breiman 2001), mean of ten times.
+    """By how much the Brier score rises when one feature is shuffled among systems (Breiman 2001), mean of ten times.
 
-    `predict` gives the probability to be unstable for features `x` (triple, feature), `unstable` (triple,) the truth.
+    `predict` gives the probability of the label for `features` `x` (system, feature), `outcome` (system,) the truth.
     """
-    before = scores.brier(predict(x), unstable)
+    before = scores.brier(predict(x), outcome)
     rises = {}
-    for k, name in enumerate(FEATURES):
+    for k, name in enumerate(features):
         shuffled_scores = []
         for _ in range(10):
             shuffled = x.copy()
             shuffled[:, k] = rng.permutation(x[:, k])
-            shuffled_scores.append(scores.brier(predict(shuffled), unstable))
+            shuffled_scores.append(scores.brier(predict(shuffled), outcome))
         rises[name] = float(np.mean(shuffled_scores) - before)
     return rises
 
 
 def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a triple that was followed again: its label, and for each check the new one, the energy error, and
-    how far the inner separation ended from the first run's, relative to that.
+    """One row a triple that was followed again: its label and MEGNO, and for each check the new ones, the energy error,
+    and how far the inner separation ended from the first run's, relative to that.
     """
     inner = ["inner_x_au", "inner_y_au", "inner_z_au"]
     first = table.set_index("triple_id")
@@ -82,6 +108,7 @@ def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd
         "unstable": first.unstable.to_numpy(),
         "max_change": first.max_change.to_numpy(),
         "energy_error": first.energy_error.to_numpy(),
+        "megno": first.megno.to_numpy(),
     }
     for check, other in again.items():
         gap = np.linalg.norm(other[inner].to_numpy() - first[inner].to_numpy(), axis=1)
@@ -89,13 +116,15 @@ def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd
             f"{check}_unstable": other.t_change_orbits.notna().to_numpy(),
             f"{check}_max_change": other.max_change.to_numpy(),
             f"{check}_energy_error": other.energy_error.to_numpy(),
+            f"{check}_megno": other.megno.to_numpy(),
             f"{check}_distance": gap / np.linalg.norm(first[inner].to_numpy(), axis=1),
         }
     return pd.DataFrame(columns)
 
 
-def check_report(checked: pd.DataFrame, parted: float) -> dict[str, Any]:
+def check_report(checked: pd.DataFrame, parted: float, chaotic_megno: float) -> dict[str, Any]:
     """How often a finer step, or a birth beside, gives another label; how many neighbours parted, by label."""
+    chaotic = checked.megno > chaotic_megno
     report: dict[str, Any] = {}
     for check in ("finer_step", "neighbour"):
         new = checked[f"{check}_unstable"]
@@ -105,33 +134,41 @@ def check_report(checked: pd.DataFrame, parted: float) -> dict[str, Any]:
             "became_stable": int((~new & checked.unstable).sum()),
             "unstable": float(new.mean()),
             "unstable_before": float(checked.unstable.mean()),
+            "other_chaotic_label": share(
+                int(((checked[f"{check}_megno"] > chaotic_megno) != chaotic).sum()), len(checked)
+            ),
         }
-    chaotic = checked.neighbour_distance > parted
-    for label, group in (("stable", chaotic[~checked.unstable]), ("unstable", chaotic[checked.unstable])):
-        report["neighbour"][f"parted_if_{label}"] = share(int(group.sum()), len(group))
+    apart = checked.neighbour_distance > parted
+    groups = {"stable": ~checked.unstable, "unstable": checked.unstable, "chaotic": chaotic, "regular": ~chaotic}
+    for label, group in groups.items():
+        report["neighbour"][f"parted_if_{label}"] = share(int(apart[group].sum()), int(group.sum()))
+    # the two signs of chaos, where both had the time to show
+    both = (apart == chaotic)[~checked.unstable]
+    report["neighbour"]["chaotic_as_parted_if_stable"] = share(int(both.sum()), len(both))
     return report
 
 
 def score_report(predictions: pd.DataFrame, rng: np.random.Generator, *, bins: int, resamples: int) -> dict[str, Any]:
-    """Scores of each method on test triples with 95 % intervals, and of the network less the criterion, paired.
+    """Scores of each method on test systems with 95 % intervals, and of the network less the criterion, paired.
 
-    Areas under ROC curves have DeLong's intervals, the others the bootstrap's. `criterion` is the odds fitted to
-    the logarithm of the ratio to the criterion; `sharp_criterion` the criterion as it was meant, stable above 1.
+    `predictions` has the methods' probabilities, the ratio to the criterion and the `outcome`, whether labelled so.
+    Areas under ROC curves have DeLong's intervals, the others the bootstrap's. `criterion` is the odds fitted to the
+    logarithm of the ratio to the criterion; `sharp_criterion` the criterion as it was meant, stable above 1.
     """
-    unstable = predictions.unstable.to_numpy()
+    outcome = predictions.outcome.to_numpy()
     probability = {name: predictions[name].to_numpy() for name in METHODS}
-    ranking = scores.auc_ranking(np.stack([probability[name] for name in METHODS]), unstable)
+    ranking = scores.auc_ranking(np.stack([probability[name] for name in METHODS]), outcome)
     columns = {
         (name, score): values
         for name, p in probability.items()
         for score, values in (
-            ("brier", (p - unstable) ** 2),
-            ("log_loss", -np.log(np.where(unstable, p, 1 - p))),
-            ("accuracy", ((p > 0.5) == unstable).astype(float)),
+            ("brier", (p - outcome) ** 2),
+            ("log_loss", -np.log(np.where(outcome, p, 1 - p))),
+            ("accuracy", ((p > 0.5) == outcome).astype(float)),
         )
     }
     sharp = predictions.criterion_ratio.to_numpy() < 1
-    columns["sharp_criterion", "accuracy"] = (sharp == unstable).astype(float)
+    columns["sharp_criterion", "accuracy"] = (sharp == outcome).astype(float)
     pairs = [*(("criterion", score) for score in ("brier", "log_loss", "accuracy")), ("sharp_criterion", "accuracy")]
     for other, score in pairs:
         columns[f"network less {other}", score] = columns["network", score] - columns[other, score]
@@ -144,13 +181,13 @@ def score_report(predictions: pd.DataFrame, rng: np.random.Generator, *, bins: i
         low, high = ranking.interval(k)
         report["methods"][name] |= {
             "auc": {"value": ranking.auc[k], "low": low, "high": high},
-            "brier_parts": scores.brier_parts(probability[name], unstable, bins),
+            "brier_parts": scores.brier_parts(probability[name], outcome, bins),
         }
     gap, low, high = ranking.difference(METHODS.index("network"), METHODS.index("criterion"))
     report["differences"]["network less criterion"]["auc"] = {"value": gap, "low": low, "high": high}
-    for name, called_unstable in (("sharp_criterion", sharp), ("network", probability["network"] > 0.5)):
+    for name, called in (("sharp_criterion", sharp), ("network", probability["network"] > 0.5)):
         report["methods"][name] |= {
-            "unstable_called_stable": share(int((unstable & ~called_unstable).sum()), int(unstable.sum())),
-            "stable_called_unstable": share(int((~unstable & called_unstable).sum()), int((~unstable).sum())),
+            "missed": share(int((outcome & ~called).sum()), int(outcome.sum())),
+            "false_alarms": share(int((~outcome & called).sum()), int((~outcome).sum())),
         }
     return report

@@ -1,5 +1,6 @@
 """Figures of the study. Stable triples are blue, unstable ones vermillion; lines of the criterion are black."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ def reliability_diagrams(predictions: pd.DataFrame, n_bins: int) -> Figure:
     names = (METHODS[0], ("network_untempered", GREY, "network before its temperature"), METHODS[1])
     figure, axes = panels(2, 3, 5.0, sharex=True, sharey="row", height_ratios=(3, 1))
     for (ax, counts), (name, colour, title) in zip(axes.T, names, strict=True):
-        bins = scores.reliability(predictions[name].to_numpy(), predictions.unstable.to_numpy(), n_bins)
+        bins = scores.reliability(predictions[name].to_numpy(), predictions.outcome.to_numpy(), n_bins)
         ax.plot([0, 1], [0, 1], color=BLACK, linewidth=0.8)
         ax.vlines(bins.predicted, bins.low, bins.high, colors=GREY, alpha=0.4, linewidth=6, label="95 % binomial")
         ax.plot(bins.predicted, bins.observed, "o", color=colour, markersize=5, label=f"n = {bins.n.sum():.0f}")
@@ -125,7 +126,7 @@ def roc(predictions: pd.DataFrame, report: dict[str, Any]) -> Figure:
     Look for: which curve is higher, and where the cross, the criterion as it was meant, lies.
     """
     figure, (axes,) = panels(1, 2, 4.6)
-    unstable = predictions.unstable.to_numpy()
+    unstable = predictions.outcome.to_numpy()
     for ax in axes:
         for name, colour, label in METHODS:
             area = report["methods"][name]["auc"]
@@ -198,18 +199,55 @@ def checks(checked: pd.DataFrame, unstable_change: float, parted: float) -> Figu
 
 
 @styled
-def training(curves: pd.DataFrame) -> Figure:
-    """Cross entropy of each member by epoch, on training triples (dashed) and validation triples.
+def training(curves: Mapping[str, pd.DataFrame]) -> Figure:
+    """Cross entropy of each member by epoch, on training triples (dashed) and validation triples; a panel a label.
 
     Look for: solid curves that have turned before they end, close to the dashed ones.
     """
-    figure, ((ax,),) = panels(1, 1, 4.0, width=7.0)
-    for member, rows in curves.groupby("member"):
-        colour = MEMBER_COLOURS[int(str(member)) % len(MEMBER_COLOURS)]
-        ax.plot(
-            rows.epoch, rows.train_loss, "--", color=colour, linewidth=0.8, label="training" if member == 0 else None
+    figure, (axes,) = panels(1, len(curves), 4.0, sharey=True)
+    for ax, (name, table) in zip(axes, curves.items(), strict=True):
+        for member, rows in table.groupby("member"):
+            colour = MEMBER_COLOURS[int(str(member)) % len(MEMBER_COLOURS)]
+            one = member == 0
+            ax.plot(rows.epoch, rows.train_loss, "--", color=colour, linewidth=0.8, label="training" if one else None)
+            ax.plot(rows.epoch, rows.validation_loss, color=colour, label="validation" if one else None)
+        ax.set(xlabel="epoch", yscale="log", title=name)
+    axes[0].set_ylabel("cross entropy [nat]")
+    axes[0].legend()
+    return figure
+
+
+@styled
+def chaos(table: pd.DataFrame, checked: pd.DataFrame, predictions: pd.DataFrame, chaotic_megno: float) -> Figure:
+    """The two labels: MEGNO by stability, MEGNO against twins' distance, shares by the criterion, ROC curves of chaos.
+
+    Look for: stable triples in a heap at 2; twins that part where MEGNO is large; chaos reaching beyond the boundary of
+    lost orbits; and how well network and criterion, fitted anew, tell chaos.
+    """
+    figure, ((left, right), (shares, curves)) = panels(2, 2, 8.0)
+    limits = (0.1, 1e3)
+    for is_unstable, colour, label in LABELS:
+        values = table.megno[table.unstable == is_unstable].clip(*limits)
+        left.hist(values, np.geomspace(*limits, 61), histtype="step", color=colour, linewidth=1.8, label=label)
+    left.axvline(chaotic_megno, color=BLACK, linestyle="--", label="counts as chaotic")
+    left.set(xscale="log", yscale="log", xlabel="MEGNO", ylabel="triples per bin")
+    left.legend()
+    distance = checked.neighbour_distance.clip(1e-10, 1e2).to_numpy()
+    _by_label(right, checked.megno.clip(*limits).to_numpy(), distance, checked.unstable.to_numpy())
+    right.axvline(chaotic_megno, color=BLACK, linestyle="--")
+    right.set(xscale="log", yscale="log", xlabel="MEGNO", ylabel="relative distance of twins at the end")
+    ratio, edges = criterion_ratio(table), np.geomspace(0.4, 5, 16)
+    for name, colour in (("unstable", VERMILLION), ("chaotic", BLUE)):
+        _shares(shares, ratio, table[name].to_numpy(), edges, colour, name, logarithmic=True)
+    shares.axvline(1, color=BLACK, linewidth=0.8)
+    shares.set(xscale="log", xlabel=r"$(R_p / a_{\rm in})$ / criterion", ylabel="share", ylim=(0, 1))
+    shares.set_xticks([0.5, 1, 2, 4], ["0.5", "1", "2", "4"])
+    shares.set_xticks([], minor=True)
+    shares.legend()
+    for name, colour, label in METHODS:
+        curves.plot(
+            *scores.roc_curve(predictions[name].to_numpy(), predictions.outcome.to_numpy()), color=colour, label=label
         )
-        ax.plot(rows.epoch, rows.validation_loss, color=colour, label="validation" if member == 0 else None)
-    ax.set(xlabel="epoch", ylabel="cross entropy [nat]", yscale="log")
-    ax.legend()
+    curves.set(xlabel="regular ones called chaotic", ylabel="chaotic ones called chaotic", aspect="equal")
+    curves.legend()
     return figure

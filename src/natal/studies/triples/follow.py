@@ -1,4 +1,4 @@
-"""Follows many triples for a number of outer orbits and says which of them kept their orbits.
+"""Follows many triples for a number of outer orbits: which of them kept their orbits, and which move chaotically?
 
 Systems differ a thousandfold in the steps they need, so a batch is a set of slots: a system that is done makes room for
 the next one, and the longest begin first.
@@ -18,8 +18,8 @@ from jaxtyping import Array, Bool, Float, Int
 from natal.compiling import long_running
 from natal.nbody.gravity import kinetic_energy, potential_energy
 from natal.progress import Progress
-from natal.studies.triples import systems
-from natal.studies.triples.transformed_leapfrog import NO_SOFTENING_AU, Clocked, start, step
+from natal.studies.triples import megno, systems
+from natal.studies.triples.transformed_leapfrog import NO_SOFTENING_AU, Clocked, step
 from natal.units import G_AU3_PER_MSUN_YR2
 
 STEPS_PER_SAMPLE = 32
@@ -42,6 +42,7 @@ class Run(NamedTuple):
     """Where a batch is, and what was seen of it so far; every leaf has an axis for the slots."""
 
     now: Clocked
+    beside: megno.Neighbour
     mass_msun: Float[Array, "batch 3"]
     h_au_yr: Float[Array, " batch"]
     axis0_au: Float[Array, "batch 2"]
@@ -83,10 +84,11 @@ def begin(
 ) -> Run:
     """Systems at t = 0."""
     axis = elements(position_au, velocity_au_yr, mass_msun).axis_au
-    now = start(position_au, velocity_au_yr, axis[:, 0])
+    now, beside = megno.begin(position_au, velocity_au_yr, axis[:, 0])
     zero = jnp.zeros_like(now.t_yr)
     return Run(
         now=now,
+        beside=beside,
         mass_msun=mass_msun,
         # s grows by P / a an inner orbit: 2 pi / eta steps
         h_au_yr=eta * jnp.sqrt(axis[:, 0] / (G_AU3_PER_MSUN_YR2 * mass_msun[:, :2].sum(1))),
@@ -117,12 +119,13 @@ def advance(
     def sample(_: Int[Array, ""], run: Run) -> Run:
         active = is_active(run, t_end_yr)
 
-        def take(_: Int[Array, ""], carry: tuple[Clocked, Array]) -> tuple[Clocked, Array]:
-            now, n_steps = carry
+        def take(_: Int[Array, ""], carry: tuple[Clocked, Clocked, Array]) -> tuple[Clocked, Clocked, Array]:
+            now, shift, n_steps = carry
             moving = active & (now.t_yr < t_end_yr)
-            return step(now, run.mass_msun, run.axis0_au[:, 0], moving * run.h_au_yr), n_steps + moving
+            one = partial(step, mass_msun=run.mass_msun, b_au=run.axis0_au[:, 0], h_au_yr=moving * run.h_au_yr)
+            return *jax.jvp(one, (now,), (shift,)), n_steps + moving
 
-        now, n_steps = lax.fori_loop(0, STEPS_PER_SAMPLE, take, (run.now, run.n_steps))
+        now, shift, n_steps = lax.fori_loop(0, STEPS_PER_SAMPLE, take, (run.now, run.beside.shift, run.n_steps))
         seen = elements(now.position_au, now.velocity_au_yr, run.mass_msun)
         counts = active & jnp.all(seen.distance_au >= seen.axis_au, axis=1)
         change = jnp.where(counts, jnp.abs(seen.axis_au / run.axis0_au - 1).max(1), 0.0)
@@ -131,6 +134,7 @@ def advance(
         first = still & (change > unstable_change)
         return run._replace(
             now=now,
+            beside=megno.look(run.beside, shift, now, run.mass_msun, run.now.t_yr),
             max_change=jnp.maximum(run.max_change, change),
             t_change_yr=jnp.where(first, now.t_yr, run.t_change_yr),
             max_energy_error=jnp.maximum(run.max_energy_error, error),
@@ -156,8 +160,9 @@ def follow(
     `eta` is the step, 2 pi / eta of them an inner orbit; `slots` systems move at once; `shift` stretches the
     births of all stars by a share, to see whether neighbours part. Returns, one row a triple: max_change (largest
     relative change of either semi-major axis; the run ends at `STOP_CHANGE`), t_change_orbits (when it first passed
-    `unstable_change`, nan if never), energy_error (largest |E / E_0 - 1| up to then), t_orbits and n_steps (how far),
-    and the inner separation at the end in AU (inner_x_au, inner_y_au, inner_z_au).
+    `unstable_change`, nan if never), megno (`natal.studies.triples.megno`, at the end), energy_error (largest
+    |E / E_0 - 1| up to t_change), t_orbits and n_steps (how far), and the inner separation at the end in AU
+    (inner_x_au, inner_y_au, inner_z_au).
     """
     with jax.enable_x64(True):
         position, velocity = systems.place(table)
@@ -172,6 +177,7 @@ def follow(
         {
             "max_change": finished.max_change,
             "t_change_orbits": np.where(np.isfinite(t_change), t_change, np.nan),
+            "megno": finished.beside.mean,
             "energy_error": finished.max_energy_error,
             "t_orbits": finished.now.t_yr,
             "n_steps": finished.n_steps,

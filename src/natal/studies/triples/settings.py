@@ -61,6 +61,7 @@ class ClassifierSettings(Section):
 
     members: Annotated[int, Field(ge=1, le=100)] = 5
     width: Annotated[int, Field(ge=1, le=1024)] = 64
+    depth: Annotated[int, Field(ge=0, le=8)] = 2
     learning_rate: Positive = 3.0e-3
     max_epochs: Count = 1500
     patience: Count = 150
@@ -82,6 +83,7 @@ class Triples(Section):
     triples: SplitSizes
     integration: Following
     unstable_change: Fraction
+    chaotic_megno: Annotated[float, Field(gt=2, le=1000)]
     checks: LabelChecks
     classifier: ClassifierSettings
     evaluation: Evaluation

@@ -38,11 +38,11 @@ def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
     turn = 2 * np.pi
     return pd.DataFrame(
         {
-            "period_ratio": _log_uniform(prior.period_ratio, n, rng),
+            "period_ratio": log_uniform(prior.period_ratio, n, rng),
             "e_inner": rng.uniform(*prior.e_inner, n),
             "e_outer": rng.uniform(*prior.e_outer, n),
             "mass_ratio_inner": rng.uniform(*prior.mass_ratio_inner, n),
-            "mass_ratio_outer": _log_uniform(prior.mass_ratio_outer, n, rng),
+            "mass_ratio_outer": log_uniform(prior.mass_ratio_outer, n, rng),
             "inclination_rad": np.arccos(rng.uniform(*prior.cos_inclination, n)),
             "node_rad": rng.uniform(0, turn, n),
             "pericentre_rad": rng.uniform(0, turn, n),
@@ -52,7 +52,8 @@ def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
     )
 
 
-def _log_uniform(limits: tuple[float, float], n: int, rng: np.random.Generator) -> PerTriple:
+def log_uniform(limits: tuple[float, float], n: int, rng: np.random.Generator) -> PerTriple:
+    """`n` draws between the limits."""
     low, high = limits
     return np.exp(rng.uniform(np.log(low), np.log(high), n))
 
@@ -102,14 +103,14 @@ def place(table: pd.DataFrame) -> tuple[Float[np.ndarray, "3 triple 3"], Float[n
     inner = mass[:, :2].sum(1)
     column = {name: table[name].to_numpy() for name in table}
     zero = np.zeros(len(table))
-    small = _orbit(
+    small = orbit(
         inner_axis_au(table),
         column["e_inner"],
         inner,
         column["mean_anomaly_inner_rad"],
         (column["node_rad"], column["inclination_rad"], column["pericentre_rad"]),
     )
-    large = _orbit(
+    large = orbit(
         np.ones(len(table)), column["e_outer"], mass.sum(1), column["mean_anomaly_outer_rad"], (zero, zero, zero)
     )
     shares = mass[:, :2] / inner[:, None]
@@ -121,7 +122,7 @@ def place(table: pd.DataFrame) -> tuple[Float[np.ndarray, "3 triple 3"], Float[n
     return np.moveaxis(placed[0], 1, 0), np.moveaxis(placed[1], 1, 0)
 
 
-def _orbit(
+def orbit(
     axis_au: PerTriple,
     e: PerTriple,
     mass_msun: PerTriple,
