@@ -107,7 +107,7 @@ def test_answers_for_nothing_are_refused(fresh, target):
     """By the target's name and by the file's."""
     done = fresh.snakemake("-n", target)
     assert done.returncode != 0
-    assert "config key observations: null leaves nothing to answer; give a CSV file" in done.stderr
+    assert "config key observations: null leaves nothing to answer; give a table" in done.stderr
     assert "Traceback" not in done.stderr
 
 

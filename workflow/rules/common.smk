@@ -142,7 +142,7 @@ def splits_needed(wildcards):
 
 def observations_file(wildcards):
     if not config["observations"]:
-        sys.exit("config key observations: null leaves nothing to answer; give a CSV file (config/README.md)")
+        sys.exit("config key observations: null leaves nothing to answer; give a table (docs/howto/own_clusters.md)")
     return config["observations"]
 
 

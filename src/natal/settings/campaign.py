@@ -60,7 +60,7 @@ class Campaign(Section):
     uncertainty: UncertaintySettings
     checks: Checks
     observations: TableFile | None
-    """table of your own clusters (below, and `docs/observables.md`)"""
+    """table of your own clusters (`docs/howto/own_clusters.md`)"""
     observables: Observables
     population: Population
     resources: Resources

@@ -72,6 +72,6 @@ class Design(Section):
     """independent draws from the uniform prior on the box, one cluster each, on which posteriors are checked
     (`docs/statistics.md`); never trained on. 0: no such checks. A larger number keeps the clusters that are there"""
     table: CsvFile | None
-    """CSV that replaces the hypercubes (below)"""
+    """CSV that replaces the hypercubes (`docs/howto/own_design.md`)"""
     proposed: Annotated[tuple[CsvFile, ...], *Different, Allowed(text="a list of names of CSV files")]
-    """CSV files of further training points, one block each (below); add an entry to add a block"""
+    """CSV files of further training points, one block each (`docs/howto/own_design.md`); add an entry to add a block"""

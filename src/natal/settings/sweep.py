@@ -52,12 +52,12 @@ class SweepSettings(Section):
     folds: (
         Annotated[Zero, Allowed(text="0 for the campaign's own validation runs")] | Annotated[int, Field(ge=3, le=20)]
     )
-    """target `sweep`: parts that training and validation points are divided into (below); 0: the campaign's own
-    validation runs"""
+    """target `sweep`: parts that training and validation points are divided into (`docs/howto/training.md`); 0: the
+    campaign's own validation runs"""
     grid: Annotated[
         tuple[Varied, ...],
         Listed,
         Field(min_length=1),
         Allowed(text="a list of mappings from keys of emulator to lists of values"),
     ]
-    """settings of `emulator` side by side (below)"""
+    """settings of `emulator` side by side (`docs/howto/training.md`)"""
