@@ -11,17 +11,29 @@ from natal.variables import SUMMARIES
 
 
 def root_mean_square(values: np.ndarray) -> dict[str, float]:
-    """Root mean square over rows that are not nan, by output."""
+    """Root mean square of each summary over rows that are not nan.
+
+    Examples:
+        >>> root_mean_square(np.array([[3.0, 1.0, 1.0], [4.0, 1.0, np.nan]]))
+        {'f_bound': 3.5355339059327378, 'sigma_v_kms': 1.0, 'r_h_au': 1.0}
+    """
     mean = pd.DataFrame(values**2).mean()
     return dict(zip(SUMMARIES, np.sqrt(mean).tolist(), strict=True))
 
 
 def evaluate(predict: Predictor, baselines: dict[str, Predictor], test: Runs) -> dict[str, Any]:
-    """Errors of the emulator and of each baseline on the test split, in physical units.
+    """Errors of the emulator and of each baseline on the test split.
 
-    `rmse` is against single runs and so holds the scatter of realizations; `rmse_mean` is against the replicate
-    means of each point, of which `noise_of_means` is due to the finite number of realizations. `scatter` is the
-    root-mean-square scatter of realizations at a point. `skill_vs_linear` = 1 - (rmse_mean / linear's)^2.
+    Args:
+        predict: The emulator.
+        baselines: Simple predictors by name; `linear` is one of them.
+        test: Runs of the test split.
+
+    Returns:
+        `emulator` and `baselines`, by summary, in physical units. `rmse` is the error for single runs, and so contains
+        the scatter of realizations. `rmse_mean` is the error for the mean of each point's runs; `noise_of_means` is the
+        part of it that comes from the finite number of runs. `scatter` is the root-mean-square scatter of realizations
+        at a point. `skill_vs_linear` is 1 - (rmse_mean / that of `linear`)^2.
     """
     points = replicate_means(test)
 

@@ -1,7 +1,7 @@
-"""The posterior from simulations alone, without an emulator: a check on what the networks learned.
+"""The posterior from simulations alone, without an emulator: a check of what the networks learned.
 
-Runs on a regular grid of (Q0, a) points serve every observation: the law of the summaries at each place comes from the
-runs around it (`natal.assessment.local_laws`).
+Simulations at the points of a regular grid of (Q0, a) serve all observations: the law of the summaries at each place
+comes from the runs around it (`natal.assessment.local_laws`).
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,17 @@ PLACES = (48, 48)
 
 @dataclass(frozen=True)
 class BruteForce:
-    """Posteriors of chosen cases on `PLACES` equal cells: natural log of cell shares, (case, q0 cell, a_au cell)."""
+    """Posteriors of chosen cases by three methods, on `PLACES` equal cells.
+
+    Attributes:
+        q0: Centres of cells.
+        a_au: Centres of cells.
+        emulator: ln of each cell's share of the posterior by the emulator, shape (case, q0 cell, a_au cell).
+        synthetic: The same with a normal law from the runs.
+        kernel: The same with a kernel estimate from the runs.
+        table: One row a case.
+        report: Numbers over all cases.
+    """
 
     q0: np.ndarray  # cell centres
     a_au: np.ndarray
@@ -41,11 +51,21 @@ class BruteForce:
 def compare_with_emulator(
     runs: SimulatedRuns, likelihood: Likelihood, box: Box, test: Runs, n_stars: int
 ) -> BruteForce:
-    """Posteriors of the test runs by brute force beside the emulator's, uniform prior on `box`.
+    """Posteriors of test runs by brute force beside the emulator's, with a uniform prior on the box.
 
-    `tv_*` is the total variation between the two. The runs' own number limits how small it can be: `noise_*` is half
-    the total variation between the posteriors from either half of the runs, whose difference has four times the
-    variance of the whole's. Raises `NatalError` for too few runs.
+    `tv_*` is the total variation distance between the two. It cannot be smaller than the number of runs allows, and
+    `noise_*` is an estimate of that: half the distance between the posteriors from each half of the runs, whose
+    difference has four times the variance of the whole's.
+
+    Args:
+        runs: Runs at the points of a regular grid.
+        likelihood: The emulator's.
+        box: The uniform prior's ranges.
+        test: Runs whose births are recovered.
+        n_stars: Stars of a cluster at birth.
+
+    Raises:
+        NatalError: If there are too few runs.
     """
     cells = make_grid(likelihood, box, PLACES)
     q0, a_au = (np.asarray(centres, float) for centres in (cells.q0, cells.a_au))
@@ -101,7 +121,13 @@ def _cell_of(x: Float[np.ndarray, "case birth"], box: Box) -> np.ndarray:
 def log_posteriors(
     laws: LocalLaws, z: Float[np.ndarray, "case summary"], kernel: str
 ) -> Float[np.ndarray, "case place"]:
-    """Natural log of each place's share of the posterior of each case, for a uniform prior over equal cells."""
+    """ln of each place's share of the posterior of each case, with a uniform prior over equal cells.
+
+    Args:
+        laws: The law of the summaries at each place.
+        z: Observations, as `cases.near_normal` gives them.
+        kernel: "synthetic" or "kernel" (`natal.assessment.local_laws`).
+    """
     values = np.array([laws.log_likelihood(one, kernel) for one in z])
     log_shares: np.ndarray = values - logsumexp(values, axis=1, keepdims=True)
     return log_shares
@@ -110,7 +136,12 @@ def log_posteriors(
 def total_variation_of_posteriors(
     log_p: Float[np.ndarray, "case place"], log_q: Float[np.ndarray, "case place"]
 ) -> np.ndarray:
-    """Half the absolute difference of two posteriors on the same cells, by case."""
+    """Total variation distance of two posteriors on the same cells, by case: half the sum of absolute differences.
+
+    Examples:
+        >>> total_variation_of_posteriors(np.log([[0.5, 0.5]]), np.log([[0.75, 0.25]])).tolist()
+        [0.25]
+    """
     distance: np.ndarray = 0.5 * np.abs(np.exp(log_p) - np.exp(log_q)).sum(1)
     return distance
 
@@ -118,7 +149,12 @@ def total_variation_of_posteriors(
 def mean_and_sd(
     log_p: Float[np.ndarray, "case place"], places: Float[np.ndarray, "place birth"]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of (q0, a_au), each of shape (case, birth)."""
+    """Mean and standard deviation of (q0, a_au), each of shape (case, birth).
+
+    Args:
+        log_p: ln of each place's share of the posterior.
+        places: The places (q0, a_au).
+    """
     p = np.exp(log_p)
     mean = p @ places
     return mean, np.sqrt(np.maximum(p @ places**2 - mean**2, 0.0))

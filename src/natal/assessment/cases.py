@@ -1,4 +1,4 @@
-"""Chooses the clusters that are checked or shown one by one; the form in which their summaries are compared."""
+"""Chooses the clusters that are checked or shown one by one, and gives the form in which summaries are compared."""
 
 import numpy as np
 from jaxtyping import Float
@@ -8,7 +8,16 @@ from natal.variables import SUMMARIES
 
 
 def near_normal(y: Float[np.ndarray, "*run summary"], n_stars: int) -> Float[np.ndarray, "*run summary"]:
-    """Summaries in the form in which their laws are closest to normal: logit of a count, ln sigma_v, ln r_h."""
+    """Summaries in the form in which their laws are closest to normal: logit of a count, ln sigma_v, ln r_h.
+
+    Args:
+        y: Summaries in physical units.
+        n_stars: Stars of a cluster at birth.
+
+    Examples:
+        >>> near_normal(np.array([0.5, 1.0, 1.0]), n_stars=100).tolist()
+        [0.0, 0.0, 0.0]
+    """
     # jobs that only choose cases start sooner without it
     from scipy.special import logit
 
@@ -20,7 +29,7 @@ def near_normal(y: Float[np.ndarray, "*run summary"], n_stars: int) -> Float[np.
 
 
 def cases_for_simulation(runs: Runs, n: int) -> np.ndarray:
-    """Indices of `n` test runs at even steps through Q0, all of different points where there are enough."""
+    """Indices of `n` test runs at even steps through Q0; each of another point if there are enough points."""
     _, first = np.unique(runs.point_id, return_index=True)
     candidates = first if len(first) >= n else np.arange(len(runs))
     by_q0 = candidates[np.argsort(runs.x[candidates, 0], kind="stable")]
@@ -29,7 +38,12 @@ def cases_for_simulation(runs: Runs, n: int) -> np.ndarray:
 
 
 def cases_along_q0(q0_true: np.ndarray, n: int) -> np.ndarray:
-    """Indices of `n` cases at even steps through the true Q0, the extremes left out; some twice if there are fewer."""
+    """Indices of `n` cases at even steps through the true Q0, without the extremes; some twice if there are fewer.
+
+    Examples:
+        >>> cases_along_q0(np.array([0.5, 0.1, 0.9, 0.3, 0.7]), 3).tolist()
+        [3, 0, 4]
+    """
     by_q0 = np.argsort(q0_true, kind="stable")
     chosen: np.ndarray = by_q0[np.linspace(0, len(by_q0) - 1, n + 2)[1:-1].round().astype(int)]
     return chosen

@@ -16,7 +16,14 @@ from natal.variables import BIRTH
 
 
 class EmulatorMap(NamedTuple):
-    """Outputs (f_bound, sigma_v_kms, r_h_au) on a grid over the box, in physical units."""
+    """The emulator on a grid over its box, in physical units.
+
+    Attributes:
+        q0: Q0 of the grid's points.
+        a_au: a of the grid's points.
+        mean: Mean summaries.
+        scatter: Standard deviations of single surviving clusters.
+    """
 
     q0: Float[np.ndarray, " nq"]
     a_au: Float[np.ndarray, " na"]
@@ -27,11 +34,16 @@ class EmulatorMap(NamedTuple):
 def map_over_box(
     key: PRNGKeyArray, likelihood: Likelihood, shape: tuple[int, int] = (41, 41), n_draws: int = 2000
 ) -> EmulatorMap:
-    """The ensemble's mean, and the standard deviation of single surviving clusters that the likelihood promises.
+    """The ensemble's mean, and the standard deviation of single surviving clusters under the likelihood.
 
-    The grid of `shape` = (nq, na) points fills the box that the emulator learned, edges included. Not every law has
-    its standard deviation in closed form: it is that of `n_draws` draws, made with the same key everywhere, so that
-    their noise (2 % for 2000) does not vary from point to point.
+    Not every law has a standard deviation in closed form, so it is that of draws. They are made with the same key at
+    all points, so that their noise (2 % with 2000) does not vary from point to point.
+
+    Args:
+        key: For the draws.
+        likelihood: Gives the law at each point.
+        shape: Number of points in Q0 and in a; they fill the emulator's box, edges included.
+        n_draws: Draws at each point.
     """
     q0, a_au = (np.linspace(*limits, n) for limits, n in zip(likelihood.ensemble.box, shape, strict=True))
     x = jnp.asarray(np.stack(np.meshgrid(q0, a_au, indexing="ij"), axis=-1), DTYPE)
@@ -40,23 +52,28 @@ def map_over_box(
 
 
 class SpreadBeyond(NamedTuple):
-    """The members' spread along lines across each edge of the box, in physical units."""
+    """The members' spread along lines across each edge of the box.
+
+    Attributes:
+        distance: From the edge, in widths of the box; negative inside.
+        spread: Spread in physical units by edge, such as "q0 above 1.5".
+    """
 
     distance: Float[np.ndarray, " n"]  # from the edge, in the box's widths; negative inside
     spread: dict[str, Float[np.ndarray, "n summary"]]  # by edge, such as "q0 above 1.5"
 
 
 def spread_beyond_box(ensemble: Ensemble, reach: float = 0.3, n: int = 25, n_lines: int = 21) -> SpreadBeyond:
-    """Root-mean-square spread (ddof = 1) over lines that part an edge evenly, from inside the box to outside.
+    """How the members' spread grows from inside the box to outside: its root mean square over lines across each edge.
 
     Args:
         ensemble: The emulator; it is asked for points outside its box.
         reach: How far lines go on either side of an edge, in widths of the box.
         n: Points along a line.
-        n_lines: Lines across each edge.
+        n_lines: Lines across each edge, evenly spaced.
 
     Returns:
-        One curve an edge; nan where a birth condition would not be positive.
+        One curve for each edge; nan where a birth condition would not be positive.
     """
     distance = np.linspace(-reach, reach, n)
     found = {}

@@ -1,4 +1,4 @@
-"""Scores every likelihood on the validation runs: the reason for the choice of the default."""
+"""Scores every likelihood on the validation runs: the reason why the default was chosen."""
 
 from typing import Any
 
@@ -16,10 +16,19 @@ GRID_SHAPE = (96, 96)
 
 
 def validation_scores(likelihoods: dict[str, Likelihood], validation: Runs, box: Box) -> dict[str, dict[str, Any]]:
-    """Mean natural log posterior density at the truth (per unit Q0 and AU) and joint coverage, by likelihood.
+    """Log score and joint coverage of every likelihood, over the posteriors of all validation runs.
 
-    The posteriors are those of every validation run under a uniform prior on the design box, on a coarse grid. Widths
-    and early stopping have seen the same runs, which favours them a little; the calibration draws are unseen.
+    Widths and early stopping have used the same runs, which makes scores a little too good. Calibration draws are
+    unseen.
+
+    Args:
+        likelihoods: Likelihoods by name.
+        validation: Runs of the validation split.
+        box: Ranges of the uniform prior.
+
+    Returns:
+        By likelihood: `log_score`, the mean ln posterior density at the truth (per unit Q0 and AU), and `coverage` of
+        joint regions by level. Posteriors are on a coarse grid.
     """
     x, y = (jnp.asarray(values, DTYPE) for values in (validation.x, validation.y))
     scores = {}

@@ -1,10 +1,10 @@
 """The law of one cluster's summaries at any place, from simulations around it, without a network.
 
-Runs lie on a regular grid of (Q0, a) points. At each place a polynomial of second order, fitted to the runs around it
-(Cleveland & Devlin 1988), gives the mean of the summaries (`cases.near_normal`), and its residuals give the law about
-the mean, in two ways: a normal law with their covariance (synthetic likelihood, Wood 2010, doi:10.1038/nature09319),
-and a kernel estimate with one kernel at every residual. How far runs count as around a place is chosen by predicting
-each half of the runs from the other half.
+Runs lie on a regular grid of (Q0, a) points. At each place a polynomial of second order is fitted to the runs around it
+(Cleveland & Devlin 1988). It gives the mean of the summaries (in the form of `cases.near_normal`). Its residuals give
+the law about the mean, in two ways: a normal law with their covariance (synthetic likelihood, Wood 2010,
+doi:10.1038/nature09319), and a kernel estimate with a kernel at each residual. How far away a run may be is chosen so
+that each half of the runs predicts the other half best.
 """
 
 from collections.abc import Sequence
@@ -21,30 +21,48 @@ from natal.errors import NatalError
 from natal.variables import BIRTH, SUMMARIES, Box, limits_of
 
 REACHES = tuple(product((0.06, 0.09, 0.13, 0.19, 0.27), (0.15, 0.27, 0.45, 0.8)))
-"""Kernel widths in (Q0, a) to choose from, in units of the box's extent (of ln a)."""
+"""Kernel widths in Q0 and ln a to choose from, in units of the box's extent."""
 
 KERNELS = ("synthetic", "kernel")
 MIN_EFFECTIVE_RUNS = 20.0
-"""Of a reach: fewer runs around a point give no covariance."""
+"""Fewest runs around a place, counted by weight: fewer give no useful covariance."""
 
 
 @dataclass(frozen=True)
 class SimulatedRuns:
-    """Runs at the points of a regular grid, the same number at each."""
+    """Runs at the points of a regular grid, the same number at each.
+
+    Attributes:
+        x: Births, shape (run, birth).
+        z: Summaries as `near_normal` gives them, shape (run, summary); nan where a cluster dissolved.
+        replicate: Number of a run within its point, shape (run,).
+    """
 
     x: np.ndarray  # (run, birth)
     z: np.ndarray  # (run, summary), `near_normal`, nan where dissolved
     replicate: np.ndarray  # (run,), counting the runs of a point
 
     def half(self, which: int) -> "SimulatedRuns":
-        """Every other run of each point."""
+        """Every other run of each point.
+
+        Args:
+            which: 0 for even replicates, 1 for odd ones.
+        """
         kept = self.replicate % 2 == which
         return SimulatedRuns(self.x[kept], self.z[kept], self.replicate[kept])
 
 
 @dataclass(frozen=True)
 class LocalLaws:
-    """The law of one run's summaries at each of some places, with the weight of every run there."""
+    """The law of one run's summaries at each of several places.
+
+    Attributes:
+        log_survival: ln of the probability to survive.
+        mean: Means of the summaries, as `near_normal` gives them.
+        covariance: Their covariances.
+        weight: The weight of every surviving run at each place; weights add up to 1.
+        residual: Every surviving run's residual.
+    """
 
     log_survival: Float[np.ndarray, " place"]
     mean: Float[np.ndarray, "place summary"]
@@ -67,7 +85,12 @@ class LocalLaws:
         return centred @ (np.sqrt(1 - width**2)[:, None, None] * np.swapaxes(self._root, 1, 2)), width
 
     def log_likelihood(self, z: Float[np.ndarray, " summary"], kernel: str) -> Float[np.ndarray, " place"]:
-        """Natural log of the likelihood of one observation, up to a constant; `kernel` is one of `KERNELS`."""
+        """ln of the likelihood of one observation at each place, up to a constant.
+
+        Args:
+            z: Summaries, as `near_normal` gives them.
+            kernel: "synthetic" or "kernel" (see the module).
+        """
         apart = np.einsum("pij,pj->pi", self._root, z - self.mean)
         scale = self.log_survival + np.log(np.diagonal(self._root, axis1=1, axis2=2)).sum(1)
         if kernel == "synthetic":
@@ -75,7 +98,7 @@ class LocalLaws:
             return normal
         centres, width = self._kernels
         distance2 = ((apart[:, None] - centres) ** 2).sum(2) / width[:, None] ** 2
-        # at places far from all runs nothing but the nearest counts
+        # far from all runs only the nearest one counts: it is taken out, so that the sum is not 0
         nearest = distance2.min(1)
         near = (self.weight * np.exp(-0.5 * (distance2 - nearest[:, None]))).sum(1)
         smooth: np.ndarray = scale - len(z) * np.log(width) - 0.5 * nearest + np.log(np.maximum(near, 1e-300))
@@ -83,7 +106,12 @@ class LocalLaws:
 
 
 def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
-    """Arrange a table of runs: births, realization, summaries (nan where dissolved)."""
+    """Arrange a table of runs.
+
+    Args:
+        table: Columns are births, `realization` and summaries (nan where a cluster dissolved).
+        n_stars: Stars of a cluster at birth.
+    """
     z = near_normal(table[list(SUMMARIES)].to_numpy(float), n_stars)
     return SimulatedRuns(table[list(BIRTH)].to_numpy(float), z, table.realization.to_numpy())
 
@@ -91,20 +119,27 @@ def simulated_runs(table: pd.DataFrame, n_stars: int) -> SimulatedRuns:
 def local_laws(
     runs: SimulatedRuns, places: Float[np.ndarray, "place birth"], box: Box, reach: tuple[float, ...]
 ) -> LocalLaws:
-    """The law of a run at `places` (q0, a_au), from runs within about `reach` of each.
+    """The law of a run at each of several places, from runs around it.
 
-    Raises `NatalError` where too few runs are that close.
+    Args:
+        runs: Runs at the points of a regular grid.
+        places: Places (q0, a_au).
+        box: Ranges of the design, in whose units distances are measured.
+        reach: Widths of the kernel that weighs runs, in Q0 and in ln a, in units of the box.
+
+    Raises:
+        NatalError: If there are too few runs around a place.
     """
     points, point_of = np.unique(runs.x, axis=0, return_inverse=True)
     x, targets = _unit(points, box), _unit(places, box)
     alive = np.isfinite(runs.z).all(1)
     n_runs = np.bincount(point_of, minlength=len(x))
-    # from here on of the surviving runs only
+    # from here on only surviving runs
     point_of, z = point_of[alive], runs.z[alive]
     n_alive = np.bincount(point_of, minlength=len(x))
-    # runs of a point weigh alike
+    # all runs of a point have the same weight
     kernel = _kernel(targets, x, reach)
-    # half a run on either side: a probability of exactly 0 or 1 is more than so many runs can say
+    # half a run more on either side: a finite number of runs does not show a probability of exactly 0 or 1
     effective = (kernel @ n_runs) ** 2 / (kernel**2 @ n_runs)
     share = (kernel @ n_alive) / (kernel @ n_runs)
     log_survival = np.log((share * effective + 0.5) / (effective + 1))
@@ -118,7 +153,7 @@ def local_laws(
         )
     total = np.stack([np.bincount(point_of, column, len(x)) for column in z.T], axis=-1)
     at_points = _smoother(x, x, n_alive, reach)
-    # a fit is closer to its own runs than to others: by its leverage
+    # a fit is closer to its own runs than to others; its leverage says by how much
     leverage = np.minimum(np.diag(at_points), 0.9)[point_of]
     residual = (z - (at_points @ total)[point_of]) / np.sqrt(1 - leverage)[:, None]
     weight = (kernel / (kernel @ n_alive)[:, None])[:, point_of]
@@ -129,7 +164,11 @@ def local_laws(
 
 
 def choose_reach(runs: SimulatedRuns, box: Box) -> tuple[float, ...]:
-    """The reach with which one half of the runs predicts the other best, by the synthetic likelihood."""
+    """The reach with which each half of the runs predicts the other half best, by the synthetic likelihood.
+
+    Raises:
+        NatalError: If there are too few runs for any reach.
+    """
     scores = {}
     for reach in REACHES:
         try:
@@ -155,7 +194,7 @@ def _score(fitted: SimulatedRuns, other: SimulatedRuns, box: Box, reach: tuple[f
 
 
 def _unit(x: Float[np.ndarray, "n birth"], box: Box) -> Float[np.ndarray, "n birth"]:
-    """Births as shares of the box, of its logarithm where they are declared so."""
+    """Births as shares of the box; of its logarithm where the birth condition is declared so."""
     columns = []
     for variable, values, (low, high) in zip(BIRTH.values(), x.T, limits_of(box), strict=True):
         is_log = variable.transform == "log"
@@ -164,7 +203,7 @@ def _unit(x: Float[np.ndarray, "n birth"], box: Box) -> Float[np.ndarray, "n bir
 
 
 def _kernel(targets: np.ndarray, x: np.ndarray, reach: Sequence[float]) -> Float[np.ndarray, "target point"]:
-    """Normal in the distance."""
+    """A normal kernel of the distance."""
     weights: np.ndarray = np.exp(-0.5 * (((targets[:, None] - x) / np.asarray(reach)) ** 2).sum(2))
     return weights
 
@@ -172,7 +211,7 @@ def _kernel(targets: np.ndarray, x: np.ndarray, reach: Sequence[float]) -> Float
 def _smoother(
     targets: np.ndarray, x: np.ndarray, n_alive: np.ndarray, reach: Sequence[float]
 ) -> Float[np.ndarray, "target point"]:
-    """What every run of a point contributes to the local polynomial of second order at each target."""
+    """The weight of each run of a point in the local polynomial of second order at each target."""
     terms, at_target = (_terms(2 * place - 1) for place in (x, targets))
     kernel = _kernel(targets, x, reach)
     products = (terms[:, :, None] * terms[:, None, :]).reshape(len(x), -1)

@@ -9,7 +9,16 @@ from natal.variables import CALIBRATION, SPLITS
 
 
 def time_covered(starts_s: pd.Series, lengths_s: pd.Series) -> float:
-    """Seconds during which at least one job ran: jobs side by side count once, pauses between them not at all."""
+    """Seconds during which at least one job ran: overlaps count once, pauses not at all.
+
+    Args:
+        starts_s: When each job started.
+        lengths_s: How long each job ran.
+
+    Examples:
+        >>> time_covered(pd.Series([0.0, 5.0, 100.0]), pd.Series([10.0, 10.0, 1.0]))
+        16.0
+    """
     total, until = 0.0, -np.inf
     for start, length in sorted(zip(starts_s, lengths_s, strict=True)):
         total += max(0.0, start + length - max(start, until))
@@ -18,9 +27,17 @@ def time_covered(starts_s: pd.Series, lengths_s: pd.Series) -> float:
 
 
 def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str, Any]:
-    """Counts, dissolved shares and energy errors of all runs, and what they cost (one row of `costs` a job)."""
+    """Counts, shares of dissolved clusters and energy errors of all runs, and what they cost.
+
+    Args:
+        summaries: One row a run.
+        costs: One row a job.
+
+    Returns:
+        The parts `simulation` and `timing.simulate` of metrics.json.
+    """
     core_s = (costs.integrate_time_s * costs.threads).sum()
-    # single realizations have no share
+    # calibration draws have one realization a point: that gives no share
     by_point = summaries[summaries.split != CALIBRATION].groupby("point_id").dissolved.mean()
     return {
         "simulation": {
@@ -54,11 +71,14 @@ def simulation_report(summaries: pd.DataFrame, costs: pd.DataFrame) -> dict[str,
 
 
 def speed_report(speed: dict[str, Any], metrics: dict[str, Any]) -> dict[str, Any]:
-    """Speed-ups, and what NUTS would have cost with one simulation for each gradient it asked for.
+    """Speed-ups, and what NUTS would cost if each gradient took one simulation.
 
-    `speed` holds seconds, all measured on one core (`speed`); `metrics` says how many gradients and cases there
-    were. The direct cost is a lower bound: warm-up is not counted, a simulation gives no gradient and one realization
-    gives no likelihood.
+    That cost is a lower bound: warm-up is not counted, a simulation gives no gradient, and one realization gives no
+    likelihood.
+
+    Args:
+        speed: Seconds of each evaluation, all measured on one core (`natal.assessment.speed`).
+        metrics: metrics.json so far; it has the numbers of gradients and cases.
     """
     per_run = speed["simulation_batched_s"]
     gradients = metrics["nuts"]["gradients_per_case"]

@@ -1,7 +1,7 @@
 """What observables are worth, and whether answers from them can be trusted.
 
-Cases are calibration clusters, which trained nothing: as they are, for each subset of observables; and rescaled to
-other ages and masses, seen with errors and gaps as real clusters are.
+Cases are calibration clusters, which no network was trained on. First they are taken as they are, for each subset of
+observables. Then they are rescaled to other ages and masses, and seen with errors and gaps, as real clusters are.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,13 +26,13 @@ from natal.variables import BIRTH, SUMMARIES
 
 AGES_YR = (5e5, 5e6)
 MASSES_MSUN = (50.0, 1000.0)
-"""Of mock clusters, as measured: log-uniform."""
+"""Ranges of the measured ages and masses of mock clusters, which are log-uniform."""
 
 AGE_ERRORS, MASS_ERRORS = (0.1, 0.4), (0.1, 0.3)
-"""Standard errors, as shares of the measured value: uniform."""
+"""Ranges of standard errors, as shares of the measured value; uniform."""
 
 VALUE_ERRORS = (0.05, 0.15)
-"""Of observables, as shares of the value; of outward motion, of sqrt(G M / a)."""
+"""Range of observables' errors, as shares of the value; for outward motion, as shares of sqrt(G M / a)."""
 
 GAP = 1 / 3
 """Share of mock clusters that lack one of the observables."""
@@ -41,7 +41,11 @@ BOUND = tuple(SUMMARIES)
 
 
 def subsets(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Subsets of observables whose worth is told, by what they are called; `names` are those of the law."""
+    """The subsets of observables that are compared, by name.
+
+    Args:
+        names: All observables of the law.
+    """
     projected = tuple(name for name in OBSERVABLES if name in names)
     told: dict[str, tuple[str, ...]] = {"summaries": BOUND}
     told |= {f"summaries without {name}": tuple(n for n in BOUND if n != name) for name in BOUND}
@@ -54,7 +58,16 @@ def subsets(names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
 
 
 def observed_rows(seen: LinesOfSight, names: Iterable[str], line: np.ndarray) -> pd.DataFrame:
-    """What is measured, exactly, of clusters at the end of their run, each along one line of sight (case,)."""
+    """Exact measurements of clusters at the end of their run.
+
+    Args:
+        seen: The clusters.
+        names: What is measured.
+        line: For each cluster the number of the line of sight.
+
+    Returns:
+        A table for `natal.posterior.catalogue`.
+    """
     each = np.arange(len(seen.point_id))
     rows: dict[str, Any] = {"name": each.astype(str)}
     for name in names:
@@ -67,17 +80,17 @@ def observed_rows(seen: LinesOfSight, names: Iterable[str], line: np.ndarray) ->
 
 
 def worth(key: PRNGKeyArray, law: Law, seen: LinesOfSight) -> pd.DataFrame:
-    """What each subset of observables is worth: one row each.
+    """What each subset of observables is worth.
 
     Args:
-        key: Of nothing that matters: posteriors are on a grid.
+        key: Has no influence: posteriors are on a grid.
         law: What the campaign knows.
         seen: Surviving clusters drawn from the prior.
 
     Returns:
-        `subset`; `n`; `contraction_q0` and `contraction_a_au`, means of 1 - posterior over prior variance; `log_score`,
-        the mean ln of the posterior density at the truth, and its standard error; `joint_68`, `joint_95`: shares of
-        truths inside, by third of the recovered Q0 too.
+        One row for each subset: `subset`; `n`; `contraction_q0` and `contraction_a_au`, means of 1 - posterior variance
+        / prior variance; `log_score`, the mean ln posterior density at the truth, and its standard error; `joint_68`
+        and `joint_95`, shares of truths inside joint regions, also by third of the recovered Q0.
     """
     line = np.arange(len(seen.point_id)) % len(LINES)
     rows = []
@@ -89,7 +102,17 @@ def worth(key: PRNGKeyArray, law: Law, seen: LinesOfSight) -> pd.DataFrame:
 
 
 def locate(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarray) -> pd.DataFrame:
-    """Where true births (case, 2) lie in the clusters' posteriors, and moments of these, one row a cluster."""
+    """Where true births lie in the clusters' posteriors, and the moments of these.
+
+    Args:
+        key: For the posteriors.
+        law: What the campaign knows.
+        clusters: A table of `natal.posterior.catalogue`.
+        truth: True (q0, a_au), shape (case, 2).
+
+    Returns:
+        One row a cluster.
+    """
     parts = []
     for group in grouped(law, clusters):
         found = answer_joint(
@@ -113,7 +136,7 @@ def locate(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarra
 
 
 def score(found: pd.DataFrame) -> dict[str, Any]:
-    """Numbers of `worth` from the rows of `locate`."""
+    """The numbers of `worth`, from the rows of `locate`."""
     inside = np.isfinite(found.log_density)
     recovered = found[[f"{name}_mean" for name in BIRTH]].to_numpy(float)
     regions = coverage_by_region(recovered, found.hpd_level.to_numpy())
@@ -131,7 +154,12 @@ def score(found: pd.DataFrame) -> dict[str, Any]:
 
 
 class Pool:
-    """Snapshots that stand for clusters of any age and mass: gravity has no scale."""
+    """Snapshots that stand for clusters of any age and mass, since gravity has no scale.
+
+    Args:
+        law: What the campaign knows.
+        seen: Clusters at several times.
+    """
 
     def __init__(self, law: Law, seen: LinesOfSight) -> None:
         self.law, self.seen = law, seen
@@ -148,16 +176,16 @@ class Pool:
         return int(((self._places - np.array([q0, tau]) / self._widths) ** 2).sum(1).argmin())
 
     def a_au(self, snapshot: int, age_yr: float, mass_msun: float) -> float:
-        """The scale radius of a cluster that looks like this snapshot at this age, having this mass."""
+        """The scale radius (AU) at which a cluster of this age and mass looks like the snapshot."""
         own_time = np.exp(self._log_tau[snapshot])
         return float((age_yr / own_time) ** (2 / 3) * (G_AU3_PER_MSUN_YR2 * mass_msun) ** (1 / 3))
 
     def survived(self, snapshot: int) -> bool:
-        """Whether it has not dissolved."""
+        """Whether the snapshot's cluster has not dissolved."""
         return not self.seen.dissolved.reshape(-1)[snapshot]
 
     def summaries(self, snapshot: int, a_au: float, mass_msun: float) -> dict[str, float]:
-        """The summaries, exactly, of a cluster of this size and mass."""
+        """Exact summaries of a cluster that looks like the snapshot and has this size and mass."""
         cluster, time = divmod(snapshot, len(self.seen.time_yr))
         factors = self._factors(snapshot, a_au, mass_msun)
         values = self.seen.summaries[cluster, time].astype(float)
@@ -165,14 +193,22 @@ class Pool:
         return {variable.name: factors.get(variable.unit, 1.0) * float(value) for variable, value in pairs}
 
     def _factors(self, snapshot: int, a_au: float, mass_msun: float) -> dict[str, float]:
-        """From the snapshot's units to the cluster's, by unit."""
+        """Factors by unit, from the snapshot's values to those of a cluster of this size and mass."""
         own = float(speed_kms(self._mass[snapshot], self._a_au[snapshot]))
         return {"km/s": float(speed_kms(mass_msun, a_au)) / own, "AU": a_au / self._a_au[snapshot]}
 
     def measured(
         self, rng: np.random.Generator, snapshot: int, a_au: float, mass_msun: float, names: Iterable[str]
     ) -> dict[str, float]:
-        """Observables with errors (`VALUE_ERRORS`) along a random line, of a cluster of this size and mass."""
+        """Observables along a random line, with errors (`VALUE_ERRORS`), of a cluster that looks like the snapshot.
+
+        Args:
+            rng: For the line and the errors.
+            snapshot: The snapshot's number.
+            a_au: The cluster's scale radius.
+            mass_msun: The cluster's mass.
+            names: What is measured.
+        """
         cluster, time = divmod(snapshot, len(self.seen.time_yr))
         values = self.seen.observables[cluster, time, rng.integers(len(LINES))].astype(float)
         speed = float(speed_kms(mass_msun, a_au))
@@ -187,20 +223,32 @@ class Pool:
 
 
 def possible(row: Mapping[str, Any], names: Iterable[str]) -> bool:
-    """Whether what was measured of sizes and dispersions is positive."""
+    """Whether all measured sizes and dispersions are positive.
+
+    Examples:
+        >>> possible({"r_hp_au": -3.0}, ["r_hp_au"])
+        False
+    """
     return all(row.get(name, 1) > 0 for name in names if MEASURABLE[name].transform != "none")
 
 
 def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: int) -> tuple[pd.DataFrame, np.ndarray]:
-    """Clusters as a catalogue has them, and their true births.
+    """Clusters as an observer's catalogue has them, with their true births.
 
-    A mock has a measured age and mass. Its true ones are drawn from what these leave open, its birth from the prior
-    that natal takes then; and it looks like the snapshot, of all those of `seen`, that is nearest to its Q0 and ln tau,
-    whose own values become its true ones. It is seen along a random line: projected observables with errors, one of
-    them missing in `GAP` of the mocks; f_bound and what needs bound stars always missing.
+    A mock has a measured age and mass, with errors. Its true ones are drawn from these, and its birth from natal's
+    prior for this age and mass. It looks like the snapshot of `seen` that is nearest to its Q0 and ln tau, and takes
+    over that snapshot's own Q0 and tau as true values. It is seen along a random line: projected observables have
+    errors, one of them is missing in a share `GAP` of the mocks; f_bound, and what needs bound stars, is always
+    missing.
+
+    Args:
+        rng: For all draws.
+        law: What the campaign knows.
+        seen: Clusters that no network was trained on.
+        n: Number of mocks.
 
     Returns:
-        A table for `posterior.catalogue`, and the true (q0, a_au), (mock, 2).
+        A table of `natal.posterior.catalogue`, and the true (q0, a_au), shape (mock, 2).
     """
     reach, pool = law.reach, Pool(law, seen)
     age, mass = (low * (high / low) ** rng.random(n) for low, high in (AGES_YR, MASSES_MSUN))
@@ -230,7 +278,19 @@ def mock_catalogue(rng: np.random.Generator, law: Law, seen: LinesOfSight, n: in
 
 
 def trust_in_observables(key: PRNGKeyArray, law: Law, seen: LinesOfSight, n_mocks: int, seed: int) -> dict[str, Any]:
-    """Both checks: `worth`, a table of subsets over surviving clusters, and `mocks`, the same numbers of mocks."""
+    """Both checks of observables.
+
+    Args:
+        key: For the posteriors.
+        law: What the campaign knows.
+        seen: Clusters that no network was trained on.
+        n_mocks: Number of mock clusters.
+        seed: For the mocks.
+
+    Returns:
+        `worth`, a table of subsets over surviving clusters; `mocks`, the same numbers for mock clusters; `located`, one
+        row a mock.
+    """
     alive = seen.at(~seen.dissolved[:, -1] & np.isfinite(seen.summaries[:, -1]).all(1))
     clusters, truth = mock_catalogue(np.random.default_rng(seed), law, seen, n_mocks)
     located = locate(jax.random.fold_in(key, 1), law, clusters, truth)

@@ -1,9 +1,9 @@
-"""Can answers about populations be trusted? Synthetic ones, made of simulated clusters that trained nothing.
+"""Can answers about populations be trusted? A check with synthetic populations of simulated clusters.
 
-A population's parameters are drawn from the hyperprior, births from the population, and each cluster looks like the
-calibration snapshot that is nearest to its Q0 and ln tau; those that dissolved are missing from its table. Two kinds of
-table: the campaign's summaries, exactly, at its own age and mass; and projected observables with errors and gaps, of
-uncertain ages and masses.
+A population's parameters are drawn from the hyperprior, its births from the population. Each cluster looks like the
+calibration snapshot that is nearest to its Q0 and ln tau; no network was trained on these. Clusters that dissolved are
+missing from the table. There are two kinds of table: `summaries` has exact summaries at the campaign's own age and
+mass; `projected` has projected observables with errors and gaps, at uncertain ages and masses.
 """
 
 from collections.abc import Callable
@@ -34,20 +34,20 @@ AGE_SPREAD = np.log(2.0)
 """Range of ln age and of ln mass of clusters with projected observables."""
 
 FALSE_ALARM = 0.01
-"""Of the test of ranks."""
+"""Probability that the test of ranks fails for honest answers."""
 
 N_VIOLATIONS = 5
-"""Populations of each kind that violates the law."""
+"""Number of populations of each kind that violates the law."""
 
 MOST_TRIES = 4000
-"""Births of one population: by then nearly all of them dissolve."""
+"""Most births of one population: if they are not enough, nearly all clusters dissolve."""
 
 Births = Callable[[np.random.Generator], tuple[float, float]]
 """A birth (q0, a_au) of a population."""
 
 
 def drawn_parameters(rng: np.random.Generator, law: Law, settings: Population) -> dict[str, float]:
-    """Parameters of the law `normal`, from the hyperprior."""
+    """Draw the parameters of the law `normal` from the hyperprior."""
     low, high = np.log(law.reach.a_au)
     return {
         "q0_location": rng.uniform(*law.q0),
@@ -58,7 +58,12 @@ def drawn_parameters(rng: np.random.Generator, law: Law, settings: Population) -
 
 
 def births_of(parameters: dict[str, float], law: Law) -> Births:
-    """Births of the law `normal`, within the box."""
+    """A function that draws births (q0, a_au) of the law `normal`, within the box.
+
+    Args:
+        parameters: The law's parameters by name.
+        law: What the campaign knows.
+    """
     laws = []
     for axis, (low, high) in (("q0", law.q0), ("ln_a", np.log(law.reach.a_au))):
         location, scale = parameters[f"{axis}_location"], max(parameters[f"{axis}_scale"], 1e-9)
@@ -68,7 +73,7 @@ def births_of(parameters: dict[str, float], law: Law) -> Births:
 
 
 def two_groups(law: Law) -> Births:
-    """Half of the clusters born cold, half hot, 0.6 of the box apart."""
+    """A population that violates the law: half of the clusters are born cold, half hot, 0.6 of the box apart in Q0."""
     low, high = law.q0
     middle = 0.5 * sum(np.log(law.reach.a_au))
 
@@ -80,7 +85,7 @@ def two_groups(law: Law) -> Births:
 
 
 def correlated(law: Law) -> Births:
-    """Q0 rises with ln a, a correlation of 0.9."""
+    """A population that violates the law: Q0 rises with ln a, with a correlation of 0.9."""
     (low, high), ends = law.q0, np.log(law.reach.a_au)
 
     def born(rng: np.random.Generator) -> tuple[float, float]:
@@ -98,7 +103,19 @@ VIOLATIONS: dict[str, Callable[[Law], Births]] = {"two groups": two_groups, "Q0 
 def observed_population(
     rng: np.random.Generator, pool: Pool, born: Births, table: str, n: int, label: str
 ) -> tuple[list[dict[str, Any]], np.ndarray] | None:
-    """Rows of the first `n` clusters that did not dissolve, and their births (n, 2); None: nearly all dissolve."""
+    """Draw a population and observe its first clusters that did not dissolve.
+
+    Args:
+        rng: For all draws.
+        pool: Snapshots.
+        born: Draws births.
+        table: "summaries" or "projected" (see the module).
+        n: How many clusters.
+        label: What their names begin with.
+
+    Returns:
+        Rows of a table and births (q0, a_au), shape (n, 2); None if nearly all clusters dissolve.
+    """
     law, reach = pool.law, pool.law.reach
     rows: list[dict[str, Any]] = []
     truth = np.empty((n, len(BIRTH)))
@@ -120,7 +137,7 @@ def observed_population(
         snapshot = pool.nearest(q0, tau)
         if not pool.survived(snapshot):
             continue
-        # exactly the snapshot's own, which is next to it
+        # the birth becomes exactly that of the snapshot, which is close to it
         place = pool.q0[snapshot], pool.a_au(snapshot, age, mass)
         if table == "projected":
             row |= pool.measured(rng, snapshot, place[1], mass, pool.projected)
@@ -140,20 +157,20 @@ def observed_population(
 def check_populations(
     key: PRNGKeyArray, seed: int, law: Law, seen: LinesOfSight, settings: Population
 ) -> dict[str, pd.DataFrame]:
-    """Populations from the hyperprior, answered; and some that violate the law.
+    """Answer synthetic populations: many from the hyperprior, and some that violate the law.
 
     Args:
-        key: Of the chains.
-        seed: Of populations and clusters.
+        key: For the chains.
+        seed: For populations and clusters.
         law: What the campaign knows.
-        seen: Clusters that trained nothing.
+        seen: Clusters that no network was trained on.
         settings: The section `population`.
 
     Returns:
-        `coverage`: a row for each table, population and parameter: `truth`, `mean`, `sd`, `low` and `high` of the 90 %
-        interval, `rank` (share of draws below the truth), `stacked` (the same parameter by the mean or the standard
-        deviation of the clusters' posterior means), `stacked_low`, `stacked_high`, `rhat`.
-        `violations`: for each population that violates the law, and each law: true and recovered mean and sd of Q0.
+        `coverage` has a row for each table, population and parameter: `truth`, `mean`, `sd`, `low` and `high` of the 90
+        % interval, `rank` (share of draws below the truth), `rhat`; and for comparison `stacked`, `stacked_low` and
+        `stacked_high`, from the mean or standard deviation of the clusters' posterior means. `violations` has a row for
+        each population that violates the law, and each law: true and recovered mean and sd of Q0.
     """
     # every cluster on the same cells
     fixed = replace(law, prior={"q0": law.q0, "a_au": law.reach.a_au})
@@ -199,7 +216,7 @@ def _populations(
 
 
 def _terms(key: PRNGKeyArray, law: Law, populations: list[list[dict[str, Any]]]) -> list[Terms]:
-    """Of each population, all tabulated together."""
+    """What the clusters of each population say; all are tabulated together."""
     clusters = clusters_table([row for rows in populations for row in rows])
     terms, table = terms_of(key, law, clusters, Selection(), keep_unlike=True)
     used = np.concatenate([[0], np.cumsum(table.left_out == "")])
@@ -237,7 +254,14 @@ def _answers(walk: Walk, terms: Terms, truth: dict[str, float]) -> list[dict[str
 
 
 def score_populations(coverage: pd.DataFrame) -> dict[str, Any]:
-    """By table and parameter: share of truths inside 90 % intervals, uniformity of ranks, and the same of stacking."""
+    """Coverage of 90 % intervals, uniformity of ranks, bias and rms over all populations, by table and parameter.
+
+    Args:
+        coverage: The rows of `check_populations`.
+
+    Returns:
+        Numbers by table and parameter; those of stacking the clusters' posteriors begin with `stacked`.
+    """
     found: dict[str, Any] = {}
     for (table, name), rows in coverage.groupby(["table", "parameter"], sort=False):
         inside = (rows.low <= rows.truth) & (rows.truth <= rows.high)

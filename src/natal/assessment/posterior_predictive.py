@@ -1,7 +1,8 @@
-"""Posterior predictive checks: clusters born as the posterior says, simulated and compared with the observation.
+"""Posterior predictive checks: clusters are simulated with births from a posterior, and compared with the observation.
 
-Gelman et al. (2013), Bayesian Data Analysis, section 6.3. The simulator itself answers, not the emulator. p-values of
-honest posteriors gather about 1/2, since the posterior has seen the observation: an extreme one is a strong sign.
+See Gelman et al. (2013), Bayesian Data Analysis, section 6.3. The simulator itself answers, not the emulator. Since the
+posterior has already used the observation, p-values of honest posteriors gather around 1/2: an extreme one is a strong
+sign.
 """
 
 from typing import Any
@@ -24,7 +25,15 @@ MIN_ALIVE = 10
 
 
 def thinned(draws: Float[np.ndarray, "chain draw birth"], n: int) -> Float[np.ndarray, "n birth"]:
-    """`n` posterior draws at even steps through all chains; raises `NatalError` if there are fewer."""
+    """Posterior draws at even steps through all chains.
+
+    Args:
+        draws: Draws of one case.
+        n: How many to take.
+
+    Raises:
+        NatalError: If there are fewer.
+    """
     flat = draws.reshape(-1, draws.shape[-1])
     if len(flat) < n:
         raise NatalError(
@@ -36,7 +45,12 @@ def thinned(draws: Float[np.ndarray, "chain draw birth"], n: int) -> Float[np.nd
 
 
 def rank_p(observed: float, replicated: Float[np.ndarray, " run"]) -> float:
-    """Two-sided p-value by rank; equal values count half."""
+    """Two-sided p-value of an observation by its rank among replicated values; equal values count half.
+
+    Examples:
+        >>> round(float(rank_p(9.0, np.arange(9.0))), 3)
+        0.1
+    """
     below = (replicated < observed).sum() + 0.5 * (replicated == observed).sum()
     share = (below + 0.5) / (len(replicated) + 1)
     two_sided: float = 2 * min(share, 1 - share)
@@ -44,23 +58,37 @@ def rank_p(observed: float, replicated: Float[np.ndarray, " run"]) -> float:
 
 
 def joint_p(observed: Float[np.ndarray, " summary"], replicated: Float[np.ndarray, "run summary"]) -> float:
-    """p-value by rank of the squared Mahalanobis distance from the mean of all runs, the observed one among them.
+    """p-value of an observation by the rank of its squared Mahalanobis distance from the mean.
 
-    Exact for an exchangeable observation, whatever the law.
+    The mean and covariance are those of all runs and the observation together. So the p-value is exact for any law from
+    which both come.
+
+    Args:
+        observed: The observed summaries, as `near_normal` gives them.
+        replicated: Those of the runs.
     """
     everyone = np.vstack([observed, replicated])
     apart = everyone - everyone.mean(0)
     covariance = apart.T @ apart / (len(everyone) - 1)
-    # a pile-up may leave an output without scatter
+    # a summary may have no scatter, if all runs keep all stars
     distance2 = np.einsum("ri,ij,rj->r", apart, np.linalg.pinv(covariance, rcond=1e-10, hermitian=True), apart)
     return float((distance2 >= distance2[0] * (1 - 1e-9)).mean())
 
 
 def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run summary"], n_stars: int) -> pd.DataFrame:
-    """Observations against the summaries of runs from their posteriors, nan where dissolved.
+    """Compare observations with runs that were simulated with births from their posteriors.
 
-    Quantiles and p-values are of the runs that survive, as an observed cluster did; with fewer than ten of those they
-    are nan. The joint p-value compares them as `near_normal` has them.
+    Only runs that survive are compared, since the observed cluster survived. With fewer than ten of those, quantiles
+    and p-values are nan.
+
+    Args:
+        observed: The observations.
+        replicated: Summaries of the runs of each case; nan where a cluster dissolved.
+        n_stars: Stars of a cluster at birth.
+
+    Returns:
+        One row a case: its truth, the share of runs that dissolved, for each summary the observed value with quantiles
+        and the p-value of the runs, and `joint_p`, in the form of `near_normal`.
     """
     rows = []
     for k, (y, runs) in enumerate(zip(observed.y, replicated, strict=True)):
@@ -81,7 +109,7 @@ def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run summary"
 
 
 def predictive_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
-    """Numbers over all cases of rows from `check_cases`."""
+    """Numbers over all cases, from the rows of `check_cases`."""
     inside = {
         name: float(table[name].between(table[f"{name}_q02.5"], table[f"{name}_q97.5"]).mean()) for name in SUMMARIES
     }

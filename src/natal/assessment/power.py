@@ -1,6 +1,6 @@
 """What would a calibration check see? The smallest defect that a check of n cases finds four times in five.
 
-Defects are those of normal posteriors: a mean that is off, or widths that are all too small by one factor.
+Posteriors are normal, and there are two defects: a mean that is off, or widths that are all too small by one factor.
 """
 
 from collections.abc import Callable
@@ -18,45 +18,46 @@ POWER = 0.8
 """Share of campaigns with the defect in which the check fails."""
 
 N_SIMULATED = 1000
-"""Simulated campaigns behind a share: it is known to 1.3 %."""
+"""Number of simulated campaigns from which a share is taken, which is so known to 1.3 %."""
 
 LARGEST = 5.0
-"""The largest bias in standard deviations, and the logarithm of the largest factor by which widths are too small."""
+"""Largest defect that is tried: a bias in standard deviations, or ln of the factor by which widths are too small."""
 
 SHARE = 0.68
-"""The regions for which defects of widths are stated, by the share of truths that they should hold."""
+"""Defects of widths are stated for the regions that should hold this share of truths."""
 
 RANKED = ("sbc", "tarp")
-"""Checks that know a posterior's probability from counting draws."""
+"""Checks that count draws to know a posterior's probability."""
 
 Cdf = Callable[[Float[np.ndarray, " place"], float], Float[np.ndarray, " place"]]
 
 
 def _biased(place: Float[np.ndarray, " place"], size: float) -> Float[np.ndarray, " place"]:
-    """Probabilities below the truth, which lies `size` standard deviations off."""
+    """The probability below the truth, which lies `size` standard deviations off."""
     cdf: np.ndarray = ndtr(ndtri(place) - size)
     return cdf
 
 
 def _narrow_intervals(place: Float[np.ndarray, " place"], size: float) -> Float[np.ndarray, " place"]:
-    """Masses of central intervals that reach to the truth, widths too small by exp(size)."""
+    """The mass of central intervals that reach to the truth, where widths are too small by exp(size)."""
     cdf: np.ndarray = 2 * ndtr(ndtri((1 + place) / 2) * np.exp(-size)) - 1
     return cdf
 
 
 def _narrow_regions(place: Float[np.ndarray, " place"], size: float) -> Float[np.ndarray, " place"]:
-    """Masses of joint regions of two parameters that reach to the truth."""
+    """The mass of joint regions of two parameters that reach to the truth."""
     cdf: np.ndarray = 1 - (1 - place) ** np.exp(-2 * size)
     return cdf
 
 
 def _narrow_from_afar(place: Float[np.ndarray, " place"], size: float) -> Float[np.ndarray, " place"]:
-    """Masses of discs that reach to the truth, about points so far off that their edges are straight lines."""
+    """The mass of discs that reach to the truth, about points so far off that the discs' edges are straight lines."""
     cdf: np.ndarray = ndtr(ndtri(place) * np.exp(-size))
     return cdf
 
 
-# by what a check's name begins with, the longer one first: the law of its numbers; the share held of SHARE; the words
+# by the beginning of a check's name, the longer one first: the distribution of its numbers under a defect; from that
+# the share of truths inside regions of SHARE; the words
 DEFECTS: dict[str, tuple[Cdf, Cdf | None, str]] = {
     "pit": (_biased, None, "a bias of {:.2f} sd"),
     "sbc": (_biased, None, "a bias of {:.2f} sd"),
@@ -71,14 +72,19 @@ def would_see(check: str, n: int, n_draws: int, false_alarm: float) -> dict[str,
 
     Args:
         check: Its name among `natal.assessment.sbc.verdicts`.
-        n: Cases that it looks at.
+        n: Number of cases that it looks at.
         n_draws: Posterior draws of each case, among which sbc and tarp count.
-        false_alarm: Probability with which honest posteriors fail it.
+        false_alarm: Probability with which honest posteriors fail the check.
 
     Returns:
-        `detects`, the defect as a number: a bias in standard deviations of the posterior (pit, sbc), the share of
-        truths inside 68 % intervals (coverage) or joint regions (coverage_joint, tarp), or how far the log score is
-        below the promised one; None where n is too small for any. `would_see`, the same in words.
+        `detects`, the defect as a number; None if n is too small to see any. For pit and sbc it is a bias in standard
+        deviations of the posterior; for coverage the share of truths inside 68 % intervals; for coverage_joint and tarp
+        that inside joint 68 % regions; for log_score how far it is below the promised one. `would_see`, the same in
+        words.
+
+    Examples:
+        >>> would_see("pit_q0", 500, 99, 0.05)["would_see"]
+        'a bias of 0.15 sd'
     """
     if check == "log_score":
         size = _log_score_size(n, false_alarm)
@@ -113,7 +119,7 @@ def _uniform_size(cdf: Cdf, n: int, n_draws: int | None, false_alarm: float) -> 
 
 @cache
 def _ranks(n: int, n_draws: int) -> tuple[Float[np.ndarray, " edge"], Float[np.ndarray, "place cell"]]:
-    """Edges of cells of a probability, and the law of a rank's share (`sbc.rank_shares`) given its cell."""
+    """Edges of cells of a probability, and the law of a rank's share (`sbc.rank_shares`) in each cell."""
     edges = np.linspace(0, 1, 501)
     middle = (edges[1:] + edges[:-1]) / 2
     rank, rest = np.divmod(places(n)[:, None] * (n_draws + 1), 1)
@@ -132,7 +138,7 @@ def _log_score_size(n: int, false_alarm: float) -> float | None:
 
 
 def _smallest(fails: Callable[[float], Bool[np.ndarray, " campaign"]]) -> float | None:
-    """The defect at which a share of `POWER` of campaigns fails; None if the largest is too small."""
+    """The defect with which a share `POWER` of campaigns fails; None if not even the largest defect does that."""
 
     def excess(size: float) -> float:
         return float(fails(size).mean()) - POWER

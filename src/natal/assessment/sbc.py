@@ -1,11 +1,12 @@
-"""Simulation-based calibration: are posteriors of clusters that were drawn from the prior honest?
+"""Simulation-based calibration: are posteriors honest for clusters that were drawn from the prior?
 
-If (Q0, a) come from the prior and the data from the likelihood, then the probability that a posterior assigns to any
-region with the truth at its edge is uniform over cases. Every check here is one such probability with the band that
-honest posteriors leave with a stated probability. Numbers are those of calibration.csv, one row a cluster.
+Suppose that (Q0, a) come from the prior and the data from the likelihood. Then the posterior probability of any region
+with the truth at its edge is uniform over cases. Every check here is one such probability, with a band that honest
+posteriors leave with a known probability. The numbers are those of calibration.csv, one row a cluster.
 
-The condition holds for survivors, whose prior is prior x P(survive | Q0, a), if the likelihood carries that factor.
-Without it the laws differ in total variation by the share of dissolved clusters, and no coverage by more than that.
+Only clusters that survive can be used. Their prior is prior x P(survive | Q0, a), and all holds as well if the
+likelihood has that factor. Without it the laws differ in total variation by the share of dissolved clusters, and no
+coverage is wrong by more than that.
 """
 
 from typing import Any
@@ -27,22 +28,27 @@ from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, Box
 
 FALSE_ALARM = 0.05
-"""Share of honest campaigns of which any check fails, at most (Bonferroni: the checks are far from independent)."""
+"""Largest share of honest campaigns in which any check fails (Bonferroni: checks are far from independent)."""
 
 MIN_CASES = 3
-"""Fewer make no thirds."""
+"""Fewest cases that can be cut into thirds."""
 
 THINNING = 10
-"""NUTS iterations between two draws that ranks are counted over, so that they are nearly independent."""
+"""NUTS iterations between two draws that are used for ranks; so these are nearly independent."""
 
 
 def rank_shares(
     key: PRNGKeyArray, truth: Float[np.ndarray, "case birth"], draws: Float[np.ndarray, "case draw birth"]
 ) -> Float[np.ndarray, "case birth"]:
-    """The truth's rank among its posterior draws as a number in (0, 1): (draws below + u) / (draws + 1).
+    """The truth's rank among its posterior draws as a number between 0 and 1: (draws below + u) / (draws + 1).
 
-    With u uniform a rank's share is uniform, not discrete, if truth and draws come from one distribution (Talts et
+    u is uniform. So the number is uniform, and not discrete, if truth and draws come from one distribution (Talts et
     al. 2018, arXiv:1804.06788).
+
+    Args:
+        key: For u.
+        truth: True births.
+        draws: Independent draws of each posterior.
     """
     below = (draws < truth[:, None]).sum(1)
     shares: np.ndarray = (below + np.asarray(jax.random.uniform(key, truth.shape), float)) / (draws.shape[1] + 1)
@@ -55,11 +61,16 @@ def tarp_shares(
     draws: Float[np.ndarray, "case draw birth"],
     prior_box: Box,
 ) -> Float[np.ndarray, " case"]:
-    """Posterior probability of the disc about a random point that reaches to the truth, by case.
+    """Posterior probability of the disc around a random point that reaches to the truth.
 
-    Tests of accuracy with random points (TARP; Lemos et al. 2023, arXiv:2302.03026): points are uniform in the prior's
-    box, distances count in its widths. Uniform for honest posteriors, also where both marginals are right but their
-    correlation is not.
+    This is TARP, tests of accuracy with random points (Lemos et al. 2023, arXiv:2302.03026). It is uniform for honest
+    posteriors. Unlike marginal ranks it also sees a wrong correlation.
+
+    Args:
+        key: For the points, uniform in the prior's box.
+        truth: True births.
+        draws: Independent draws of each posterior.
+        prior_box: The prior's ranges; distances are in units of their widths.
     """
     key_point, key_rank = jax.random.split(key)
     low, high = np.array([prior_box[name] for name in BIRTH]).T
@@ -72,14 +83,14 @@ def tarp_shares(
 
 
 def thinned_settings(settings: NutsSettings, n_draws: int) -> NutsSettings:
-    """The same sampler with as many iterations as `n_draws` thinned draws from all its chains take."""
+    """The sampler's settings with as many iterations as `n_draws` thinned draws of a case take."""
     return settings.model_copy(update={"draws": THINNING * -(-n_draws // settings.chains)})
 
 
 def posterior_draws(recovered: Recovered, n: int) -> Float[np.ndarray, "case draw birth"]:
-    """`n` draws of each case, `THINNING` iterations apart, from all chains."""
+    """`n` draws of each case, `THINNING` iterations apart, in equal parts from all chains."""
     thinned = recovered.nuts.draws[:, :, THINNING - 1 :: THINNING].astype(float)
-    # draw by draw, so that every chain has its share
+    # sorted by draw, then chain: the first n come from all chains alike
     return thinned.swapaxes(1, 2).reshape(len(thinned), -1, len(BIRTH))[:, :n]
 
 
@@ -92,11 +103,19 @@ def calibration_table(
     draws: Float[np.ndarray, "sampled draw birth"],
     prior_box: Box,
 ) -> pd.DataFrame:
-    """One row a case within the prior's box: its truth, its posterior and where in it the truth lies.
+    """One row for each case within the prior's box: its truth, its posterior, and where in it the truth lies.
 
-    pit, hpd_level, log_density and entropy are the grid's, and so are mean, sd and contraction; sbc and tarp count
-    the NUTS draws. Where there are none (`draws` are the first cases') these, R-hat and its like are nan. log_density
-    and entropy are natural logarithms, per unit Q0 and AU.
+    mean, sd, contraction, pit, hpd_level, log_density and entropy come from the grid; sbc and tarp from the draws of
+    NUTS. log_density and entropy are natural logarithms, per unit Q0 and AU.
+
+    Args:
+        key: For ranks and random points.
+        point_id: The design point of each case.
+        truth: True births.
+        recovered: Posteriors.
+        truths: Where the truths lie in the grid posteriors.
+        draws: Independent draws of the first cases; the others have nan for sbc, tarp and the sampler's health.
+        prior_box: The prior's ranges.
     """
     key_rank, key_tarp = jax.random.split(key)
     summary = recovered.grid_summary
@@ -138,10 +157,16 @@ def calibration_table(
 def check_log_score(
     log_density: Float[np.ndarray, " case"], entropy: Float[np.ndarray, " case"], false_alarm: float
 ) -> dict[str, Any]:
-    """Compare the log score with what the posteriors promise, the mean of minus their entropies: a t test.
+    """Compare the log score with what the posteriors promise, the mean of minus their entropies; a t test.
 
-    The mean of `statistic` = log density at the truth + entropy is 0 for honest posteriors; below it they are
-    overconfident, above it too wide.
+    Args:
+        log_density: ln of the posterior density at the truth, per unit Q0 and AU.
+        entropy: Minus the posterior's mean ln density.
+        false_alarm: Probability with which honest posteriors fail.
+
+    Returns:
+        `n`; `statistic`, the mean of log_density + entropy, which is 0 for honest posteriors, negative if they are
+        overconfident and positive if they are too wide; `band`, its allowed range; `p_value`; `passed`.
     """
     surprise = log_density + entropy
     n = len(surprise)
@@ -158,12 +183,18 @@ def check_log_score(
 
 
 def verdicts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Every check of the rows of calibration.csv: name -> n, statistic, band, p_value, passed (`check_uniform`).
+    """All checks of calibration.csv.
 
     Honest posteriors fail any of them with a probability of at most `FALSE_ALARM`. `pit` and `coverage` (central
-    intervals of one parameter, joint highest-density regions, at all levels) test the likelihood through the grid,
-    `sbc` and `tarp` the sampler as well. The thirds are cut by the posterior mean of Q0: being a function of the
-    data it leaves honest posteriors honest within each of them, which a cut by the truth does not.
+    intervals of one parameter and joint highest-density regions, at all levels) test the likelihood by the grid; `sbc`
+    and `tarp` test the sampler, too. Thirds are cut by the posterior mean of Q0. This is a function of the data, so
+    honest posteriors are honest within each third; a cut by the truth would not leave them so.
+
+    Args:
+        table: The rows of calibration.csv.
+
+    Returns:
+        By name of the check: n, statistic, band, p_value, passed (`check_uniform`).
     """
     uniform = {f"pit_{name}": table[f"{name}_pit"] for name in BIRTH}
     uniform |= {f"coverage_{name}": 2 * (table[f"{name}_pit"] - 0.5).abs() for name in BIRTH}
@@ -180,10 +211,15 @@ def verdicts(table: pd.DataFrame) -> dict[str, dict[str, Any]]:
 
 
 def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
-    """What metrics.json says of the calibration: coverage with binomial bands, scores, TARP's curve, verdicts.
+    """What metrics.json says of the calibration.
 
-    `table` is `calibration_table`'s, `n_draws` the posterior draws behind a rank. Coverage is given over all cases and
-    by third of the true Q0, the true a and their posterior means; `verdict` says in words what that allows to rely on.
+    Args:
+        table: The rows of `calibration_table`.
+        n_draws: Posterior draws from which each rank is counted.
+
+    Returns:
+        Coverage with binomial bands, over all cases and by thirds of the true and the recovered Q0 and a; scores; the
+        curve of TARP; all checks with what they would see; and `verdict`, in words what a reader can rely on.
     """
     truth, sd = ((table[[f"{name}_{what}" for name in BIRTH]].to_numpy()) for what in ("true", "contraction"))
     pit = table[[f"{name}_pit" for name in BIRTH]].to_numpy()
@@ -213,7 +249,7 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
         "verdict": verdict(coverage_by_region(recovered, table.hpd_level.to_numpy())),
         "n_sampled": len(sampled),
         "max_rhat": float(sampled.rhat.max()),
-        # true, too, where it is not a number
+        # counts nan as well
         "n_high_rhat": int((~(sampled.rhat <= MAX_RHAT)).sum()),
         "verdicts": judged,
         "failed": [name for name, check in judged.items() if not check["passed"]],
@@ -223,5 +259,10 @@ def sbc_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
 
 
 def binomial_bands(n: int) -> dict[str, list[float]]:
-    """Central 95 % range of the coverage of `n` independent honest cases, by level."""
+    """Central 95 % range of the coverage of `n` independent honest cases, by level.
+
+    Examples:
+        >>> binomial_bands(100)["50"]
+        [0.4, 0.6]
+    """
     return {f"{100 * level:.0f}": [float(k / n) for k in binomial_range(0.95, n, level)] for level in LEVELS}

@@ -1,4 +1,4 @@
-"""Measures what one evaluation costs: a simulation, the emulator and the likelihood with its gradient."""
+"""Measures what one evaluation costs: of a simulation, of the emulator, and of the likelihood with its gradient."""
 
 import time
 from collections.abc import Callable
@@ -23,7 +23,13 @@ BATCH = 1024
 
 
 def seconds_per_call(function: Callable[..., Any], *arguments: Any, at_least_s: float = 0.3) -> float:
-    """Median wall time of a compiled function's call, over repeats that fill `at_least_s` (five at least)."""
+    """Median wall time of calls of a compiled function.
+
+    Args:
+        function: The function.
+        arguments: What it is called with.
+        at_least_s: Calls are repeated for this long, and five times at least.
+    """
     jax.block_until_ready(function(*arguments))
     times: list[float] = []
     while len(times) < 5 or sum(times) < at_least_s:
@@ -34,9 +40,19 @@ def seconds_per_call(function: Callable[..., Any], *arguments: Any, at_least_s: 
 
 
 def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, a_au: float, batch: int = 1) -> float:
-    """Seconds per cluster in a batch, alone by default, without compilation.
+    """Seconds to simulate a cluster, without compilation.
 
-    Measured over a tenth of the steps, as every step costs the same, and scaled up.
+    Every step costs the same: a tenth of the steps is measured, and scaled up.
+
+    Args:
+        cluster: Stars and softening.
+        integration: Time step, number of steps and precision.
+        q0: Q0 of the cluster.
+        a_au: Its scale radius.
+        batch: Clusters that are simulated together.
+
+    Returns:
+        Seconds per cluster.
     """
     with jax.enable_x64(integration.precision == "float64"):
         birth = partial(initial_conditions, n_stars=cluster.n_stars, softening_au=cluster.softening_au)
@@ -57,9 +73,10 @@ def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, 
 
 
 def time_emulator(likelihood: Likelihood, box: Box) -> dict[str, float]:
-    """Seconds per evaluation of the ensemble mean and of the log likelihood with its gradient.
+    """Seconds for the ensemble's mean, and for the log likelihood with its gradient.
 
-    'alone': one call for one point, overheads of the call included; 'batched': per point in a batch of 1024.
+    Returns:
+        'alone': for one call with one point, the call's overhead included. 'batched': per point in a batch of 1024.
     """
     rng = np.random.default_rng(0)
     low, high = np.array([box[name] for name in BIRTH]).T

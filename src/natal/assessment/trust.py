@@ -1,7 +1,7 @@
-"""What may a reader rely on? Coverage by what was recovered, in words, and the goals that a campaign should reach.
+"""What may a reader rely on? Coverage by recovered birth, in words, and the goals that a campaign should reach.
 
-Regions are the joint highest-density regions of (Q0, a). Groups are all clusters and thirds of them by recovered birth,
-the posterior mean: a function of the data, within whose thirds honest posteriors stay honest.
+Regions are the joint highest-density regions of (Q0, a). They are looked at over all clusters, and over thirds of them
+by recovered birth, the posterior mean. This is a function of the data, so honest posteriors are honest within thirds.
 """
 
 from collections.abc import Mapping
@@ -16,15 +16,15 @@ from natal.assessment.coverage import LEVELS, clustered_error, terciles
 from natal.variables import BIRTH
 
 CONFIDENCE = 0.95
-"""Probability that all that a verdict says is true at once (Bonferroni over its groups and levels)."""
+"""Probability that everything in a verdict is true (Bonferroni over its groups and levels)."""
 
 MAX_REACH = 0.1
-"""How far a share may be from its level for all that is known, for its regions to be trusted over all clusters."""
+"""Regions are not trusted if the share over all clusters may be farther from its level than this."""
 
 THIRDS = ("low", "middle", "high")
 
 JUDGED = (0.50, 0.68, 0.95)
-"""Levels that verdicts speak of: the innermost regions see a posterior that peaks beside the truth."""
+"""Levels of a verdict. The innermost regions see a posterior that peaks beside the truth."""
 
 NAMES = {"q0": "Q0", "a_au": "a"}
 UNITS = {"a_au": " AU"}
@@ -39,9 +39,9 @@ class CoverageGoal(NamedTuple):
 
 COVERAGE_GOALS = {0.68: CoverageGoal(0.015, 0.03), 0.95: CoverageGoal(0.01, 0.02)}
 LOG_SCORE_GOAL = -2.68
-"""Mean natural logarithm of the density at the truth, per unit Q0 and AU, of the default campaign's clusters."""
+"""Least mean ln density at the truth, per unit Q0 and AU, for the default campaign's clusters."""
 PROMISE_GOAL = 0.02
-"""How far the log score may be from the promised one, minus the mean entropy."""
+"""How far the log score may be from the promised one, which is minus the mean entropy."""
 
 
 def coverage_by_region(
@@ -51,12 +51,12 @@ def coverage_by_region(
 
     Args:
         recovered: Posterior means, shape (case, birth).
-        hpd_level: Posterior mass denser than the truth, shape (case,).
+        hpd_level: Posterior mass that is denser than the truth, shape (case,).
 
     Returns:
-        One row a group: `by` (all, or a birth condition) and `third` (empty, or low, middle, high), the recovered
-        values `from` and `to` that it reaches (empty for all), `n`; `share_68`, `share_68_se` and so on for each
-        level, the second being the binomial standard error.
+        One row a group: `by` (all, or a birth condition) and `third` (empty, or low, middle, high); the range of
+        recovered values, `from` and `to` (None for all); `n`; and for each level `share_68` and its binomial standard
+        error `share_68_se`.
     """
     each = np.arange(len(hpd_level))
     groups: list[tuple[dict[str, Any], np.ndarray]] = [({"by": "all", "third": "", "from": None, "to": None}, each)]
@@ -81,16 +81,16 @@ def _column(level: float) -> str:
 def verdict(regions: pd.DataFrame) -> dict[str, Any]:
     """What a reader may rely on, in words.
 
-    A share is compared with its exact binomial confidence interval (Clopper & Pearson 1934), at a confidence with which
-    all intervals hold at once with a probability of `CONFIDENCE`. Regions are called too small, or too wide, where the
-    interval leaves their level out; else they can be trusted to the interval's edge that is further from the level, or
-    are known only to there, where that is beyond `MAX_REACH` even over all clusters.
+    Each share has an exact binomial confidence interval (Clopper & Pearson 1934), so wide that all intervals together
+    hold with a probability of `CONFIDENCE`. If the interval does not contain the level, regions are said to be too
+    small or too wide. If it does, regions can be trusted to within the end of the interval that is farther from the
+    level. If this is more than `MAX_REACH` even over all clusters, regions are said to be known only to within that.
 
     Args:
         regions: The rows of `coverage_by_region`.
 
     Returns:
-        `trusted`: whether all regions can be, and none are too small or too wide; `text`: one or two sentences.
+        `trusted`: whether all regions can be trusted; `text`: one or two sentences.
     """
     false_alarm = (1 - CONFIDENCE) / (len(regions) * len(JUDGED))
     wrong, right, trusted = [], [], True
@@ -149,12 +149,12 @@ def goals(
 
     Args:
         regions: The rows of `coverage_by_region`.
-        log_density: Natural log of the posterior density at the truth, per unit Q0 and AU, shape (case,).
-        entropy: Minus the posterior's mean log density, shape (case,).
+        log_density: ln of the posterior density at the truth, per unit Q0 and AU, shape (case,).
+        entropy: Minus the posterior's mean ln density, shape (case,).
 
     Returns:
-        By goal: `found` with its standard `error`, the range `wanted` (None: no limit), and whether it is `met`. Of
-        thirds the one that is furthest off stands for all.
+        By goal: `found` with its standard `error`, the range `wanted` (None: no limit), and whether it is `met`. Of the
+        thirds the worst one is reported.
     """
     everywhere, thirds = regions[regions.by == "all"], regions[regions.by != "all"]
     found = {}
@@ -180,7 +180,13 @@ def _judged(found: float, error: float, wanted: list[float | None]) -> dict[str,
 def trust_report(
     regions: pd.DataFrame, log_density: Float[np.ndarray, " case"], entropy: Float[np.ndarray, " case"]
 ) -> dict[str, Any]:
-    """What trust.json says of a campaign; arguments as of `goals`."""
+    """What trust.json says of a campaign.
+
+    Args:
+        regions: The rows of `coverage_by_region`.
+        log_density: ln of the posterior density at the truth, per unit Q0 and AU, shape (case,).
+        entropy: Minus the posterior's mean ln density, shape (case,).
+    """
     judged = goals(regions, log_density, entropy)
     return {
         "n": len(log_density),

@@ -1,4 +1,4 @@
-"""The posterior of a population's law, and each cluster's posterior in the light of all others."""
+"""The posterior of a population's law, and each cluster's posterior given all other clusters."""
 
 import logging
 from collections.abc import Iterator
@@ -30,19 +30,28 @@ from natal.variables import BIRTH
 log = logging.getLogger("natal")
 
 N_LAWS = 200
-"""Draws of the law over which clusters' posteriors are averaged."""
+"""Number of draws of the law over which clusters' posteriors are averaged."""
 
 MAX_DIVERGING = 0.01
-"""Share of diverging draws without a remark."""
+"""Share of diverging draws above which there is a remark."""
 
 STEEP_EDGE = 1.5
-"""Density of a population at the box's edge, over the mean density, without a remark."""
+"""Density of a population at the box's edge, over its mean density, above which there is a remark."""
 
 LEVELS = np.array(list(QUANTILES.values()))
 
 
 class Walk(NamedTuple):
-    """Draws of one law's parameters (chain, draw), its shares by cell (chain, draw, cell), and the sampler's health."""
+    """Draws of one law, and the sampler's health.
+
+    Attributes:
+        parameters: Draws of each parameter, and of moments of the population, shape (chain, draw).
+        q0: The population's share of births in each cell of Q0, shape (chain, draw, cell).
+        ln_a: The same for cells of ln a.
+        diverging: Whether a draw's trajectory diverged, shape (chain, draw).
+        rhat: R-hat of each parameter.
+        ess: Bulk effective sample size of each parameter.
+    """
 
     parameters: dict[str, np.ndarray]
     q0: np.ndarray
@@ -53,7 +62,14 @@ class Walk(NamedTuple):
 
 
 class PopulationAnswer(NamedTuple):
-    """What a table says of the population behind it."""
+    """What a table says of the population behind it.
+
+    Attributes:
+        law: Rows of population.csv, one a law and parameter.
+        clusters: Rows of population_clusters.csv.
+        tree: Groups of population.nc: draws of both laws, and the clusters' posteriors by cell.
+        remarks: Sentences: why the answer may mean less than it seems.
+    """
 
     law: pd.DataFrame  # rows of population.csv
     clusters: pd.DataFrame  # rows of population_clusters.csv
@@ -62,7 +78,7 @@ class PopulationAnswer(NamedTuple):
 
 
 class _Prior(NamedTuple):
-    """The hyperprior's scales, as arrays that programs are not compiled anew for."""
+    """The hyperprior's scales, as arrays: new values do not compile the program anew."""
 
     q0_scale: Any
     ln_a_scale: Any
@@ -70,13 +86,18 @@ class _Prior(NamedTuple):
 
 
 def sample_laws(key: PRNGKeyArray, law: str, populations: list[Terms], settings: Population) -> list[Walk]:
-    """Sample one law with NUTS (Hoffman & Gelman 2014, by NumPyro) for each population; chains are spread over devices.
+    """Sample the parameters of one law with NUTS (Hoffman & Gelman 2014, by NumPyro), for each population.
+
+    Chains are spread over the local devices. Populations with as many clusters share one compiled program.
 
     Args:
-        key: Of the chains.
-        law: "normal" or "binned".
-        populations: What the clusters of each say; those of one size are one program.
+        key: For the chains.
+        law: "normal" or "binned" (`natal.population.laws`).
+        populations: What the clusters of each population say.
         settings: Hyperprior, bins and sampler.
+
+    Returns:
+        Draws for each population.
     """
     asked = settings.sampler
     prior = _Prior(*(jnp.asarray(getattr(settings.prior, name), DTYPE) for name in _Prior._fields))
@@ -123,7 +144,7 @@ def _walk(terms: Terms, samples: dict[str, np.ndarray], diverging: np.ndarray) -
 
 
 def _moments(terms: Terms, q0: np.ndarray, ln_a: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each drawn population, within the box: moments of births, and the mean star formation efficiency."""
+    """Moments of each drawn population within the box, and its mean star formation efficiency."""
     at = centres(terms)
     found: dict[str, np.ndarray] = {}
     for name, share in zip(BIRTH, (q0, ln_a), strict=True):
@@ -144,11 +165,20 @@ UNITS = {
     "a_au_sd": "AU",
     "sfe_mean": "1",
 }
-"""Of a population's parameters; `docs/population.md` says what they are."""
+"""Units of a population's parameters; `docs/population.md` says what they are."""
 
 
 def hyperprior(name: str, terms: Terms, settings: Population) -> str:
-    """A parameter's prior, in words; empty: it follows from others."""
+    """A parameter's prior in words, for the table.
+
+    Args:
+        name: The parameter.
+        terms: Its cells give the box.
+        settings: The scales of the priors.
+
+    Returns:
+        A phrase; empty if the parameter follows from others and has no prior of its own.
+    """
     if name in CENTRES:
         edges = terms.q0 if CENTRES[name] == "q0" else terms.ln_a
         return f"uniform, {edges[0]:.4g} to {edges[-1]:.4g}"
@@ -157,7 +187,14 @@ def hyperprior(name: str, terms: Terms, settings: Population) -> str:
 
 
 def summarise_walk(law: str, walk: Walk, terms: Terms, settings: Population) -> pd.DataFrame:
-    """Rows of population.csv: mean, sd, quantiles and the sampler's health of each parameter of a law."""
+    """Rows of population.csv: mean, sd, quantiles and the sampler's health, for each parameter of a law.
+
+    Args:
+        law: The law's name.
+        walk: Its draws.
+        terms: Its cells give the box.
+        settings: The scales of the priors.
+    """
     rows = []
     for name, draws in walk.parameters.items():
         flat = draws.ravel()
@@ -170,10 +207,17 @@ def summarise_walk(law: str, walk: Walk, terms: Terms, settings: Population) -> 
 
 
 def in_its_light(terms: Terms, walk: Walk) -> tuple[np.ndarray, np.ndarray]:
-    """Each cluster's posterior (cluster, nq, na) under a flat law of the box, and under the population's.
+    """Each cluster's posterior by itself, and given the population.
 
-    The latter is the mean over draws of the law (docs/population.md); flat is uniform in Q0 and a, as
-    answers to single clusters are.
+    By itself means a prior that is uniform in Q0 and a, as for answers to single clusters. Given the population, the
+    prior is the population's law; the posterior is the mean over draws of the law (docs/population.md).
+
+    Args:
+        terms: What the clusters say.
+        walk: Draws of the law.
+
+    Returns:
+        Two arrays of posterior mass by cell, shape (cluster, nq, na): by itself, and given the population.
     """
     q0, ln_a = (np.concatenate(shares) for shares in (walk.q0, walk.ln_a))
     chosen = np.linspace(0, len(q0) - 1, min(N_LAWS, len(q0))).round().astype(int)
@@ -198,7 +242,16 @@ def _averaged(
 
 
 def moments_of_cells(terms: Terms, mass: Float[np.ndarray, "cluster nq na"], label: str) -> dict[str, np.ndarray]:
-    """Columns of mean, sd and quantiles of Q0 and a, of masses by cell."""
+    """Mean, sd and quantiles of Q0 and a for each cluster.
+
+    Args:
+        terms: Its cells.
+        mass: Posterior mass by cell.
+        label: What the columns' names end with.
+
+    Returns:
+        Columns by name.
+    """
     columns = {}
     edges = np.asarray(terms.q0, float), np.exp(np.asarray(terms.ln_a, float))
     for k, (name, middle) in enumerate(centres(terms).items()):
@@ -217,17 +270,18 @@ def answer_population(seed: int, law: Law, clusters: pd.DataFrame, settings: Pop
     """The distribution of births behind a table of clusters.
 
     Args:
-        seed: The campaign's.
+        seed: The campaign's seed.
         law: What the campaign knows.
-        clusters: As `posterior.catalogue.clusters_table` makes them, without rows that have no answer.
+        clusters: A table as `posterior.catalogue.clusters_table` makes it, without rows that have no answer.
         settings: Selection, hyperprior and sampler.
 
     Returns:
-        Parameters of both laws; a row for each cluster, with `left_out` and its posterior under a flat law (`_alone`)
-        and under the normal one; draws of both laws and all posteriors; remarks.
+        Parameters of both laws. A row for each cluster: `left_out`, its posterior by itself (columns that end in
+        `_alone`), and its posterior given the normal law. Draws of both laws and all posteriors. Remarks.
 
     Raises:
-        NatalError: If fewer than three clusters can be used, or the selection is not known to the campaign.
+        NatalError: If fewer than three clusters can be used, if the campaign does not know an observable of the
+            selection, or if the sampler found nothing.
     """
     key = stage_key(seed, "population")
     key_p, key = jax.random.split(key)
@@ -292,7 +346,13 @@ def _remarks(table: pd.DataFrame, walks: dict[str, Walk], clusters: pd.DataFrame
 
 
 def told(answer: PopulationAnswer, settings: Population, refused: list[str]) -> dict[str, Any]:
-    """What the report says besides the table of parameters; `refused` are lines of rows that have no answer."""
+    """What the report says besides the table of parameters.
+
+    Args:
+        answer: What the table says of the population.
+        settings: Whether only clusters that survived can be in the table.
+        refused: Lines for rows of the table that have no answer.
+    """
     n = len(answer.clusters)
     used = int((answer.clusters.left_out == "").sum())
     return {"n": n, "n_used": used, "survivors": settings.survivors, "remarks": [*answer.remarks, *refused]}

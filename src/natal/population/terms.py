@@ -1,8 +1,9 @@
-"""What each cluster of a table says of births, on cells of Q0 and ln a that all of them share.
+"""What each cluster of a table says of births, on cells of Q0 and ln a that all clusters share.
 
-Two numbers a cell and cluster: the likelihood of what was measured, and the chance that a cluster born there is in a
-table at all, at this cluster's age and mass. Both are sums over what is known of age and mass, as far as its tau was
-simulated; where none was, both are 0: what is said then holds for clusters within the simulations' reach.
+There are two numbers for each cluster and cell: the likelihood of what was measured; and the chance that a cluster born
+there is in a table at all, at this cluster's age and mass. Both are sums over what is known of age and mass. Ages and
+masses whose tau was not simulated are left out of the sums. So all statements hold for clusters that the simulations
+reach.
 """
 
 from dataclasses import dataclass, field
@@ -26,30 +27,33 @@ from natal.posterior.spread import map_cases
 from natal.variables import BIRTH
 
 CELLS = (40, 20)
-"""In Q0 and ln a: sums over cells as wide as a posterior's standard deviation are exact to 1e-8."""
+"""Cells in Q0 and in ln a. If a cell is no wider than a posterior's standard deviation, sums are exact to 1e-8."""
 
 MIN_REACHED = 0.5
-"""Share of the box in ln a that must have been simulated at a cluster's age and mass; else it is left out."""
+"""Share of the box in ln a that must have been simulated at a cluster's age and mass; else the cluster is left out."""
 
 SMALLEST_CHANCE = 1e-6
-"""Of being in the table, at the best birth: limits that allow less are a mistake."""
+"""Least chance of being in the table, at the best birth: limits that allow less are a mistake."""
 
 FEWEST = 3
-"""Clusters of a population."""
+"""Fewest clusters that make a population."""
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which clusters a table can hold."""
+    """Which clusters a table can hold.
+
+    Attributes:
+        survivors: Whether it holds only clusters that did not dissolve.
+        limits: Observables whose true values must be within (lower, upper).
+    """
 
     survivors: bool = True
-    """those alone that did not dissolve"""
     limits: dict[str, tuple[float, float]] = field(default_factory=dict)
-    """and of these observables have true values within limits"""
 
     @classmethod
     def of(cls, settings: Any) -> "Selection":
-        """As the section `population` of a configuration says."""
+        """The selection that the configuration's section `population` describes."""
         given = {name: dict(limits) for name, limits in settings.observable.items()}
         limits = {}
         for name, ends in given.items():
@@ -58,7 +62,11 @@ class Selection:
         return cls(settings.survivors, limits)
 
     def refuse_unknown(self, law: Law) -> None:
-        """Raises `NatalError` for an observable that the campaign does not know, or limits that none can have."""
+        """Check the observables of the selection.
+
+        Raises:
+            NatalError: If the campaign does not know one, or if a limit is no possible value.
+        """
         for name, ends in self.limits.items():
             try:
                 for end in filter(np.isfinite, ends):
@@ -71,13 +79,13 @@ class Selection:
                 )
 
     def pattern(self, law: Law) -> tuple[Pattern, Measured]:
-        """As what is known of a cluster that nobody has measured yet."""
+        """The selection, as a pattern and numbers of a cluster of which nothing else is known."""
         sizes = tuple(name for name in law.ensemble.latents.sizes if name in self.limits)
         low, high = self.limits.get(COUNT, (0.0, 1.0))
         counted = "limited" if self.survivors or COUNT in self.limits else ""
         ends: Any = np.array([self.limits[name] for name in sizes], DTYPE).reshape(-1, 2)
         for k, name in enumerate(sizes):
-            # of a logarithm
+            # the logarithm of a limit below 0 does not exist
             ends[k, 0] = max(ends[k, 0], 0.0) if MEASURABLE[name].transform != "none" else ends[k, 0]
         empty: Any = np.empty(0, DTYPE)
         share: list[Any] = [np.asarray(np.clip(end, 0.0, 1.0), DTYPE) for end in (low, high)]
@@ -85,7 +93,15 @@ class Selection:
 
 
 class Terms(NamedTuple):
-    """Numbers of all clusters of a population."""
+    """Numbers of all clusters of a population.
+
+    Attributes:
+        q0: Edges of cells in Q0.
+        ln_a: Edges of cells in ln a (a in AU).
+        likelihood: Each cluster's likelihood, divided by its largest value.
+        in_table: Chance to be in the table. Clusters of one age and mass share theirs: they are of one kind.
+        kind: Each cluster's place along the first axis of `in_table`.
+    """
 
     q0: Float[Any, " q0_edge"]
     ln_a: Float[Any, " a_edge"]
@@ -94,7 +110,7 @@ class Terms(NamedTuple):
     kind: Any  # (cluster,): which of these a cluster has
 
     def at(self, chosen: slice) -> "Terms":
-        """Of some of the clusters."""
+        """The numbers of some of the clusters."""
         kinds, kind = np.unique(self.kind[chosen], return_inverse=True)
         return self._replace(
             likelihood=self.likelihood[chosen], in_table=self.in_table[kinds], kind=kind.astype(self.kind.dtype)
@@ -107,18 +123,19 @@ def terms_of(
     """Tabulate what clusters say.
 
     Args:
-        key: Of the replicates that tell whether the campaign could have made a cluster.
+        key: For the replicates that tell whether the campaign could have made a cluster.
         law: What the campaign knows.
-        clusters: As `posterior.catalogue.clusters_table` makes them, without rows that have no answer.
+        clusters: A table as `posterior.catalogue.clusters_table` makes it, without rows that have no answer.
         selection: Which clusters a table can hold.
-        keep_unlike: Whether clusters stay that the campaign could not have made.
+        keep_unlike: Whether to keep clusters that the campaign could not have made.
 
     Returns:
-        The terms of those that are used, and a row for each cluster: `case`, `prior_predictive_p`, `reached`,
-        `left_out` (a sentence; empty: used).
+        The numbers of clusters that are used, and a row for each cluster: `case`, `prior_predictive_p`, `reached` (the
+        share of the box that was simulated at its age and mass) and `left_out` (a sentence; empty if it is used).
 
     Raises:
-        NatalError: If fewer than three clusters are left.
+        NatalError: If fewer than three clusters are left, if the campaign does not know an observable of the selection,
+            or if hardly any cluster is within its limits.
     """
     selection.refuse_unknown(law)
     groups = list(grouped(law, clusters))
@@ -163,7 +180,7 @@ def _unlike(p: float) -> str:
 
 
 def _outside(group: Group, selection: Selection) -> dict[int, str]:
-    """Which clusters are measured outside of what the table can hold: by their rows, a sentence."""
+    """Clusters whose measured values are not within the limits: by their rows, a sentence."""
     found = {}
     seen = group.cases.seen
     measured = {name: np.asarray(seen.value)[:, k] for k, name in enumerate(group.pattern.measured)}
@@ -177,10 +194,10 @@ def _outside(group: Group, selection: Selection) -> dict[int, str]:
 
 
 def _box(law: Law, groups: list[Group], said: list[str]) -> Float[np.ndarray, " edge"]:
-    """Edges in ln a of the box that holds the prior's of all clusters that are used.
+    """Edges in ln a of the box that all used clusters share: from the least to the largest a of their priors.
 
-    A cluster of which less than `MIN_REACHED` of it was simulated cannot stay with the others: the one farthest from
-    their median is left out, with a sentence in `said`, until all can.
+    At a cluster's age and mass at least `MIN_REACHED` of the box must have been simulated. As long as this fails for
+    some cluster, the cluster farthest from the median is left out, with a sentence in `said`.
     """
     rows = np.concatenate([group.rows for group in groups])
     ends = np.log(np.concatenate([group.cases.a_au for group in groups]))
@@ -209,7 +226,7 @@ def _box(law: Law, groups: list[Group], said: list[str]) -> Float[np.ndarray, " 
 def _cells(
     law: Law, group: Group, selection: Selection, ln_a: Float[np.ndarray, " edge"]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """ln of the likelihood and of the chance to be in the table, by cluster and cell; the share of cells reached."""
+    """ln likelihood and ln chance to be in the table, by cluster and cell; and the share of cells that were reached."""
     asked, limits = selection.pattern(law)
     pattern, seen = _selected(law, group, asked, limits)
     wanted = {*law.sizes(pattern), *asked.limited}
@@ -225,9 +242,9 @@ def _cells(
 
 
 def _selected(law: Law, group: Group, asked: Pattern, limits: Measured) -> tuple[Pattern, Any]:
-    """What is known of clusters, with what their being in the table says of them besides.
+    """What is known of clusters, and what follows besides from their being in the table.
 
-    Where an observable was measured its limits are on the measured value; else they are on the true one.
+    The limits of an observable hold for its measured value where there is one, and for its true value else.
     """
     pattern, seen = group.pattern, group.cases.seen
     n = len(seen.value)
@@ -262,7 +279,13 @@ def _of_case(
 
 
 def centres(terms: Terms) -> dict[str, Float[np.ndarray, " cell"]]:
-    """Middles of cells by parameter; a in AU."""
+    """Middles of cells by birth condition; a in AU.
+
+    Examples:
+        >>> grid = Terms(np.array([0.0, 1.0, 2.0]), np.log(np.array([100.0, 400.0])), None, None, None)
+        >>> {name: middles.round(6).tolist() for name, middles in centres(grid).items()}
+        {'q0': [0.5, 1.5], 'a_au': [200.0]}
+    """
     q0, ln_a = (np.asarray(edges, float) for edges in (terms.q0, terms.ln_a))
     middles = 0.5 * (q0[1:] + q0[:-1]), np.exp(0.5 * (ln_a[1:] + ln_a[:-1]))
     return dict(zip(BIRTH, middles, strict=True))

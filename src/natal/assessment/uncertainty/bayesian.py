@@ -1,13 +1,13 @@
 """A Bayesian neural network: NUTS over all weights of a small network and over the noise.
 
-Weights are normal with variance 1 / n_in, biases standard normal, so that functions neither grow nor shrink with the
-width (Neal 1996, ch. 2). The noise of each normalised output is half-normal, or predicted by three more outputs of the
-network as log-variances. Runs at one point share their network output, so the likelihood of all runs is that of each
-point's mean and of the squares about it (sufficient statistics of a normal): exactly the same posterior for as many
-evaluations as there are points.
+Weights have a normal prior with variance 1 / n_in, biases a standard normal one, so that functions neither grow nor
+shrink with the width (Neal 1996, ch. 2). The noise of each normalised summary has a half-normal prior; or the network
+predicts it with three more outputs, as log-variances. All runs at a point share their network output. So the likelihood
+of all runs is that of each point's mean and of the squares about it (sufficient statistics of a normal law): the same
+posterior, with as many evaluations as there are points.
 
-Weights of a network have many equivalent arrangements and never mix; what must agree between chains is the function,
-so R-hat is taken of predictions.
+The weights of a network can be arranged in many equivalent ways, and chains never visit all of them. What must agree
+between chains is the function, so R-hat is computed for predictions.
 """
 
 import logging
@@ -44,7 +44,14 @@ MAX_RHAT = 1.1
 
 
 class PointStatistics(NamedTuple):
-    """What a normal likelihood needs of the runs, in normalised units."""
+    """What a normal likelihood needs of the runs, in normalised units.
+
+    Attributes:
+        x: Births of the points.
+        n: Number of runs at each point.
+        mean: Their mean summaries.
+        squares: Squares about that mean, summed over the point's runs.
+    """
 
     x: Float[Array, "point birth"]
     n: Float[Array, " point"]
@@ -53,7 +60,7 @@ class PointStatistics(NamedTuple):
 
 
 def point_statistics(runs: Runs, normaliser: Normaliser) -> PointStatistics:
-    """Means, counts and squares about the means of each point's runs."""
+    """Means, counts and squares about the means of each point's runs, in normalised units."""
     points = replicate_means(runs)
     # a lone run has no scatter
     squares = (points.n - 1)[:, None] * np.nan_to_num(points.scatter) ** 2 / np.asarray(normaliser.y_std) ** 2
@@ -62,7 +69,7 @@ def point_statistics(runs: Runs, normaliser: Normaliser) -> PointStatistics:
 
 
 def make_bayesian_network(hidden: int, outputs: int = N_OUTPUTS) -> eqx.nn.MLP:
-    """The network whose weights are sampled: 2 -> hidden -> outputs with tanh, or 2 -> outputs if hidden is 0."""
+    """The network whose weights are sampled: 2 -> hidden -> outputs with tanh; 2 -> outputs if hidden is 0."""
     depth = 1 if hidden else 0
     return eqx.nn.MLP(len(BIRTH), outputs, hidden, depth, activation=jnp.tanh, dtype=DTYPE, key=jax.random.key(0))
 
@@ -87,9 +94,11 @@ def with_parameters(network: eqx.nn.MLP, parameters: list[Array]) -> eqx.nn.MLP:
 
 
 def model(network: eqx.nn.MLP, points: PointStatistics) -> None:
-    """Priors on weights and noise, and the likelihood of all runs given their points' statistics.
+    """The NumPyro model: priors of weights and noise, and the likelihood of all runs given their points' statistics.
 
-    A network of six outputs predicts means and log-variances; one of three has one noise for all points.
+    Args:
+        network: With six outputs it predicts means and log-variances; with three, all points have the same noise.
+        points: Statistics of the training runs.
     """
     outputs = jax.vmap(draw_network(network))(points.x)
     if network.out_size == N_OUTPUTS:
@@ -108,11 +117,19 @@ def model(network: eqx.nn.MLP, points: PointStatistics) -> None:
 def fit_bayesian(
     key: PRNGKeyArray, train: Runs, box: Box, settings: BayesianSettings, predict_noise: bool = False
 ) -> tuple[SpreadLikelihood | VarianceHeadLikelihood, dict[str, float]]:
-    """Sample the posterior of weights and noise given the training runs; no validation runs are needed.
+    """Sample the posterior of weights and noise given the training runs; validation runs are not needed.
 
-    With `predict_noise` the network predicts the noise, too. Returns the predictive, a Gaussian with the mean and the
-    variance of `settings.kept` draws and their noise, and the sampler's health: largest R-hat of predicted means and
-    noise at the training points, divergences, leapfrog steps of an iteration.
+    Args:
+        key: For the chains.
+        train: Training runs.
+        box: The ranges of birth conditions.
+        settings: Size of the network, warm-up, draws.
+        predict_noise: Whether the network also predicts the noise.
+
+    Returns:
+        The predictive law, normal with the mean and variance of `settings.kept` draws and their noise; and the
+        sampler's health: largest R-hat of predicted means and noise at the training points, divergences, leapfrog steps
+        of a draw.
     """
     normaliser = fit_normaliser(train)
     network = make_bayesian_network(settings.hidden, 2 * N_OUTPUTS if predict_noise else N_OUTPUTS)
@@ -138,7 +155,7 @@ def fit_bayesian(
 def _sample(
     key: PRNGKeyArray, network: eqx.nn.MLP, points: PointStatistics, settings: BayesianSettings
 ) -> dict[str, np.ndarray]:
-    """Draws and the sampler's own numbers, each with leading axes (chain, draw)."""
+    """Draws and the sampler's statistics, each with leading axes (chain, draw)."""
     n = max(1, settings.draws // STRETCHES)
     mcmc = MCMC(
         NUTS(

@@ -1,4 +1,4 @@
-"""One table for all methods, on the same test runs; how wide their intervals are, and what NUTS makes of their laws."""
+"""One table for all uncertainty methods, on the same test runs; widths of their intervals; NUTS with their laws."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +24,7 @@ from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH, SUMMARIES, Box
 
 LARGEST_GRID = (96, 96)
-"""Cells of the posteriors at most: a mixture takes seconds on them, and no score changes in its third digit."""
+"""Most cells of the posteriors. A mixture takes seconds on them; more cells do not change the third digit of scores."""
 
 TABLE_LEVELS = ("68", "95")
 NUTS_NUMBERS = ("max_rhat", "min_ess_bulk", "divergences", "tv_grid_max", "mean_z_rms", "sd_z_rms", "seconds")
@@ -39,8 +39,12 @@ def compare(
 ) -> dict[str, Any]:
     """The report of every method on the same test runs, each observed without error.
 
-    Any likelihood will do whose laws can be sampled and have a density. Posteriors are on a grid of `grid_shape`, cut
-    to `LARGEST_GRID`.
+    Args:
+        key: For draws from the methods' laws.
+        methods: Any likelihoods whose laws can be sampled and have a density, and conformal predictors; by name.
+        test: Runs of the test split.
+        prior_box: The uniform prior's ranges.
+        grid_shape: Number of cells in Q0 and in a; at most `LARGEST_GRID` is used.
     """
     grid_shape = coarse(grid_shape)
     reports = {}
@@ -54,7 +58,12 @@ def compare(
 
 
 def coarse(grid_shape: tuple[int, int]) -> tuple[int, int]:
-    """The shape with no side larger than that of `LARGEST_GRID`."""
+    """The shape with no side larger than that of `LARGEST_GRID`.
+
+    Examples:
+        >>> coarse((200, 50))
+        (96, 50)
+    """
     return min(grid_shape[0], LARGEST_GRID[0]), min(grid_shape[1], LARGEST_GRID[1])
 
 
@@ -67,7 +76,20 @@ def nuts_check(
     settings: NutsSettings,
     grid_shape: tuple[int, int],
 ) -> dict[str, float]:
-    """NUTS on `n_cases` test runs at even steps through Q0, against the grid (numbers of `tables.nuts_report`)."""
+    """NUTS on test runs at even steps through Q0, compared with the grid.
+
+    Args:
+        key: For the chains.
+        likelihood: The method's.
+        prior_box: The uniform prior's ranges.
+        test: Runs of the test split.
+        n_cases: How many of them.
+        settings: Of the sampler.
+        grid_shape: Number of cells in Q0 and in a.
+
+    Returns:
+        Some numbers of `natal.posterior.tables.nuts_report`.
+    """
     chosen = cases_along_q0(test.x[:, 0], n_cases)
     y = test.y[chosen]
     report = nuts_report(recover(key, likelihood, prior_box, y, np.zeros_like(y), settings, coarse(grid_shape)))
@@ -75,7 +97,10 @@ def nuts_check(
 
 
 def comparison_table(reports: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """One row a method; what a method does not define is missing. Units are in the names, `area_*` are shares."""
+    """One row a method, from their reports.
+
+    What a method does not define is missing. Units are in the columns' names; `area_*` are shares of the box.
+    """
     rows = []
     for name, report in reports.items():
         row: dict[str, Any] = {"method": name} | {f"rmse_{output}": report["rmse"][output] for output in SUMMARIES}
@@ -98,10 +123,17 @@ def comparison_table(reports: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
 def widths_along_q0(
     methods: Mapping[str, Likelihood | Calibrated], box: Box, level: float = 0.68, n: int = 101
 ) -> pd.DataFrame:
-    """Half widths of each method's intervals of single runs along Q0 at the middle a, in physical units.
+    """Half widths of each method's intervals for single runs, along Q0 at the middle a.
 
-    Half the distance between the quantiles that hold `level`, or the conformal half width. Columns: method, q0, a_au
-    and one an output.
+    Args:
+        methods: Likelihoods and conformal predictors, by name.
+        box: The ranges of birth conditions.
+        level: Probability of the intervals.
+        n: Number of places.
+
+    Returns:
+        Columns: method, q0, a_au, and for each summary half the distance between the quantiles, or the conformal half
+        width, in physical units.
     """
     (q0_low, q0_high), (a_low, a_high) = (box[name] for name in BIRTH)
     q0, a_au = np.linspace(q0_low, q0_high, n), 0.5 * (a_low + a_high)

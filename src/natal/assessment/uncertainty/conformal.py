@@ -1,13 +1,14 @@
-"""Split conformal prediction: intervals whose coverage needs no model to be right, only exchangeable runs.
+"""Split conformal prediction: intervals with the right coverage though no model need be right.
 
-A score says how unusual a run is for a predictor; its quantile over runs that did not train the predictor bounds the
-score of the next one (Lei et al. 2018, JASA 113, 1094, sec. 2.2). With the residual over a predicted scale for a score
-the intervals adapt to the scatter (their sec. 5.2).
+Runs need only be exchangeable. A score says how unusual a run is for a predictor. The quantile of the scores of runs
+that did not train the predictor bounds the score of the next run (Lei et al. 2018, JASA 113, 1094, sec. 2.2). If the
+score is the residual divided by a predicted scale, the intervals adapt to the scatter (their sec. 5.2).
 
-The guarantee is an average over the design: it holds over all clusters together, not for each Q0. And it takes runs as
-exchangeable, which realizations of one point are not. `by_point` counts points instead of runs (Lee, Barber & Willett
-2023, arXiv:2306.06342, sec. 3: every point's runs weigh as one, and the next point as one more with infinite scores),
-which is exact for a run at a new point and wide for few points.
+There are two limits. The coverage is an average over the design: it holds over all clusters together, not for each Q0.
+And realizations of one point are not exchangeable with others. `by_point` therefore counts points instead of runs (Lee,
+Barber & Willett 2023, arXiv:2306.06342, sec. 3): all runs of a point together have the weight 1, and the next point
+adds a weight of 1 with an infinite score. This is exact for a run at a new point, and gives wide intervals if there are
+few points.
 """
 
 from functools import partial
@@ -31,7 +32,7 @@ from natal.posterior.grid import Grid
 
 @runtime_checkable
 class GaussianLikelihood(Protocol):
-    """A likelihood whose law has a mean and a standard deviation for each output."""
+    """A likelihood whose law has a mean and a standard deviation for each summary."""
 
     ensemble: Ensemble
 
@@ -41,20 +42,26 @@ class GaussianLikelihood(Protocol):
 
 
 def fix_scale(ensemble: Ensemble, train: Runs) -> ConstantLikelihood:
-    """One scale for all points, the root mean square of training residuals: other runs stay exchangeable."""
+    """A predictor with one scale for all points, the root-mean-square training residual: others stay exchangeable."""
     residual = train.y - np.asarray(ensemble(train.x)[0], dtype=float)
     return ConstantLikelihood(ensemble, jnp.asarray(np.sqrt((residual**2).mean(0)), DTYPE))
 
 
 class Calibrated(eqx.Module):
-    """A predictor (its laws' `mean` and `sigma`), and the scores of the calibration runs."""
+    """A predictor with the scores of the calibration runs.
+
+    Attributes:
+        predictor: Gives the mean and the scale.
+        scores: Scores of the calibration runs.
+        point: Runs with the same number count as one, shape (run,).
+    """
 
     predictor: GaussianLikelihood
     scores: Float[np.ndarray, "run summary"]
     point: np.ndarray  # (run,), which runs count as one
 
     def bounds(self, level: float) -> np.ndarray:
-        """Largest score of each output inside intervals of `level`, (summary,); infinite if there are too few runs."""
+        """Largest score of each summary inside intervals of `level`; infinite if there are too few runs."""
         return np.array([conformal_quantile(column, level, self.point) for column in self.scores.T])
 
     def joint_bound(self, level: float) -> float:
@@ -63,9 +70,21 @@ class Calibrated(eqx.Module):
 
 
 def conformal_quantile(scores: np.ndarray, level: float, point: np.ndarray) -> float:
-    """The smallest score that a share `level` of the weight reaches, the next point's counted as infinite.
+    """The smallest score at which the weight of all scores up to it reaches `level`; the next point's is infinite.
 
-    `scores` and `point` have shape (run,). With one run a point this is the ceil((n + 1) level)-th smallest score.
+    Args:
+        scores: Scores of the calibration runs, shape (run,).
+        level: A probability.
+        point: Runs with the same number count as one, shape (run,).
+
+    Returns:
+        A score, or infinity if there are too few points. With one run a point it is the ceil((n + 1) level)-th smallest
+        score.
+
+    Examples:
+        >>> scores = np.array([0.1, 0.2, 0.3, 0.4])
+        >>> conformal_quantile(scores, 0.6, np.arange(4)), conformal_quantile(scores, 0.9, np.arange(4))
+        (0.3, inf)
     """
     _, group, size = np.unique(point, return_inverse=True, return_counts=True)
     order = np.argsort(scores)
@@ -78,7 +97,13 @@ def conformal_quantile(scores: np.ndarray, level: float, point: np.ndarray) -> f
 def calibrate(predictor: GaussianLikelihood, calibration: Runs, by_point: bool = False) -> Calibrated:
     """Score the calibration runs.
 
-    Raises `NatalError` for training runs, which the predictor knows, and for test runs, which are for the report.
+    Args:
+        predictor: Gives the mean and the scale.
+        calibration: Runs that did not train the predictor.
+        by_point: Whether all runs of a point count as one.
+
+    Raises:
+        NatalError: For training runs, which the predictor knows, and for test runs, which are kept for the report.
     """
     if calibration.split in ("train", "test"):
         raise NatalError(f"conformal scores must come from validation runs, not from {calibration.split} runs")
@@ -87,14 +112,14 @@ def calibrate(predictor: GaussianLikelihood, calibration: Runs, by_point: bool =
 
 
 def run_scores(predictor: GaussianLikelihood, runs: Runs) -> Float[np.ndarray, "run summary"]:
-    """Absolute residual of each run and output over the predicted scale."""
+    """Absolute residual of each run and summary, divided by the predicted scale."""
     laws = laws_at(predictor, runs.x)
     scores: np.ndarray = np.abs(runs.y - np.asarray(laws.mean, dtype=float)) / np.asarray(laws.sigma, dtype=float)
     return scores
 
 
 def laws_at(predictor: GaussianLikelihood, x: Float[np.ndarray, "run birth"]) -> DiagonalGaussian:
-    """The laws at many points, leaves with a leading axis."""
+    """The predictor's laws at many points, leaves with a leading axis."""
     return _laws_at(predictor, jnp.asarray(x, DTYPE))
 
 
@@ -107,12 +132,19 @@ def _laws_at(predictor: GaussianLikelihood, x: Float[Array, "run birth"]) -> Dia
 def region_shares(
     grid: Grid, y: Float[Array, "case summary"], bound: Float[Array, " level"]
 ) -> Float[Array, "case level"]:
-    """Share of the grid's cells in which every output's score of `y` is at most `bound`: the inverted test.
+    """The size of the region of births that an observation leaves possible, by inverting the prediction.
 
-    A (Q0, a) belongs to the region of an observation if the observation is inside the prediction made there, so that
-    the region holds the truth as often as predictions hold observations. It may be empty.
+    A (Q0, a) belongs to the region if the observation is inside the prediction made there: every summary's score is at
+    most `bound`. So the region holds the truth as often as predictions hold observations. It may be empty.
+
+    Args:
+        grid: With the predictor's laws.
+        y: Observed summaries.
+        bound: Largest score for each level.
+
+    Returns:
+        The region's share of the grid's cells.
     """
-
     laws = grid.laws
     assert isinstance(laws, DiagonalGaussian)
 

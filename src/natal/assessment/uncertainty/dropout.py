@@ -1,11 +1,13 @@
-"""MC dropout: a network trained with neurons dropped at random, used with neurons dropped at random.
+"""MC dropout: a network in which neurons are dropped at random, both in training and in use.
 
-Gal & Ghahramani (2016, ICML, sec. 3 and 4): each set of dropped neurons is a draw of an approximate posterior over
-weights; predictive mean and variance are those over such draws, the variance with the noise added (their eq. 6 ff.).
+Gal & Ghahramani (2016, ICML, sec. 3 and 4): each set of dropped neurons is a draw of an approximate posterior of the
+weights. The predictive mean and variance are those over such draws, the variance with the noise added (their eq. 6
+ff.).
 
-Here the sets are drawn once and kept: dropping neuron j for good, and scaling the others by 1 / (1 - rate), is scaling
-the columns of the next layer's weights, so that the draws are ordinary networks and together an `Ensemble`. The log
-density is then one smooth function of (Q0, a); with new sets at every call NUTS would see a different one each time.
+Here the sets are drawn once and kept. Dropping neuron j for good, and scaling the others by 1 / (1 - rate), is the same
+as scaling columns of the next layer's weights. So the draws are ordinary networks, and together an `Ensemble`, whose
+log density is one smooth function of (Q0, a). If sets were drawn at every call, NUTS would see another function each
+time.
 """
 
 import equinox as eqx
@@ -24,12 +26,18 @@ from natal.variables import Box, limits_of
 
 
 class DropoutNetwork(eqx.Module):
-    """A multilayer perceptron whose hidden neurons are dropped with probability `dropout.p` when it gets a key."""
+    """A multilayer perceptron that drops hidden neurons if it is given a key.
+
+    Attributes:
+        network: The perceptron.
+        dropout: With the probability `p` to drop a neuron.
+    """
 
     network: eqx.nn.MLP
     dropout: eqx.nn.Dropout
 
     def __call__(self, x: Float[Array, " birth"], key: PRNGKeyArray | None = None) -> Float[Array, " summary"]:
+        """Normalised summaries at normalised x; without a key no neuron is dropped."""
         *hidden, last = self.network.layers
         keys = [None] * len(hidden) if key is None else jax.random.split(key, len(hidden))
         for layer, layer_key in zip(hidden, keys, strict=True):
@@ -40,7 +48,7 @@ class DropoutNetwork(eqx.Module):
 def dropout_loss(
     network: DropoutNetwork, x: Float[Array, "run birth"], y: Float[Array, "run summary"], key: PRNGKeyArray | None
 ) -> Float[Array, ""]:
-    """Mean squared error with neurons dropped anew for every run; without a key, of the whole network."""
+    """Mean squared error with neurons dropped anew for every run; without a key that of the whole network."""
     if key is None:
         return mean_squared_error(network, x, y)
     keys = jax.random.split(key, len(x))
@@ -48,7 +56,7 @@ def dropout_loss(
 
 
 def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
-    """The network with the neurons that `key` drops left out for good; equal to `network(x, key)` at every x."""
+    """The network without the neurons that `key` drops; at every x it is equal to `network(x, key)`."""
     following = network.network.layers[1:]
     if not following:
         return network.network
@@ -65,9 +73,18 @@ def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
 def fit_mc_dropout(
     key: PRNGKeyArray, train: Runs, validation: Runs, box: Box, settings: TrainingSettings, rate: float, masks: int
 ) -> SpreadLikelihood:
-    """Train one network with dropout of probability `rate`, freeze `masks` sets of dropped neurons, fit the noise.
+    """Train one network with dropout, freeze sets of dropped neurons, and fit the noise.
 
-    The noise is what validation runs scatter beyond the spread of the masks.
+    The noise is the scatter of validation runs beyond the spread of the sets.
+
+    Args:
+        key: For weights, training and sets.
+        train: Training runs.
+        validation: Runs that stop the training and give the noise.
+        box: The ranges of birth conditions.
+        settings: Of the training.
+        rate: Probability to drop a neuron.
+        masks: Number of sets.
     """
     key_network, key_training, key_masks = jax.random.split(key, 3)
     normaliser = fit_normaliser(train)

@@ -26,7 +26,13 @@ NEED_A_SCALE = {"conformal_scaled", "conformal_by_point"}
 
 @dataclass(frozen=True)
 class Fitted:
-    """A method ready to predict, the seconds of its fit with compilation, and what its sampler says of itself."""
+    """A method that is ready to predict.
+
+    Attributes:
+        predictor: The likelihood or conformal predictor.
+        seconds: Time of the fit, with compilation.
+        health: What the sampler says of itself, if there is one.
+    """
 
     predictor: GaussianLikelihood | Calibrated
     seconds: float = 0.0
@@ -42,11 +48,20 @@ def fit_methods(
     training: TrainingSettings,
     settings: UncertaintySettings,
 ) -> dict[str, Fitted]:
-    """Fit the methods of `settings.methods`: weights on training runs, widths and early stops on validation runs.
+    """Fit the methods of `settings.methods`.
 
-    Names of likelihoods (`KINDS`) are passed over, as these are fitted already. `conformal` is about
-    the mean of `ensemble`; the two with a scale are about the networks with variance heads, which are trained for them
-    if they are not asked for.
+    Weights come from training runs, widths and early stopping from validation runs. Names of likelihoods (`KINDS`) are
+    skipped: these are already fitted. `conformal` is about the mean of `ensemble`; `conformal_scaled` and
+    `conformal_by_point` are about the networks with variance heads, which are trained for them if need be.
+
+    Args:
+        key: Each method has its own, so that its numbers do not depend on the other methods.
+        ensemble: The trained emulator.
+        train: Training runs.
+        validation: Validation runs.
+        box: The ranges of birth conditions.
+        training: Settings of the training.
+        settings: Methods and their settings.
     """
     data = train, validation, box
     ready: dict[str, Fitted] = {}

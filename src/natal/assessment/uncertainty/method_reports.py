@@ -1,4 +1,4 @@
-"""One method on the test runs: how well it predicts outputs, how honest its posteriors are, what it costs."""
+"""The report of one uncertainty method on the test runs: errors, honesty of its posteriors, cost."""
 
 from typing import Any
 
@@ -21,19 +21,27 @@ from natal.posterior.grid import answer_cases, make_grid
 from natal.variables import SUMMARIES, Box
 
 N_SAMPLES = 4000
-"""Draws of a law that stand for it."""
+"""Number of draws that represent a law."""
 
 
 def likelihood_report(
     key: PRNGKeyArray, likelihood: Likelihood, test: Runs, prior_box: Box, grid_shape: tuple[int, int]
 ) -> dict[str, Any]:
-    """Errors and interval coverage of outputs, calibration and size of grid posteriors, seconds per evaluation.
+    """Errors and interval coverage of summaries, calibration and size of grid posteriors, seconds per evaluation.
 
-    `rmse` in physical units and `outputs.coverage` are of single runs: about the law's mean, and inside intervals
-    between quantiles of draws, where an equal draw counts as below by chance. Laws without a mean in closed form have
-    that of their draws. `outputs.log_score` is the mean natural logarithm of the joint density of the three outputs
-    (per km/s and AU), that of surviving at all included where a law knows it. `area` is the mean share of the prior's
-    box inside the highest-density region of each level.
+    Args:
+        key: For draws from the laws.
+        likelihood: The method's.
+        test: Runs of the test split.
+        prior_box: The uniform prior's ranges.
+        grid_shape: Number of cells in Q0 and in a.
+
+    Returns:
+        `rmse`, of single runs about the law's mean, in physical units (a law without a mean in closed form has that of
+        its draws). `outputs.coverage`, the share of single runs inside intervals between quantiles of draws; a draw
+        equal to the run counts as below by chance. `outputs.log_score`, the mean ln of the joint density of the three
+        summaries (per km/s and AU), with the probability to survive if the law knows it. `area`, the mean share of the
+        box inside the highest-density region of each level. All of `calibration_report`. `evaluation_s`.
     """
     x, y = jnp.asarray(test.x, DTYPE), jnp.asarray(test.y, DTYPE)
     mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
@@ -63,10 +71,17 @@ def likelihood_report(
 
 
 def conformal_report(method: Calibrated, test: Runs, prior_box: Box, grid_shape: tuple[int, int]) -> dict[str, Any]:
-    """The same of conformal intervals and of the regions in (Q0, a) that they invert to, which are no densities.
+    """The same for conformal intervals and for the regions in (Q0, a) that follow from them, which are no densities.
 
-    `coverage` has only the joint regions; `half_width` is the mean of the intervals', in physical units; `empty` the
-    share of observations that no (Q0, a) explains at a level.
+    Args:
+        method: A calibrated predictor.
+        test: Runs of the test split.
+        prior_box: The uniform prior's ranges.
+        grid_shape: Number of cells in Q0 and in a.
+
+    Returns:
+        As `likelihood_report`, with these differences: `coverage` has only joint regions; `half_width` is the mean half
+        width of intervals, in physical units; `empty` is the share of observations that no (Q0, a) explains at a level.
     """
     scores = run_scores(method.predictor, test)
     laws = laws_at(method.predictor, test.x)
@@ -100,14 +115,21 @@ def conformal_report(method: Calibrated, test: Runs, prior_box: Box, grid_shape:
 
 
 def share_and_error(held: Bool[np.ndarray, "case level"], point_id: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares of cases, and their standard errors with cases of one point as one cluster (Liang & Zeger 1986)."""
+    """Shares of cases that are inside, with standard errors for cases that depend on others of their point.
+
+    The errors are those of Liang & Zeger (1986), with a point as a cluster of cases.
+
+    Args:
+        held: Whether a case is inside, for each level.
+        point_id: The design point of each case.
+    """
     share = held.mean(0)
     excess = pd.DataFrame(held - share).groupby(point_id).sum().to_numpy()
     return share, np.sqrt((excess**2).sum(0)) / len(held)
 
 
 def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
-    """Seconds of a log likelihood with its gradient in (Q0, a), per point in a batch (`speed.BATCH`)."""
+    """Seconds of a log likelihood with its gradient in (Q0, a), per point in a batch of `speed.BATCH`."""
     chosen = np.arange(BATCH) % len(test)
     x, y = jnp.asarray(test.x[chosen], DTYPE), jnp.asarray(test.y[chosen], DTYPE)
 
@@ -122,7 +144,7 @@ def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
 def _predict(
     key: PRNGKeyArray, likelihood: Likelihood, x: Float[Array, "run birth"], y: Float[Array, "run summary"]
 ) -> tuple[Float[Array, "run summary"], Float[Array, "run summary"], Float[Array, " run"]]:
-    """Each run's mean, share of draws below the truth, and log density at the truth."""
+    """Each run's predicted mean, the share of draws below its value, and the log density of its value."""
 
     def one(run: tuple[PRNGKeyArray, Array, Array]) -> tuple[Array, Array, Array]:
         key, x, y = run
@@ -134,9 +156,9 @@ def _predict(
         except NotImplementedError:
             # a mixture has none in closed form
             mean = draws.mean(0)
-        # counted bound stars: quotients that were rounded twice may differ in their last digit
+        # shares of counted stars are quotients: one that was rounded twice may differ in its last digit
         equal = jnp.abs(draws - y) <= 2 * jnp.finfo(y.dtype).eps * jnp.abs(y)
-        # ties by chance: else no interval of a discrete law holds as many as its level says
+        # ties are broken by chance: otherwise no interval of a discrete law has the coverage of its level
         share = jax.random.uniform(key_ties, y.shape)
         below = ((draws < y) & ~equal).mean(0) + share * equal.mean(0)
         return mean, below, law.log_prob(y)

@@ -1,4 +1,4 @@
-"""A normal law from several networks: their mean, with the variance of their disagreement and of noise."""
+"""A normal law from several networks: their mean, with the variance of their disagreement and of the noise."""
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -14,25 +14,40 @@ from natal.likelihood.gaussian import DiagonalGaussian
 
 
 class SpreadLikelihood(eqx.Module):
-    """Diagonal Gaussian: the members' mean, and their variance plus that of the noise (a standard deviation, physical).
+    """Independent normal summaries: the members' mean, and their variance plus that of the noise.
 
-    Members are draws (of dropout masks, of weights), so that their variance is the network's own uncertainty; `noise`
-    must hold only what that leaves unexplained.
+    Members are draws (of dropped neurons, of weights), so that their variance is the network's own uncertainty.
+
+    Attributes:
+        ensemble: The members.
+        noise: Standard deviation that the members' spread does not explain, in physical units.
     """
 
     ensemble: Ensemble
     noise: Float[Array, " summary"]
 
     def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
+        """The law of the summaries at x = (q0, a_au)."""
         members = self.ensemble.members(x)
         return DiagonalGaussian(members.mean(0), jnp.sqrt(members.var(0) + self.noise**2))
 
 
 def fit_noise(residual: Float[np.ndarray, "run summary"], spread: Float[np.ndarray, "run summary"]) -> np.ndarray:
-    """The noise of each output that makes normal residuals of variance spread^2 + noise^2 likeliest, shape (summary,).
+    """The noise of each summary by maximum likelihood: residuals are normal with variance spread^2 + noise^2.
 
-    What `spread` (the members' standard deviation at each run) explains is not counted again: without spread the noise
-    is the root-mean-square residual. Same units as the residuals.
+    What the spread explains is not counted again; without spread the noise is the root-mean-square residual.
+
+    Args:
+        residual: Of each run.
+        spread: The members' standard deviation at each run, in the same units.
+
+    Returns:
+        Standard deviations, shape (summary,).
+
+    Examples:
+        >>> residual = np.array([[3.0], [-3.0], [3.0], [-3.0]])
+        >>> fit_noise(residual, np.zeros((4, 1))).round(3).tolist()
+        [3.0]
     """
 
     def one(residual: np.ndarray, spread: np.ndarray) -> float:
@@ -52,7 +67,12 @@ def fit_noise(residual: Float[np.ndarray, "run summary"], spread: Float[np.ndarr
 def with_noise(ensemble: Ensemble, validation: Runs) -> SpreadLikelihood:
     """Add to the members' spread the noise that single validation runs show beyond it.
 
-    Raises `NatalError` for runs of another split: training residuals are too small, test runs are for the report.
+    Args:
+        ensemble: The members.
+        validation: Runs of the validation split.
+
+    Raises:
+        NatalError: For runs of another split: training residuals are too small, test runs are kept for the report.
     """
     if validation.split != "validation":
         raise NatalError(f"the noise must come from validation runs, not from {validation.split} runs")

@@ -1,8 +1,8 @@
-"""Networks that predict their own scatter: a mean and a log-variance for each output.
+"""Networks that predict their own scatter: a mean and a log-variance for each summary.
 
-Trained by the Gaussian negative log-likelihood (Nix & Weigend 1994; Kendall & Gal 2017, eq. 5 and 8). Several networks
-are combined as Lakshminarayanan, Pritzel & Blundell (2017, sec. 2.4) do: the Gaussian with the mean and the variance
-of the mixture.
+They are trained by the negative log likelihood of a normal law (Nix & Weigend 1994; Kendall & Gal 2017, eq. 5 and 8).
+Several networks are combined as in Lakshminarayanan, Pritzel & Blundell (2017, sec. 2.4): into a normal law with the
+mean and variance of the mixture.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,12 @@ N_OUTPUTS = len(SUMMARIES)
 
 
 def make_two_headed_network(key: PRNGKeyArray, hidden: Sequence[int] = HIDDEN) -> eqx.nn.MLP:
-    """The emulator's network with as many more outputs for log-variances, which start at zero: unit variance."""
+    """The emulator's network with one more output a summary, for its log-variance, which starts at zero.
+
+    Args:
+        key: For the initial weights.
+        hidden: Units in each hidden layer.
+    """
     network = make_emulator_network(key, hidden=hidden)
     last = eqx.nn.Linear(network.layers[-1].in_features, 2 * N_OUTPUTS, dtype=DTYPE, key=key)
     weight = jnp.concatenate([network.layers[-1].weight, jnp.zeros_like(network.layers[-1].weight)])
@@ -39,13 +44,25 @@ def make_two_headed_network(key: PRNGKeyArray, hidden: Sequence[int] = HIDDEN) -
 def negative_log_likelihood(
     network: eqx.nn.MLP, x: Float[Array, "run birth"], y: Float[Array, "run summary"], key: PRNGKeyArray | None = None
 ) -> Float[Array, ""]:
-    """Mean over runs and outputs of -log N(y; mean, variance) but for log(2 pi) / 2; normalised units, no key used."""
+    """Mean of -ln N(y; mean, variance) over runs and summaries, without the constant ln(2 pi) / 2; normalised units.
+
+    Args:
+        network: Gives means, then log-variances.
+        x: Normalised births.
+        y: Normalised summaries.
+        key: Not used.
+    """
     mean, log_variance = jnp.split(jax.vmap(network)(x), 2, axis=-1)
     return 0.5 * jnp.mean(log_variance + (y - mean) ** 2 * jnp.exp(-log_variance))
 
 
 class VarianceHeadLikelihood(eqx.Module):
-    """Diagonal Gaussian with the mean and the variance of the members' mixture."""
+    """Independent normal summaries with the mean and the variance of the members' mixture.
+
+    Attributes:
+        networks: Members, stacked along a first axis; their outputs are normalised means, then log-variances.
+        ensemble: The same networks without their log-variances.
+    """
 
     networks: eqx.nn.MLP  # weights stacked along a first axis; outputs: means, then log-variances, normalised
     ensemble: Ensemble  # the same networks without their log-variances
@@ -53,7 +70,7 @@ class VarianceHeadLikelihood(eqx.Module):
     def members(
         self, x: Float[Array, " birth"]
     ) -> tuple[Float[Array, "member summary"], Float[Array, "member summary"]]:
-        """Every member's mean and standard deviation at one point x = (q0, a_au), in physical units."""
+        """Every member's mean and standard deviation at x = (q0, a_au), in physical units."""
         normaliser = self.ensemble.normaliser
         x_normalised = normaliser.normalise_x(x)
         outputs = eqx.filter_vmap(lambda network: network(x_normalised))(self.networks)
@@ -61,12 +78,19 @@ class VarianceHeadLikelihood(eqx.Module):
         return normaliser.denormalise_y(mean), jnp.exp(0.5 * log_variance) * normaliser.y_std
 
     def conditional(self, x: Float[Array, " birth"]) -> DiagonalGaussian:
+        """The law of the summaries at x = (q0, a_au)."""
         mean, sigma = self.members(x)
         return DiagonalGaussian(mean.mean(0), jnp.sqrt((sigma**2).mean(0) + mean.var(0)))
 
 
 def with_variance_heads(networks: eqx.nn.MLP, normaliser: Normaliser, box: Box) -> VarianceHeadLikelihood:
-    """The likelihood of two-headed networks (weights stacked along a first axis)."""
+    """The likelihood of networks that are stacked along a first axis.
+
+    Args:
+        networks: Their outputs are normalised means, then log-variances.
+        normaliser: Of births and summaries.
+        box: The ranges of birth conditions.
+    """
     last = networks.layers[-1]
     means = jax.tree.map(lambda leaf: leaf[:, :N_OUTPUTS] if eqx.is_array(leaf) else leaf, last)
     ensemble = Ensemble(eqx.tree_at(lambda n: n.layers[-1], networks, means), normaliser, limits_of(box))
@@ -76,7 +100,15 @@ def with_variance_heads(networks: eqx.nn.MLP, normaliser: Normaliser, box: Box) 
 def fit_variance_head(
     key: PRNGKeyArray, train: Runs, validation: Runs, box: Box, settings: TrainingSettings
 ) -> VarianceHeadLikelihood:
-    """Train `settings.members` two-headed networks on training runs, each stopped by validation runs."""
+    """Train `settings.members` networks on training runs, each stopped by validation runs.
+
+    Args:
+        key: For weights and training.
+        train: Training runs.
+        validation: Validation runs.
+        box: The ranges of birth conditions.
+        settings: Of the training.
+    """
     key_networks, key_training = jax.random.split(key)
     normaliser = fit_normaliser(train)
     make = partial(make_two_headed_network, hidden=settings.hidden)
