@@ -17,7 +17,7 @@ class InMemory:
             n_snapshots: How many there will be.
 
         Returns:
-            0: none is there yet.
+            0, as none is there yet.
         """
         self._snapshots = np.zeros(n_snapshots, snapshot_type)
         self._n_done = 0

@@ -132,7 +132,7 @@ def widths_along_q0(
         n: Number of places.
 
     Returns:
-        Columns: method, q0, a_au, and for each summary half the distance between the quantiles, or the conformal half
+        A table: method, q0, a_au, and for each summary half the distance between the quantiles, or the conformal half
         width, in physical units.
     """
     (q0_low, q0_high), (a_low, a_high) = (box[name] for name in BIRTH)
