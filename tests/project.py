@@ -33,6 +33,7 @@ TINY = {
         "brute_force": {"cases": 2, "grid": [8, 6], "realizations": 4},
         "posterior_predictive": {"cases": 2, "draws": 20},
         "trust": {"draws": 30},
+        "numerical": {"draws": 30},
     },
     "inference": {"grid": [32, 32], "warmup": 50, "draws": 50, "cases_per_batch": 16, "calibration_draws": 12},
     "report": {"corner_cases": 1},

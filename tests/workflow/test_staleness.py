@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 from project import ROOT, job_counts
 
+from natal.assessment.numerical import HALVED
 from natal.files.sealed import read_seal, write_seal
 from natal.provenance.digests import changed_parts
+from natal.variables import SUMMARIES
 
 
 def drawn(*chapters):
@@ -95,6 +97,7 @@ SETTINGS = {
     ],
     # only the report states all settings
     "`checks.trust.*`": [({"checks": {"trust": {"draws": 31}}}, {"report": 1})],
+    "`checks.numerical.*`": [({"checks": {"numerical": {"draws": 31}}}, {"report": 1})],
     "`observables.*`": [({"observables": {"aperture": 5.0}}, {"report": 1})],
     "`population.*`": [({"population": {"bins": 5}}, {"report": 1})],
     "`report.*`": [({"report": {"corner_cases": 2}}, drawn("recovery"))],
@@ -314,6 +317,25 @@ def test_trust_is_checked_by_a_target_of_its_own(complete):
     more = {"checks": {"trust": {"draws": 31}}}
     assert complete.stale("check_trust", changes=more) == {"trust_runs": 1, "check_trust": 1}
     assert complete.stale("check_trust", changes={"likelihood": "constant"}) == {"likelihood": 1, "check_trust": 1}
+
+
+@pytest.mark.slow
+def test_step_and_softening_are_halved_by_a_target_of_its_own(complete):
+    """The same fresh clusters three times, scored again with another likelihood; `all` knows nothing of it."""
+    assert complete.stale("numerical") == {"numerical_runs": 1, "numerical": 1}
+    done = complete.snakemake("numerical")
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = pd.read_csv(complete.results() / "checks" / "numerical_runs.csv")
+    assert runs.groupby("variant").size().to_dict() == dict.fromkeys(("campaign", *HALVED), 30)
+    assert (runs.groupby("point_id")[["q0", "a_au"]].nunique() == 1).all(axis=None)
+    # stars are the same, what becomes of them is not
+    energy = runs.groupby("variant").energy_error.median()
+    assert energy.half_step < energy.campaign
+    report = json.loads((complete.results() / "metrics" / "numerical.json").read_text())["numerical"]
+    assert report["posteriors"]["half_step"]["log_score_change"] != 0
+    assert len(report["biases"]) == len(HALVED) * 4 * len(SUMMARIES)
+    assert complete.stale("numerical") == complete.stale() == {}
+    assert complete.stale("numerical", changes={"likelihood": "constant"}) == {"likelihood": 1, "numerical": 1}
 
 
 @pytest.mark.slow

@@ -1,5 +1,5 @@
-# Posteriors against the simulator itself: checks/. All simulate clusters of their own; check_trust is a target of its
-# own, for which nothing else waits.
+# Posteriors against the simulator itself: checks/. All simulate clusters of their own; check_trust and numerical
+# are targets of their own, for which nothing else waits.
 CHECKS = RESULTS / "checks"
 
 if "brute_force" in CHECKED:
@@ -92,3 +92,30 @@ rule check_trust:
     resources: **growing(mem_mb=8000, runtime=60)
     message: "Say how far posteriors can be trusted"
     script: "../scripts/checks/check_trust.py"
+
+
+rule numerical_runs:
+    output: CHECKS / "numerical_runs.csv"
+    log: LOGS / "numerical_runs.log"
+    benchmark: LOGS / "numerical_runs.benchmark.tsv"
+    params:
+        digest=digest(
+            "checks/numerical_runs.py", "seed", "cluster", "integration", "checks.numerical.draws", prior=PRIOR
+        ),
+    threads: all_cores
+    # as many steps as five times the clusters have
+    resources: **simulating(5 * config["checks"]["numerical"]["draws"])
+    message: "Follow the same clusters with the campaign's step and softening, and with half of them"
+    script: "../scripts/checks/numerical_runs.py"
+
+
+rule numerical:
+    input: **LIKELIHOOD, **dataset("train"), runs=CHECKS / "numerical_runs.csv"
+    output: table=CHECKS / "numerical.csv", metrics=RESULTS / "metrics" / "numerical.json"
+    log: LOGS / "numerical.log"
+    benchmark: LOGS / "numerical.benchmark.tsv"
+    params: digest=digest("checks/numerical.py", "likelihood", "inference.grid", box=BOX, prior=PRIOR)
+    threads: 2
+    resources: **growing(mem_mb=8000, runtime=60)
+    message: "Say what step and softening do to summaries and posteriors"
+    script: "../scripts/checks/numerical.py"

@@ -25,7 +25,7 @@ CHECKS = ("brute_force", "posterior_predictive")
 PROPOSED = "proposed"
 """What blocks of `design.proposed` are called; their points are training points."""
 
-# ids of workflow/scripts/checks/trust_runs.py come after all of these
+# ids of trust_runs.py and numerical_runs.py in workflow/scripts/checks/ come after all of these
 POINT_ID_OFFSET = {name: k * MAX_POINTS_PER_SPLIT for k, name in enumerate((*SPLITS, CALIBRATION, *CHECKS, PROPOSED))}
 """First point id of each split, of each check, and of proposed points."""
 

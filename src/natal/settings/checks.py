@@ -37,9 +37,18 @@ class Trust(Section):
     """fresh clusters drawn from the prior that the target check_trust simulates; nothing else waits for it"""
 
 
+class Numerical(Section):
+    """What step and softening do."""
+
+    draws: Annotated[int, Field(ge=30, le=100_000)]
+    """fresh clusters that the target numerical follows with the campaign's step and softening and with half of them;
+    nothing else waits for it"""
+
+
 class Checks(Section):
     """Checks against the simulator: at test clusters at even steps through Q0 and, on demand, at fresh clusters."""
 
     brute_force: BruteForce
     posterior_predictive: PosteriorPredictive
     trust: Trust
+    numerical: Numerical
