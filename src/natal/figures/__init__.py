@@ -1,12 +1,13 @@
 """Figures of a campaign: from arrays and tables to matplotlib figures, in one style.
 
-Every function returns a `Figure` of its own, made without pyplot, so that nothing is displayed, kept open or written;
-a notebook shows it, ``figure.savefig(path)`` or `natal.figures.save` saves it. Colours stay apart for colour-blind
-readers. Q0 is K/|W| everywhere (equilibrium at 0.5). Figures of the calibration draws, of the checks against the
-simulator and of the uncertainty methods are in the modules `calibration`, `against_simulator` and
-`uncertainty_methods`.
+Every function returns a `Figure` that is made without pyplot, so that nothing is displayed, kept open or written. A
+notebook shows it; ``figure.savefig(path)`` or `natal.figures.save` saves it. Colour-blind readers can tell the colours
+apart. Q0 is K/|W| everywhere (equilibrium at 0.5). The modules `calibration`, `against_simulator` and
+`uncertainty_methods` have the figures of the calibration draws, of the checks against the simulator, and of the
+uncertainty methods.
 
-The names below are looked up when they are first used (PEP 562): drawing one figure does not start what others need.
+The names below are looked up when they are first used (PEP 562): who draws one figure need not import what other
+figures need.
 """
 
 from importlib import import_module as _import_module

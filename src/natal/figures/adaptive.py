@@ -1,4 +1,4 @@
-"""Figure of what adaptive points save: learning curves beside those of points that fill the box."""
+"""The figure of what adaptive points save: their learning curve beside that of points that fill the box."""
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,12 @@ ERRORS = {"disagreement": "error of the mean [standard deviations]", "informatio
 def gain_figure(curves: pd.DataFrame, criterion: str) -> Figure:
     """Validation error against training points, mean and standard error over repeats, adaptive and space-filling.
 
-    `curves` is what `natal.adaptive.gain.learning_curves` gives. Look for: curves apart by more than their bars; the
-    distance along the horizontal axis is what one arm saves.
+    Look for: curves that are apart by more than their bars. The distance along the horizontal axis is what one arm
+    saves.
+
+    Args:
+        curves: What `natal.adaptive.gain.learning_curves` gives.
+        criterion: `disagreement` or `information`, which the adaptive points were chosen by.
     """
     figure, axes = panels(1, 1, 4.5)
     ax = axes[0, 0]

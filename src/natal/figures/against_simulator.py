@@ -29,9 +29,13 @@ def brute_force(
 ) -> Figure:
     """Posteriors of a few cases with and without the emulator: 68 % and 95 % HPD contours, the truth as a cross.
 
-    `posteriors` maps emulator, synthetic and kernel to cell shares; `table` is that of
-    `natal.assessment.brute_force.BruteForce`. Look for: contours that agree to about the noise of the runs, which the
-    panel's title states beside the distance.
+    Look for: contours that agree to about the noise of the runs. The panel's title states the distance and this noise.
+
+    Args:
+        q0: Centres of cells.
+        a_au: Centres of cells.
+        posteriors: Shares of cells, by `emulator`, `synthetic` and `kernel`.
+        table: The table of `natal.assessment.brute_force.BruteForce`.
     """
     rows = -(-len(table) // PANELS_A_ROW)
     figure, axes = panels(rows, min(len(table), PANELS_A_ROW), 2.9 * rows + 0.5)
@@ -61,10 +65,13 @@ def brute_force(
 
 @styled
 def posterior_predictive(table: pd.DataFrame) -> Figure:
-    """Observed summaries among those of clusters simulated from the posterior: 68 % and 95 % of these, and the median.
+    """Observed summaries, and those of clusters simulated from the posterior: their median and 68 % and 95 % ranges.
 
-    `table` is `check_cases`'. Look for: observations (orange) inside the bars; a joint p-value below
-    0.01 says that clusters born as the posterior says do not look like the observed one.
+    Look for: observations (orange) inside the bars. A joint p-value below 0.01 says that clusters with births from the
+    posterior do not look like the observed one.
+
+    Args:
+        table: What `natal.assessment.posterior_predictive.check_cases` gives.
     """
     figure, axes = panels(1, len(SUMMARIES), 0.38 * len(table) + 2.0, sharey=True)
     place = np.arange(len(table))

@@ -1,7 +1,7 @@
-"""Figures of simulation-based calibration: clusters drawn from the prior, one realization each, so independent.
+"""Figures of simulation-based calibration, with independent clusters: drawn from the prior, one realization each.
 
-Bands labelled simultaneous hold a whole curve of honest posteriors with their
-probability (`natal.assessment.uniformity`); binomial ones hold each point by itself.
+A simultaneous band holds the whole curve of honest posteriors with its probability (`natal.assessment.uniformity`). A
+binomial band holds each point by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,12 +28,15 @@ LEVEL_COLOURS = (BLUE, GREEN, ORANGE, VERMILLION)
 
 @styled
 def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mapping[str, np.ndarray]) -> Figure:
-    """ECDF minus uniform of the exact PITs of q0 and a and of the joint HPD level, with simultaneous 95 % bands.
+    """ECDF minus uniform of the PITs of q0 and a and of the joint HPD level, with simultaneous 95 % bands.
 
-    `values` maps q0, a_au and joint to one number a case, `sbc` q0 and a_au to the truth's rank among NUTS draws, as a
-    share, which is dashed; where there are fewer of these, dotted lines are their own band. Look for: curves within
-    their bands. Steep ends (a fall from the left, a rise to the right) are overconfident, an S the other way is too
-    wide, a one-sided arch is biased.
+    Look for: curves within their bands. Steep ends (a fall on the left, a rise on the right) are overconfident; the
+    opposite is too wide; an arch to one side is biased.
+
+    Args:
+        values: For q0, a_au and joint one number a case, from the grid.
+        sbc: For q0 and a_au the truth's rank among NUTS draws, as a share (dashed). If there are fewer of these, dotted
+            lines are their band.
     """
     figure, axes = panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
     for ax, name in zip(axes[0], REGIONS, strict=True):
@@ -56,11 +59,16 @@ def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mappi
 
 @styled
 def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int, n_bins: int = 20) -> Figure:
-    """Ranks of the truth among `n_draws` posterior draws, as shares in (0, 1): simulation-based calibration.
+    """Ranks of the truth among posterior draws (simulation-based calibration).
 
-    Look for: bars within the grey binomial bands, of which 95 % hold each bar by itself and the outer one all of them
-    (Bonferroni). A U is overconfident, a hump too wide, a slope biased; single bars at the ends are chains that got
-    stuck.
+    Look for: bars within the grey binomial bands. The inner one holds each bar with 95 %, the outer one all bars
+    (Bonferroni). A U is overconfident, a hump is too wide, a slope is biased. Single high bars at the ends are chains
+    that got stuck.
+
+    Args:
+        sbc: For q0 and a_au the truth's rank as a share in (0, 1).
+        n_draws: Draws that a rank is counted among.
+        n_bins: Bars.
     """
     figure, axes = panels(1, len(BIRTH), 3.6, sharex=True, sharey=True)
     for ax, name in zip(axes[0], BIRTH, strict=True):
@@ -82,6 +90,9 @@ def tarp_curve(tarp: Float[np.ndarray, " case"]) -> Figure:
     """Expected coverage of discs about random points against their credibility (TARP), and the difference.
 
     Look for: a curve within the simultaneous 95 % band. Unlike PITs it sees a wrong correlation of Q0 and a.
+
+    Args:
+        tarp: For each case the posterior mass of the disc that reaches to the truth.
     """
     figure, axes = panels(1, 2, 4.2)
     curve, difference = axes[0]
@@ -101,9 +112,13 @@ def tarp_curve(tarp: Float[np.ndarray, " case"]) -> Figure:
 def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, Mapping[str, Any]]]) -> Figure:
     """Share of truths inside credible regions, over all cases and by third, with the binomial 95 % range of each n.
 
-    `groups` maps a label to (n, {region: share for each of `levels`}), regions being q0, a_au (central intervals) and
-    joint (highest-density region). Look for: markers inside their bars. Thirds of the truth are selections that an
-    honest posterior does not know of: near an edge of the box it may lie outside a little.
+    Look for: markers inside their bars. An honest posterior need not be honest within thirds of the truth: near an edge
+    of the box markers may lie outside a little.
+
+    Args:
+        levels: Levels of the regions.
+        groups: By label (n, shares); shares are by region (q0 and a_au: central intervals; joint: highest-density
+            region), one for each level.
     """
     figure, axes = panels(1, len(REGIONS), 5.6, sharex=True, sharey=True)
     for ax, region in zip(axes[0], REGIONS, strict=True):
@@ -126,7 +141,12 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
 
 
 def campaign_figures(table: pd.DataFrame, report: Mapping[str, Any]) -> dict[str, Figure]:
-    """All figures of this module by name, from calibration.csv and the part `calibration` of metrics.json."""
+    """All figures of this module by name.
+
+    Args:
+        table: calibration.csv.
+        report: The part `calibration` of metrics.json.
+    """
     sbc = {name: table[f"{name}_sbc"].dropna().to_numpy() for name in BIRTH}
     pit = {name: table[f"{name}_pit"].to_numpy() for name in BIRTH}
     groups = {"all": report}
@@ -143,7 +163,7 @@ def campaign_figures(table: pd.DataFrame, report: Mapping[str, Any]) -> dict[str
 
 
 def _difference(ax: Axes, values: Float[np.ndarray, " case"], colour: str, label: str) -> None:
-    """ECDF of `values` minus uniform within the simultaneous 95 % band."""
+    """ECDF of `values` minus uniform, within the simultaneous 95 % band."""
     band, place = simultaneous_band(len(values)), np.linspace(0, 1, 401)
     ax.fill_between(band.place, band.low - band.place, band.high - band.place, label="95 % simultaneous band", **BAND)
     ax.axhline(0, color=BLACK, linewidth=0.8)

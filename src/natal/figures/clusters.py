@@ -19,12 +19,16 @@ NICE = (1.0, 2.0, 5.0)
 
 @styled
 def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
-    """Stars on the sky (x, y) at `n_times` snapshots at most, one cluster a row: bound ones filled, others open.
+    """Stars on the sky (x, y) at several times, one cluster a row; bound stars are filled, others open.
 
     A dashed circle is the half-mass radius about the bound stars' centre of mass. All panels of a row show the same
-    part of the sky; the number of stars outside it is in the lower right corner, the bar is a scale in AU. Look for:
-    a cold cluster that keeps its stars, and hot ones that lose theirs early and spread. Bound stars scattered all over
-    a panel, or stars that jump between times, would mean that something is wrong.
+    part of the sky. The number of stars outside it is in the lower right corner; the bar is a scale in AU. Look for: a
+    cold cluster that keeps its stars, and hot ones that lose theirs early and spread. Bound stars all over a panel, or
+    stars that jump between times, mean that something is wrong.
+
+    Args:
+        clusters: Snapshots of each cluster.
+        n_times: Most snapshots that are shown.
     """
     n_times = min([n_times, *(len(cluster.time_yr) for cluster in clusters)])
     figure, axes = panels(len(clusters), n_times, (WIDTH_IN / n_times + 0.45) * len(clusters) + 0.7)
@@ -50,7 +54,7 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
 
 
 def _half_width(cluster: Cluster, times: Sequence[int]) -> float:
-    """Half a panel's side in AU: most stars at the start, most of those bound later, and half of all at the end."""
+    """Half a panel's side in AU: it shows most stars at the start, most bound ones later, half of all at the end."""
     reach = np.abs(cluster.position_au[..., :2]).max(-1)
     start = float(np.quantile(reach[0], 0.95))
     later = [float(np.quantile(reach[time][cluster.bound[time]], 0.9)) for time in times if cluster.bound[time].any()]

@@ -1,4 +1,4 @@
-"""Colours and marks: those of Okabe & Ito (2008), which stay apart for colour-blind readers."""
+"""Colours and marks: those of Okabe & Ito (2008), which colour-blind readers can tell apart."""
 
 from itertools import cycle
 from typing import Any

@@ -19,12 +19,12 @@ from natal.variables import BIRTH, SUMMARIES, Box
 def corner_plots(
     posteriors: str | Path, table: pd.DataFrame, rows: Iterable[int], grid: Grid, prior: Box
 ) -> list[Figure]:
-    """Draw the posteriors of some cases: NUTS draws, the grid beside them, the truth where it is known.
+    """Corner plots of some cases: NUTS draws, the grid posterior, and the truth where it is known.
 
     Args:
         posteriors: posteriors.nc or observed.nc.
         table: The table of the same cases, recovery.csv or observed.csv.
-        rows: Which cases, by their place in both.
+        rows: Places of the cases in both.
         grid: The likelihood's laws over the prior.
         prior: The limits of the plots.
     """

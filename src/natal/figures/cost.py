@@ -11,10 +11,12 @@ from natal.figures.style import panels, styled
 
 @styled
 def speed_bars(seconds: Mapping[str, float]) -> Figure:
-    """Wall time per forward evaluation of each method (given in s), fastest on top, on a logarithmic axis.
+    """Wall time per forward evaluation of each method, fastest on top, on a logarithmic axis.
 
-    Bars state their time and how many times faster than the slowest they are. Say device, precision and batch size
-    in the labels.
+    Bars state their time and how many times faster than the slowest they are.
+
+    Args:
+        seconds: Seconds by label; a label should name device, precision and batch size.
     """
     figure, axes = panels(1, 1, 1.2 + 0.5 * len(seconds))
     ax, with_prefix = axes[0, 0], EngFormatter("s")

@@ -1,4 +1,4 @@
-"""Figures of a training's health: gradients and idle units by layer, judged loss curves, normalised columns."""
+"""Figures of a training's health: gradients and idle units by layer, loss curves with verdicts, normalised columns."""
 
 import numpy as np
 import pandas as pd
@@ -14,11 +14,13 @@ from natal.variables import BIRTH, SUMMARIES
 
 @styled
 def layer_curves(layers: pd.DataFrame) -> Figure:
-    """Gradient norm of every layer, and share of idle units of every hidden one, against epoch.
+    """Gradient norm of every layer, and share of idle units of every hidden layer, against epoch.
 
-    `layers` is what `natal.tuning.diagnostics.layers.layer_table` gives. Lines are medians over members, bands their
-    range. Look for: norms within a factor of ten of each other that fall as the loss does, and few idle units. A first
-    layer far below the last has a vanishing gradient.
+    Lines are medians over members, bands their range. Look for: norms within a factor of ten of each other that fall as
+    the loss does, and few idle units. If the first layer is far below the last, its gradient vanishes.
+
+    Args:
+        layers: What `natal.tuning.diagnostics.layers.layer_table` gives.
     """
     figure, axes = panels(1, 2, 4.2)
     for number, part in layers.groupby("layer"):
@@ -46,7 +48,15 @@ def judged_curves(
     floor: float,
     verdicts: list[str],
 ) -> Figure:
-    """The loss curves with the loss of a perfect network, which is the scatter of realizations, and the verdicts."""
+    """The loss curves with verdicts, and the loss of a perfect network, which is the scatter of realizations.
+
+    Args:
+        train_loss: Of each member and epoch.
+        validation_loss: Of each member and epoch.
+        best_epoch: The epoch whose weights each member kept.
+        floor: Loss of a perfect network; nan: not known.
+        verdicts: One for each member.
+    """
     figure = loss_curves(train_loss, validation_loss, best_epoch)
     right = figure.axes[1]
     if np.isfinite(floor):
@@ -65,9 +75,14 @@ def judged_curves(
 def normalised_columns(
     train: Float[np.ndarray, "run column"], validation: Float[np.ndarray, "other column"], log10: tuple[str, ...]
 ) -> Figure:
-    """Histograms of the inputs and outputs as networks see them: training filled, validation as an outline.
+    """Histograms of inputs and outputs as networks see them: training filled, validation as an outline.
 
     Look for: training means of 0 and standard deviations of 1, no far tail, validation where training is.
+
+    Args:
+        train: Normalised columns of training runs, births and then summaries.
+        validation: The same of validation runs.
+        log10: Names of columns whose logarithm is normalised.
     """
     columns = (*BIRTH, *SUMMARIES)
     figure, axes = panels(1, len(columns), 3.2, sharey=False)

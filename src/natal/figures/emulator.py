@@ -24,10 +24,15 @@ def loss_curves(
     validation_loss: Float[np.ndarray, "member epoch"],
     best_epoch: Int[np.ndarray, " member"],
 ) -> Figure:
-    """Mean squared error of normalised outputs against epoch, nan after a member stopped; right: the end, enlarged.
+    """Loss against epoch, one colour a member; on the right the end, enlarged.
 
-    One colour a member. Look for: curves flat at the marked best epochs, and members that agree. A validation loss
-    that climbs while the training loss falls is overfitting; best epochs at the right edge want more epochs.
+    Look for: curves that are flat at the marked best epochs, and members that agree. A validation loss that climbs
+    while the training loss falls is overfitting; best epochs at the right edge need more epochs.
+
+    Args:
+        train_loss: Mean squared error of normalised summaries; nan after a member stopped.
+        validation_loss: The same of validation runs.
+        best_epoch: The epoch whose weights each member kept.
     """
     figure, axes = panels(1, 2, 4.5)
     for ax in axes[0]:
@@ -56,8 +61,15 @@ def predicted_vs_true(
 ) -> Figure:
     """Emulator against simulator on the test set, in physical units (1, km/s, AU).
 
-    Single runs are faint: their spread about y = x is mostly the simulator's own scatter. Replicate means, with their
-    standard errors `point_means_error`, show the emulator's error: look for departures from the line beyond the bars.
+    Single runs are faint: their spread about y = x is mostly the simulator's own scatter. Replicate means show the
+    emulator's error. Look for: means that miss the line by more than their bars.
+
+    Args:
+        predicted: Predictions for single runs.
+        true: Single runs.
+        point_means_predicted: Predictions for the points.
+        point_means_true: Means of the points' runs.
+        point_means_error: Their standard errors.
     """
     figure, axes = panels(1, len(SUMMARIES), 4.1)
     for k, (ax, name) in enumerate(zip(axes[0], SUMMARIES, strict=True)):
@@ -82,8 +94,14 @@ def residuals(
 ) -> Figure:
     """Residuals (simulated - emulated) of single runs against Q0, a and the prediction, in physical units.
 
-    Look for: a running mean at zero, and a running standard deviation that follows the edge of the grey band,
-    ± `sigma_total`; where it does not, a constant width is wrong. The last column's abscissa is the row's own output.
+    Look for: a running mean at zero, and a running standard deviation that follows the edge of the grey band; where it
+    does not, a constant width is wrong. The horizontal axis of the last column is the row's own summary.
+
+    Args:
+        residual: Of each run.
+        x: Births.
+        predicted: Predictions.
+        sigma_total: Half widths of the grey band.
     """
     figure, axes = panels(len(SUMMARIES), 3, 8.5, sharey="row")
     for k, name in enumerate(SUMMARIES):
@@ -110,12 +128,18 @@ def slices(
     q0_value: float | None = None,
     tolerance: float = 0.06,
 ) -> Figure:
-    """The emulator along lines of constant a (AU), and of constant Q0, with the training points near each line.
+    """The emulator along lines of constant a, and of constant Q0, with the training points near each line.
 
-    By default three values of a that part the box evenly, and the middle of Q0. Look for: smooth curves through the
-    points, and members that part where data are few. Points lie within `tolerance` (a share of the box's width) of
-    the line, so they may sit off a curve that varies across it; their bars are the scatter of single runs (1 sd),
-    which the band of the ensemble (2 sd of its members) does not contain.
+    Look for: smooth curves through the points, and members that disagree where data are few. Points may sit off a curve
+    that varies across the line. Their bars are the scatter of single runs (1 sd), which is not in the band of the
+    ensemble (2 sd of its members).
+
+    Args:
+        ensemble: The emulator.
+        points: Means of the training points.
+        a_values_au: Values of a; None: three that divide the box evenly.
+        q0_value: The value of Q0; None: the middle.
+        tolerance: How far points may be from a line, as a share of the box's width.
     """
     (q0_low, q0_high), (a_low, a_high) = ensemble.box
     a_values = a_values_au or [a_low + share * (a_high - a_low) for share in (1 / 6, 1 / 2, 5 / 6)]

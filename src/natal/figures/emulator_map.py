@@ -18,19 +18,22 @@ from natal.variables import SUMMARIES
 
 N_LEVELS = 12
 MIN_REALIZATIONS = 8
-"""Surviving ones a point: from fewer, a standard deviation is too uncertain to be shown."""
+"""Fewest surviving realizations of a point whose standard deviation is shown: with fewer it is too uncertain."""
 MARKERS = ("o", "s")
 
 
 @styled
 def summary_map(emulated: EmulatorMap, points: Mapping[str, ReplicateMeans]) -> Figure:
-    """Emulated outputs over (Q0, a) and, beside them, the scatter of single clusters: filled contours.
+    """Emulated summaries over (Q0, a) and, beside them, the scatter of single clusters, as filled contours.
 
-    `points` maps up to two labels (training, test) to replicate means, drawn in the same colours: their means on the
-    left, their standard deviations on the right. Look for: points that vanish in the ground, and contours that do not
-    bend where there are no points. Points of another colour than the ground are errors of the emulator (left) or of
-    the predicted scatter (right), where only points of 8 realizations or more are shown: from 16, a scatter is measured
-    to 18 %.
+    Points are drawn in the same colours: their means on the left, their standard deviations on the right, where only
+    points of 8 realizations or more are shown (16 give a scatter to 18 %). Look for: points that cannot be told from
+    the ground, and contours that do not bend where there are no points. A point of another colour is an error of the
+    emulator (left) or of the predicted scatter (right).
+
+    Args:
+        emulated: The emulator on a grid.
+        points: Means and scatter of points, by up to two labels (training, test).
     """
     figure, axes = panels(len(SUMMARIES), 2, 9.6, sharex=True, sharey=True)
     for k, (row, name) in enumerate(zip(axes, SUMMARIES, strict=True)):

@@ -1,4 +1,4 @@
-"""The figure of the emulator's error at points that it has not seen, beside what its members' spread foretells."""
+"""The figure of the emulator's error at points that it has not seen, beside the spread of its members."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ def spread_and_error(
 ) -> Figure:
     """Squared error of the ensemble's mean over its members' variance, along Q0 and a; the spread outside the box.
 
-    Look for: ratios (with 1 standard error) about the line of the calibration, in the outermost bins, too, and a spread
+    Look for: ratios (with 1 standard error) about the line of the calibration, also in the outermost bins, and a spread
     that grows with the distance from the box.
 
     Args:

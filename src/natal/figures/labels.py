@@ -1,4 +1,4 @@
-"""What axes and titles call the variables: symbols, units, labels with units."""
+"""Symbols, units and labels of the variables, for axes and titles."""
 
 from natal.variables import BIRTH, SUMMARIES
 

@@ -1,4 +1,4 @@
-"""Observed clusters beside clusters born as their posteriors say; what observables are worth."""
+"""Observed clusters beside clusters drawn from their posteriors; what observables are worth."""
 
 from collections.abc import Mapping
 
@@ -13,10 +13,15 @@ from natal.observables.declared import MEASURABLE
 
 @styled
 def predictive(observed: Mapping[str, float], predicted: pd.DataFrame, title: str) -> Figure:
-    """Each observable of a cluster, its errors and limits, over the distribution of clusters born that way.
+    """Each observable of a cluster, with errors and limits, over the distribution that its posterior predicts.
 
     Look for: the measured value (orange) within the distribution (blue: 68 and 95 %). Observables that were not
-    measured are shown, too: what further observations would find.
+    measured are shown, too: this is what further observations would find.
+
+    Args:
+        observed: A row of `natal.posterior.catalogue.clusters_table`.
+        predicted: Clusters drawn with births, ages and masses from the posterior.
+        title: Of the figure.
     """
     names = [name for name in MEASURABLE if name in predicted]
     figure, axes = panels(len(names), 1, 0.75 * len(names) + 0.6, 6.5)
@@ -42,9 +47,12 @@ def predictive(observed: Mapping[str, float], predicted: pd.DataFrame, title: st
 
 @styled
 def worth(table: pd.DataFrame) -> Figure:
-    """What each subset of observables leaves of the prior's variance, and its log score.
+    """For each subset of observables, how much it narrows the prior, and its log score.
 
     Look for: long bars (1: the birth is known exactly, 0: the answer is the prior).
+
+    Args:
+        table: What `natal.assessment.observables.worth` gives.
     """
     figure, axes = panels(1, 3, 0.28 * len(table) + 1, sharey="row")
     place = np.arange(len(table))[::-1]

@@ -1,4 +1,4 @@
-"""The distribution of births behind a table of clusters, and what synthetic populations say of such answers."""
+"""Figures of the population behind a table of clusters, and of its check with synthetic populations."""
 
 import warnings
 
@@ -32,9 +32,12 @@ LAW_COLOURS = {"normal": BLUE, "binned": ORANGE}
 def population_law(tree: xr.DataTree) -> Figure:
     """The population's density of Q0 and of a under both laws (medians, 68 and 95 % bands), over single posteriors.
 
-    Look for: where the law in bins (orange), which assumes no shape, leaves the band of the normal one (blue): there
-    the normal law is the wrong one. Grey: each cluster's posterior under a flat law; their sum would be wider than the
+    Look for: places where the law in bins (orange), which assumes no shape, leaves the band of the normal law (blue):
+    there the normal law is wrong. Grey: each cluster's posterior by itself; their sum would be wider than the
     population.
+
+    Args:
+        tree: population.nc.
     """
     figure, axes = panels(1, 2, 4.2)
     clusters = tree["clusters"].to_dataset()
@@ -63,7 +66,11 @@ def population_law(tree: xr.DataTree) -> Figure:
 
 @styled
 def hyperparameters(tree: xr.DataTree) -> Figure:
-    """Corner plot of the parameters of the law `normal`, with 68 and 95 % contours."""
+    """Corner plot of the parameters of the law `normal`, with 68 and 95 % contours.
+
+    Args:
+        tree: population.nc.
+    """
     group = tree["normal"].to_dataset()
     draws = np.column_stack([group[name].to_numpy().ravel() for name in PARAMETERS])
     figure = Figure(figsize=(8, 8))
@@ -87,9 +94,12 @@ def hyperparameters(tree: xr.DataTree) -> Figure:
 
 @styled
 def clusters_in_its_light(clusters: pd.DataFrame) -> Figure:
-    """Each cluster's Q0 and a (means and 68 % intervals) under a flat law (grey) and under the population's (blue).
+    """Each cluster's Q0 and a (medians and 68 % intervals), by itself (grey) and given the population (blue).
 
-    Look for: blue points nearer to each other than grey ones, those with wide grey intervals most of all.
+    Look for: blue points that are closer to each other than the grey ones, above all where grey intervals are wide.
+
+    Args:
+        clusters: population_clusters.csv.
     """
     rows = clusters[clusters.left_out == ""].sort_values("q0_mean")[:60]
     figure, axes = panels(1, 2, 1.5 + 0.17 * len(rows), sharey=True)
@@ -110,8 +120,11 @@ def clusters_in_its_light(clusters: pd.DataFrame) -> Figure:
 def population_ranks(coverage: pd.DataFrame) -> Figure:
     """Synthetic populations: ECDF minus uniform of the truth's rank among the draws of each parameter.
 
-    Look for: lines within the band, which holds honest ones with probability 95 %. Numbers: the share of truths inside
-    90 % intervals, and that of intervals from the clusters' posterior means alone.
+    Look for: lines within the band, which holds honest ones with a probability of 95 %. Titles give the share of truths
+    inside 90 % intervals, and inside intervals from the clusters' posterior means only.
+
+    Args:
+        coverage: `coverage` of `natal.assessment.population.check_populations`.
     """
     tables = list(dict.fromkeys(coverage.table))
     figure, axes = panels(len(tables), len(PARAMETERS), 2.9 * len(tables), sharex=True, sharey=True)
@@ -139,9 +152,12 @@ def _ranks(ax: Axes, rows: pd.DataFrame, label: str) -> None:
 
 @styled
 def population_violations(violations: pd.DataFrame) -> Figure:
-    """Populations that the normal law cannot be: what both laws say of them, and the truth.
+    """Populations that violate the normal law: what both laws say of them, and the truth.
 
     Look for: the law in bins near the true mean and spread of Q0 where the normal one is not.
+
+    Args:
+        violations: `violations` of `natal.assessment.population.check_populations`.
     """
     kinds = list(dict.fromkeys(violations.violation))
     figure, axes = panels(len(kinds), 2, 2.6 * len(kinds))

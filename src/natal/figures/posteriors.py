@@ -28,9 +28,16 @@ def corner_case(
 ) -> Figure:
     """Posterior draws of (q0, a_au) of one case over the whole prior box, with 68 % and 95 % HPD contours.
 
-    Look for: the truth (orange) inside the contours in about as many cases as their levels say, and contours cut off
-    by the box. `grid` = (q0, a_au, density (q0, a_au)) adds the grid posterior, dashed: its contours at the same
-    levels and its marginals should coincide with those of the draws.
+    Look for: the truth (orange) inside the contours in about as many cases as their levels say, and contours that the
+    box cuts off.
+
+    Args:
+        draws: NUTS draws.
+        truth: The true birth; None: not known.
+        box: The prior's ranges.
+        title: Of the figure.
+        grid: (q0, a_au, density (q0, a_au)) of the grid posterior, dashed: its contours at the same levels and its
+            marginals should coincide with those of the draws.
     """
     figure = Figure(figsize=(6.5, 6.5))
     # a third of the sd across a correlated posterior: smoothing by one bin then hardly widens the contours

@@ -21,9 +21,11 @@ from natal.variables import BIRTH
 def recovered_vs_true(recovery: pd.DataFrame) -> Figure:
     """Posterior means with 68 % intervals against the truth, for every test case.
 
-    `recovery` is the table recovery.csv. Look for: intervals that cross the line about as often as they say, and
-    where the data say little (means pulled to the middle of the box). Realizations of one design point share their
-    truth and are drawn side by side.
+    Look for: intervals that cross the line about as often as they say, and regions where the data say little (means
+    near the middle of the box). Realizations of one design point share their truth and are drawn side by side.
+
+    Args:
+        recovery: recovery.csv.
     """
     figure, axes = panels(1, len(BIRTH), 5.0)
     realizations = recovery.groupby("point_id").point_id
@@ -51,11 +53,16 @@ def coverage(
 ) -> Figure:
     """Share of truths inside credible regions against the regions' nominal level.
 
-    `observed` maps q0, a_au (central intervals) and joint (highest-density region) to a share for each of `levels`,
-    over `n` cases; `by_group` maps a title to the same for a subset, one more panel each, and `errors` holds standard
-    errors of the shares, panel by panel. Look for: points inside the grey band, where 95 % of honest results of n
-    independent cases fall; below the line is overconfident. Realizations of one design point share their truth and are
-    not independent, which the band ignores and the errors (bars of 1 sd, `coverage.clustered_errors`) do not.
+    Look for: points inside the grey band, which holds 95 % of honest results of n independent cases; points below the
+    line are overconfident. Realizations of one design point share their truth, so they are not independent: the band
+    does not know this, the bars (1 sd) do.
+
+    Args:
+        levels: Nominal levels.
+        observed: For q0 and a_au (central intervals) and joint (highest-density region) a share for each level.
+        n: Number of cases.
+        by_group: By title the same for a subset, with its n; each is one more panel.
+        errors: Standard errors of the shares, panel by panel (`natal.assessment.coverage.clustered_errors`).
     """
     parts = {"all cases": (observed, n), **(by_group or {})}
     columns = min(len(parts), 2)
@@ -86,9 +93,12 @@ def coverage(
 def pit_histograms(pit: Float[np.ndarray, "case birth"], n_bins: int = 10) -> Figure:
     """Probability integral transforms of the true q0 and a: histograms, and ECDF minus uniform.
 
-    `pit` is the posterior's marginal cumulative probability at the truth, columns (q0, a_au). Look for: flat within
-    the grey 95 % binomial band of n independent cases (see `coverage`), which holds for each bin or point by itself.
-    A U shape is overconfident, a hump is too wide, a slope is biased.
+    Look for: flat within the grey 95 % binomial band of n independent cases (see `coverage`), which holds for each bin
+    or point by itself. A U shape is overconfident, a hump is too wide, a slope is biased.
+
+    Args:
+        pit: The posterior's marginal cumulative probability at the truth.
+        n_bins: Bars of the histograms.
     """
     figure, axes = panels(2, len(BIRTH), 6.5, sharex=True, sharey="row")
     n, grid = len(pit), np.linspace(0, 1, 401)
@@ -117,9 +127,15 @@ def sampler_health(
 ) -> Figure:
     """R-hat, effective sample size and distance from the grid posterior over all cases (logarithmic counts).
 
-    Columns used: rhat (larger of the two parameters), ess_bulk (smaller), tv_grid, divergences. Look for: nothing
-    beyond the dashed thresholds, and distances near the curve that error-free independent draws would show, about
-    0.4 sqrt(16 / ESS): only cases well above it disagree with the grid.
+    Look for: nothing beyond the dashed thresholds. Independent draws without any error would have distances near the
+    curve, about 0.4 sqrt(16 / ESS): only cases well above it disagree with the grid.
+
+    Args:
+        recovery: recovery.csv; used are rhat (the larger of two parameters), ess_bulk (the smaller), tv_grid and
+            divergences.
+        max_rhat: Threshold.
+        min_ess: Threshold.
+        max_tv: Threshold.
     """
     figure, axes = panels(2, 2, 7.0)
     n, ess, tv = len(recovery), recovery.ess_bulk, recovery.tv_grid
@@ -146,7 +162,11 @@ def sampler_health(
 
 
 def campaign_coverage(report: Mapping[str, Any]) -> Figure:
-    """`coverage` over all cases and by tercile of the true Q0, from the part `recovery` of metrics.json."""
+    """`coverage` over all cases and by third of the true Q0.
+
+    Args:
+        report: The part `recovery` of metrics.json.
+    """
     parts = {f"{SYMBOLS['q0']} {part['q0_min']:.2f} to {part['q0_max']:.2f}": part for part in report["by_q0_tercile"]}
     groups = {title: (by_region(part["coverage"]), part["n_cases"]) for title, part in parts.items()}
     errors = [by_region(part["coverage_se"]) for part in (report, *parts.values())]
@@ -154,5 +174,10 @@ def campaign_coverage(report: Mapping[str, Any]) -> Figure:
 
 
 def by_region(coverage: Mapping[str, Mapping[str, float]]) -> dict[str, list[float]]:
-    """Turn {level: {region: share}} into {region: [share by level]}; regions are q0, a_au and joint."""
+    """Turn {level: {region: share}} into {region: [share by level]}; regions are q0, a_au and joint.
+
+    Examples:
+        >>> by_region({"68": {"q0": 0.7, "a_au": 0.6, "joint": 0.65}, "95": {"q0": 1.0, "a_au": 0.9, "joint": 0.95}})
+        {'q0': [0.7, 1.0], 'a_au': [0.6, 0.9], 'joint': [0.65, 0.95]}
+    """
     return {name: [shares[name] for shares in coverage.values()] for name in (*BIRTH, "joint")}

@@ -14,11 +14,11 @@ N_COLOURS = 256
 
 
 def save_figures(paths: Iterable[str | Path], figures: Mapping[str, Figure]) -> None:
-    """Save figures, each to those of the paths that have its name.
+    """Write each figure to the files that have its name.
 
     Args:
-        paths: Files to write; what is before their suffix names a figure, the suffix is the format (.png, .pdf).
-        figures: The figures by name.
+        paths: Files to write. The name before the suffix is the figure's, the suffix is the format (.png, .pdf).
+        figures: Figures by name.
     """
     files = [Path(path) for path in paths]
     for path in track(files, total=len(files), label="save", unit="figure files"):
@@ -32,7 +32,7 @@ def save_figures(paths: Iterable[str | Path], figures: Mapping[str, Figure]) -> 
 
 
 def _take_fewer_colours(path: Path) -> None:
-    """A palette in place of full colours: a third of the bytes, which reports embed."""
+    """Store a palette instead of full colours: the file, which reports embed, has a third of the bytes."""
     with Image.open(path) as image:
         few = image.convert("RGB").quantize(N_COLOURS, dither=Image.Dither.NONE)
     few.save(path, format="PNG", optimize=True, dpi=(DPI, DPI))

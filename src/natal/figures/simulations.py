@@ -1,4 +1,4 @@
-"""Figures of the simulations: the design, what came out of it, and how well energy was kept."""
+"""Figures of the simulations: the design, the summaries of all runs, and how well energy was kept."""
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,13 @@ from natal.variables import BIRTH, CALIBRATION, SPLITS, SUMMARIES, Box
 def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
     """Where the design's points lie in the box, with a tick for each point in the margins.
 
-    Look for: no empty regions and, in a Latin hypercube, evenly spread ticks; the legend counts how many of a block's
-    n equal strata hold a point (all n in a hypercube). The calibration's independent draws, small and without ticks,
-    clump as chance has it. `design` has columns split, block, q0, a_au.
+    Look for: no empty regions and, in a Latin hypercube, evenly spread ticks. The legend counts how many of a block's n
+    equal strata have a point (all n in a hypercube). The calibration's independent draws, small and without ticks, form
+    clumps by chance.
+
+    Args:
+        design: Columns split, block, q0, a_au.
+        box: The ranges of birth conditions.
     """
     figure, axes = panels(2, 2, 7.0, sharex="col", sharey="row", height_ratios=(1, 6), width_ratios=(6, 1))
     (top, corner_panel), (main, right) = axes
@@ -44,8 +48,11 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
 def energy_errors(summaries: pd.DataFrame, max_energy_error: float) -> Figure:
     """Energy errors |E_T - E_0| / |W_0| of all runs against Q0, coloured by a, and their distribution.
 
-    Look for: everything well below the limit. Very small values are runs whose error happens to cross zero at the
-    end. Columns used: q0, a_au, energy_error.
+    Look for: everything well below the limit. Very small values are runs whose error happens to cross zero at the end.
+
+    Args:
+        summaries: Columns q0, a_au, energy_error are used.
+        max_energy_error: The limit.
     """
     figure, axes = panels(1, 2, 4.5, sharey=True, width_ratios=(4, 1))
     scatter, histogram = axes[0]
@@ -66,10 +73,13 @@ def energy_errors(summaries: pd.DataFrame, max_energy_error: float) -> Figure:
 
 @styled
 def summary_scatter(summaries: pd.DataFrame) -> Figure:
-    """What the simulator does: the three outputs of single runs against Q0, coloured by a.
+    """What the simulator does: the summaries of single runs against Q0, coloured by a.
 
-    Look for: trends, scatter that grows with Q0, f_bound piling up at 1. Red ticks at the bottom are dissolved runs,
-    which have no dispersion and no radius. Columns used: q0, a_au, f_bound, sigma_v_kms, r_h_au, dissolved.
+    Look for: trends, scatter that grows with Q0, f_bound that piles up at 1. Red ticks at the bottom are dissolved
+    runs, which have no dispersion and no radius.
+
+    Args:
+        summaries: Columns q0, a_au, f_bound, sigma_v_kms, r_h_au, dissolved are used.
     """
     figure, axes = panels(1, len(SUMMARIES), 4.0)
     dissolved = summaries.dissolved.astype(bool)
@@ -84,6 +94,6 @@ def summary_scatter(summaries: pd.DataFrame) -> Figure:
 
 
 def _filled_strata(values: pd.Series, limits: tuple[float, float]) -> int:
-    """How many of n equal intervals between `limits` hold at least one of n values."""
+    """How many of n equal intervals between `limits` have at least one of n values."""
     low, high = limits
     return int(np.floor((values - low) / (high - low) * len(values)).clip(0, len(values) - 1).nunique())

@@ -1,4 +1,4 @@
-"""One style for all figures: type sizes, panels, legends, and what several figures draw alike."""
+"""One style for all figures: type sizes, panels, legends, and what several figures have in common."""
 
 from typing import Any
 
@@ -33,7 +33,15 @@ styled = matplotlib.rc_context(
 
 
 def panels(rows: int, columns: int, height: float, width: float = WIDTH_IN, **options: Any) -> tuple[Figure, Any]:
-    """A figure of `height` x `width` inches with an array of axes of shape (rows, columns)."""
+    """A figure with an array of axes of shape (rows, columns).
+
+    Args:
+        rows: Rows of axes.
+        columns: Columns of axes.
+        height: Of the figure, in inches.
+        width: Of the figure, in inches.
+        options: For `Figure.subplots`.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False, **options)
     for ax in axes.flat:
@@ -43,7 +51,12 @@ def panels(rows: int, columns: int, height: float, width: float = WIDTH_IN, **op
 
 
 def dot_area(n: int) -> float:
-    """Area in square points of each of `n` dots: single ones can be seen, thousands do not hide each other."""
+    """Area of each of `n` dots in square points: a single one can be seen, thousands do not hide each other.
+
+    Examples:
+        >>> dot_area(1), dot_area(300), dot_area(10_000)
+        (25.0, 10.0, 5.0)
+    """
     return float(np.clip(3000 / max(n, 1), 5, 25))
 
 
@@ -55,17 +68,32 @@ def scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> 
 
 
 def shared_legend(figure: Figure, ax: Axes, **options: Any) -> None:
-    """One legend above all panels with each label of `ax` once."""
+    """One legend above all panels, with each label of `ax` once."""
     unique = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=len(unique), **options)
 
 
 def rms(values: Any) -> float:
+    """Root mean square.
+
+    Examples:
+        >>> rms([3.0, 4.0, 5.0, 0.0])
+        3.5355339059327378
+    """
     return float(np.sqrt(np.mean(np.square(values))))
 
 
 def binomial_band(probability: Any, n: int) -> tuple[Any, Any]:
-    """Central 95 % range of the share of successes in n independent trials."""
+    """Central 95 % range of the share of successes in n independent trials.
+
+    Args:
+        probability: Of a success; a number or an array.
+        n: Number of trials.
+
+    Examples:
+        >>> [float(share) for share in binomial_band(0.5, 100)]
+        [0.4, 0.6]
+    """
     # most figures have no such band: SciPy's functions take as long to start as a small figure to draw
     from natal.assessment.uniformity import binomial_range
 
@@ -74,7 +102,7 @@ def binomial_band(probability: Any, n: int) -> tuple[Any, Any]:
 
 
 def hpd_thresholds(density: np.ndarray) -> list[float]:
-    """Increasing densities above which lies each of `HPD_LEVELS` of the mass of equal cells."""
+    """Densities whose contours hold the shares `HPD_LEVELS` of the mass, increasing; for equal cells."""
     ordered = np.sort(density, axis=None)[::-1]
     mass = np.cumsum(ordered) / ordered.sum()
     return sorted(float(ordered[np.searchsorted(mass, level)]) for level in HPD_LEVELS)

@@ -1,4 +1,4 @@
-"""Figure of a sweep: the losses of training settings side by side."""
+"""The figure of a sweep: the losses of training settings side by side."""
 
 import numpy as np
 import pandas as pd
@@ -12,10 +12,13 @@ NUMBERS = ("rank", "campaign", "loss", "loss_se", "above_best", "above_best_se",
 
 @styled
 def sweep_figure(table: pd.DataFrame, folds: int) -> Figure:
-    """Loss of every combination with its standard error, the best on top, named by what the campaign has otherwise.
+    """Loss of every combination with its standard error, the best on top; labels say what differs from the campaign.
 
-    `table` is what `tuning.sweep` gives. Bars are over folds, or over members with `folds` of 0. Settings whose
-    bars overlap may still differ: the table's `above_best_se` compares fold by fold.
+    Settings whose bars overlap may still differ: the table's `above_best_se` compares fold by fold.
+
+    Args:
+        table: What `natal.tuning.sweep.sweep` gives.
+        folds: Folds that bars are over; 0: bars are over members.
     """
     trained = table[table.error == ""]
     varied = [name for name in table.columns if name not in NUMBERS]

@@ -22,11 +22,14 @@ LINES = ("-", "--", ":", "-.")
 
 @styled
 def comparison(table: pd.DataFrame) -> Figure:
-    """Coverage at 68 and 95 % of outputs and of (Q0, a), and size of the joint regions, one row a method.
+    """Coverage at 68 and 95 % of summaries and of (Q0, a), and size of the joint regions, one row a method.
 
-    `table` is comparison.csv. Look for: outputs on their dashed line, which says that the predictions are honest, and
-    then for (Q0, a) on it: independent widths may be right for each output and still wrong together. Of two honest
-    methods the one with the smaller region says more. The bar of the joint region is two standard errors.
+    Look first for summaries on their dashed line: then predictions are honest. Then look for (Q0, a) on it: independent
+    widths may be right for each summary and still wrong together. Of two honest methods, the one with the smaller
+    region says more. The bar of the joint region is two standard errors.
+
+    Args:
+        table: comparison.csv.
     """
     figure, axes = panels(1, 3, 1.4 + 0.45 * len(table), sharey=True, width_ratios=(2, 2, 1))
     rows = np.arange(len(table))[::-1]
@@ -54,11 +57,16 @@ def comparison(table: pd.DataFrame) -> Figure:
 
 @styled
 def widths(table: pd.DataFrame, x: np.ndarray, residual: np.ndarray, n_bins: int = 10) -> Figure:
-    """Half widths of 68 % intervals of single runs along Q0, and what test runs scatter (dots).
+    """Half widths of 68 % intervals of single runs along Q0 at one a, and the scatter of test runs (dots).
 
-    `table` has columns method, q0, a_au and one an output, at one value of a; `x` (run, 2) and `residual` (run, 3) are
-    test runs about the ensemble mean, at all a. A dot is the 68 % quantile of the absolute residuals of a tenth of
-    them. Look for: curves that follow the dots; a flat one is too wide for cold clusters and too narrow for hot ones.
+    A dot is the 68 % quantile of the absolute residuals of a tenth of the test runs. Look for: curves that follow the
+    dots; a flat one is too wide for cold clusters and too narrow for hot ones.
+
+    Args:
+        table: What `natal.assessment.uncertainty.comparison.widths_along_q0` gives.
+        x: Births of test runs, at all a, shape (run, 2).
+        residual: Their residuals about the ensemble's mean, shape (run, 3).
+        n_bins: Dots.
     """
     figure, axes = panels(1, len(SUMMARIES), 4.3)
     bins = pd.qcut(x[:, 0], n_bins, labels=False, duplicates="drop")

@@ -33,12 +33,12 @@ CAPTIONS = {
     "loss_curves": (
         "Training and validation loss of each member, with the epoch whose weights were kept. Look for curves that "
         "are flat at the marks and members that agree. Bad sign: a validation loss that rises while the training loss "
-        "falls is overfitting; marks at the right end want more epochs."
+        "falls is overfitting; marks at the right end say that more epochs are needed."
     ),
     "predicted_vs_true": (
         "Emulator against test simulations: faint, single runs, whose spread is mostly the scatter of nature; solid, "
-        "means over realizations. Look for solid points on the line. Bad sign: solid points away from it by more than "
-        "their bars, on one side above all, are emulator error."
+        "means over realizations. Look for solid points on the line. Bad sign: solid points that miss it by more than "
+        "their bars, most of all if they lie on one side: that is the emulator's error."
     ),
     "residuals": (
         "Single test runs minus prediction. Look for a running mean that follows zero everywhere. Bad sign: a mean "
@@ -56,7 +56,7 @@ CAPTIONS = {
     ),
     "slices": (
         "The emulator along lines through the box, with every member, their mean and twice their spread. Look for "
-        "smooth curves through the points. Bad sign: members that part between the points are not held by data there."
+        "smooth curves through the points. Bad sign: members that disagree between the points, where no data hold them."
     ),
     "recovered_vs_true": (
         "Posterior mean and 68 % interval against the truth for every test cluster. Look for points that scatter about "
@@ -86,18 +86,18 @@ CAPTIONS = {
     "calibration_pit": (
         "Where the truth lies in its posterior: the distribution of its posterior probability, minus the uniform one, "
         "from the grid and by rank among NUTS draws. Look for curves within the band, which holds all of an honest "
-        "curve with 95 % (dotted: that of the dashed curve, where NUTS sampled fewer clusters). Bad sign: one arch is "
-        "a bias, a fall and a rise at the ends is overconfidence; where the dashed curve alone leaves its band, the "
-        "sampler is at fault and not the likelihood."
+        "curve with a probability of 95 % (dotted: the band of the dashed curve, if NUTS sampled fewer clusters). Bad "
+        "sign: one arch is a bias, a fall and a rise at the ends is overconfidence. If only the dashed curve leaves "
+        "its band, the sampler is wrong and not the likelihood."
     ),
     "calibration_sbc": (
         "Ranks of the truth among posterior draws. Look for bars of about the same height. Bad sign: a U is "
-        "overconfident, a hump too wide, a slope biased; a single bar out of the outer band at either end would be "
-        "chains that got stuck."
+        "overconfident, a hump too wide, a slope biased; a single bar at either end that leaves the outer band comes "
+        "from chains that got stuck."
     ),
     "calibration_tarp": (
-        "How often discs about random points hold the truth, against the posterior mass in them. This sees what the "
-        "two parameters' own intervals cannot, a wrong correlation. Look for a curve within the band. Bad sign: a "
+        "How often discs about random points hold the truth, against the posterior mass in them. Unlike the intervals "
+        "of single parameters, this sees a wrong correlation. Look for a curve within the band. Bad sign: a "
         "curve that leaves it; above on the left and below on the right is overconfident, the reverse too wide."
     ),
     "uncertainty": (
@@ -120,9 +120,9 @@ CAPTIONS = {
         "another law than the simulator's."
     ),
     "posterior_predictive": (
-        "Clusters were born as posterior draws say and simulated: what they came to, and the cluster that had been "
-        "observed. Look for an observed cluster that looks like one of them. Bad sign: a joint p-value below 0.01. "
-        "Values gather about 0.5, since the posterior has seen the observation."
+        "Clusters that were simulated with births drawn from the posterior, and the observed cluster. Look for an "
+        "observed cluster that looks like one of them. Bad sign: a joint p-value below 0.01. Values gather about 0.5, "
+        "since the posterior has seen the observation."
     ),
     "corner": (
         "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, the grid posterior dashed, "
@@ -136,9 +136,9 @@ CAPTIONS = {
         "outside."
     ),
     "predictive": (
-        "Everything observable of clusters born as the posterior says, at its ages and masses (blue: median, 68 and "
-        "95 %), and what was measured (orange; arrows are limits). Look for measured values within. Bad sign: one far "
-        "outside: no birth makes such a cluster."
+        "All observables of clusters with births, ages and masses drawn from the posterior (blue: median, 68 and "
+        "95 %), and what was measured (orange; arrows are limits). Look for measured values within the blue bands. Bad "
+        "sign: a value far outside: no birth makes such a cluster."
     ),
     "population_law": (
         "Density of births in Q0 and in ln a: medians, 68 and 95 % bands of the normal law (blue) and of the law in "
@@ -148,12 +148,12 @@ CAPTIONS = {
     "population_corner": (
         "Draws of the parameters of the normal law, before it is cut to the box, with contours that hold 68 and 95 %. "
         "Look for contours within what the hyperprior allows (the table). Bad sign: a scale whose distribution is that "
-        "of its prior; the clusters say nothing of it then."
+        "of its prior: then the clusters say nothing about it."
     ),
     "population_clusters": (
-        "Each cluster by itself (grey) and in the light of all others (blue): medians and 68 % intervals. Look for "
-        "blue points that move towards each other, those with long grey lines most. Bad sign: a blue interval far from "
-        "its grey one; the cluster may not belong to this population."
+        "Each cluster by itself (grey) and given all others (blue): medians and 68 % intervals. Look for blue points "
+        "that are closer to each other than the grey ones, above all where grey lines are long. Bad sign: a blue "
+        "interval far from its grey one: the cluster may not belong to this population."
     ),
     "observed": (
         "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, and the grid posterior "
@@ -162,7 +162,7 @@ CAPTIONS = {
     ),
     "speed": (
         "Measured cost of one forward evaluation on one core of this machine. Look for the gap between simulation and "
-        "likelihood. Bad sign: a batched bar that is no shorter than the one alone, for then vectorising does not pay."
+        "likelihood. Bad sign: a bar for a batch that is no shorter than that for one point: vectorising is no gain."
     ),
 }
 """Figure -> caption. Corner plots share `corner`, those of the user's own clusters `observed`."""

@@ -15,10 +15,17 @@ def finished_campaigns(results: str | Path) -> list[str]:
 
 
 def comparison(results: str | Path) -> pd.DataFrame:
-    """One row a number of any metrics.json under `results`, one column a campaign, NaN where a campaign lacks it.
+    """One row for each number of any metrics.json under `results`, one column for each campaign.
 
-    Column `metric` holds the keys on the way to the number, joined by dots, in units of metrics.json.
-    Raises `NatalError` if no campaign is finished or a metrics.json cannot be read.
+    Args:
+        results: The folder of campaigns' results.
+
+    Returns:
+        Column `metric` has the keys that lead to the number, joined by dots; units are those of metrics.json. A number
+        that a campaign lacks is NaN.
+
+    Raises:
+        NatalError: If no campaign is finished, or if a metrics.json cannot be read.
     """
     names = finished_campaigns(results)
     if not names:

@@ -8,17 +8,20 @@ from natal.errors import NatalError
 TEMPLATES = Path(__file__).with_name("templates")
 
 ACTIVE = {"iframe", "frame", "object", "embed", "applet", "base", "form", "portal", "link"}
-"""Elements that load or send something; a report has none, but a link to its icon."""
+"""Elements that load or send something. A report has none except a link to its icon."""
 
 DATA_TYPES = {"application/json"}
-"""Of script elements that hold data, which no browser runs."""
+"""Types of script elements that hold data; no browser runs these."""
 
 
 def check_report(path: Path) -> None:
-    """Check that a report holds no script but natal's own, and nothing that loads or runs anything else.
+    """Check that a report has no script but natal's own, and nothing that loads or runs anything else.
+
+    Args:
+        path: The HTML file.
 
     Raises:
-        NatalError: It does.
+        NatalError: If it has.
     """
     known = {file.read_text(encoding="utf-8").strip() for file in TEMPLATES.rglob("*.js")}
     reader = _Reader()
@@ -31,7 +34,7 @@ def check_report(path: Path) -> None:
     found = [*reader.found, *("a script that is not natal's" for one in reader.scripts if one.strip() not in known)]
     for one in reader.scripts:
         text = text.replace(one, "")
-    # Of comments and the like browsers make something else than Python does. natal writes none.
+    # Browsers read comments and processing instructions in another way than Python does. natal writes none.
     if text.count("<!") > 1 or "<?" in text or text.lower().count("<script") != reader.n_scripts:
         found.append("a comment, or what a browser may take for a script")
     if found:
@@ -49,6 +52,7 @@ class _Reader(HTMLParser):
         self._in_script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note scripts and other active elements, and attributes that load or run something."""
         given = {name: (value or "").strip() for name, value in attrs}
         self.n_scripts += tag == "script"
         if tag == "script" and given.get("type", "").lower() not in DATA_TYPES:
@@ -73,9 +77,11 @@ class _Reader(HTMLParser):
                 self.found.append(f"an attribute {name}")
 
     def handle_endtag(self, tag: str) -> None:
+        """Note the end of a script."""
         if tag == "script":
             self._in_script = False
 
     def handle_data(self, data: str) -> None:
+        """Collect the text of scripts."""
         if self._in_script:
             self.scripts[-1] += data

@@ -1,4 +1,4 @@
-"""The report: one HTML file that tells the campaign in the order of the science, figures and all."""
+"""The report: one HTML file with all figures in it, which tells a campaign in the order of the science."""
 
 import base64
 import json
@@ -24,13 +24,13 @@ from natal.report.captions import CAPTIONS
 from natal.variables import SUMMARIES
 
 MAX_OWN = 1000
-"""Own clusters listed at most."""
+"""Most clusters of the user's own that are listed."""
 
 CELLS = (48, 48)
-"""Of the grid in Q0 and a on which sliders answer."""
+"""Cells in Q0 and in a of the grid on which the sliders answer."""
 
 N_UNFOLDED = 50
-"""Rows of their table that are shown without a click, and on paper."""
+"""Rows of the table of own clusters that are shown without a click, and on paper."""
 
 
 class Image(NamedTuple):
@@ -53,12 +53,19 @@ def write_report(
     costs: Sequence[dict[str, Any]] = (),
     made: Sequence[Step] = (),
 ) -> None:
-    """Render the report to `path`; every number comes from `metrics` and the tables.
+    """Write the report. Every number in it comes from `metrics` and the tables.
 
-    `figures` are PNG files, embedded under their stem; `recovery` and `observed` have the columns of recovery.csv
-    and observed.csv; `population` is what `natal.population.inference.told` says, with the rows of population.csv as
-    `laws`; `law` is that of `natal.likelihood.in_page`; `costs` are the rows of `natal.running.job_costs`,
-    `made` the steps of the campaign, those without a record left out.
+    Args:
+        path: The HTML file to write.
+        config: The campaign's configuration.
+        metrics: metrics.json.
+        recovery: recovery.csv.
+        observed: observed.csv; None if there are no clusters of the user's own.
+        figures: PNG files; each is embedded under the name of its file without the suffix.
+        population: What `natal.population.inference.told` says, with the rows of population.csv as `laws`.
+        law: What `natal.likelihood.in_page` gives for the sliders; None: there are no sliders.
+        costs: Rows of `natal.running.job_costs`.
+        made: Steps of the campaign that have a record.
     """
     pages = jinja2.Environment(
         loader=jinja2.PackageLoader("natal.report"),
@@ -72,7 +79,7 @@ def write_report(
     own = pd.DataFrame() if observed is None else observed[:MAX_OWN]
     measured = [name for name in MEASURABLE if not {name, f"{name}_lower", f"{name}_upper"}.isdisjoint(own)]
     if "used" in own:
-        # what no cluster has is no column
+        # columns only for what some cluster has
         parts = ("", "_err_low", "_err_high", "_lower", "_upper")
         own = own.reindex(columns=[*dict.fromkeys([*own, *(f"{name}{part}" for name in measured for part in parts)])])
     corners = sorted((name for name in images if name.startswith("corner_")), key=_place)
@@ -117,7 +124,12 @@ def write_report(
 
 
 def as_json(content: dict[str, Any]) -> str:
-    """For a script element: nothing in it ends the element."""
+    r"""Text for a script element, in which nothing can end the element.
+
+    Examples:
+        >>> as_json({"text": "</script>"})
+        '{"text":"\\u003c/script>"}'
+    """
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
 
 
@@ -138,7 +150,16 @@ def _place(name: str) -> int:
 
 
 def format_number(value: Any, digits: int = 3) -> str:
-    """A number to `digits` significant digits, without exponent where that stays readable."""
+    """A number as text, without an exponent where that can be read easily.
+
+    Args:
+        value: A number, a text, or None.
+        digits: Significant digits.
+
+    Examples:
+        >>> format_number(0.012345), format_number(1234567), format_number(1.5e-7), format_number(None)
+        ('0.0123', '1 234 567', '1.50e-07', 'n/a')
+    """
     if value is None:
         return "n/a"
     if isinstance(value, bool | str):
