@@ -1,8 +1,8 @@
-"""What adaptive proposals save: learning curves over a finished campaign's own points, with no new simulations.
+"""What adaptive proposals save: learning curves over a finished campaign's own points, without new simulations.
 
-The training points stand for the box, as a pool. From the same few that fill it, one arm adds points as
-`proposals` would, the other such that they fill the box (Kennard & Stone 1969); both train again at each size, and
-their errors on validation runs are compared.
+The training points are a pool that stands for the box. Two arms start from the same few points that fill it. One adds
+points as `proposals` would, the other so that they fill the box (Kennard & Stone 1969). Both train again at each size,
+and their errors on validation runs are compared.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from natal.variables import Box
 ARMS = ("adaptive", "space_filling")
 N_RESAMPLES = 2000
 RANGE = (0.16, 0.84)
-"""Quantiles over resampled repeats between which a saving is quoted: one standard deviation for normal ones."""
+"""Quantiles over resampled repeats that are quoted with a saving: one standard deviation to each side if normal."""
 
 Fit = Callable[[PRNGKeyArray, Int[np.ndarray, " chosen"]], tuple[float, Float[np.ndarray, " point"]]]
 """Trains on some points of the pool (indices); gives the validation error and the acquisition at all points."""
@@ -40,11 +40,22 @@ Fit = Callable[[PRNGKeyArray, Int[np.ndarray, " chosen"]], tuple[float, Float[np
 def learning_curves(
     key: PRNGKeyArray, place: Float[np.ndarray, "point birth"], fit: Fit, settings: GainSettings
 ) -> pd.DataFrame:
-    """Validation error against number of points: columns repeat, arm, n_points, error.
+    """Validation error against number of points, for both arms.
 
-    `place` are the pool's points in the unit square. Each repeat starts from another point, with other weights; its
-    arms share the start and, at each size, the key. Raises `NatalError` if the pool has fewer than `settings.stop`
-    points.
+    Each repeat starts from another point and with other weights. Its arms have the same start and, at each size, the
+    same key.
+
+    Args:
+        key: For starts and trainings.
+        place: The pool's points in the unit square.
+        fit: Trains on some points.
+        settings: Sizes and repeats.
+
+    Returns:
+        Columns repeat, arm, n_points, error.
+
+    Raises:
+        NatalError: If the pool has fewer than `settings.stop` points.
     """
     if settings.stop > len(place):
         raise NatalError(
@@ -77,12 +88,18 @@ def learning_curves(
 
 
 def savings(curves: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
-    """Points that adaptive choice saves to reach the error that space-filling choice has at each size but the first.
+    """Points that adaptive choice saves to reach the error of space-filling choice, at each size except the first.
 
-    Columns n_points (space-filling), target_error (mean over repeats), n_adaptive, saved, saved_low and saved_high.
-    Numbers of points are interpolated along the mean curves; low and high are quantiles of the saving over
-    resampled repeats (Efron 1979). An error that is not reached counts as reached at the last size, so that `saved` is
-    then an upper bound.
+    Numbers of points are interpolated along the mean curves. If the adaptive curve does not reach an error, it is taken
+    to reach it at the last size: then `saved` is an upper bound.
+
+    Args:
+        curves: What `learning_curves` gives.
+        rng: For the resampling of repeats (Efron 1979).
+
+    Returns:
+        Columns n_points (space-filling), target_error (mean over repeats), n_adaptive, saved, and its quantiles over
+        resampled repeats, saved_low and saved_high.
     """
     table = curves.pivot_table(index="repeat", columns=["arm", "n_points"], values="error")
     sizes = np.unique(curves.n_points).astype(float)
@@ -115,7 +132,7 @@ def _falling(error: np.ndarray) -> np.ndarray:
 
 
 def _points_needed(sizes: np.ndarray, error: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Where a falling curve first reaches each target, linear between sizes."""
+    """Number of points at which a falling curve first reaches each target, linear between sizes."""
     first = [int(np.argmax(error <= one)) if (error <= one).any() else len(error) - 1 for one in target]
     needed = []
     for k, one in zip(first, target, strict=True):
@@ -130,10 +147,18 @@ def _points_needed(sizes: np.ndarray, error: np.ndarray, target: np.ndarray) -> 
 def fit_means(
     pool: Runs, validation: Runs, points: Int[np.ndarray, " point"], x: np.ndarray, box: Box, settings: TrainingSettings
 ) -> Fit:
-    """Ensembles of means: their root-mean-square error about the validation points' replicate means, in units of the
-    pool's standard deviations, and their `disagreement`.
+    """A `Fit` of ensembles of means.
 
-    `points` are the pool's point ids, `x` (point, 2) their places.
+    Its error is the root-mean-square error for the means of validation points, in units of the pool's standard
+    deviations; its acquisition is `disagreement`.
+
+    Args:
+        pool: Runs of the pool.
+        validation: Validation runs.
+        points: Numbers of the pool's points.
+        x: Their births, shape (point, 2).
+        box: The ranges of birth conditions.
+        settings: Of the training.
     """
     means, unit = replicate_means(validation), pool.y.std(0)
 
@@ -155,10 +180,20 @@ def fit_laws(
     counts: Counts,
     settings: DensitySettings,
 ) -> Fit:
-    """Mixture density networks: mean negative log likelihood (nats) of a validation cluster under the members' mean
-    law, dissolved clusters included, and their `information`.
+    """A `Fit` of mixture density networks.
 
-    `tracks` holds the pool's snapshots, of which rescaled ones are training rows, too (`natal.data.outcomes`).
+    Its error is the mean negative ln likelihood (nats) of a validation cluster under the members' mean law, dissolved
+    clusters included; its acquisition is `information`.
+
+    Args:
+        tracks: The pool's snapshots; rescaled ones are training rows, too (`natal.data.outcomes`).
+        t_end_yr: Time at which simulations end.
+        validation: Validation outcomes.
+        points: Numbers of the pool's points.
+        x: Their births, shape (point, 2).
+        box: The ranges of birth conditions.
+        counts: The numbers of bound stars that a cluster may have.
+        settings: Of the training.
     """
 
     def fit(key: PRNGKeyArray, chosen: np.ndarray) -> tuple[float, np.ndarray]:
@@ -170,7 +205,7 @@ def fit_laws(
 
 
 def surprise(ensemble: DensityEnsemble, outcomes: Outcomes) -> float:
-    """Mean negative log likelihood (natural log, physical units) of outcomes under the members' mean law."""
+    """Mean negative ln likelihood (physical units) of outcomes under the members' mean law."""
     return -float(_log_probs(ensemble, *on_device(outcomes)).mean())
 
 

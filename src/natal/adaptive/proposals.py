@@ -1,8 +1,8 @@
 """Where the next points teach most: proposals by what the members of an ensemble disagree about (Settles 2009).
 
-Members that learned from the same runs differ where the runs left them free (Lakshminarayanan, Pritzel & Blundell
-2017). Two measures of it, by the criterion's name: `disagreement`, the members' variance, and `information`, what one
-more cluster would say about which member is right (Houlsby et al. 2011, arXiv:1112.5745).
+Members that learned from the same runs differ where these runs leave them free (Lakshminarayanan, Pritzel & Blundell
+2017). There are two measures of this, by the criterion's name: `disagreement`, the members' variance; and
+`information`, what one more cluster would say about which member is right (Houlsby et al. 2011, arXiv:1112.5745).
 """
 
 from collections.abc import Callable
@@ -24,10 +24,10 @@ from natal.likelihood.density import DensityEnsemble, DensityNetwork
 from natal.variables import BIRTH, Box
 
 N_CANDIDATES = 2048
-"""Points of the box among which proposals are sought; a power of two, as Sobol's sequence wants."""
+"""Points of the box among which proposals are chosen; a power of two, since they are a Sobol' sequence."""
 
 LENGTH_IN_SPACINGS = 0.5
-"""Correlation length of the errors, in mean distances between the points of a batch. Nearer points teach the same."""
+"""Correlation length of errors, in mean distances between the points of a batch. Nearer points teach the same."""
 
 N_DRAWS = 64
 """Clusters drawn from every member's law at a point, for the information."""
@@ -41,14 +41,24 @@ Without it, pairs of close neighbours would be chosen, which measure a slope.
 
 @dataclass(frozen=True)
 class Proposal:
-    """Proposed points, the most useful first, with their scores: by how much each lowers the box's mean variance."""
+    """Proposed points, the most useful first.
+
+    Attributes:
+        x: Births (q0 as K/|W|, a_au), shape (point, 2).
+        score: By how much each lowers the mean variance over the box, shape (point,).
+    """
 
     x: np.ndarray  # (point, 2), q0 as K/|W| and a_au
     score: np.ndarray  # (point,)
 
 
 def disagreement(ensemble: Ensemble, x: Float[np.ndarray, "point birth"]) -> Float[np.ndarray, " point"]:
-    """Variance (ddof = 1) of the members' predictions, mean over outputs normalised to unit variance, at each point."""
+    """Variance (ddof = 1) of the members' predictions at each point, mean over normalised summaries.
+
+    Args:
+        ensemble: The members.
+        x: Births.
+    """
     normalised = ensemble.normaliser.normalise_y(ensemble.at_points(x))
     return np.asarray(normalised.var(1, ddof=1).mean(-1), float)
 
@@ -56,11 +66,16 @@ def disagreement(ensemble: Ensemble, x: Float[np.ndarray, "point birth"]) -> Flo
 def information(
     key: PRNGKeyArray, ensemble: DensityEnsemble, x: Float[np.ndarray, "point birth"]
 ) -> Float[np.ndarray, " point"]:
-    """Mutual information (nats) of one cluster's outcome and the member that predicts it, at each point (q0, a_au).
+    """Mutual information (nats) of one cluster's outcome and the member that predicts it, at each point.
 
-    The entropy of the members' mean law minus their mean entropy (Houlsby et al. 2011, eq. 2), dissolving counted as an
-    outcome; from `N_DRAWS` clusters of each member's law, with the same random numbers at every point. Scatter that all
-    members agree about counts for nothing.
+    It is the entropy of the members' mean law minus the mean of their entropies (Houlsby et al. 2011, eq. 2); that a
+    cluster dissolves is an outcome, too. Scatter that all members agree about does not count. It is computed from
+    `N_DRAWS` clusters of each member's law, with the same random numbers at all points.
+
+    Args:
+        key: For the draws.
+        ensemble: The members.
+        x: Births.
     """
     return np.asarray(_information(key, ensemble, jnp.asarray(x, DTYPE)), float)
 
@@ -105,12 +120,27 @@ def choose_batch(
 ) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Choose `n` points, one by one, that together lower the mean `variance` over all points most.
 
-    Errors are taken for a Gaussian process with this variance and a correlation that falls with distance like
-    exp(-d^2 / 2 l^2); a chosen point is known from then on up to `REMAINDER`, its surroundings in part. Each choice
-    maximises the fall of the mean (Cohn, Ghahramani & Jordan 1996, JAIR 4, 129), which is its score. `place` (points,
-    which fill the unit square evenly) counts distances in sides of the box; l is half the mean distance of `n` points
-    that fill it. Only points where the mask `allowed` is true are chosen. Raises `NatalError` if these are fewer than
-    `n`.
+    Errors are taken as a Gaussian process with this variance. Their correlation falls with distance like exp(-d^2 / 2
+    l^2), where l is half the mean distance of `n` points that fill the box. A chosen point is known from then on up to
+    `REMAINDER`, and its surroundings in part. Each choice gives the largest fall of the mean (Cohn, Ghahramani & Jordan
+    1996, JAIR 4, 129); this is its score.
+
+    Args:
+        place: Points that fill the unit square evenly: births in units of the box.
+        variance: At each point.
+        n: How many to choose.
+        allowed: Mask of the points that may be chosen; None: all.
+
+    Returns:
+        Indices of the chosen points, and their scores.
+
+    Raises:
+        NatalError: If fewer than `n` points may be chosen.
+
+    Examples:
+        >>> place = np.stack(np.meshgrid([0.1, 0.5, 0.9], [0.1, 0.5, 0.9]), axis=-1).reshape(-1, 2)
+        >>> choose_batch(place, np.array([0.0, 0, 0, 0, 0, 0, 0, 1, 9]), 2)[0].tolist()
+        [8, 7]
     """
     open_ = np.ones(len(place), bool) if allowed is None else np.array(allowed, bool)
     if n > open_.sum():
@@ -134,11 +164,18 @@ def choose_batch(
 def propose_points(
     acquisition: Callable[[Float[np.ndarray, "point birth"]], Float[np.ndarray, " point"]], box: Box, n: int, seed: Any
 ) -> Proposal:
-    """Propose `n` points within `box` where `acquisition` is large, spread as `choose_batch` does.
+    """Propose points of a box where `acquisition` is large, spread out by `choose_batch`.
 
-    `acquisition` takes points (q0, a_au) and gives `disagreement` or `information` there. Candidates are `N_CANDIDATES`
-    points of a scrambled Sobol' sequence that follows from `seed`, which `numpy.random.default_rng` takes. The points
-    that the ensemble has learned from need not be known: members agree about them as far as runs can make them.
+    The points that the ensemble has learned from need not be known: members agree about them.
+
+    Args:
+        acquisition: Gives `disagreement` or `information` at points (q0, a_au).
+        box: The ranges of birth conditions.
+        n: How many points.
+        seed: For `numpy.random.default_rng`; candidates are `N_CANDIDATES` points of a scrambled Sobol' sequence.
+
+    Raises:
+        NatalError: If there are fewer candidates than `n`.
     """
     place = qmc.Sobol(len(BIRTH), rng=np.random.default_rng(seed)).random(N_CANDIDATES)
     low, high = np.array([box[name] for name in BIRTH]).T
@@ -148,7 +185,20 @@ def propose_points(
 
 
 def fill_space(place: Float[np.ndarray, "point birth"], chosen: list[int], n: int) -> list[int]:
-    """Go on with `n` more of the points, each as far from the chosen ones as can be (Kennard & Stone 1969)."""
+    """Add `n` points to those chosen, each as far from them as possible (Kennard & Stone 1969).
+
+    Args:
+        place: All points, in the unit square.
+        chosen: Indices of the points that are chosen already.
+        n: How many to add.
+
+    Returns:
+        Indices of all chosen points.
+
+    Examples:
+        >>> fill_space(np.array([[0.0, 0.0], [0.1, 0.0], [1.0, 0.0], [0.5, 0.0]]), [0], 2)
+        [0, 2, 3]
+    """
     filled = list(chosen)
     nearest = ((place[:, None] - place[filled]) ** 2).sum(-1).min(1)
     for _ in range(n):

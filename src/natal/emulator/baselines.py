@@ -1,4 +1,4 @@
-"""What the emulator has to beat: simple predictors on the same training runs."""
+"""Simple predictors on the same training runs: what the emulator has to beat."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -12,10 +12,15 @@ Predictor = Callable[[np.ndarray], np.ndarray]
 
 
 def fit_baselines(train: Runs) -> dict[str, Predictor]:
-    """Fit each baseline on training runs; a predictor maps inputs to outputs in physical units, one row a run.
+    """Fit each baseline on training runs.
 
-    mean: the training mean; linear, quadratic: least squares in standardised inputs; nearest: the replicate mean
-    of the closest training point (a single run would add the scatter of one cluster).
+    Args:
+        train: Training runs.
+
+    Returns:
+        Predictors by name; each maps births to summaries in physical units, one row a run. `mean` is the training mean.
+        `linear` and `quadratic` are least squares in standardised births. `nearest` is the mean of the runs at the
+        closest training point (a single run would add the scatter of one cluster).
     """
     shift, scale = train.x.mean(0), train.x.std(0)
 

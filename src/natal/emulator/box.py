@@ -1,4 +1,4 @@
-"""Where the emulator may be asked: inside the design box, outside of which nothing was ever simulated."""
+"""Where the emulator may be asked: inside the design box. Outside of it nothing was simulated."""
 
 from typing import Any
 
@@ -8,15 +8,29 @@ import numpy as np
 from natal.errors import NatalError
 from natal.variables import BIRTH, Box, Limits
 
-# a float32 edge may lie beyond the double it stands for
+# an edge that was rounded to float32 may lie a little outside
 ROUNDING = 4 * float(np.finfo("float32").eps)
 
 
 def refuse_outside(x: Any, box: Limits) -> None:
-    """Raise `NatalError` with a number and its range if any point x (..., birth) lies outside `box`.
+    """Refuse points outside the box.
 
-    Values that are not known yet, inside a compiled or differentiated function, are not looked at: the sampler's
+    Values that are not known yet, inside a compiled or differentiated function, are not checked: there the sampler's
     bijection and the grid keep to the prior's box, which `refuse_prior_outside` checks.
+
+    Args:
+        x: Points (..., birth).
+        box: The emulator's box, in the order of `BIRTH`.
+
+    Raises:
+        NatalError: If a point is outside; the message has the number and its range.
+
+    Examples:
+        >>> refuse_outside([0.5, 500.0], ((0.3, 2.0), (100.0, 1000.0)))
+        >>> refuse_outside([0.1, 500.0], ((0.3, 2.0), (100.0, 1000.0)))
+        Traceback (most recent call last):
+        ...
+        natal.errors.NatalError: 1 of 1 points lie outside the design box: q0 = 0.1 is not in [0.3, 2], ...
     """
     if isinstance(x, jax.core.Tracer):
         return
@@ -34,7 +48,15 @@ def refuse_outside(x: Any, box: Limits) -> None:
 
 
 def refuse_prior_outside(prior_box: Box, box: Limits) -> None:
-    """Raise `NatalError` naming the range if a prior {'q0': (low, high), 'a_au': (low, high)} leaves `box`."""
+    """Refuse a prior that is not within the emulator's box.
+
+    Args:
+        prior_box: The prior's ranges by name.
+        box: The emulator's box, in the order of `BIRTH`.
+
+    Raises:
+        NatalError: If a range of the prior leaves the box.
+    """
     for name, (low, high) in zip(BIRTH, box, strict=True):
         prior_low, prior_high = prior_box[name]
         if prior_low < low * (1 - ROUNDING) or prior_high > high * (1 + ROUNDING):

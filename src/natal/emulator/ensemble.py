@@ -1,9 +1,9 @@
 """The emulator: an ensemble of small networks from (Q0, a) to the summaries.
 
-Each member is a multilayer perceptron with two hidden layers of 64 ReLU units (or others of
-`natal.emulator.perceptron`) and a linear output. Members differ by their initial weights, and by what is random in
-training; their mean is the prediction and their standard deviation (ddof = 1) one part of its uncertainty
-(Lakshminarayanan, Pritzel & Blundell 2017).
+Each member is a multilayer perceptron with a linear output; by default it has two hidden layers of 64 ReLU units
+(`natal.emulator.perceptron`). Members differ by their initial weights, and by what is random in training. Their mean is
+the prediction. Their standard deviation (ddof = 1) is a part of its uncertainty (Lakshminarayanan, Pritzel & Blundell
+2017).
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,9 +38,14 @@ _REMEDY = "train the emulator again"
 
 
 class Ensemble(eqx.Module):
-    """Trained members (weights stacked along a first axis) with their normaliser and the box they learned.
+    """Trained members with their normaliser and the box that they learned.
 
-    Predictions outside that box raise `NatalError` unless `extrapolate` asks for them.
+    Points outside the box raise `NatalError`, unless `extrapolate` is true.
+
+    Attributes:
+        networks: Members, their weights stacked along a first axis.
+        normaliser: Of births and summaries.
+        box: Ranges of the birth conditions, in the order of `BIRTH`.
     """
 
     networks: eqx.nn.MLP
@@ -49,10 +54,19 @@ class Ensemble(eqx.Module):
 
     @property
     def n_members(self) -> int:
+        """How many networks there are."""
         return self.networks.layers[0].weight.shape[0]
 
     def members(self, x: Float[Array, " birth"], *, extrapolate: bool = False) -> Float[Array, "member summary"]:
-        """Every member's prediction at one point x = (q0, a_au), in physical units. Differentiable."""
+        """Every member's prediction at one point, in physical units. It can be differentiated.
+
+        Args:
+            x: (q0, a_au).
+            extrapolate: Whether x may lie outside the box.
+
+        Raises:
+            NatalError: If x lies outside the box.
+        """
         if not extrapolate:
             refuse_outside(x, self.box)
         normalised = self.normaliser.normalise_x(x)
@@ -60,20 +74,36 @@ class Ensemble(eqx.Module):
         return self.normaliser.denormalise_y(outputs)
 
     def mean(self, x: Float[Array, " birth"], *, extrapolate: bool = False) -> Float[Array, " summary"]:
-        """The ensemble's prediction at one point: the mean over members."""
+        """The ensemble's prediction at one point, the mean over members, in physical units.
+
+        Args:
+            x: (q0, a_au).
+            extrapolate: Whether x may lie outside the box.
+
+        Raises:
+            NatalError: If x lies outside the box.
+        """
         return self.members(x, extrapolate=extrapolate).mean(0)
 
     def __call__(
         self, x: Float[Array | np.ndarray, "point birth"], *, extrapolate: bool = False
     ) -> tuple[Float[Array, "point summary"], Float[Array, "point summary"]]:
-        """Mean and standard deviation (ddof = 1) over members at many points."""
+        """Mean and standard deviation (ddof = 1) over members at many points, in physical units.
+
+        Args:
+            x: Rows (q0, a_au).
+            extrapolate: Whether points may lie outside the box.
+
+        Raises:
+            NatalError: If a point lies outside the box.
+        """
         if not extrapolate:
             refuse_outside(x, self.box)
         outputs = self.at_points(x)
         return outputs.mean(1), outputs.std(1, ddof=1)
 
     def at_points(self, x: Float[Array | np.ndarray, "point birth"]) -> Float[Array, "point member summary"]:
-        """Every member's prediction at many points."""
+        """Every member's prediction at many points, in physical units."""
         return _members_at(self, jnp.asarray(x, self.normaliser.x_mean.dtype))
 
 
@@ -84,7 +114,7 @@ def _members_at(ensemble: Ensemble, x: Float[Array, "point birth"]) -> Float[Arr
 
 @dataclass(frozen=True)
 class Header:
-    """First line of an ensemble file: what the numbers behind it mean."""
+    """What the first line of an ensemble file says: what the numbers behind it mean."""
 
     format: str
     members: int
@@ -104,9 +134,13 @@ class Header:
 
 
 def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, made_by: Mapping[str, str]) -> None:
-    """Write a JSON header line, then the leaves of members and normaliser (`eqx.tree_serialise_leaves`).
+    """Write a file: a JSON header line, then the arrays of members and normaliser (`eqx.tree_serialise_leaves`).
 
-    `made_by` says what trained it, for the record: versions, commit, digest of code and settings.
+    Args:
+        path: Where to write.
+        ensemble: Trained members.
+        design_digest: Digest of the points that they were trained on.
+        made_by: What trained them, for the record: versions, commit, digests of code and settings.
     """
     hidden = hidden_layers(ensemble.networks)
     header = Header(
@@ -130,10 +164,16 @@ def save_ensemble(path: str | Path, ensemble: Ensemble, design_digest: str, made
 
 
 def load_ensemble(path: str | Path, *, box: Box | None = None, design_digest: str | None = None) -> Ensemble:
-    """Load an ensemble; with `box` or `design_digest`, only if it was trained on exactly these.
+    """Load an ensemble.
 
-    `box` is {'q0': (low, high), 'a_au': (low, high)}, q0 as K/|W|. Raises `NatalError` naming what does not fit:
-    format, inputs, outputs, dtype, architecture, box, training design, or damaged weights.
+    Args:
+        path: What `save_ensemble` wrote.
+        box: The box that it must have been trained on, by name (q0 as K/|W|); None: any.
+        design_digest: Digest of the points that it must have been trained on; None: any.
+
+    Raises:
+        NatalError: If something does not fit; the message says what: format, births, summaries, precision, layers, box,
+            training points, or damaged weights.
     """
     header = read_header(path, Header, refusal="is not a natal ensemble")
     expected: dict[str, Any] = {
@@ -186,7 +226,17 @@ def untrained_ensemble(
     initialisation: str = "glorot",
     hidden: Sequence[int] = HIDDEN,
 ) -> Ensemble:
-    """`members` networks with weights of their own, stacked along a first axis."""
+    """Networks with different initial weights, stacked along a first axis.
+
+    Args:
+        key: For the weights.
+        members: How many networks.
+        normaliser: Of births and summaries.
+        box: Ranges of the birth conditions.
+        activation: One of `ACTIVATIONS`.
+        initialisation: `glorot`, `he` or `equinox` (`natal.emulator.perceptron.initialise`).
+        hidden: Units of each hidden layer.
+    """
     make = partial(make_emulator_network, activation=activation, initialisation=initialisation, hidden=hidden)
     networks = eqx.filter_jit(eqx.filter_vmap(make))(jax.random.split(key, members))
     return Ensemble(networks, normaliser, box)

@@ -1,4 +1,4 @@
-"""How far the emulator is off at points that it has not seen, and how much of that its members' spread foretells."""
+"""How far the emulator is off at points that it has not seen, and whether its members' spread says so."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from natal.emulator.ensemble import Ensemble
 from natal.variables import SUMMARIES
 
 SUPPOSED_FACTOR = 2.0
-"""Error over spread that `HeldOut.variance` supposes; another one would leave slopes unbiased, too."""
+"""Error over spread that is assumed for `HeldOut.variance`; with another number slopes would be unbiased as well."""
 
 Z_95 = 1.645
 """Standard errors above which 5 % of a normal law lie."""
@@ -21,10 +21,13 @@ SPREAD = ("spread", "factor", "squared_factor", "squared_factor_se")
 
 
 class HeldOut(NamedTuple):
-    """The emulator at points with two surviving realizations or more, in squared physical units.
+    """The emulator at points with two or more surviving realizations, in squared physical units.
 
-    `squared_error` is an unbiased estimate at each point, and so may be negative; `variance` is about that estimate's
-    own, from training runs alone, and nan if these have no replicates.
+    Attributes:
+        x: Births.
+        squared_error: An unbiased estimate at each point, which may be negative.
+        squared_spread: Variance of the members.
+        variance: About the variance of `squared_error`, from training runs only; nan if these have no replicates.
     """
 
     x: Float[np.ndarray, "point birth"]
@@ -37,16 +40,17 @@ class HeldOut(NamedTuple):
         return HeldOut(*(values[rows] for values in self))
 
     def mean_squared_error(self) -> tuple[np.ndarray, np.ndarray]:
-        """Over points, with its standard error, both (summary,); nan for fewer than two points."""
+        """Mean squared error over points, and its standard error, both (summary,); nan for fewer than two points."""
         if len(self.x) < 2:
             unknown = np.full(self.squared_error.shape[1], np.nan)
             return unknown, unknown
         return self.squared_error.mean(0), self.squared_error.std(0, ddof=1) / np.sqrt(len(self.x))
 
     def squared_factor(self) -> tuple[np.ndarray, np.ndarray]:
-        """Slope of squared error against squared spread, with its standard error, both (summary,).
+        """Slope of squared error against squared spread, and its standard error, both (summary,).
 
-        Least squares, weighted with `variance`, which knows nothing of the squared errors: unbiased.
+        It is a least-squares fit with the weights 1 / `variance`. These do not depend on the squared errors, so the
+        slope is unbiased.
         """
         information = (self.squared_spread**2 / self.variance).sum(0)
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -57,8 +61,8 @@ class HeldOut(NamedTuple):
 def held_out_errors(ensemble: Ensemble, train: Runs, runs: Runs) -> HeldOut:
     """Squared errors of the ensemble's mean at the points of `runs`, and the members' variance (ddof = 1) there.
 
-    The squared distance of a replicate mean from the prediction holds the noise of that mean, scatter^2 / n, which is
-    taken off. Points with a single survivor do not know their scatter and are left out.
+    The squared distance of a replicate mean from the prediction contains the noise of that mean, scatter^2 / n, which
+    is subtracted. Points with one survivor have no scatter and are left out.
 
     Args:
         ensemble: The emulator.
@@ -74,23 +78,23 @@ def held_out_errors(ensemble: Ensemble, train: Runs, runs: Runs) -> HeldOut:
     mean, spread = (np.asarray(part, float) for part in ensemble(x))
     squared_error = (points.mean[known] - mean) ** 2 - points.scatter[known] ** 2 / n
     noise2 = local_scatter(train, x) ** 2 / n
-    # of the squared distance, and of the noise that is taken off it
+    # the variance of the squared distance, and that of the noise that is subtracted
     variance = 2 * (noise2 + SUPPOSED_FACTOR**2 * spread**2) ** 2 + 2 * noise2**2 / (n - 1)
     return HeldOut(x, squared_error, spread**2, variance)
 
 
 def error_of_the_mean(points: HeldOut) -> dict[str, dict[str, float | None]]:
-    """The error of the ensemble's mean, with how well it is known.
+    """The error of the ensemble's mean, and how well it is known.
 
     Args:
         points: Points that the emulator has not learned from.
 
     Returns:
-        By output, in physical units: `emulator_variance`, the mean squared error over points, with its standard error
-        `emulator_variance_se`: an unbiased estimate, negative by chance where the error is small; `emulator`, its
-        root, 0 if it is negative; `emulator_se`, the root's standard error if the variance is above `Z_95` of its own,
-        else None; `emulator_limit`, below which the root is with 95 %. All None with replicates at fewer than two
-        points.
+        By summary, in physical units: `emulator_variance`, the mean squared error over points, and its standard error
+        `emulator_variance_se`: an unbiased estimate, which may be negative by chance if the error is small; `emulator`,
+        its root, 0 if it is negative; `emulator_se`, the root's standard error, None if the variance is below `Z_95`
+        standard errors; `emulator_limit`, which the root is below with 95 %. All are None if fewer than two points have
+        replicates.
     """
     found: dict[str, dict[str, float | None]] = {}
     for name, variance, variance_se in zip(SUMMARIES, *points.mean_squared_error(), strict=True):
@@ -109,19 +113,19 @@ def error_of_the_mean(points: HeldOut) -> dict[str, dict[str, float | None]]:
 
 
 def spread_calibration(points: HeldOut) -> dict[str, dict[str, float | None]]:
-    """By what factor the members' spread is too small, for each output.
+    """The factor by which the members' spread is too small, for each summary.
 
-    Squared factors of single outputs (`HeldOut.squared_factor`) are uncertain. They are drawn towards their common mean
-    as far as they do not differ by more than their errors (DerSimonian & Laird 1986), since the outputs share their
-    networks. No spread is made smaller: the factor is 1 at least.
+    Squared factors of single summaries (`HeldOut.squared_factor`) are uncertain. Since all summaries share their
+    networks, factors are moved towards their common mean, the more so the more their errors explain their differences
+    (DerSimonian & Laird 1986). No spread is made smaller: the least factor is 1.
 
     Args:
         points: Points that the emulator has not learned from: validation to calibrate, test to check.
 
     Returns:
-        By output: `spread`, the members' root-mean-square standard deviation in physical units; `factor`, to
-        multiply a spread with; `squared_factor` and `squared_factor_se`, the output's own slope with its standard
-        error, which may be negative. Without replicates of training or of these points only the factor is known: 1.
+        By summary: `spread`, the members' root-mean-square standard deviation in physical units; `factor`, to multiply
+        a spread with; `squared_factor` and `squared_factor_se`, the summary's own slope, which may be negative, and its
+        standard error. Without replicates of training or of these points the factor is 1 and all others are None.
     """
     slope, slope_se = points.squared_factor()
     if not np.isfinite([slope, slope_se]).all():
@@ -135,7 +139,7 @@ def spread_calibration(points: HeldOut) -> dict[str, dict[str, float | None]]:
 
 
 def _drawn_together(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
-    """Each of several estimates, drawn towards their mean by what their errors explain of their differences."""
+    """Several estimates, each moved towards their mean, the more so the more their errors explain their differences."""
     weights = errors**-2
     mean = (weights * values).sum() / weights.sum()
     excess = (weights * (values - mean) ** 2).sum() - (len(values) - 1)

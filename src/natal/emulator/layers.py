@@ -1,8 +1,8 @@
-"""What layers do in training only: dropout and batch normalisation. What is left afterwards is a plain network.
+"""Layers that act in training only: dropout and batch normalisation. A plain network is left afterwards.
 
-z -> batch normalisation -> activation -> dropout, in every hidden layer. Batch normalisation with fixed statistics is
-an affine map of each neuron, so that a trained network is folded into one with other weights and biases: an ensemble's
-file holds plain networks, whatever they were trained with.
+Every hidden layer is z -> batch normalisation -> activation -> dropout. With fixed statistics, batch normalisation is
+an affine map of each neuron. So it can be folded into the weights and biases after training: an ensemble's file has
+plain networks, however they were trained.
 """
 
 from typing import Any
@@ -16,11 +16,18 @@ EPSILON = 1e-5
 """Added to a batch's variance (Ioffe & Szegedy 2015)."""
 
 MEMORY = 0.9
-"""Share of the running statistics that one batch leaves as it is."""
+"""Share of the running statistics that one batch leaves unchanged."""
 
 
 class BatchNorm(eqx.Module):
-    """(z - mu) / sqrt(var + epsilon) gamma + beta (Ioffe & Szegedy 2015, algorithm 1) with running mu and var."""
+    """Batch normalisation: (z - mu) / sqrt(var + epsilon) gamma + beta (Ioffe & Szegedy 2015, algorithm 1).
+
+    Attributes:
+        gamma: Learned factors.
+        beta: Learned shifts.
+        mean: Running mean mu.
+        var: Running variance.
+    """
 
     gamma: Float[Array, " unit"]
     beta: Float[Array, " unit"]
@@ -29,17 +36,17 @@ class BatchNorm(eqx.Module):
 
     @classmethod
     def fresh(cls, n_units: int, dtype: Any) -> "BatchNorm":
-        """Before anything was seen: the identity but for epsilon."""
+        """A layer that has seen nothing: the identity, except for epsilon."""
         zeros, ones = jnp.zeros(n_units, dtype), jnp.ones(n_units, dtype)
         return cls(ones, zeros, zeros, ones)
 
     def __call__(self, z: Float[Array, "row unit"], *, training: bool) -> Float[Array, "row unit"]:
-        """Normalise by the batch's own statistics in training, else by the running ones."""
+        """Normalise by the batch's own statistics in training, and by the running ones in use."""
         mean, var = (z.mean(0), z.var(0)) if training else (self.mean, self.var)
         return (z - mean) / jnp.sqrt(var + EPSILON) * self.gamma + self.beta
 
     def having_seen(self, z: Float[Array, "row unit"]) -> "BatchNorm":
-        """With running statistics moved towards this batch's, its variance without bias (their algorithm 2)."""
+        """The layer with running statistics moved towards this batch's, with unbiased variance (their algorithm 2)."""
         mean = MEMORY * self.mean + (1 - MEMORY) * z.mean(0)
         var = MEMORY * self.var + (1 - MEMORY) * z.var(0, ddof=1)
         updated: BatchNorm = eqx.tree_at(lambda n: (n.mean, n.var), self, (mean, var))
@@ -47,7 +54,13 @@ class BatchNorm(eqx.Module):
 
 
 class TrainingNetwork(eqx.Module):
-    """A multilayer perceptron with dropout, batch normalisation or both in its hidden layers."""
+    """A multilayer perceptron with dropout, batch normalisation or both in its hidden layers.
+
+    Attributes:
+        network: The perceptron.
+        norms: One batch normalisation for each hidden layer; empty if there is none.
+        dropout: With the probability to drop a neuron.
+    """
 
     network: eqx.nn.MLP
     norms: list[BatchNorm]  # one a hidden layer; empty: none
@@ -55,7 +68,13 @@ class TrainingNetwork(eqx.Module):
 
     @classmethod
     def around(cls, network: eqx.nn.MLP, dropout_rate: float, batch_norm: bool) -> "TrainingNetwork":
-        """Wrap an untrained network."""
+        """Wrap an untrained network.
+
+        Args:
+            network: A perceptron.
+            dropout_rate: Probability to drop a neuron.
+            batch_norm: Whether to normalise.
+        """
         hidden = network.layers[:-1] if batch_norm else ()
         norms = [BatchNorm.fresh(layer.weight.shape[0], layer.weight.dtype) for layer in hidden]
         return cls(network, norms, eqx.nn.Dropout(dropout_rate))
@@ -65,7 +84,9 @@ class TrainingNetwork(eqx.Module):
     ) -> tuple[Float[Array, "row output"], list[Float[Array, "row unit"]]]:
         """Outputs of a batch, and the hidden layers' z before normalisation.
 
-        With a key as in training: batch statistics, and neurons dropped anew for every row. Without, as in use.
+        Args:
+            x: Rows of inputs.
+            key: For training: batch statistics, and other neurons dropped for every row. None: as in use.
         """
         *hidden, last = self.network.layers
         keys = [None] * len(hidden) if key is None else jax.random.split(key, len(hidden))
@@ -79,7 +100,7 @@ class TrainingNetwork(eqx.Module):
         return jax.vmap(last)(x), seen
 
     def having_seen(self, x: Float[Array, "row input"], key: PRNGKeyArray) -> "TrainingNetwork":
-        """With the running statistics after this batch, seen with the neurons that `key` drops."""
+        """The network with its running statistics after this batch; it saw the batch without neurons that `key` drops."""
         if not self.norms:
             return self
         _, seen = self.outputs(x, key)
@@ -88,7 +109,7 @@ class TrainingNetwork(eqx.Module):
         return updated
 
     def plain(self) -> eqx.nn.MLP:
-        """The network in use: nothing dropped, normalisation folded into weights and biases."""
+        """The network in use: nothing is dropped, normalisation is folded into weights and biases."""
         if not self.norms:
             return self.network
         *hidden, last = self.network.layers
@@ -105,7 +126,7 @@ class TrainingNetwork(eqx.Module):
 def training_loss(
     network: TrainingNetwork, x: Float[Array, "row input"], y: Float[Array, "row output"], key: PRNGKeyArray | None
 ) -> Float[Array, ""]:
-    """Mean squared error over rows and outputs: in training with a key, in use without."""
+    """Mean squared error over rows and outputs; with a key as in training, without one as in use."""
     return jnp.mean((network.outputs(x, key)[0] - y) ** 2)
 
 
@@ -116,6 +137,14 @@ def weighted_loss(
     weight: Float[Array, "row output"],
     key: PRNGKeyArray | None,
 ) -> Float[Array, ""]:
-    """Mean of weight times squared error over rows and outputs, of either kind of network."""
+    """Mean of weight times squared error over rows and outputs, for both kinds of network.
+
+    Args:
+        network: A plain perceptron or one in training.
+        x: Rows of inputs.
+        y: Outputs to learn.
+        weight: Of each squared error.
+        key: For dropout and batch statistics; None: as in use.
+    """
     predicted = network.outputs(x, key)[0] if isinstance(network, TrainingNetwork) else jax.vmap(network)(x)
     return jnp.mean(weight * (predicted - y) ** 2)

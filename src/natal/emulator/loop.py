@@ -1,7 +1,7 @@
-"""The training loop of every network: members side by side, judged again and again, the best weights kept.
+"""The training loop of every network: members side by side, checked again and again, the best weights kept.
 
-One compiled scan advances all members by some checks. A check is a stretch of optimiser steps and a validation loss.
-Each member keeps its weights of the lowest validation loss, and stops by itself when its patience is spent.
+A check is a number of optimiser steps and a validation loss. One compiled scan advances all members by several checks.
+Each member keeps the weights with the lowest validation loss, and stops by itself once its patience is used up.
 """
 
 import time
@@ -21,17 +21,28 @@ from natal.errors import NatalError
 from natal.progress import track
 
 Rows = tuple[Array, ...]
-"""Arrays with one row for each example along their first axes; a loss gets them as arguments."""
+"""Arrays with one row for each example along their first axes. A loss takes them as arguments."""
 
 Batches = tuple[Int[Array, "step row"], Key[Array, " step"]]
-"""Which rows each step of a check sees, and the step's key."""
+"""The numbers of the rows that each step of a check sees, and the steps' keys."""
 
 Carry = tuple[Any, Any]
 """A member's parameters and the state of its optimiser."""
 
 
 class Fit(NamedTuple):
-    """What `fit_networks` returns: curves (member, check, ...) are nan after a member's end, and count no penalty."""
+    """What `fit_networks` returns. Curves (member, check, ...) are nan after a member stopped.
+
+    Attributes:
+        networks: Members with their best weights.
+        best_check: Number of checks after which a member had these, shape (member,); 0: they are the untrained ones.
+        train_loss: Mean over a check's steps, without the penalty of weight decay; by name if the loss has terms.
+        gradient_norm: Norm of the gradient of all parameters together, mean over a check's steps.
+        validation_loss: At each check.
+        recorded: What `record` noted.
+        compile_s: Seconds of compiling.
+        seconds: Seconds from then to the end of each call of the compiled scan, shape (call,).
+    """
 
     networks: Any  # with each member's best weights
     best_check: np.ndarray  # (member,): how many checks' steps are behind these; 0: they are the untrained ones
@@ -70,33 +81,34 @@ def fit_networks(
     having_seen: Callable[..., Any] | None = None,
     record: Callable[..., dict[str, Array]] | None = None,
 ) -> Fit:
-    """Train every array of `networks`.
+    """Train every member of `networks`.
 
     Args:
-        keys: What is random in each check of each member, (member, check). With keys (check,) there is one network, and
+        keys: For what is random in each check, shape (member, check). With the shape (check,) there is one network, and
             nothing has an axis of members.
         networks: Untrained members, their weights stacked along a first axis.
-        loss: `loss(network, *rows, key)` gives a number, or several by name, of which the sum is minimised. Its key is
-            None in validation, where it must not be random.
+        loss: `loss(network, *rows, key)` gives a number, or several by name, whose sum is minimised. In validation the
+            key is None, and the loss must not be random.
         train: Rows to learn from.
-        validation: Rows that choose the weights; None keeps the last weights.
+        validation: Rows that decide which weights are kept; None: the last weights are kept.
         optimiser: Of one member.
-        checks_per_call: Checks that one call of the compiled scan advances.
-        progress_label: What progress lines are named by.
-        progress_unit: What they count: calls.
-        batches: The batches of a check, from its key; by default one step with all rows.
-        validate_first: Whether a check begins with its validation loss, with the weights before its steps, rather than
-            ends with it.
-        patience: Checks without a better loss after which a member stops; None: it never does.
+        checks_per_call: Checks in one call of the compiled scan.
+        progress_label: Name of the work in progress lines.
+        progress_unit: What a call is called there.
+        batches: Gives the batches of a check from its key; None: one step with all rows.
+        validate_first: Whether the validation loss of a check is that of the weights before its steps; else it is that
+            of the weights after them.
+        patience: A member stops after more than this many checks without a better loss; None: never.
         must_train: Whether a member that learned nothing is an error.
-        refusal: How that error begins.
-        having_seen: `having_seen(network, inputs, key)` gives the network with what it notes of a batch, of which the
-            inputs are the first array, after its step. It must change no learned weight.
-        record: `record(network, *train)` says what to note of the weights at the beginning of each check.
+        refusal: The first words of that error.
+        having_seen: `having_seen(network, inputs, key)` gives, after a step, the network with what it notes of the
+            batch's inputs. It must not change a learned weight. None: nothing is noted.
+        record: `record(network, *train)` gives what to note of the weights at the beginning of each check; None:
+            nothing.
 
     Raises:
-        NatalError: If `must_train`, and a member never had a validation loss that is finite and below that of its
-            untrained weights.
+        NatalError: If `must_train`, and a member learned nothing: its validation loss was never finite and below that
+            of its untrained weights.
     """
     started = time.perf_counter()
     parameters, static = eqx.partition(networks, eqx.is_array)
@@ -167,7 +179,7 @@ def fit_networks(
         if patience is not None and np.all(numbers[0] - members.best_check > patience):
             break
     best_check = np.asarray(members.best_check)
-    # losses exploded or never moved: the weights would be random but look trained
+    # if losses exploded or never moved, weights are random although they look trained
     n_idle = np.sum(~np.isfinite(members.best_loss) | (best_check == 0))
     if must_train and n_idle:
         raise NatalError(
@@ -181,13 +193,26 @@ def fit_networks(
 
 
 def shuffled_batches(key: PRNGKeyArray, n_rows: int, n_batches: int) -> Batches:
-    """Batches of an epoch, of equal size and in a new order; what does not fill them comes with another epoch's."""
+    """Batches of one epoch, of equal size and in a new order. A few rows that do not fill a batch are left out.
+
+    Args:
+        key: For the order and the steps.
+        n_rows: Rows to learn from.
+        n_batches: Batches.
+    """
     key_order, key_steps = jax.random.split(key)
     rows = jax.random.permutation(key_order, n_rows)[: n_rows // n_batches * n_batches].reshape(n_batches, -1)
     return rows, jax.random.split(key_steps, n_batches)
 
 
 def drawn_batches(key: PRNGKeyArray, n_rows: int, n_batches: int, batch_size: int) -> Batches:
-    """Batches whose rows are drawn independently and with replacement, with the keys of their steps."""
+    """Batches whose rows are drawn independently and with replacement, and the keys of their steps.
+
+    Args:
+        key: For the draws and the steps.
+        n_rows: Rows to learn from.
+        n_batches: Batches.
+        batch_size: Rows of a batch.
+    """
     keys = jax.random.split(key, n_batches)
     return jax.vmap(lambda key: jax.random.randint(key, (batch_size,), 0, n_rows))(keys), keys

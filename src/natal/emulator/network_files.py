@@ -1,4 +1,4 @@
-"""Network files: a JSON header line, then the arrays."""
+"""Network files: a JSON header line, then arrays."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -22,14 +22,29 @@ Header = TypeVar("Header")
 
 
 def write_leaves(path: str | Path, header: Any, module: eqx.Module) -> None:
-    """Write a dataclass as a JSON header line, then the module's leaves (`eqx.tree_serialise_leaves`)."""
+    """Write a header and a module's arrays (`eqx.tree_serialise_leaves`).
+
+    Args:
+        path: Where to write.
+        header: A dataclass, which becomes the JSON line.
+        module: Whose arrays are written.
+    """
     with atomic_path(path) as partial, open(partial, "wb") as file:
         file.write((json.dumps(asdict(header)) + "\n").encode())
         eqx.tree_serialise_leaves(file, module)
 
 
 def read_header(path: str | Path, header: type[Header], *, refusal: str) -> Header:
-    """Read the first line as a dataclass. Raises `NatalError` with `refusal` if the file has another."""
+    """Read the first line of a file as a dataclass.
+
+    Args:
+        path: What `write_leaves` wrote.
+        header: The dataclass.
+        refusal: What the error says of another file, such as "is not a natal ensemble".
+
+    Raises:
+        NatalError: If the file has another first line.
+    """
     try:
         with open(path, "rb") as file:
             return header(**json.loads(file.readline()))
@@ -38,17 +53,32 @@ def read_header(path: str | Path, header: type[Header], *, refusal: str) -> Head
 
 
 def check_header(path: str | Path, header: Any, expected: Mapping[str, Any], *, remedy: str) -> None:
-    """Raise `NatalError`, which ends in `remedy`, naming the first key whose value is not the expected one."""
+    """Check a header.
+
+    Args:
+        path: The file's name, for the error.
+        header: What `read_header` gave.
+        expected: Values by name of the field.
+        remedy: The error's last words: what a user can do.
+
+    Raises:
+        NatalError: If a value is not the expected one; the message names the first.
+    """
     for key, value in expected.items():
         if getattr(header, key) != value:
             raise NatalError(f"{path} has {key} = {getattr(header, key)}, expected {value}: {remedy}")
 
 
 def read_leaves(path: str | Path, make: Callable[[], Module], *, remedy: str) -> Module:
-    """Read a model's arrays from a file with a header line, every one of exactly the type and shape that `make` gives.
+    """Read a model's arrays from a file with a header line.
 
-    `make` is only looked at: no weights are drawn to be replaced. Raises `NatalError`, which ends in `remedy`, if the
-    file holds less, more or something else.
+    Args:
+        path: What `write_leaves` wrote.
+        make: Makes a model of the same types and shapes. It is only looked at: no weights are drawn.
+        remedy: The error's last words: what a user can do.
+
+    Raises:
+        NatalError: If the file has fewer or more arrays, or others.
     """
     skeleton: Module = eqx.filter_eval_shape(make)
     with open(path, "rb") as file:
@@ -64,7 +94,7 @@ def read_leaves(path: str | Path, make: Callable[[], Module], *, remedy: str) ->
 
 
 def _read_leaf(file: BinaryIO, leaf: Any) -> Any:
-    """Read one array exactly as it was written; JAX would convert another precision without a word."""
+    """Read one array exactly as it was written; JAX would silently convert another precision."""
     if not isinstance(leaf, jax.ShapeDtypeStruct):
         return leaf
     value = np.load(file, allow_pickle=False)

@@ -12,13 +12,18 @@ from natal.emulator.network_files import DTYPE
 from natal.variables import BIRTH, SUMMARIES
 
 HIDDEN = (64, 64)
-"""Units of each hidden layer, if nothing else is said."""
+"""Units of each hidden layer by default."""
 
 Activation = Callable[[Float[Array, "*shape"]], Float[Array, "*shape"]]
 
 
 def gelu(z: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """z times the normal distribution function at z (Hendrycks & Gimpel 2016), without their tanh approximation."""
+    """z times the normal distribution function at z (Hendrycks & Gimpel 2016), without their tanh approximation.
+
+    Examples:
+        >>> f"{gelu(jnp.array(1.0)).item():.4f}"
+        '0.8413'
+    """
     return jax.nn.gelu(z, approximate=False)
 
 
@@ -39,10 +44,16 @@ def activation_name(function: Activation) -> str:
 def make_emulator_network(
     key: PRNGKeyArray, activation: str = "relu", initialisation: str = "glorot", hidden: Sequence[int] = HIDDEN
 ) -> eqx.nn.MLP:
-    """One untrained member; by default with Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases.
+    """One untrained member.
 
-    Glorot & Bengio (2010), eq. 16. Equinox's own default, uniform(+-1/sqrt(n_in)) for weights and biases, differs.
-    `ACTIVATIONS` and `initialise` have the other names. Without any `hidden` layer the network is linear.
+    By default it has Glorot-uniform weights, Var(w) = 2 / (n_in + n_out), and zero biases (Glorot & Bengio 2010, eq.
+    16). Equinox's own default is different: uniform(+-1/sqrt(n_in)) for weights and biases.
+
+    Args:
+        key: For the weights.
+        activation: One of `ACTIVATIONS`.
+        initialisation: `glorot`, `he` or `equinox` (`initialise`).
+        hidden: Units of each hidden layer; without any the network is linear.
     """
     network = eqx.nn.MLP(
         len(BIRTH),
@@ -53,7 +64,7 @@ def make_emulator_network(
         dtype=DTYPE,
         key=key,
     )
-    # Equinox's layers, and its random numbers, with a width of their own
+    # Equinox gives all hidden layers one width: here each has its own, with Equinox's random numbers
     sizes = zip(jax.random.split(key, len(hidden) + 1), pairwise(layer_sizes(hidden)), strict=True)
     layers = tuple(eqx.nn.Linear(n_in, n_out, dtype=DTYPE, key=k) for k, (n_in, n_out) in sizes)
     network = eqx.tree_at(lambda n: n.layers, network, layers)
@@ -61,36 +72,49 @@ def make_emulator_network(
 
 
 def layer_sizes(hidden: Sequence[int]) -> list[int]:
-    """Inputs, units of each hidden layer, and outputs of the emulator's networks."""
+    """Number of inputs, units of each hidden layer, and number of outputs of the emulator's networks.
+
+    Examples:
+        >>> layer_sizes([64, 32])
+        [2, 64, 32, 3]
+    """
     return [len(BIRTH), *hidden, len(SUMMARIES)]
 
 
 def hidden_layers(network: eqx.nn.MLP) -> list[int]:
-    """Units of each hidden layer; of a stack of networks, too."""
+    """Units of each hidden layer of a network, or of a stack of networks."""
     return [int(layer.out_features) for layer in network.layers[:-1]]
 
 
 def parameter_count(sizes: Sequence[int]) -> int:
-    """Weights and biases of a perceptron with layers of these sizes, inputs and outputs included.
+    """Number of weights and biases of a perceptron.
 
     Every unit has a weight for each unit before it, and a bias.
 
-    >>> parameter_count([2, 64, 64, 3]), parameter_count([5, 100, 100, 3]), parameter_count([10, 50, 50, 5])
-    (4547, 11003, 3355)
+    Args:
+        sizes: Units of each layer, inputs and outputs included.
+
+    Examples:
+        >>> parameter_count([2, 64, 64, 3]), parameter_count([5, 100, 100, 3]), parameter_count([10, 50, 50, 5])
+        (4547, 11003, 3355)
     """
     return sum((n_in + 1) * n_out for n_in, n_out in pairwise(sizes))
 
 
 def count_parameters(network: eqx.Module) -> int:
-    """Number of weights and biases."""
+    """Number of weights and biases of a network."""
     return sum(leaf.size for leaf in jax.tree.leaves(eqx.filter(network, eqx.is_array)))
 
 
 def initialise(key: PRNGKeyArray, network: eqx.nn.MLP, initialisation: str) -> eqx.nn.MLP:
-    """The network with weights drawn anew; `equinox` leaves it as Equinox made it.
+    """The network with new weights.
 
-    `glorot`: uniform, Var(w) = 2 / (n_in + n_out) (Glorot & Bengio 2010, eq. 16). `he`: normal, Var(w) = 2 / n_in (He
-    et al. 2015, eq. 10). Biases of both are zero. Equinox's own: uniform(+-1/sqrt(n_in)) for weights and biases.
+    Args:
+        key: For the weights.
+        network: The network.
+        initialisation: `glorot`: uniform, Var(w) = 2 / (n_in + n_out) (Glorot & Bengio 2010, eq. 16), biases 0. `he`:
+            normal, Var(w) = 2 / n_in (He et al. 2015, eq. 10), biases 0. `equinox`: as it is, which is
+            uniform(+-1/sqrt(n_in)) for weights and biases.
     """
     if initialisation == "equinox":
         return network
@@ -101,7 +125,7 @@ def initialise(key: PRNGKeyArray, network: eqx.nn.MLP, initialisation: str) -> e
 
 
 def redraw(key: PRNGKeyArray, network: eqx.nn.MLP, initialiser: jax.nn.initializers.Initializer) -> eqx.nn.MLP:
-    """The network with every layer's weights drawn by `initialiser`, and zero biases."""
+    """The network with the weights of every layer drawn by `initialiser`, and zero biases."""
     keys = jax.random.split(key, len(network.layers))
     weights = [initialiser(k, x.weight.shape, x.weight.dtype) for k, x in zip(keys, network.layers, strict=True)]
     biases = [jnp.zeros(layer.weight.shape[0], layer.weight.dtype) for layer in network.layers]

@@ -1,4 +1,4 @@
-"""Training of the ensemble, and of any networks by epochs, full batch or in mini-batches, with early stopping."""
+"""Training of the ensemble, and of other networks by epochs: full batch or mini-batches, with early stopping."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -29,12 +29,19 @@ Record = Callable[..., dict[str, Array]]
 
 
 class History(NamedTuple):
-    """Curves of shape (member, epoch), nan after a member's last epoch, and where its best weights were.
+    """Learning curves of shape (member, epoch), nan after a member's last epoch, and where its best weights were.
 
-    Losses are mean squared errors of normalised outputs, weighted if so trained, without the penalty of weight decay;
-    the gradient norm is that of all parameters together. With mini-batches, training loss and norm are means over an
-    epoch's batches; every other number is of an epoch's first weights. `recorded` is what `train_by_epochs` was asked
-    to note, (member, epoch, ...).
+    Losses are mean squared errors of normalised summaries, weighted if the training was, without the penalty of weight
+    decay. With mini-batches, training loss and gradient norm are means over an epoch's batches; all other numbers
+    belong to the weights at an epoch's beginning.
+
+    Attributes:
+        train_loss: At each epoch.
+        validation_loss: At each epoch.
+        gradient_norm: Norm of the gradient of all parameters together.
+        best_epoch: The epoch whose weights each member kept, shape (member,).
+        timing_s: Seconds of compiling and training.
+        recorded: What `record` noted, shape (member, epoch, ...).
     """
 
     train_loss: np.ndarray
@@ -51,18 +58,32 @@ def mean_squared_error(
     y: Float[Array, "run summary"],
     key: PRNGKeyArray | None = None,
 ) -> Float[Array, ""]:
-    """Mean over runs and outputs of the squared error, in normalised units; no key is used."""
+    """Mean squared error over runs and summaries, in normalised units.
+
+    Args:
+        network: Maps one input to outputs.
+        x: Normalised births.
+        y: Normalised summaries.
+        key: Not used.
+    """
     return jnp.mean((jax.vmap(network)(x) - y) ** 2)
 
 
 def normalised(runs: Runs, normaliser: Normaliser) -> Data:
-    """Inputs and outputs as networks see them."""
+    """Births and summaries as networks see them."""
     x, y = (jnp.asarray(values, DTYPE) for values in (runs.x, runs.y))
     return normaliser.normalise_x(x), normaliser.normalise_y(y)
 
 
 def rows_to_learn(runs: Runs, train: Runs, normaliser: Normaliser, settings: TrainingSettings) -> Rows:
-    """Inputs, outputs and, with `settings.weighting`, the weights of squared errors, (run, summary) as the outputs."""
+    """The arrays that a loss takes: births, summaries and, with `settings.weighting`, weights of squared errors.
+
+    Args:
+        runs: Whose arrays these are.
+        train: Training runs, from which the weights come.
+        normaliser: Of births and summaries.
+        settings: Whether errors are weighted.
+    """
     data = normalised(runs, normaliser)
     if settings.weighting == "none":
         return data
@@ -80,12 +101,26 @@ def train_ensemble(
     record: Record | None = None,
     must_train: bool = True,
 ) -> tuple[Ensemble, History]:
-    """Train `settings.members` networks on the training runs and stop each by the validation runs.
+    """Train `settings.members` networks on the training runs; each is stopped by the validation runs.
 
-    Normalisation comes from the training runs, and so do the weights of `settings.weighting`; the loss is the mean
-    squared error of normalised outputs. Returns the ensemble with every member's best weights, and the curves. Raises
-    `NatalError` if `train` is not the training split, if a column of `settings.log10` is not positive, and as
-    `scatter_weights` and `train_by_epochs` do.
+    Normalisation and the weights of `settings.weighting` come from the training runs. The loss is the mean squared
+    error of normalised summaries.
+
+    Args:
+        key: For initial weights and what is random in training.
+        train: Training runs.
+        validation: Runs that decide which weights each member keeps.
+        box: The ranges of birth conditions.
+        settings: Networks and training.
+        record: `record(network, *rows)` gives what to note at each epoch; None: nothing.
+        must_train: Whether a member that learned nothing is an error.
+
+    Returns:
+        The ensemble with every member's best weights, and the learning curves.
+
+    Raises:
+        NatalError: If `train` is not the training split, if a column of `settings.log10` is not positive, if weights
+            need replicates and there are none, or if a member learned nothing.
     """
     normaliser = fit_normaliser(train, log10=settings.log10)
     refuse_non_positive(validation, settings.log10)
@@ -125,24 +160,26 @@ def train_by_epochs(
     having_seen: Callable[[Any, Array, PRNGKeyArray], Any] | None = None,
     record: Record | None = None,
 ) -> tuple[Any, History]:
-    """Train networks with the optimiser, batches and patience of `settings`; a check of `fit_networks` is an epoch.
+    """Train networks with the optimiser, batches and patience of `settings`; an epoch is a check of `fit_networks`.
 
     Args:
-        key: Of what is random in training.
+        key: For what is random in training.
         networks: Untrained members, their weights stacked along a first axis.
-        loss: As `having_seen` and `record`, for `fit_networks`.
-        train: Inputs, outputs and what else the loss wants of the runs to learn from, as networks see them.
-        validation: The same, to choose each member's weights.
-        settings: How to train; what they say of networks is not used.
-        progress_label: The work's name in progress lines and errors.
+        loss: As for `fit_networks`.
+        train: Inputs, outputs and what else the loss takes, as networks see them.
+        validation: The same of the runs that decide which weights each member keeps.
+        settings: How to train; what they say about networks is not used.
+        progress_label: Name of the work in progress lines and errors.
         section: The configuration's section, for errors.
         must_train: Whether a member that learned nothing is an error.
+        having_seen: As for `fit_networks`.
+        record: As for `fit_networks`.
 
     Returns:
-        The members with their weights of the lowest validation loss, and the curves.
+        The members with their best weights, and the learning curves.
 
     Raises:
-        NatalError: If the best weights of a member are its untrained ones (`must_train`).
+        NatalError: If `must_train`, and the best weights of a member are its untrained ones.
     """
     n_rows, n_members = len(train[0]), len(jax.tree.leaves(eqx.filter(networks, eqx.is_array))[0])
     n_batches = -(-n_rows // (settings.batch_size or n_rows))
@@ -160,7 +197,7 @@ def train_by_epochs(
         batches=None if n_batches == 1 else partial(shuffled_batches, n_rows=n_rows, n_batches=n_batches),
         validate_first=True,
         patience=settings.patience,
-        # one epoch alone tells nothing
+        # a single epoch shows nothing
         must_train=must_train and settings.max_epochs > 1,
         refusal=f"{section}.learning_rate = {settings.learning_rate:g} does not {progress_label}",
         having_seen=having_seen,

@@ -1,7 +1,7 @@
 """A sweep over training settings: networks are trained with each of them and ranked by their loss on other runs.
 
-The loss has the same unit for all settings, also where they normalise differently: the squared error of physical
-outputs, divided by the variance of the training runs. Test runs are not used.
+The loss is the squared error of physical summaries, divided by the variance of the training runs. So it has the same
+unit for all settings, also if they normalise differently. Test runs are not used.
 """
 
 import itertools
@@ -37,9 +37,18 @@ class Split:
 
 
 def combinations(base: TrainingSettings, grid: Sequence[dict[str, list[Any]]]) -> list[dict[str, Any]]:
-    """All combinations of the values in each entry of `grid`, as changes to `base`. The first one changes nothing.
+    """All combinations of values, as changes to `base`; the first changes nothing.
 
-    A combination that gives settings already in the list is left out.
+    Args:
+        base: The campaign's settings.
+        grid: Each entry has lists of values by setting, of which all combinations are taken.
+
+    Returns:
+        Changes; a combination that gives the same settings as another one is left out.
+
+    Examples:
+        >>> combinations(TrainingSettings(), [{"activation": ["relu", "tanh"], "members": [5]}])[1:]
+        [{'activation': 'tanh', 'members': 5}]
     """
     combined: list[dict[str, Any]] = [{}]
     known = [base]
@@ -54,15 +63,24 @@ def combinations(base: TrainingSettings, grid: Sequence[dict[str, list[Any]]]) -
 
 
 def changed(base: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
-    """`base` with `changes` laid over it."""
+    """`base` with `changes` applied."""
     return TrainingSettings(**(base.model_dump() | changes))
 
 
 def splits(train: Runs, validation: Runs, folds: int, rng: np.random.Generator) -> Iterator[Split]:
-    """The campaign's own split, or `folds` of its training and validation points together.
+    """The campaign's own split, or `folds` splits of its training and validation points together.
 
-    Points are dealt out at random, each with all its realizations; each fold scores once what the next stopped and the
-    others trained, so that no run scores its own early stop. Raises `NatalError` if there are fewer points than folds.
+    Points are dealt out at random, each with all its realizations. In turn, each fold scores, the next one stops the
+    training, and the others train. So no run both stops and scores a training.
+
+    Args:
+        train: Training runs.
+        validation: Validation runs.
+        folds: Number of folds; 0: the campaign's own split.
+        rng: For the folds.
+
+    Raises:
+        NatalError: If there are fewer points than folds.
     """
     if not folds:
         yield Split(train, validation, validation)
@@ -82,7 +100,11 @@ def splits(train: Runs, validation: Runs, folds: int, rng: np.random.Generator) 
 
 
 def joined(train: Runs, validation: Runs) -> Runs:
-    """Training and validation runs as one. Raises `NatalError` if a split is neither or they share points."""
+    """Training and validation runs as one.
+
+    Raises:
+        NatalError: If a split is another one, or if the two share points.
+    """
     if (train.split, validation.split) != ("train", "validation"):
         raise NatalError(f"a sweep needs train and validation runs, not {train.split} and {validation.split}")
     if np.isin(train.point_id, validation.point_id).any():
@@ -96,7 +118,13 @@ def joined(train: Runs, validation: Runs) -> Runs:
 
 
 def losses(ensemble: Ensemble, runs: Runs, unit: Float[np.ndarray, " summary"]) -> Float[np.ndarray, " member"]:
-    """Every member's mean over runs and outputs of ((prediction - run) / unit)^2."""
+    """Every member's mean over runs and summaries of ((prediction - run) / unit)^2.
+
+    Args:
+        ensemble: The members.
+        runs: Runs that score.
+        unit: For each summary, in physical units.
+    """
     predicted = np.asarray(ensemble.at_points(runs.x), float)
     errors: np.ndarray = (((predicted - runs.y[:, None]) / unit) ** 2).mean((0, 2))
     return errors
@@ -111,11 +139,22 @@ def sweep(
     settings: SweepSettings,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """Train with every combination on the same splits, from the same keys; the best first.
+    """Train with every combination on the same splits, from the same keys; the best comes first.
 
-    Columns: rank, what is varied, `loss` and its standard error `loss_se` over folds (without folds: over members, the
-    runs being the same), `above_best` and `above_best_se`, the difference to the best and its error, fold by fold (or
-    member by member), `epochs` until the best one, `seconds`, and `error`, why a combination did not train.
+    Args:
+        key: For the trainings.
+        train: Training runs.
+        validation: Validation runs.
+        box: The ranges of birth conditions.
+        base: The campaign's settings.
+        settings: Combinations and folds.
+        rng: For the folds.
+
+    Returns:
+        One row a combination: rank; what is varied; `campaign`, whether these are the campaign's settings; `loss` and
+        its standard error `loss_se` over folds (without folds: over members); `above_best` and `above_best_se`, the
+        difference to the best and its error, fold by fold (or member by member); `epochs` until the best; `seconds`;
+        `error`, why a combination did not train.
     """
     chosen = combinations(base, settings.grid)
     parts = list(splits(train, validation, settings.folds, rng))
@@ -141,7 +180,13 @@ def sweep(
 
 
 def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: TrainingSettings) -> pd.DataFrame:
-    """The table of `sweep`, from each combination's losses, epochs, seconds and error."""
+    """The table of `sweep`.
+
+    Args:
+        chosen: Changes of each combination.
+        trials: Losses, epochs, seconds and error of each combination.
+        base: The campaign's settings.
+    """
     order = sorted(range(len(chosen)), key=lambda k: np.inf if trials[k]["error"] else np.mean(trials[k]["losses"]))
     varied = list(dict.fromkeys(name for changes in chosen for name in changes))
     best = np.array(trials[order[0]]["losses"])
@@ -171,12 +216,22 @@ def ranked(chosen: list[dict[str, Any]], trials: list[dict[str, Any]], base: Tra
 
 
 def as_written(value: Any) -> Any:
-    """A setting as a table holds it: lists and null, which a CSV file has no values for, as YAML writes them."""
+    """A setting as YAML writes it: a CSV file has no values for lists and null.
+
+    Examples:
+        >>> as_written([64, 64]), as_written(None), as_written(0.1)
+        ('[64, 64]', 'null', 0.1)
+    """
     if value is None:
         return "null"
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list | tuple) else value
 
 
 def standard_error(values: Float[np.ndarray, " value"]) -> float:
-    """Standard error of the mean of `values`."""
+    """Standard error of the mean of `values`.
+
+    Examples:
+        >>> standard_error(np.array([1.0, 2.0, 3.0, 4.0]))
+        0.6454972243679028
+    """
     return float(values.std(ddof=1) / np.sqrt(len(values)))

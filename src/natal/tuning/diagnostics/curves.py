@@ -1,4 +1,4 @@
-"""What a loss curve says: fine, still falling, a plateau, oscillation, overfitting or no learning at all."""
+"""What a loss curve says: fine, still falling, a plateau, oscillation, overfitting, or no learning at all."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from jaxtyping import Float
 from natal.data.runs import Runs
 
 MEANINGFUL = 0.01
-"""Relative change of a loss over `STRETCH` epochs below which it counts as flat."""
+"""A loss is flat if its relative change over `STRETCH` epochs is below this."""
 
 STRETCH = 100
 
 WILD = 0.05
-"""Mean relative change of the training loss between epochs that counts as oscillation, if it goes up and down."""
+"""A training loss that goes up and down oscillates if its mean relative change between epochs is above this."""
 
 RISE = 0.02
-"""Relative rise of the validation loss after its best that counts as overfitting, while the training loss falls."""
+"""A network overfits if its validation loss rises by more than this after its best, while its training loss falls."""
 
 LEARNED = 0.9
-"""Share of the learnable variance below which a flat loss counts as a plateau."""
+"""A flat loss is a plateau if less than this share of the learnable variance is explained."""
 
 ADVICE = {
     "fine": "nothing to do",
@@ -34,7 +34,15 @@ ADVICE = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the curve of one member says, and the numbers behind it."""
+    """What the curve of one member says, and the numbers behind it.
+
+    Attributes:
+        name: A key of `ADVICE`.
+        flat: Relative fall of the validation loss over the last `STRETCH` epochs before its best.
+        wild: Mean relative change of the training loss from epoch to epoch, in the second half.
+        rise: Relative rise of the validation loss from its best to its end.
+        learned: Share of the learnable variance that the best weights explain; nan without replicates.
+    """
 
     name: str
     flat: float  # relative fall of the validation loss over the last STRETCH epochs before its best
@@ -51,14 +59,17 @@ class Verdict:
 def scatter_floor(
     runs: Runs, y: Float[np.ndarray, "run summary"], weight: Float[np.ndarray, "run summary"] | float = 1.0
 ) -> float:
-    """Loss of a perfect network on `runs`: the scatter within points, pooled; nan if none repeats.
+    """Loss of a perfect network on `runs`: the scatter of realizations about their point's mean.
 
-    The unbiased variance of the realizations about their own mean, a mean over outputs.
+    It is the unbiased variance within points, pooled over points, as a mean over summaries.
 
     Args:
         runs: Surviving runs; only their points' numbers are used.
-        y: Their outputs as networks see them.
+        y: Their summaries as networks see them.
         weight: Of squared errors in the loss.
+
+    Returns:
+        A loss; nan if no point has several runs.
     """
     means = pd.DataFrame(y).groupby(runs.point_id).transform("mean").to_numpy()
     freedom = len(runs) - len(np.unique(runs.point_id))
@@ -72,17 +83,26 @@ def judge(
     floor: float,
     ignorant: float,
 ) -> Verdict:
-    """Judge one member's curves, which may end in nan.
+    """Judge the curves of one member.
 
-    `stopped_early`: its patience was spent. `floor` is the loss of a perfect network, `ignorant` that of a constant,
-    the mean of the training runs; both on the validation runs.
+    Args:
+        train_loss: May end in nan.
+        validation_loss: May end in nan.
+        stopped_early: Whether the member's patience was used up.
+        floor: Loss of a perfect network on the validation runs.
+        ignorant: Loss there of a constant, the mean of the training runs.
+
+    Examples:
+        >>> falling = np.exp(-np.linspace(0, 5, 500))
+        >>> judge(falling, falling, stopped_early=False, floor=0.0, ignorant=1.0).name
+        'still falling'
     """
     whole = np.isfinite(train_loss) & np.isfinite(validation_loss)
     n = int(np.argmin(whole)) if not whole.all() else len(whole)
     train, validation = train_loss[:n], validation_loss[:n]
     if n < 2 or not (best := int(np.argmin(validation))):
         return Verdict("no learning", np.nan, np.nan, np.nan, np.nan)
-    # a few epochs together, so that one lucky batch is no trend
+    # several epochs together, so that one lucky batch does not decide
     width = max(1, min(10, n // 10))
     last = float(np.median(validation[-width:]))
     changes = np.diff(np.log(train[n // 2 :]))

@@ -1,4 +1,4 @@
-"""Is a training healthy? One table: a number in each row, what is usual, and what to do if it is not."""
+"""Is a training healthy? One table: each row has a number, what is usual, and what to do if it is not."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,34 +17,49 @@ from natal.variables import BIRTH, SUMMARIES, Box
 
 N_EXAMPLES = 10
 EXAMPLES_LOSS = 0.01
-"""Loss to which ten examples must be learned: a hundredth of their variance."""
+"""Ten examples must be learned to this loss, a hundredth of their variance."""
 
 SMALL_GRADIENT = 1e-3
-"""Share of the whole gradient below which that of a layer counts as vanished."""
+"""The gradient of a layer has vanished if it is below this share of the whole gradient."""
 
 LARGE_GRADIENT = 100.0
-"""Largest gradient, in units of the first epoch's, above which it counts as exploded."""
+"""Gradients have exploded if the largest is more than this many times that of the first epoch."""
 
 MANY_IDLE = 0.25
 RATES = (1e-4, 1e-2)
 DECADES = 1.5
 OFF = 1e-3
-"""How far mean and standard deviation of normalised training runs may be from 0 and 1."""
+"""Largest distance of the mean from 0 and of the standard deviation from 1, for normalised training runs."""
 
 
 def health_row(
     name: str, subject: str, value: float, limit: str, healthy: bool | np.bool, advice: str
 ) -> dict[str, Any]:
-    """A row of the table."""
+    """A row of the table.
+
+    Args:
+        name: Of the check.
+        subject: What the number is of.
+        value: The number.
+        limit: What is usual.
+        healthy: Whether the number is.
+        advice: What to do if it is not.
+    """
     verdict, advice = ("fine", "") if healthy else ("look", advice)
     return {"check": name, "subject": subject, "value": value, "usual": limit, "verdict": verdict, "advice": advice}
 
 
 def ten_examples(key: PRNGKeyArray, train: Runs, box: Box, settings: TrainingSettings) -> dict[str, Any]:
-    """Can the network learn ten training runs, of as many points, by heart? If not, something is broken.
+    """Can the network learn ten training runs, of as many points, by heart? If it cannot, something is broken.
 
-    With the campaign's activation, initial weights, optimiser and rate, but nothing that keeps a network from it:
-    full batch, constant rate, no weight decay, no dropout.
+    Activation, initial weights, optimiser and learning rate are the campaign's. Everything that hinders learning by
+    heart is switched off: mini-batches, a falling rate, weight decay, dropout.
+
+    Args:
+        key: For the training.
+        train: Training runs.
+        box: The ranges of birth conditions.
+        settings: The campaign's.
     """
     points = np.unique(train.point_id)
     chosen = points[np.linspace(0, len(points) - 1, min(N_EXAMPLES, len(points))).astype(int)]
@@ -69,7 +84,7 @@ def ten_examples(key: PRNGKeyArray, train: Runs, box: Box, settings: TrainingSet
 
 
 def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
-    """Do gradients flow through all layers? Medians over epochs and members; the largest of all."""
+    """Do gradients flow through all layers? Medians over epochs and members, and the largest of all."""
     norms = history.recorded["layer_gradient_norm"]
     total = np.sqrt((norms**2).sum(-1))
     for k in range(norms.shape[2]):
@@ -85,7 +100,7 @@ def gradient_checks(history: History) -> Iterator[dict[str, Any]]:
 
 
 def idle_checks(history: History) -> Iterator[dict[str, Any]]:
-    """Units that no longer learn, at the weights that are kept: mean over members."""
+    """Do units still learn? Shares of idle units at the weights that are kept, means over members."""
     members = np.arange(len(history.best_epoch))
     for k, share in enumerate(history.recorded["idle_share"][members, history.best_epoch].mean(0)):
         subject, limit = f"layer {k + 1}: share of idle units", f"below {MANY_IDLE:g}"
@@ -94,7 +109,7 @@ def idle_checks(history: History) -> Iterator[dict[str, Any]]:
 
 
 def normalisation_checks(train: Runs, normaliser: Normaliser) -> Iterator[dict[str, Any]]:
-    """Are inputs and outputs, as networks see them, of mean 0 and standard deviation 1? Which span decades?"""
+    """Do normalised births and summaries have mean 0 and standard deviation 1? Which of them span decades?"""
     seen = (np.asarray(values, float) for values in normalised(train, normaliser))
     for columns, raw, values in zip((BIRTH, SUMMARIES), (train.x, train.y), seen, strict=True):
         for name, physical, z in zip(columns, raw.T, values.T, strict=True):
@@ -111,7 +126,7 @@ def normalisation_checks(train: Runs, normaliser: Normaliser) -> Iterator[dict[s
 
 
 def rate_check(settings: TrainingSettings) -> dict[str, Any]:
-    """Is the learning rate where Adam's usually are?"""
+    """Is the learning rate where those of Adam usually are?"""
     low, high = RATES
     rate, adaptive = settings.learning_rate, settings.optimiser in ("adam", "adamw")
     advice = "unusual for adam: see what the loss curve says"
@@ -122,7 +137,14 @@ def rate_check(settings: TrainingSettings) -> dict[str, Any]:
 def loss_limits(
     train: Runs, validation: Runs, normaliser: Normaliser, settings: TrainingSettings
 ) -> tuple[float, float]:
-    """The validation loss of a perfect network (nan without replicates), and that of a constant."""
+    """The validation loss of a perfect network (nan without replicates), and that of a constant.
+
+    Args:
+        train: Training runs.
+        validation: Validation runs.
+        normaliser: Of births and summaries.
+        settings: Whether errors are weighted.
+    """
     _, *rows = (np.asarray(part, float) for part in rows_to_learn(validation, train, normaliser, settings))
     y, weight = rows if len(rows) > 1 else (rows[0], 1.0)
     # normalised training outputs have mean zero: a constant at it has this loss
@@ -130,7 +152,14 @@ def loss_limits(
 
 
 def curve_verdicts(history: History, floor: float, ignorant: float, settings: TrainingSettings) -> list[Verdict]:
-    """Every member's loss curve, judged by the limits of `loss_limits`."""
+    """The verdict on every member's loss curve.
+
+    Args:
+        history: The curves.
+        floor: Loss of a perfect network.
+        ignorant: Loss of a constant.
+        settings: Most epochs.
+    """
     n_epochs = np.isfinite(history.train_loss).sum(1)
     return [
         judge(train, held_out, bool(n < settings.max_epochs), floor, ignorant)
@@ -146,7 +175,19 @@ def health_table(
     normaliser: Normaliser,
     settings: TrainingSettings,
 ) -> pd.DataFrame:
-    """All checks: columns check, subject, value, usual, verdict (fine or look), advice."""
+    """All checks.
+
+    Args:
+        history: The learning curves, with what `natal.tuning.diagnostics.layers.record_layers` noted.
+        verdicts: Of the members' curves.
+        ten: What `ten_examples` gave.
+        train: Training runs.
+        normaliser: Of births and summaries.
+        settings: The campaign's.
+
+    Returns:
+        Columns check, subject, value, usual, verdict (fine or look), advice.
+    """
     curves = [
         {
             "check": "loss curve",

@@ -1,4 +1,4 @@
-"""What goes on inside a network while it trains: gradients of its layers, and units that no longer learn."""
+"""What happens inside a network while it trains: gradients of its layers, and units that no longer learn."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from natal.emulator.layers import TrainingNetwork, training_loss, weighted_loss
 from natal.emulator.training import History, mean_squared_error
 
 NO_SLOPE = 1e-6
-"""Derivative of an activation below which a unit passes no gradient on."""
+"""A unit passes no gradient on if the derivative of its activation is below this."""
 
 Network = eqx.nn.MLP | TrainingNetwork
 
@@ -24,7 +24,17 @@ def record_layers(
     y: Float[Array, "run summary"],
     weight: Float[Array, "run summary"] | None = None,
 ) -> dict[str, Float[Array, " layer"]]:
-    """`layer_gradient_norm` of every layer and `idle_share` of every hidden one, over the training runs."""
+    """Numbers of every layer to note in training, over the training runs.
+
+    Args:
+        network: In training.
+        x: Normalised births.
+        y: Normalised summaries.
+        weight: Of squared errors; None: all are 1.
+
+    Returns:
+        `layer_gradient_norm` of every layer and `idle_share` of every hidden layer.
+    """
     return {
         "layer_gradient_norm": layer_gradient_norms(network, x, y, weight),
         "idle_share": idle_shares(network.plain() if isinstance(network, TrainingNetwork) else network, x),
@@ -37,7 +47,14 @@ def layer_gradient_norms(
     y: Float[Array, "run summary"],
     weight: Float[Array, "run summary"] | None = None,
 ) -> Float[Array, " layer"]:
-    """Norm of the loss's gradient along the weights and biases of each layer; dropout with the same neurons always."""
+    """Norm of the loss's gradient in the weights and biases of each layer; dropout always drops the same neurons.
+
+    Args:
+        network: In training.
+        x: Normalised births.
+        y: Normalised summaries.
+        weight: Of squared errors; None: all are 1.
+    """
     key, wrapped = jax.random.key(0), isinstance(network, TrainingNetwork)
     if weight is not None:
         gradient = eqx.filter_grad(weighted_loss)(network, x, y, weight, key)
@@ -48,9 +65,9 @@ def layer_gradient_norms(
 
 
 def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run birth"]) -> Float[Array, " hidden"]:
-    """Share of each hidden layer's units whose activation is flat at every run: dead ReLUs, saturated others.
+    """Share of each hidden layer's units whose activation is flat at every run: dead ReLUs, others saturated.
 
-    One run at which a ReLU is off says nothing: such a unit learns from the others.
+    A ReLU that is off at some runs is not idle: it learns from the others.
     """
     slope: Callable[[Array], Array] = jax.vmap(jax.vmap(jax.grad(network.activation)))
     shares = []
@@ -62,7 +79,15 @@ def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run birth"]) -> Float[Arra
 
 
 def layer_table(history: History, every: int) -> pd.DataFrame:
-    """Columns epoch, member, layer (from 1), gradient_norm, idle_share (nan for the output), a row every few epochs."""
+    """The recorded numbers as a table.
+
+    Args:
+        history: The learning curves, with what `record_layers` noted.
+        every: Only each so many epochs has rows.
+
+    Returns:
+        Columns epoch, member, layer (from 1), gradient_norm, idle_share (nan for the output layer).
+    """
     norms, idle = (history.recorded[name] for name in ("layer_gradient_norm", "idle_share"))
     idle = np.concatenate([idle, np.full((*norms.shape[:2], 1), np.nan)], axis=2)
     member, epoch, layer = (np.asarray(index) for index in np.indices(norms.shape))
