@@ -100,7 +100,7 @@ class TrainingNetwork(eqx.Module):
         return jax.vmap(last)(x), seen
 
     def having_seen(self, x: Float[Array, "row input"], key: PRNGKeyArray) -> "TrainingNetwork":
-        """The network with its running statistics after this batch; it saw the batch without neurons that `key` drops."""
+        """The network with its running statistics after this batch, seen without the neurons that `key` drops."""
         if not self.norms:
             return self
         _, seen = self.outputs(x, key)
