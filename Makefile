@@ -81,8 +81,8 @@ test-slurm: env
 	tests/slurm/install.sh
 	$(BIN)/python -m pytest -m slurm tests/slurm -v -n 2 --dist loadfile -p no:cacheprovider
 
-# a report in a headless Chromium, which is installed as root on Debian; NATAL_REPORT=results/smoke/report.html spares
-# the run of a tiny campaign
+# a report and the site of `make docs` in a headless Chromium, which is installed as root on Debian;
+# NATAL_REPORT=results/smoke/report.html spares the run of a tiny campaign, NATAL_SITE=site the building of the site
 test-browser: env
 	tests/browser/install.sh
 	$(BIN)/python -m pytest -m browser tests/browser -v

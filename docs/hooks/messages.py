@@ -81,11 +81,13 @@ def _template(node: ast.AST) -> str:
     return "…"
 
 
-def table(fatal: bool) -> str:
-    """In Markdown, a message a row."""
-    rows = ["| it says | where it is said |", "|---|---|"]
+def tables(fatal: bool) -> str:
+    """In Markdown, a section for each package, a message a row."""
+    sections: dict[str, list[str]] = {}
     for message in messages():
         if message.fatal == fatal:
             text = re.sub(r"([\\`*_{}\[\]<>|$])", r"\\\1", message.text)
-            rows.append(f"| {text} | `{message.place}` |")
-    return "\n".join(rows)
+            package = ".".join(message.place.split(".")[:2]) if message.place.startswith("natal.") else "workflow"
+            sections.setdefault(package, []).append(f"| {text} | `{message.place}` |")
+    head = "| it says | where it is said |\n|---|---|\n"
+    return "\n\n".join(f"### {package}\n\n{head}" + "\n".join(rows) for package, rows in sections.items())

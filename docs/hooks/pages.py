@@ -21,8 +21,8 @@ What `import natal` gives. Nothing heavy is loaded before it is used.
 """
 MARKED = re.compile(r"^<!-- made while the site is built: (\w+) -->$", re.MULTILINE)
 MADE = {
-    "mistakes": lambda: messages.table(fatal=True),
-    "remarks": lambda: messages.table(fatal=False),
+    "mistakes": lambda: messages.tables(fatal=True),
+    "remarks": lambda: messages.tables(fatal=False),
     "configuration": lambda: _lowered(ROOT / "config" / "README.md"),
 }
 

@@ -80,6 +80,7 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Load a file and wait until all of it is there."""
+        self._events.clear()
         self.call("Page.navigate", url=path.resolve().as_uri())
         self._wait(lambda: any(event["method"] == "Page.loadEventFired" for event in self._events))
 
