@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from closed_form import blank_ensemble, make_runs
 
-from natal.emulator.held_out import ERROR, error_of_the_mean, held_out_errors, spread_calibration
+from natal.emulator.held_out import (
+    AVERAGED,
+    ERROR,
+    error_of_the_mean,
+    gain_of_averaging,
+    held_out_errors,
+    spread_calibration,
+)
 
 N_POINTS, N_REALIZATIONS = 150, 4
 
@@ -48,6 +55,32 @@ def test_the_scatter_is_taken_off_to_a_few_per_cent(emulator):
     found = held_out(emulator, about(emulator, 0.0, scatter=2.0, seed=4, n_points=40_000))
     ratio = found.squared_error / found.squared_spread
     np.testing.assert_allclose(ratio.mean(0), 0.0, atol=4 * np.sqrt((2 + 2 / 3) / 40_000))
+
+
+def test_a_member_errs_as_their_mean_and_their_spread(emulator):
+    """The decomposition is exact; by how much averaging helps follows from what members do not share."""
+    runs = about(emulator, 1.0, scatter=2.0, seed=5, n_points=4000)
+    found, points = gain_of_averaging(emulator, runs), held_out(emulator, runs)
+    for k, part in enumerate(found.values()):
+        total = part["mean_variance"] + part["spread_variance"]
+        assert part["member_variance"] == pytest.approx(total, rel=1e-4)
+        # the same error as elsewhere; variances of five members with n in place of n - 1
+        assert part["mean_variance"] == pytest.approx(points.squared_error[:, k].mean(), rel=1e-4)
+        assert part["spread_variance"] == pytest.approx(0.8 * points.squared_spread[:, k].mean(), rel=1e-4)
+        # an error of one spread: 0.8 of 1.8 is not shared
+        assert part["removed"] == pytest.approx(0.8 / 1.8, rel=0.1)
+        squares = np.square(part["rmse_members"])
+        assert squares.mean() == pytest.approx(part["rmse"] ** 2 + 0.8 * points.squared_spread[:, k].mean(), rel=1e-3)
+        assert len(squares) == 5
+
+
+def test_averaging_without_replicates(emulator):
+    """Only errors against single runs are known; where errors are lost in the scatter no share is named."""
+    single = gain_of_averaging(emulator, about(emulator, 1.0, 1.0, seed=6, n_realizations=1))
+    for part in single.values():
+        assert {name for name, value in part.items() if value is None} == set(AVERAGED)
+    lost = gain_of_averaging(emulator, about(emulator, 0.0, scatter=100.0, seed=7, n_points=20))
+    assert any(part["removed"] is None for part in lost.values())
 
 
 def test_a_small_error_has_a_limit_and_a_large_one_bars(emulator):

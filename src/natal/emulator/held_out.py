@@ -1,6 +1,6 @@
 """How far the emulator is off at points that it has not seen, and whether its members' spread says so."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -17,6 +17,10 @@ Z_95 = 1.645
 """Standard errors above which 5 % of a normal law lie."""
 
 ERROR = ("emulator", "emulator_se", "emulator_limit", "emulator_variance", "emulator_variance_se")
+AVERAGED = (
+    *("member_variance", "member_variance_se", "mean_variance", "mean_variance_se"),
+    *("spread_variance", "removed"),
+)
 SPREAD = ("spread", "factor", "squared_factor", "squared_factor_se")
 
 
@@ -136,6 +140,49 @@ def spread_calibration(points: HeldOut) -> dict[str, dict[str, float | None]]:
         name: dict(zip(SPREAD, numbers, strict=True))
         for name, numbers in zip(SUMMARIES, np.transpose(columns).tolist(), strict=True)
     }
+
+
+def gain_of_averaging(ensemble: Ensemble, runs: Runs) -> dict[str, dict[str, Any]]:
+    """How much closer to the simulator the members' mean is than a single one of them.
+
+    At every point the mean over members of (member - truth)^2 is (mean of the members - truth)^2 plus their variance
+    (Krogh & Vedelsby 1995): averaging takes off what the members do not have in common, and nothing else. The truth is
+    a replicate mean, whose noise is taken off.
+
+    Args:
+        ensemble: The emulator.
+        runs: Runs that it has not learned from.
+
+    Returns:
+        By output: `rmse_members`, the root-mean-square error of each member against single runs, and `rmse` of their
+        mean; in squared physical units, over points with two survivors or more, `member_variance` of one member,
+        `mean_variance` of their mean, each with its standard error (`_se`), and `spread_variance`, which is the
+        difference of both; `removed`, that as a share of `member_variance`, None where this is not above `Z_95` of its
+        errors. Errors are unbiased estimates, negative by chance where they are small.
+    """
+    single = np.asarray(ensemble.at_points(runs.x), float) - runs.y[:, None]
+    points = replicate_means(runs)
+    known = points.n > 1
+    apart = np.asarray(ensemble.at_points(points.x[known]), float) - points.mean[known, None]
+    noise2 = points.scatter[known] ** 2 / points.n[known, None]
+    of_member, of_mean = (apart**2).mean(1) - noise2, apart.mean(1) ** 2 - noise2
+    found: dict[str, dict[str, Any]] = {}
+    for k, name in enumerate(SUMMARIES):
+        part: dict[str, Any] = {
+            "rmse_members": np.sqrt((single[..., k] ** 2).mean(0)).tolist(),
+            "rmse": float(np.sqrt((single[..., k].mean(1) ** 2).mean())),
+        }
+        if len(apart) < 2:
+            found[name] = part | dict.fromkeys(AVERAGED)
+            continue
+        for column, values in (("member", of_member[:, k]), ("mean", of_mean[:, k])):
+            part[f"{column}_variance"] = float(values.mean())
+            part[f"{column}_variance_se"] = float(values.std(ddof=1) / np.sqrt(len(values)))
+        part["spread_variance"] = float(apart[..., k].var(1).mean())
+        measured = part["member_variance"] > Z_95 * part["member_variance_se"]
+        part["removed"] = part["spread_variance"] / part["member_variance"] if measured else None
+        found[name] = part
+    return found
 
 
 def _drawn_together(values: np.ndarray, errors: np.ndarray) -> np.ndarray:
