@@ -11,7 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from click.testing import CliRunner
 
+from natal.cli.command import main
 from natal.files.formats import read_json
 from natal.provenance.digests import digest_parts
 
@@ -224,6 +226,27 @@ def test_a_table_without_splits_is_enough_for_summaries(fresh):
     refused = fresh.snakemake("-n", changes=changes)
     assert refused.returncode != 0
     assert "points.csv: column split must name train, validation and test points" in refused.stderr
+
+
+def test_a_paper_is_drawn_from_its_files(finished, tmp_path, monkeypatch):
+    """All usual figures that it has files of, over one column and as broad as they are."""
+    monkeypatch.setattr("natal.running.device.set_up", lambda **_: None)
+    for columns in ([], ["--columns", "1"]):
+        command = [
+            "export",
+            str(finished.results()),
+            "--paper",
+            "--out",
+            str(tmp_path / f"paper{len(columns)}"),
+            *columns,
+        ]
+        done = CliRunner().invoke(main, command)
+        assert done.exit_code == 0, done.output
+        written = {Path(line).name for line in done.stdout.splitlines() if not line.startswith("!")}
+        assert {"design.pdf", "map.pdf", "recovered_vs_true.pdf", "coverage.pdf", "calibration_tarp.pdf"} <= written
+        assert {"table_simulations.tex", "table_coverage.tex", "figures.tex", "example.tex"} <= written
+        missing = [line.split()[-1] for line in done.stdout.splitlines() if line.startswith("!")]
+        assert missing == ["observed", "population"]
 
 
 def test_own_observations_are_recovered(complete):

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import click
 import yaml
@@ -21,17 +22,25 @@ configuration."""
 LEFT_OUT = ("figures", "simulations")
 """Folders that an archive does without: figures are in the report; simulations come only when they are asked for."""
 
+FIGURES = ("design", "summaries", "likelihood", "recovery", "calibration", "observed", "population")
+"""Of a paper (`natal.report.paper.DRAWINGS`, whose libraries a command line does not wait for)."""
+
 LICENCE = "Not stated: ask those who made this campaign"
 """What an archive says if nothing is given."""
 
 
 @click.command()
 @click.argument("folder", type=click.Path(file_okay=False))
-@click.option("--out", type=click.Path(dir_okay=False), help="The archive.  [default: <campaign>.zip]")
+@click.option("--out", type=click.Path(), help="The archive, or the paper's folder.  [default: <campaign>.zip, paper]")
 @click.option("--simulations", is_flag=True, help="With all simulations: hundreds of MB.")
 @click.option("--license", "licence", default=LICENCE, help="Of the data: an SPDX identifier, a URL or a sentence.")
-def export(folder: str, out: str | None, simulations: bool, licence: str) -> None:
-    """Write a finished campaign, FOLDER = results/<campaign>, into one archive.
+@click.option("--paper", is_flag=True, help="Figures (PDF) and tables (LaTeX) for a paper instead.")
+@click.option("--figure", "figures", multiple=True, type=click.Choice(FIGURES), help="Which; may be repeated.")
+@click.option("--columns", type=click.IntRange(1, 2), help="Over how many figures go.  [default: as broad as each is]")
+@click.option("--journal", type=click.Choice(("aas", "mnras")), help="Whose columns and tables.  [default: aas]")
+@click.option("--width", type=click.FloatRange(150, 800), help="Of figures in TeX's points, in place of the journal's.")
+def export(folder: str, out: str | None, simulations: bool, licence: str, paper: bool, **asked: Any) -> None:
+    """Write a finished campaign, FOLDER = results/<campaign>, into one archive; or, with --paper, for a paper.
 
     It holds the networks, tables, draws, the report, the configuration and the records of what made each file, as an
     RO-Crate (ro-crate-metadata.json) with the checksum of every file. The same campaign gives the same bytes. Unpacked,
@@ -40,12 +49,15 @@ def export(folder: str, out: str | None, simulations: bool, licence: str) -> Non
     \b
     natal export results/mine
     natal export results/mine --simulations --out mine_with_simulations.zip --license CC-BY-4.0
+    natal export results/mine --paper --figure recovery --columns 1 --out figures
     """
     from natal.files.archives import write_archive
     from natal.provenance.crate import crate_metadata, workflow_description
     from natal.provenance.lineage import read_records, recorded_config
     from natal.provenance.records import results_folder
 
+    if not paper and (names := [f"--{name.rstrip('s')}" for name in ("figures",) if asked[name]]):
+        raise click.UsageError(f"{names[0]} goes with --paper")
     config, records = recorded_config(folder), read_records(folder)
     campaign = results_folder(config)
     held: dict[str, Path | bytes] = {name: Path(folder, name) for name in _held(Path(folder), simulations)}
@@ -55,6 +67,9 @@ def export(folder: str, out: str | None, simulations: bool, licence: str) -> Non
         if name in held and _is_another(Path(folder, name), record.output.sha256):
             mistakes.add(f"{Path(folder, name)} is no longer the file recorded: its checksum differs")
     mistakes.say()
+    if paper:
+        _write_paper(Path(folder), out or "paper", **asked)
+        return
     held[CONFIG] = yaml.safe_dump(config, sort_keys=False, allow_unicode=True).encode()
     held[WORKFLOW] = _json(workflow_description(records))
     states = {name: _state(name, content) for name, content in sorted(held.items())}
@@ -63,6 +78,31 @@ def export(folder: str, out: str | None, simulations: bool, licence: str) -> Non
     write_archive(archive, held)
     size = archive.stat().st_size / 1e6
     click.echo(f"{archive}: {len(held) + 1} files, {size:.1f} MB; `natal load {archive}` on another machine")
+
+
+def _write_paper(
+    folder: Path, out: str, figures: tuple[str, ...], columns: int | None, journal: str | None, width: float | None
+) -> None:
+    """Write figures and tables, and say which."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise NatalError("figures need matplotlib and corner: pip install 'natal[figures]'") from error
+    from natal.cli.answers import start
+    from natal.cli.found import asked_of
+    from natal.report.paper import JOURNALS, Finished, write_paper
+
+    asked = asked_of(folder)
+    start(1)
+    chosen = JOURNALS[journal or "aas"]
+    if width:
+        chosen = chosen._replace(column_pt=width, page_pt=width)
+    finished = Finished(folder, asked.config, asked.prior, asked.observed_prior)
+    written, missing = write_paper(finished, out, chosen, columns=columns, figures=figures)
+    for path in written:
+        click.echo(path)
+    for name in missing:
+        click.echo(f"! this campaign has no files of the figure {name}")
 
 
 @click.command()

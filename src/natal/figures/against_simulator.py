@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from natal.figures.colours import BLACK, BLUE, GREEN, ORANGE, VERMILLION
 from natal.figures.labels import LABELS, SYMBOLS
-from natal.figures.style import hpd_thresholds, panels, styled
+from natal.figures.style import hpd_thresholds, legend_columns, panels, styled
 from natal.variables import SUMMARIES
 
 PANELS_A_ROW = 4
@@ -59,7 +59,7 @@ def brute_force(
             [], [], color=style["colors"], linestyle=style["linestyles"], linewidth=style["linewidths"], label=source
         )
     axes[0, 0].plot([], [], "+", color=ORANGE, markersize=10, markeredgewidth=2, label="truth")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=legend_columns(4))
     return figure
 
 
@@ -73,7 +73,7 @@ def posterior_predictive(table: pd.DataFrame) -> Figure:
     Args:
         table: What `natal.assessment.posterior_predictive.check_cases` gives.
     """
-    figure, axes = panels(1, len(SUMMARIES), 0.38 * len(table) + 2.0, sharey=True)
+    figure, axes = panels(1, len(SUMMARIES), 0.38 * len(table) + 2.0, stack=False, sharey=True)
     place = np.arange(len(table))
     for ax, name in zip(axes[0], SUMMARIES, strict=True):
         ax.hlines(place, table[f"{name}_q02.5"], table[f"{name}_q97.5"], color=BLUE, linewidth=1.5, label="95 %")
@@ -86,5 +86,5 @@ def posterior_predictive(table: pd.DataFrame) -> Figure:
         for case in table.itertuples()
     ]
     axes[0, 0].set_yticks(place, labels)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=legend_columns(4))
     return figure

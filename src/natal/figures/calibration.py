@@ -136,7 +136,7 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
     for level, colour in zip(levels, LEVEL_COLOURS, strict=True):
         axes[0, 0].plot([], [], "o", color=colour, label=f"{100 * level:.0f} %")
     axes[0, 0].fill_between([], [], label="95 % binomial", **BAND)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(levels) + 1)
+    shared_legend(figure, axes[0, 0])
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from natal.figures.colours import BLACK, BLUE, MANY_POINTS, VERMILLION
 from natal.figures.labels import SYMBOLS
-from natal.figures.style import WIDTH_IN, panels, styled
+from natal.figures.style import WIDTH_IN, legend_columns, panels, pt, styled
 from natal.simulation.snapshots import Cluster
 
 # steps of scale bars: 1, 2 or 5 times a power of ten
@@ -38,7 +38,7 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
         for ax, time in zip(row, times, strict=True):
             _snapshot(ax, cluster, time, half_width_au)
         born = f"{SYMBOLS['q0']} = {cluster.q0:.2f}, {SYMBOLS['a_au']} = {cluster.a_au:.0f} AU"
-        row[0].set_ylabel(f"{born}\ny [AU]", fontsize=10)
+        row[0].set_ylabel(f"{born}\ny [AU]", fontsize=pt(10))
         _scale_bar(row[0], half_width_au)
     for ax in axes[-1]:
         ax.set_xlabel("x [AU]")
@@ -49,7 +49,7 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
         axes[0, 0].scatter([], [], s=14, facecolor="none", edgecolor=VERMILLION, label="not bound"),
         axes[0, 0].plot([], [], "--", color=BLACK, label="half-mass radius of the bound stars")[0],
     ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    figure.legend(handles=handles, loc="outside upper center", ncols=legend_columns(3))
     return figure
 
 
@@ -76,10 +76,10 @@ def _snapshot(ax: Axes, cluster: Cluster, time: int, half_width_au: float) -> No
     if outside:
         place: dict[str, Any] = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}
         ground = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 1}
-        ax.text(0.97, 0.03, f"{outside} outside", fontsize=8, bbox=ground, **place)
+        ax.text(0.97, 0.03, f"{outside} outside", fontsize=pt(8), bbox=ground, **place)
     ax.set(xlim=(-half_width_au, half_width_au), ylim=(-half_width_au, half_width_au), aspect="equal")
     f_bound = cluster.summaries["f_bound"][time]
-    ax.set_title(f"t = {cluster.time_yr[time]:.0f} yr\n{SYMBOLS['f_bound']} = {f_bound:.2f}", fontsize=10)
+    ax.set_title(f"t = {cluster.time_yr[time]:.0f} yr\n{SYMBOLS['f_bound']} = {f_bound:.2f}", fontsize=pt(10))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(3, symmetric=True))
 
@@ -90,4 +90,4 @@ def _scale_bar(ax: Axes, half_width_au: float) -> None:
     length = power * max(step for step in NICE if step * power <= wanted)
     left, height = -0.92 * half_width_au, -0.88 * half_width_au
     ax.plot([left, left + length], [height, height], color=BLACK, linewidth=2.5, solid_capstyle="butt")
-    ax.text(left, height + 0.04 * half_width_au, f"{length:g} AU", va="bottom", fontsize=8)
+    ax.text(left, height + 0.04 * half_width_au, f"{length:g} AU", va="bottom", fontsize=pt(8))

@@ -1,4 +1,4 @@
-"""Colours and marks: those of Okabe & Ito (2008), which colour-blind readers can tell apart."""
+"""Colours and marks: those of Okabe & Ito (2008) and a grey, which stay apart for colour-blind readers."""
 
 from itertools import cycle
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from natal.variables import BIRTH, SPLITS
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
-BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#808080"
+BLUE, VERMILLION, PURPLE, GREY = "#0072B2", "#D55E00", "#CC79A7", "#666666"
 
 SPLIT_COLOURS = dict(zip(SPLITS, (BLUE, ORANGE, GREEN), strict=True))
 MEMBER_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILLION, GREY)

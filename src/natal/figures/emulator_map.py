@@ -13,7 +13,7 @@ from natal.assessment.emulator_map import EmulatorMap
 from natal.data.runs import ReplicateMeans
 from natal.figures.colours import BLACK
 from natal.figures.labels import LABELS
-from natal.figures.style import panels, shared_legend, styled
+from natal.figures.style import area, panels, shared_legend, styled
 from natal.variables import SUMMARIES
 
 N_LEVELS = 12
@@ -35,7 +35,7 @@ def summary_map(emulated: EmulatorMap, points: Mapping[str, ReplicateMeans]) -> 
         emulated: The emulator on a grid.
         points: Means and scatter of points, by up to two labels (training, test).
     """
-    figure, axes = panels(len(SUMMARIES), 2, 9.6, sharex=True, sharey=True)
+    figure, axes = panels(len(SUMMARIES), 2, 9.6, stack=True, sharex=True, sharey=True)
     for k, (row, name) in enumerate(zip(axes, SUMMARIES, strict=True)):
         means = {label: (part.x, part.mean[:, k]) for label, part in points.items()}
         known = {label: part.n >= MIN_REALIZATIONS for label, part in points.items()}
@@ -68,7 +68,7 @@ def _contours(
     ax.contour(emulated.q0, emulated.a_au, values.T, levels=levels, colors="white", linewidths=0.4)
     for marker, (name, (x, at_points)) in zip(MARKERS, points.items(), strict=False):
         number = f"{name}: {len(x)} points"
-        edge: dict[str, Any] = {"marker": marker, "s": 22, "edgecolor": BLACK, "linewidth": 0.5}
+        edge: dict[str, Any] = {"marker": marker, "s": area(22), "edgecolor": BLACK, "linewidth": 0.5}
         ax.scatter(x[:, 0], x[:, 1], c=at_points, norm=scale, cmap=colours, **edge)
         ax.scatter([], [], color="white", label=number, **edge)
     ax.figure.colorbar(ground, ax=ax, label=label)

@@ -1,14 +1,45 @@
 """Observed clusters beside clusters drawn from their posteriors; what observables are worth."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from natal.figures.colours import BLACK, BLUE, GREY, ORANGE
+from natal.figures.posteriors import corner_case
 from natal.figures.style import panels, styled
 from natal.observables.declared import MEASURABLE
+from natal.posterior.catalogue import PARAMETERS, Law, predicted
+
+
+def own_clusters(seed: int, law: Law, observed: pd.DataFrame, posteriors: str | Path, n: int) -> dict[str, Figure]:
+    """Draw posteriors of the user's own clusters, and what these predict.
+
+    Args:
+        seed: The campaign's.
+        law: What the campaign knows.
+        observed: The table observed.csv.
+        posteriors: The file observed.nc.
+        n: Draw the first so many clusters.
+
+    Returns:
+        Figures by name: `observed_0`, `predictive_0` and so on.
+    """
+    figures = {}
+    with xr.open_datatree(posteriors, engine="h5netcdf") as tree:
+        posterior = tree["posterior"].to_dataset()
+        for k in range(min(len(observed), n)):
+            row: Any = observed.iloc[k]
+            draws = np.column_stack([posterior[name][k].values.ravel() for name in PARAMETERS])
+            prior = {"q0": law.q0, "a_au": (row.prior_a_au_low, row.prior_a_au_high)}
+            figures[f"observed_{k}"] = corner_case(draws[:, :2], None, prior, row["case"])
+            figures[f"predictive_{k}"] = predictive(row.to_dict(), predicted(seed, law, draws), row["case"])
+    return figures
 
 
 @styled
@@ -24,7 +55,7 @@ def predictive(observed: Mapping[str, float], predicted: pd.DataFrame, title: st
         title: Of the figure.
     """
     names = [name for name in MEASURABLE if name in predicted]
-    figure, axes = panels(len(names), 1, 0.75 * len(names) + 0.6, 6.5)
+    figure, axes = panels(len(names), 1, 0.75 * len(names) + 0.6, 6.5, stack=False)
     for ax, name in zip(np.ravel(axes), names, strict=True):
         q = np.nanquantile(predicted[name], [0.025, 0.16, 0.5, 0.84, 0.975])
         ax.axvspan(q[0], q[4], color=BLUE, alpha=0.2)
@@ -41,6 +72,7 @@ def predictive(observed: Mapping[str, float], predicted: pd.DataFrame, title: st
         ax.set_yticks([])
         ax.set_ylim(-1, 1)
         ax.set_xlabel(MEASURABLE[name].label)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     figure.suptitle(title, parse_math=False)
     return figure
 
@@ -54,7 +86,7 @@ def worth(table: pd.DataFrame) -> Figure:
     Args:
         table: What `natal.assessment.observables.worth` gives.
     """
-    figure, axes = panels(1, 3, 0.28 * len(table) + 1, sharey="row")
+    figure, axes = panels(1, 3, 0.28 * len(table) + 1, stack=False, sharey="row")
     place = np.arange(len(table))[::-1]
     columns = ("contraction_q0", "contraction_a_au", "log_score")
     labels = ("1 - variance of $Q_0$ / prior's", "1 - variance of $a$ / prior's", "log score")

@@ -7,11 +7,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from natal.assessment.uniformity import ecdf, simultaneous_band
 from natal.figures.colours import BAND, BLACK, BLUE, GREY, ORANGE
 from natal.figures.labels import LABELS
-from natal.figures.style import TICK_SIZE, panels, shared_legend, styled
+from natal.figures.style import TICK_SIZE, is_narrow, is_on_paper, panels, pt, shared_legend, styled, width_in
 from natal.variables import BIRTH
 
 with warnings.catch_warnings():
@@ -60,6 +61,9 @@ def population_law(tree: xr.DataTree) -> Figure:
         ax.set(xlabel=LABELS[name], ylabel="density" if name == "q0" else "density of ln a", ylim=(0, 1.6 * max(tops)))
         if name == "a_au":
             ax.set_xscale("log")
+            ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            ax.xaxis.set_major_formatter("{x:g}")
+            ax.xaxis.set_minor_formatter(NullFormatter())
     shared_legend(figure, axes[0, 0])
     return figure
 
@@ -73,12 +77,18 @@ def hyperparameters(tree: xr.DataTree) -> Figure:
     """
     group = tree["normal"].to_dataset()
     draws = np.column_stack([group[name].to_numpy().ravel() for name in PARAMETERS])
-    figure = Figure(figsize=(8, 8))
+    side = width_in(8)
+    # of labels, as type is larger beside a small figure
+    apart = max(pt(12) / 12 * 8 / side, 1.0)
+    figure = Figure(figsize=(side, side))
     corner.corner(
         draws,
         fig=figure,
         bins=40,
         labels=list(PARAMETERS.values()),
+        labelpad=0.3 * (apart - 1),
+        label_kwargs={"fontsize": pt(12 if apart == 1 else 8)},
+        max_n_ticks=5 if apart == 1 else 3,
         levels=(0.68, 0.95),
         smooth=1.0,
         color=BLUE,
@@ -86,9 +96,10 @@ def hyperparameters(tree: xr.DataTree) -> Figure:
         plot_datapoints=False,
         hist_kwargs={"density": True},
     )
-    for ax in figure.axes:
-        ax.tick_params(labelsize=TICK_SIZE)
-    figure.text(0.6, 0.94, f"{len(draws)} draws\ncontours: 68 % and 95 % HPD", va="top")
+    margin = 0.1 * apart
+    figure.subplots_adjust(left=margin, bottom=margin, right=0.98, top=0.98)
+    said = "" if is_on_paper() else "\ncontours: 68 % and 95 % HPD"
+    figure.text(0.6, 0.94, f"{len(draws)} draws{said}", va="top")
     return figure
 
 
@@ -102,7 +113,7 @@ def clusters_in_its_light(clusters: pd.DataFrame) -> Figure:
         clusters: population_clusters.csv.
     """
     rows = clusters[clusters.left_out == ""].sort_values("q0_mean")[:60]
-    figure, axes = panels(1, 2, 1.5 + 0.17 * len(rows), sharey=True)
+    figure, axes = panels(1, 2, 1.5 + 0.17 * len(rows), stack=False, sharey=True)
     place = np.arange(len(rows))
     for ax, name in zip(axes[0], BIRTH, strict=True):
         for end, colour, shift, label in (("_alone", GREY, 0.15, "alone"), ("", BLUE, -0.15, "in the population")):
@@ -110,6 +121,7 @@ def clusters_in_its_light(clusters: pd.DataFrame) -> Figure:
             ax.hlines(place + shift, low, high, color=colour)
             ax.plot(middle, place + shift, "o", color=colour, markersize=3, label=label)
         ax.set_xlabel(LABELS[name])
+        ax.xaxis.set_major_locator(MaxNLocator(3 if is_narrow() else 5))
     names = [str(name) if len(str(name)) <= 24 else f"{str(name)[:23]}…" for name in rows.case]
     axes[0, 0].set_yticks(place, names, parse_math=False)
     shared_legend(figure, axes[0, 0])
@@ -147,7 +159,7 @@ def _ranks(ax: Axes, rows: pd.DataFrame, label: str) -> None:
     inside = [
         ((rows[f"{end}low"] <= rows.truth) & (rows.truth <= rows[f"{end}high"])).mean() for end in ("", "stacked_")
     ]
-    ax.set_title(f"{label}\n90 %: {100 * inside[0]:.0f} %, means alone {100 * inside[1]:.0f} %", fontsize=TICK_SIZE)
+    ax.set_title(f"{label}\n90 %: {100 * inside[0]:.0f} %, means alone {100 * inside[1]:.0f} %", fontsize=pt(TICK_SIZE))
 
 
 @styled

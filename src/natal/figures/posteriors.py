@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from natal.figures.colours import BLACK, BLUE, ORANGE
 from natal.figures.labels import LABELS
-from natal.figures.style import HPD_LEVELS, TICK_SIZE, hpd_thresholds, styled
+from natal.figures.style import HPD_LEVELS, hpd_thresholds, is_on_paper, pt, styled, width_in
 from natal.variables import BIRTH, Box
 
 with warnings.catch_warnings():
@@ -39,7 +39,11 @@ def corner_case(
         grid: (q0, a_au, density (q0, a_au)) of the grid posterior, dashed: its contours at the same levels and its
             marginals should coincide with those of the draws.
     """
-    figure = Figure(figsize=(6.5, 6.5))
+    side = width_in(6.5)
+    # of labels, as type is larger beside a small figure
+    apart = max(pt(12) / 12 * 6.5 / side, 1.0)
+    further = 0.1 * apart if box["a_au"][1] > 9999 else 0.0
+    figure = Figure(figsize=(side, side))
     # a third of the sd across a correlated posterior: smoothing by one bin then hardly widens the contours
     narrowest = draws.std(0) * np.sqrt(1 - np.corrcoef(draws.T)[0, 1] ** 2)
     widths = np.array([box[name][1] - box[name][0] for name in BIRTH])
@@ -50,7 +54,7 @@ def corner_case(
         hist_bin_factor=0.6,
         range=[box[name] for name in BIRTH],
         labels=[LABELS[name] for name in BIRTH],
-        labelpad=-0.1,
+        labelpad=0.2 * apart - 0.3 + further,
         levels=HPD_LEVELS,
         smooth=1.0,
         color=BLUE,
@@ -59,14 +63,15 @@ def corner_case(
         hist_kwargs={"density": True},
         plot_density=False,
     )
-    figure.subplots_adjust(left=0.14, bottom=0.14, right=0.98, top=0.98)
-    lines = [title, f"{len(draws)} draws", "contours: 68 % and 95 % HPD"]
-    lines += ["orange: truth"] if truth is not None else []
-    lines += ["dashed: grid posterior"] if grid is not None else []
+    margin = 0.14 * apart + 0.4 * further
+    figure.subplots_adjust(left=margin, bottom=margin, right=0.98, top=0.98)
+    lines = [title, f"{len(draws)} draws"]
+    if not is_on_paper():
+        lines += ["contours: 68 % and 95 % HPD"]
+        lines += ["orange: truth"] if truth is not None else []
+        lines += ["dashed: grid posterior"] if grid is not None else []
     # a dollar in a name is a dollar
     figure.text(0.6, 0.94, "\n".join(filter(None, lines)), va="top", parse_math=False)
-    for ax in figure.axes:
-        ax.tick_params(labelsize=TICK_SIZE)
     if grid is not None:
         q0, a_au, density = grid
         dashed: dict[str, Any] = {"linestyles": "--", "linewidths": 1}

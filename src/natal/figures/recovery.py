@@ -13,7 +13,7 @@ from natal.assessment.coverage import LEVELS
 from natal.assessment.uniformity import binomial_range
 from natal.figures.colours import BAND, BLACK, MANY_POINTS, PARAMETER_COLOURS, PARAMETER_MARKERS, SKY, VERMILLION
 from natal.figures.labels import LABELS, SYMBOLS, UNITS
-from natal.figures.style import binomial_band, dot_area, panels, rms, shared_legend, styled
+from natal.figures.style import binomial_band, dot_area, is_narrow, is_on_paper, panels, rms, shared_legend, styled
 from natal.variables import BIRTH
 
 
@@ -38,7 +38,8 @@ def recovered_vs_true(recovery: pd.DataFrame) -> Figure:
         ax.axline((true.mean(), true.mean()), slope=1, color=BLACK, linewidth=1)
         inside = 100 * ((low <= true) & (true <= high)).mean()
         ax.set(xlabel=f"true {LABELS[name]}", ylabel=f"recovered {LABELS[name]}")
-        ax.set_title(f"RMSE {rms(mean - true):.3g}{UNITS[name]}; {inside:.0f} % of truths in their 68 % intervals")
+        gap = "\n" if is_on_paper() else " "
+        ax.set_title(f"RMSE {rms(mean - true):.3g}{UNITS[name]};{gap}{inside:.0f} % of truths in their 68 % intervals")
     figure.suptitle(f"n = {len(recovery)} cases: posterior mean and 68 % interval")
     return figure
 
@@ -78,14 +79,15 @@ def coverage(
             style = {"marker": PARAMETER_MARKERS[name], "color": PARAMETER_COLOURS[name]}
             spread = errors[panel][name] if errors else None
             ax.errorbar(levels, values, spread, label=SYMBOLS[name], markersize=5, linewidth=1, **style)
-        ax.set(title=f"{title} (n = {size})", xlim=(min(levels) - 0.05, 1), ylim=(lowest - 0.05, 1))
+        gap = "\n" if is_narrow() else " "
+        ax.set(title=f"{title}{gap}(n = {size})", xlim=(min(levels) - 0.05, 1), ylim=(lowest - 0.05, 1))
         for axis in (ax.xaxis, ax.yaxis):
             axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     for ax in axes.flat[len(parts) :]:
         ax.axis("off")
-    axes[0, 0].legend(loc="upper left")
-    figure.supxlabel("nominal level", fontsize=12)
-    figure.supylabel("truths inside", fontsize=12)
+    shared_legend(figure, axes[0, 0])
+    figure.supxlabel("nominal level")
+    figure.supylabel("truths inside")
     return figure
 
 

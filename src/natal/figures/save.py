@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -10,6 +12,9 @@ from natal.files.atomic import atomic_path
 from natal.progress import track
 
 DPI = 150
+FONTS: dict[Any, Any] = {"pdf.fonttype": 42}
+"""TrueType, embedded: journals refuse Type 3."""
+
 N_COLOURS = 256
 
 
@@ -25,7 +30,7 @@ def save_figures(paths: Iterable[str | Path], figures: Mapping[str, Figure]) -> 
         kind = path.suffix[1:]
         # no creation date: it is all that would differ
         metadata = {"CreationDate": None} if kind == "pdf" else None
-        with atomic_path(path) as partial:
+        with atomic_path(path) as partial, matplotlib.rc_context(FONTS):
             figures[path.stem].savefig(partial, format=kind, dpi=DPI, metadata=metadata)
             if kind == "png":
                 _take_fewer_colours(partial)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from natal.figures.colours import GREY, MANY_POINTS, PURPLE, SKY, SPLIT_COLOURS, VERMILLION
 from natal.figures.labels import LABELS, SYMBOLS
-from natal.figures.style import panels, scatter_by_radius, styled
+from natal.figures.style import area, panels, scatter_by_radius, styled
 from natal.variables import BIRTH, CALIBRATION, SPLITS, SUMMARIES, Box
 
 
@@ -27,14 +27,14 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
     drawn = design[design.split == CALIBRATION]
     if len(drawn):
         label = f"calibration: n = {len(drawn)} independent draws"
-        main.scatter(drawn.q0, drawn.a_au, s=6, color=PURPLE, label=label, zorder=0, **MANY_POINTS)
+        main.scatter(drawn.q0, drawn.a_au, s=area(6), color=PURPLE, label=label, zorder=0, **MANY_POINTS)
     hypercubes = design[design.split != CALIBRATION]
     for row, (group, points) in enumerate(hypercubes.groupby("split", sort=False, dropna=False)):
         split = str(group) if group in SPLITS else "no split"
         colour = SPLIT_COLOURS.get(split, GREY)
         in_q0, in_a = (sum(_filled_strata(b[name], box[name]) for _, b in points.groupby("block")) for name in BIRTH)
         label = f"{split}: n = {len(points)}; strata filled: {in_q0} in {SYMBOLS['q0']}, {in_a} in {SYMBOLS['a_au']}"
-        main.scatter(points.q0, points.a_au, s=28, color=colour, edgecolor="white", linewidth=0.5, label=label)
+        main.scatter(points.q0, points.a_au, s=area(28), color=colour, edgecolor="white", linewidth=0.5, label=label)
         top.vlines(points.q0, -row - 0.8, -row, color=colour, linewidth=1)
         right.hlines(points.a_au, row, row + 0.8, color=colour, linewidth=1)
     main.set(xlabel=LABELS["q0"], ylabel=LABELS["a_au"], xlim=box["q0"], ylim=box["a_au"])
@@ -54,7 +54,7 @@ def energy_errors(summaries: pd.DataFrame, max_energy_error: float) -> Figure:
         summaries: Columns q0, a_au, energy_error are used.
         max_energy_error: The limit.
     """
-    figure, axes = panels(1, 2, 4.5, sharey=True, width_ratios=(4, 1))
+    figure, axes = panels(1, 2, 4.5, stack=False, sharey=True, width_ratios=(4, 1))
     scatter, histogram = axes[0]
     # smaller than the rounding of a double; a logarithmic axis has no place for 0
     error = summaries.energy_error.clip(lower=1e-16)

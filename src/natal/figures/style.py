@@ -1,6 +1,14 @@
-"""One style for all figures: type sizes, panels, legends, and what several figures have in common."""
+"""One style for all figures: type sizes, panels, legends, and what several figures have in common.
 
-from typing import Any
+Figures are drawn for a screen (the report, notebooks), or at the width of a journal's columns (`on_paper`).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, ParamSpec
 
 import matplotlib
 import numpy as np
@@ -15,39 +23,149 @@ WIDTH_IN = 10.0
 TICK_SIZE = 10
 HPD_LEVELS = (0.68, 0.95)
 
-styled = matplotlib.rc_context(
-    {
-        "font.size": 11,
-        "axes.titlesize": 11,
-        "axes.labelsize": 12,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.grid": False,
-        "legend.fontsize": 10,
-        "legend.frameon": False,
-        "figure.titlesize": 12,
-        "figure.facecolor": "white",
-        "figure.dpi": 120,
-    }
-)
+PT_PER_IN = 72.27
+"""TeX's points."""
+
+PAPER_TEXT = 0.75
+"""Type on paper over that on a screen: 7.5 to 9 points."""
+
+SMALLEST_PT = 7.0
+"""Type on paper."""
+
+STACKED_ASPECT = 0.75
+"""Height over width, at most, of panels that stand below each other."""
+
+BROAD_IN = 7.0
+"""A figure on a screen that goes over both columns of a page."""
+
+TALLEST_IN = 8.6
+"""A figure on paper, which leaves room for its caption."""
+
+_LOOKS: dict[Any, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": False,
+    "legend.frameon": False,
+    "figure.facecolor": "white",
+    "figure.dpi": 120,
+}
+_SIZES = {
+    **{"font.size": 11, "axes.titlesize": 11, "axes.labelsize": 12, "legend.fontsize": 10, "figure.titlesize": 12},
+    **{"figure.labelsize": 12, "xtick.labelsize": TICK_SIZE, "ytick.labelsize": TICK_SIZE},
+}
+_ON_PAPER: dict[Any, Any] = {"lines.linewidth": 1.1, "axes.linewidth": 0.6, "patch.linewidth": 0.8}
 
 
-def panels(rows: int, columns: int, height: float, width: float = WIDTH_IN, **options: Any) -> tuple[Figure, Any]:
+@dataclass(frozen=True)
+class _Paper:
+    column_in: float
+    page_in: float
+    columns: int | None
+
+
+_paper: ContextVar[_Paper | None] = ContextVar("paper", default=None)
+
+Arguments = ParamSpec("Arguments")
+
+
+@contextmanager
+def on_paper(column_pt: float, page_pt: float, columns: int | None = None) -> Iterator[None]:
+    """Draw figures at their size in print: as wide as a column or a page, with type of 7 to 9 points.
+
+    In one column, panels that share a row on a screen stand below each other. What a figure's title says becomes its
+    label (`Figure.get_label`): captions have it.
+
+    Args:
+        column_pt: Width of one column in TeX's points, 72.27 to the inch.
+        page_pt: Width of two.
+        columns: Over how many figures go; None: two those that are broad on a screen, one all others.
+    """
+    token = _paper.set(_Paper(column_pt / PT_PER_IN, page_pt / PT_PER_IN, columns))
+    try:
+        yield
+    finally:
+        _paper.reset(token)
+
+
+def styled(draw: Callable[Arguments, Figure]) -> Callable[Arguments, Figure]:
+    """Let a function draw in natal's style."""
+
+    @wraps(draw)
+    def drawn(*args: Arguments.args, **named: Arguments.kwargs) -> Figure:
+        sizes: dict[Any, Any] = {name: pt(size) for name, size in _SIZES.items()}
+        with matplotlib.rc_context(_LOOKS | sizes | (_ON_PAPER if is_on_paper() else {})):
+            figure = draw(*args, **named)
+            if is_on_paper() and figure.get_suptitle():
+                figure.set_label(figure.get_suptitle())
+                figure.suptitle("")
+        for ax in figure.axes:
+            # ticks are made when drawn, which is outside the style's context
+            ax.tick_params(which="both", labelsize=pt(TICK_SIZE))
+        return figure
+
+    return drawn
+
+
+def pt(size: float) -> float:
+    """A type size in points, on the screen or on paper."""
+    return max(PAPER_TEXT * size, SMALLEST_PT) if is_on_paper() else size
+
+
+def width_in(on_screen: float) -> float:
+    """A figure's width in inches, on the screen or on paper."""
+    paper = _paper.get()
+    if not paper:
+        return on_screen
+    return paper.column_in if paper.columns == 1 or (not paper.columns and on_screen < BROAD_IN) else paper.page_in
+
+
+def area(size: float) -> float:
+    """A mark's area in square points, on the screen or on paper."""
+    return 0.5 * size if _paper.get() else size
+
+
+def is_on_paper() -> bool:
+    """Whether figures are drawn for print, where captions say what their marks are."""
+    return _paper.get() is not None
+
+
+def is_narrow() -> bool:
+    """Whether all figures go into one column."""
+    paper = _paper.get()
+    return paper is not None and paper.columns == 1
+
+
+def legend_columns(n: int) -> int:
+    """In how many columns a figure's legend of n entries stands."""
+    return min(n, 2) if is_narrow() else n
+
+
+def panels(
+    rows: int, columns: int, height: float, width: float = WIDTH_IN, *, stack: bool | None = None, **options: Any
+) -> tuple[Figure, Any]:
     """A figure with an array of axes of shape (rows, columns).
+
+    On paper it is as wide as there is room, and keeps its shape.
 
     Args:
         rows: Rows of axes.
         columns: Columns of axes.
-        height: Of the figure, in inches.
-        width: Of the figure, in inches.
+        height: Of the figure on a screen, in inches.
+        width: Of the figure on a screen, in inches.
+        stack: Whether axes stand below each other in one column of a journal, column by column; None: those of one
+            row. If it is False, the height counts lines of text.
         options: For `Figure.subplots`.
     """
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, **options)
-    for ax in axes.flat:
-        # ticks are made when drawn, which is outside the style's context
-        ax.tick_params(which="both", labelsize=TICK_SIZE)
-    return figure, axes
+    wide = width_in(width)
+    if is_narrow() and (rows == 1 if stack is None else stack):
+        n, aspect = rows * columns, min(height / rows * columns / width, STACKED_ASPECT)
+        figure = Figure((wide, min(n * aspect * wide, TALLEST_IN)), layout="constrained")
+        return figure, figure.subplots(n, 1, squeeze=False, **options).reshape(columns, rows).T
+    scale = 1.0
+    if is_on_paper():
+        scale = PAPER_TEXT if stack is False else wide / width * (1.3 if is_narrow() else 1.0)
+    figure = Figure((wide, min(scale * height, TALLEST_IN) if is_on_paper() else height), layout="constrained")
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def dot_area(n: int) -> float:
@@ -57,7 +175,7 @@ def dot_area(n: int) -> float:
         >>> dot_area(1), dot_area(300), dot_area(10_000)
         (25.0, 10.0, 5.0)
     """
-    return float(np.clip(3000 / max(n, 1), 5, 25))
+    return area(float(np.clip(3000 / max(n, 1), 5, 25)))
 
 
 def scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> ScalarMappable:
@@ -70,7 +188,9 @@ def scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> 
 def shared_legend(figure: Figure, ax: Axes, **options: Any) -> None:
     """One legend above all panels, with each label of `ax` once."""
     unique = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
-    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=len(unique), **options)
+    figure.legend(
+        unique.values(), unique.keys(), loc="outside upper center", ncols=legend_columns(len(unique)), **options
+    )
 
 
 def rms(values: Any) -> float:
