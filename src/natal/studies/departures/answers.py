@@ -1,4 +1,4 @@
-"""Answers of the campaign's law to clusters that it does not know, and how far they are off."""
+"""Answers of the campaign's law to clusters of another kind, and how far they are off."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,20 +20,23 @@ from natal.variables import BIRTH
 LEVELS = (68, 95)
 
 ENERGY_ERROR = 1e-2
-"""|E_T - E_0| / |W_0| above which a run counts as broken."""
+"""A run is broken if its |E_T - E_0| / |W_0| is above this."""
 
 FLOOR = -30.0
-"""Of log densities: a truth outside of all of a posterior's mass has none."""
+"""Least ln density: that of a truth outside of all posterior mass."""
 
 
 def answer(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarray) -> pd.DataFrame:
-    """Rows of `assessment.observables.locate`, with `prior_predictive_p`.
+    """Where true births lie in the clusters' posteriors, and whether the campaign could have made the clusters.
 
     Args:
-        key: Of the replicates behind the p-values.
+        key: For the replicates behind the p-values.
         law: The campaign's.
         clusters: A table as `posterior.catalogue.clusters_table` makes it.
         truth: True (q0, a_au), shape (cluster, 2).
+
+    Returns:
+        Rows of `assessment.observables.locate`, with `prior_predictive_p`.
     """
     found = locate(key, law, clusters, truth)
     p = np.empty(len(clusters))
@@ -48,14 +51,14 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
     """How far answers are off, one row a suite.
 
     Args:
-        answers: Rows of `answer` with `energy_error`, by suite, in the order of the births; the control is one of them.
+        answers: By suite rows of `answer` with `energy_error`, in the order of the births; the control is one of them.
         births: q0 and a_au; a suite has the first of them.
 
     Returns:
         `suite`, `n`; `joint_68` and `joint_95`, shares of truths inside joint regions, with their binomial standard
         errors; `bias_q0` and `bias_ln_a`, means of (posterior mean - truth) / posterior sd, and `spread_*`, their
-        standard deviations (1 where widths are right); `sd_*`, the mean posterior sd; `log_score`, the mean ln of the
-        density at the truth; `lost`, how much less than the control's over the same births, with its standard error;
+        standard deviations (1 if widths are right); `sd_*`, the mean posterior sd; `log_score`, the mean ln of the
+        density at the truth; `lost`, how far it is below the control's over the same births, with its standard error;
         `energy_broken`, the share of runs whose energy changed by more than `ENERGY_ERROR`; `warned`, the share of
         clusters with `prior_predictive_p` below `P_OUTSIDE`.
     """
@@ -79,7 +82,7 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
         # the first births of all suites are the same
         lost = (controls - own).dropna()
         row |= {"log_score": own.mean(), "lost": lost.mean(), "lost_se": lost.std() / np.sqrt(len(lost))}
-        # what the integrator did wrong is not the departure's
+        # errors of the integrator are not the departure's
         row["energy_broken"] = float((found.energy_error > ENERGY_ERROR).mean())
         row |= {"warned": float((found.prior_predictive_p < P_OUTSIDE).mean())}
         rows.append(row)
@@ -87,19 +90,30 @@ def verdicts(answers: Mapping[str, pd.DataFrame], births: pd.DataFrame) -> pd.Da
 
 
 def floored(log_density: pd.Series) -> pd.Series:
-    """Log densities, none below `FLOOR`: a truth outside of all mass has no other."""
+    """ln densities, of which none is below `FLOOR`: a truth outside of all posterior mass gets that.
+
+    Examples:
+        >>> floored(pd.Series([-3.0, -100.0, np.nan])).tolist()
+        [-3.0, -30.0, -30.0]
+    """
     return log_density.fillna(FLOOR).clip(lower=FLOOR)
 
 
 def laws(tables: Mapping[str, pd.DataFrame], names: list[str], age_yr: float, mass_msun: float) -> pd.DataFrame:
     """How means and widths of exact observables differ from the control's, one row a suite and observable.
 
-    Observables are ln of the value, or in units of sqrt(G M / a) for what may be negative. The mean is a quadratic
-    form of (Q0, ln tau) fitted to a suite, the width what it leaves.
+    Observables are ln of the value; what may be negative is in units of sqrt(G M / a). The mean is a quadratic form of
+    (Q0, ln tau) that is fitted to a suite, the width what is left of the scatter.
+
+    Args:
+        tables: By suite births and exact observables; the control is one of them.
+        names: Observables.
+        age_yr: Age of the clusters.
+        mass_msun: Mass of the clusters.
 
     Returns:
         `suite`, `observable`; `shift`, the mean difference of the two fits over the suite's births, in widths of the
-        control; `width`, over the control's, and `width_se`, its standard error were residuals normal.
+        control; `width`, over the control's; and `width_se`, its standard error for normal residuals.
     """
     fits: dict[tuple[str, str], tuple[np.ndarray, float]] = {}
     design = {suite: _quadratic(table, age_yr, mass_msun) for suite, table in tables.items()}

@@ -1,7 +1,8 @@
 """Births of clusters, with and without a departure from the campaign's model.
 
-Whatever the departure, velocities are scaled by one factor so that K/|W| of the realization is Q0, and a is the scale
-radius of the Plummer sphere with the same half-mass radius. Arrays have shape (3, cluster, star) or (cluster, star).
+Whatever the departure, velocities are scaled by one factor so that K/|W| of the realization is Q0; and a is the scale
+radius of the Plummer sphere with the same half-mass radius. Arrays have the shape (3, cluster, star) or (cluster,
+star).
 """
 
 import zlib
@@ -36,7 +37,13 @@ Scalars = Float[np.ndarray, " cluster"]
 
 
 class Stars(NamedTuple):
-    """Clusters at one time."""
+    """Clusters at one time.
+
+    Attributes:
+        position_au: Positions.
+        velocity_au_yr: Velocities.
+        mass_msun: Masses.
+    """
 
     position_au: Vectors
     velocity_au_yr: Vectors
@@ -44,7 +51,16 @@ class Stars(NamedTuple):
 
 
 def draw_births(seed: int, n: int, q0: tuple[float, float], a_au: tuple[float, float]) -> tuple[Scalars, Scalars]:
-    """Q0 and a of clusters, uniform: the first n of a sequence, so that all suites have the same births."""
+    """Q0 and a of clusters, uniform.
+
+    They are the first n of one sequence, so that all suites have the same births.
+
+    Args:
+        seed: The study's.
+        n: Number of clusters.
+        q0: Range of Q0.
+        a_au: Range of a.
+    """
     places = np.random.default_rng(seed).random((n, 2))
     return q0[0] + (q0[1] - q0[0]) * places[:, 0], a_au[0] + (a_au[1] - a_au[0]) * places[:, 1]
 
@@ -63,12 +79,12 @@ def make_births(
     """Clusters of one suite at t = 0.
 
     Args:
-        suite: One of `names.DEPARTURES`, or n<k>.
+        suite: One of `names.DEPARTURES`, or n<k> for clusters of k stars.
         seed: The study's.
-        q0: K/|W|, shape (cluster,). Of binaries, that of their centres of mass.
-        a_au: Shape (cluster,).
-        n_stars: Stars of the campaign's clusters; binaries count as two.
-        mass_msun: Of all stars of a cluster, in every suite.
+        q0: K/|W|, shape (cluster,); with binaries, that of their centres of mass.
+        a_au: Scale radii, shape (cluster,).
+        n_stars: Stars of the campaign's clusters; a binary has two.
+        mass_msun: Mass of all stars of a cluster, in every suite.
         softening_au: Of the forces.
         sizes: How large departures are.
 
@@ -121,21 +137,40 @@ def _settle(position: Array, velocity: Array, mass: Array, q0: Array, softening_
 
 
 def half_mass_radius_of_plummer() -> float:
-    """In units of a, of the sphere cut off at `TRUNCATION`."""
+    """Half-mass radius of a Plummer sphere that is cut off at `TRUNCATION`, in units of a.
+
+    Examples:
+        >>> 1.2 < half_mass_radius_of_plummer() < 1.31  # 1.305 without the cut
+        True
+    """
     half = 0.5 * (1.0 + TRUNCATION**-2) ** -1.5
     return float((half ** (-2.0 / 3.0) - 1.0) ** -0.5)
 
 
 def pairs(n_stars: int, fraction: float) -> int:
-    """How many pairs n stars hold of which this fraction of systems are pairs."""
+    """How many pairs there are among n stars, if this fraction of systems are pairs.
+
+    Examples:
+        >>> pairs(150, 0.5)  # 50 pairs and 50 single stars
+        50
+    """
     return round(n_stars * fraction / (1.0 + fraction))
 
 
 def split(rng: np.random.Generator, centres: Stars, axis_au: Float[np.ndarray, "cluster pair"], eps_au: float) -> Stars:
-    """Replace the first centres by two equal stars each, on a circular orbit with an isotropic direction and phase.
+    """Replace the first centres by two equal stars each, on circular orbits with random directions and phases.
 
-    The orbit is that of the softened force: v^2 = G m d^2 / (d^2 + eps^2)^(3/2) of the relative motion, with m the
-    pair's mass and d its separation. The stars of pair k are stars k and n_centres + k.
+    The orbit is that of the softened force: v^2 = G m d^2 / (d^2 + eps^2)^(3/2) for the relative motion, with m the
+    pair's mass and d its separation.
+
+    Args:
+        rng: For directions and phases.
+        centres: Stars, of which the first become pairs.
+        axis_au: Separations.
+        eps_au: Softening.
+
+    Returns:
+        Stars; those of pair k are stars k and n_centres + k.
     """
     n_pairs = axis_au.shape[1]
     along, other = rng.standard_normal((2, 3, *axis_au.shape))
@@ -158,7 +193,13 @@ def split(rng: np.random.Generator, centres: Stars, axis_au: Float[np.ndarray, "
 
 
 def stretched(position: Vectors, velocity: Vectors, anisotropy: float) -> Vectors:
-    """Isotropic velocities with the tangential part shrunk to beta = 1 - sigma_t^2 / sigma_r^2 at all radii."""
+    """Isotropic velocities with the tangential part made smaller.
+
+    Args:
+        position: Positions about the centre.
+        velocity: Isotropic velocities.
+        anisotropy: beta = 1 - sigma_t^2 / sigma_r^2, at all radii.
+    """
     outward = position / np.linalg.norm(position, axis=0)
     radial = outward * (outward * velocity).sum(0)
     shrunk: np.ndarray = radial + np.sqrt(1.0 - anisotropy) * (velocity - radial)
@@ -166,12 +207,21 @@ def stretched(position: Vectors, velocity: Vectors, anisotropy: float) -> Vector
 
 
 def fractal(rng: np.random.Generator, n: int, dimension: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and velocities (3, star) of a box fractal in a sphere, after Goodwin & Whitworth (2004, A&A 413, 929).
+    """Stars of a box fractal in a sphere, after Goodwin & Whitworth (2004, A&A 413, 929).
 
-    Each cell is halved along its three axes, and each of its eight children lives on with probability 2^(D - 3), its
-    place blurred by half of its width. A child moves as its parent does, and by a normal velocity whose variance is in
-    proportion to its width (Larson 1981). Stars are drawn from the first generation with at least four times as many
-    cells in the sphere. The half-mass radius is 1, and so is the velocity of the first generation.
+    Each cell is halved along its three axes. Each of its eight children survives with the probability 2^(D - 3); its
+    place is blurred by half of its width. A child has its parent's velocity and a normal velocity whose variance is in
+    proportion to its width (Larson 1981). Stars are drawn from the first generation that has four times as many cells
+    in the sphere.
+
+    Args:
+        rng: For all draws.
+        n: Number of stars.
+        dimension: The fractal dimension D.
+
+    Returns:
+        Positions and velocities, shape (3, star); the half-mass radius is 1, and so is the velocity of the first
+        generation.
     """
     corners = np.stack(np.meshgrid(*[[-0.5, 0.5]] * 3), axis=-1).reshape(-1, 3)
     while True:
@@ -180,7 +230,7 @@ def fractal(rng: np.random.Generator, n: int, dimension: float) -> tuple[np.ndar
             width /= CUBE
             place = (place[:, None] + width * corners).reshape(-1, 3)
             speed = np.repeat(speed, len(corners), axis=0)
-            # all of the first generation, as there: else clusters are single clumps
+            # all of the first generation survive, as in that paper: otherwise clusters are single clumps
             alive = (rng.random(len(place)) < CUBE ** (dimension - 3.0)) | (len(place) == len(corners))
             place, speed = place[alive], speed[alive]
             place = place + 0.5 * width * rng.uniform(-0.5, 0.5, place.shape)
@@ -194,7 +244,13 @@ def fractal(rng: np.random.Generator, n: int, dimension: float) -> tuple[np.ndar
 
 
 class KingModel(NamedTuple):
-    """Radii in units of the half-mass radius, potential W and enclosed share of the mass there."""
+    """A King model in tables.
+
+    Attributes:
+        radius: In units of the half-mass radius.
+        potential: W at each radius.
+        share: Share of the mass within each radius.
+    """
 
     radius: np.ndarray
     potential: np.ndarray
@@ -202,7 +258,11 @@ class KingModel(NamedTuple):
 
 
 def king_model(w0: float) -> KingModel:
-    """The model of King (1966, AJ 71, 64): W'' + 2 W' / x = -9 rho(W) / rho(W0), out to W = 0."""
+    """The model of King (1966, AJ 71, 64): W'' + 2 W' / x = -9 rho(W) / rho(W0), out to W = 0.
+
+    Args:
+        w0: W at the centre.
+    """
 
     def density(w: Any) -> Any:
         w = np.maximum(w, 0.0)
@@ -226,7 +286,16 @@ def king_model(w0: float) -> KingModel:
 
 
 def king(rng: np.random.Generator, model: KingModel, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and velocities (3, star): a lowered Maxwellian, f ~ exp(W - v^2 / 2) - 1 at v < sqrt(2 W)."""
+    """Stars of a King model: f ~ exp(W - v^2 / 2) - 1 for v < sqrt(2 W), a lowered Maxwellian.
+
+    Args:
+        rng: For all draws.
+        model: The model.
+        n: Number of stars.
+
+    Returns:
+        Positions and velocities, shape (3, star).
+    """
     radius = np.interp(rng.random(n), model.share, model.radius)
     w = np.interp(radius, model.radius, model.potential)
     share = np.linspace(0.0, 1.0, N_GRID)

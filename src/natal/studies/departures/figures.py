@@ -1,4 +1,4 @@
-"""What departures do to answers, and to observables."""
+"""Figures of what departures do to answers and to observables."""
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ def table(rows: pd.DataFrame) -> Figure:
     """Coverage, bias, score and warnings of each suite; bars are one standard error.
 
     Look for: coverage at the dashed levels, bias at 0, warnings where these are off.
+
+    Args:
+        rows: What `natal.studies.departures.answers.verdicts` gives.
     """
     figure, axes = panels(1, 4, 0.3 * len(rows) + 1.2, sharey="row")
     place = np.arange(len(rows))[::-1]
@@ -41,8 +44,11 @@ def table(rows: pd.DataFrame) -> Figure:
 def laws(rows: pd.DataFrame) -> Figure:
     """How means and widths of observables at given births differ from the control's.
 
-    Look for: shifts at 0, in widths of the control; widths at 1, for other numbers of stars at the square root of the
-    ratio.
+    Look for: shifts at 0, in widths of the control; widths at 1, and for other numbers of stars at the square root of
+    the ratio.
+
+    Args:
+        rows: What `natal.studies.departures.answers.laws` gives.
     """
     suites = list(dict.fromkeys(rows.suite))
     figure, axes = panels(1, 2, 0.3 * len(suites) + 1.6, sharey="row")

@@ -1,9 +1,10 @@
 """Clusters in a tidal field, by natal's own leapfrog.
 
-A cluster moves on a circular orbit around a point mass. In axes that do not turn its stars feel, besides each other,
-a(x) = Omega^2 (3 (x . e) e - x), e = (cos Omega t, sin Omega t, 0) being the direction to the centre of the orbit; the
-Jacobi radius is r_J = (G M / (3 Omega^2))^(1/3) (Binney & Tremaine 2008, section 8.3). Half a kick of that field before
-and after natal's step is one kick-drift-kick step with the sum of both forces, since kicks commute.
+A cluster moves on a circular orbit around a point mass. In axes that do not rotate its stars feel, besides each other,
+a(x) = Omega^2 (3 (x . e) e - x), where e = (cos Omega t, sin Omega t, 0) is the direction to the centre of the orbit.
+The Jacobi radius is r_J = (G M / (3 Omega^2))^(1/3) (Binney & Tremaine 2008, section 8.3). Half a kick of this field
+before and half a kick after natal's step make one kick-drift-kick step with the sum of both forces, since kicks
+commute.
 """
 
 from functools import cache, partial
@@ -26,14 +27,25 @@ from natal.units import G_AU3_PER_MSUN_YR2
 
 
 def orbital_frequency(mass_msun: float, jacobi_radius_au: np.ndarray) -> np.ndarray:
-    """Omega in 1/yr, shape (cluster,): 0 where the radius is infinite."""
+    """Omega in 1/yr of the orbit with this Jacobi radius; 0 if the radius is infinite.
+
+    Args:
+        mass_msun: Mass of the cluster.
+        jacobi_radius_au: Jacobi radii, shape (cluster,).
+    """
     return np.asarray(np.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun / (3.0 * jacobi_radius_au**3)))
 
 
 def tidal_acceleration(
     position_au: Float[Array, "3 cluster star"], omega: Float[Array, " cluster"], t_yr: Array | float
 ) -> Float[Array, "3 cluster star"]:
-    """In AU/yr^2, at time t."""
+    """Acceleration by the tidal field, in AU/yr^2.
+
+    Args:
+        position_au: Positions about the cluster's centre.
+        omega: Omega in 1/yr.
+        t_yr: The time.
+    """
     towards = _towards(omega, t_yr)
     along = (position_au * towards).sum(0)
     return omega[:, None] ** 2 * (3.0 * along * towards - position_au)
@@ -43,7 +55,14 @@ def tidal_acceleration(
 def jacobi_energy(
     stars: Stars, omega: Float[Array, " cluster"], t_yr: Array | float, softening_au: float
 ) -> Float[Array, " cluster"]:
-    """K + W + tidal potential - Omega L_z, in Msun AU^2 / yr^2: what is conserved."""
+    """The energy that is conserved: K + W + tidal potential - Omega L_z, in Msun AU^2 / yr^2.
+
+    Args:
+        stars: The clusters.
+        omega: Omega in 1/yr.
+        t_yr: The time.
+        softening_au: Of the forces.
+    """
     x, v, mass = map(jnp.asarray, stars)
     along = (x * _towards(omega, t_yr)).sum(0)
     tidal = 0.5 * omega[:, None] ** 2 * ((x**2).sum(0) - 3.0 * along**2)
@@ -86,13 +105,16 @@ def follow(
 
     Args:
         stars: At t = 0.
-        omega: Of the tidal field, shape (cluster,), in 1/yr; 0: none.
+        omega: Of the tidal field, shape (cluster,), in 1/yr; 0: no field.
         t_end_yr: For how long: a whole number of steps.
         dt_yr: The step.
         softening_au: Of the forces.
 
     Returns:
-        Clusters at the end, and |E_T - E_0| / |W_0| of each, E being `jacobi_energy`.
+        Clusters at the end, and |E_T - E_0| / |W_0| of each, where E is `jacobi_energy`.
+
+    Raises:
+        NatalError: If the time is no whole number of steps.
     """
     n_steps = round(t_end_yr / dt_yr)
     if abs(n_steps * dt_yr - t_end_yr) > 1e-6 * t_end_yr:

@@ -18,11 +18,16 @@ FIGURES = ("table", "laws")
 
 
 def stars_of(suite: str, n_stars: int) -> int:
-    """Stars of a suite's clusters: `n_stars`, or k where it is called n<k>."""
+    """Stars of a suite's clusters: `n_stars`, or k if it is called n<k>.
+
+    Examples:
+        >>> stars_of("king", 100), stars_of("n200", 100)
+        (100, 200)
+    """
     found = OTHER_NUMBER.fullmatch(suite)
     return int(found[1]) if found else n_stars
 
 
 def label(suite: str) -> str:
-    """What a suite is called."""
+    """What a suite is called in figures."""
     return DEPARTURES.get(suite) or f"{suite[1:]} stars"

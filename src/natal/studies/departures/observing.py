@@ -1,4 +1,4 @@
-"""What an observer finds: clusters along one line of sight, field stars among them, errors."""
+"""What an observer sees: clusters along one line of sight, with field stars and errors."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -18,13 +18,14 @@ from natal.variables import BIRTH
 def observe_each(
     stars: Stars, aperture: float, field: tuple[float, float] | None = None, seed: int = 0
 ) -> pd.DataFrame:
-    """Exact observables of clusters, one along x, the next along y, then z, and so on.
+    """Exact observables of clusters: the first along x, the second along y, the third along z, and so on.
 
     Args:
         stars: The clusters.
         aperture: Radius in units of the projected half-number radius.
-        field: Share of field stars in the aperture, and their dispersion in units of the members'; None: no such stars.
-        seed: Of the field stars.
+        field: Share of field stars in the aperture, and their dispersion in units of the members'; None: no field
+            stars.
+        seed: For the field stars.
 
     Returns:
         `line`, `OBSERVABLES` and `n_field`, one row a cluster.
@@ -55,10 +56,22 @@ def field_stars(
     share: float,
     dispersion: float,
 ) -> tuple[Float[np.ndarray, "field 3"], Float[np.ndarray, "field 3"]]:
-    """Positions and velocities of field stars, uniform over the aperture of the members alone.
+    """Field stars, uniform over the aperture that the members alone have.
 
-    Their velocities are normal around the mean of the members in it, so many times as wide as these in each component.
-    Along the line of sight their place is that of the mean: nobody sees it.
+    Their velocities are normal about the mean of the members in the aperture. Along the line of sight their place is
+    that of the members' mean: nobody sees it.
+
+    Args:
+        rng: For places and velocities.
+        position_au: Positions of the members.
+        velocity_au_yr: Velocities of the members.
+        aperture: Radius in units of the projected half-number radius.
+        line: The line of sight: x, y or z.
+        share: Share of field stars in the aperture.
+        dispersion: Dispersion in units of the members', for each component.
+
+    Returns:
+        Positions (AU) and velocities (AU/yr).
     """
     along = LINES.index(line)
     sky = [(along + 1) % 3, (along + 2) % 3]
@@ -83,9 +96,9 @@ def measured(table: pd.DataFrame, names: Iterable[str], mass_msun: float, error:
     Args:
         table: Births and exact observables, one row a cluster.
         names: What is observed.
-        mass_msun: Of a cluster.
-        error: Standard errors as shares of the true values; of what may be negative, of sqrt(G M / a).
-        seed: Of the errors.
+        mass_msun: Mass of a cluster.
+        error: Standard errors as shares of the true values; for what may be negative, as shares of sqrt(G M / a).
+        seed: For the errors.
     """
     rng = np.random.default_rng([seed, 2])
     speed = speed_kms(mass_msun, table[BIRTH.names[1]].to_numpy())
@@ -99,5 +112,5 @@ def measured(table: pd.DataFrame, names: Iterable[str], mass_msun: float, error:
 
 
 def observed_by(names: Iterable[str]) -> list[str]:
-    """Projected observables among those that a law knows."""
+    """Names of the projected observables among those that a law knows."""
     return [name for name in names if name in OBSERVABLES]

@@ -1,4 +1,4 @@
-"""What is known about a cluster's age before it is observed: a range, and in it perhaps a normal law."""
+"""What is known of a cluster's age before it is observed: a range, and perhaps a normal law within it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,25 +13,39 @@ from natal.studies.evolution.tracks import Range
 
 @dataclass(frozen=True)
 class AgePrior:
-    """Uniform in `range_yr`, or with `mean_yr` and `sigma_yr` normal and cut to it."""
+    """A prior of the age: uniform in a range, or normal and cut to the range.
+
+    Attributes:
+        range_yr: Lowest and highest age.
+        mean_yr: Mean of the normal law; None: uniform.
+        sigma_yr: Its standard deviation; None: uniform.
+    """
 
     range_yr: Range
     mean_yr: float | None = None
     sigma_yr: float | None = None
 
     def distribution(self) -> dist.Distribution:
-        """The prior as NumPyro takes it."""
+        """The prior as a NumPyro distribution."""
         low, high = self.range_yr
         if self.mean_yr is None or self.sigma_yr is None:
             return dist.Uniform(low, high)
         return dist.TruncatedNormal(self.mean_yr, self.sigma_yr, low=low, high=high)
 
     def mass(self, edges_yr: np.ndarray) -> np.ndarray:
-        """Probability of each cell between `edges_yr` (cell + 1,), which span the range."""
+        """Probability of each cell.
+
+        Args:
+            edges_yr: Edges of the cells, which span the range, shape (cell + 1,).
+
+        Examples:
+            >>> AgePrior((1e6, 5e6)).mass(np.array([1e6, 2e6, 5e6])).tolist()
+            [0.25, 0.75]
+        """
         return np.diff(self._law().cdf(edges_yr))
 
     def sd_yr(self) -> float:
-        """Its standard deviation."""
+        """Standard deviation of the prior."""
         return float(self._law().std())
 
     def _law(self) -> Any:
@@ -43,9 +57,16 @@ class AgePrior:
 
 
 def read_age_prior(name: str, section: dict[str, Any], stored: Range) -> AgePrior:
-    """One entry of the config's `age_priors`.
+    """One entry of the configuration's `age_priors`.
 
-    Raises `NatalError` if the range leaves the stored times, is reversed, or mean and sigma do not come together.
+    Args:
+        name: Of the entry.
+        section: The entry.
+        stored: The range of stored times.
+
+    Raises:
+        NatalError: If the range is not within the stored times or is reversed, or if only one of mean and sigma is
+            given.
     """
     low, high = section["range_yr"]
     if not stored[0] <= low < high <= stored[1]:
@@ -59,9 +80,16 @@ def read_age_prior(name: str, section: dict[str, Any], stored: Range) -> AgePrio
 
 
 def draw_ages(prior: AgePrior, times_yr: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """`n` of the stored times as ages from the prior, shape (n,): each stands for what is nearest to it.
+    """Draw ages from the prior, each of them a stored time.
 
-    A range that ends half-way between stored times keeps ages off its ends, where no draw from the prior would be.
+    Each stored time stands for all ages to which it is nearest. If a range ends half-way between stored times, no age
+    is at its end, where a draw from the prior would not be either.
+
+    Args:
+        prior: The prior.
+        times_yr: The stored times.
+        n: How many ages.
+        rng: For the draws.
     """
     low, high = prior.range_yr
     inside = times_yr[(times_yr >= low) & (times_yr <= high)]

@@ -1,7 +1,7 @@
-"""How good the laws are: log likelihood, coverage of bands by output and time, and what a whole track adds.
+"""How good the laws are: log likelihood, coverage of bands by summary and time, and what whole tracks add.
 
-Realizations of a point share its predicted law, and snapshots share their cluster: standard errors take points as
-independent and nothing else (Liang & Zeger 1986).
+Realizations of a point share its predicted law, and snapshots share their cluster. Standard errors take only points as
+independent (Liang & Zeger 1986).
 """
 
 from typing import Any
@@ -34,9 +34,9 @@ def _log_scores(ensemble: DensityEnsemble, rows: tuple[Array, Array, Array]) -> 
 
 
 def log_scores(ensemble: DensityEnsemble, clusters: Outcomes) -> np.ndarray:
-    """ln of the predicted density of each snapshot, shape (row,).
+    """ln of the predicted density of each snapshot, per unit f_bound, km/s and AU, shape (row,).
 
-    Per unit f_bound, km/s and AU; of dissolved clusters ln of the probability to be dissolved.
+    For dissolved clusters it is ln of the probability to have dissolved.
     """
     return np.asarray(_log_scores(ensemble, on_device(clusters)), dtype=float)
 
@@ -55,16 +55,29 @@ def _draws(
 def predictive_draws(
     key: PRNGKeyArray, ensemble: DensityEnsemble, x: np.ndarray, n: int, *, alike: bool = False
 ) -> np.ndarray:
-    """`n` surviving clusters' (f_bound, sigma_v_kms, r_h_au) at each row of x = (q0, a_au, t_yr), shape (row, n, 3).
+    """Draw surviving clusters from the law at each place.
 
-    `alike` takes the same random numbers at every row, so that quantiles change smoothly along a line.
+    Args:
+        key: For the draws.
+        ensemble: The networks.
+        x: Rows (q0, a_au, t_yr).
+        n: Clusters at each place.
+        alike: Whether all rows get the same random numbers, so that quantiles change smoothly along a line.
+
+    Returns:
+        Summaries (f_bound, sigma_v_kms, r_h_au), shape (row, n, 3).
     """
     keys = jnp.repeat(key[None], len(x)) if alike else jax.random.split(key, len(x))
     return np.asarray(_draws(keys, ensemble, jnp.asarray(x, DTYPE), n))
 
 
 def band_quantiles() -> list[float]:
-    """Levels of the ends of the central bands, from the lowest: 95 % low, 68 % low, the median, ..."""
+    """Levels of the ends of the central bands, and of the median, in increasing order.
+
+    Examples:
+        >>> [round(level, 3) for level in band_quantiles()]
+        [0.025, 0.16, 0.5, 0.84, 0.975]
+    """
     ends = [(1 + sign * level) / 2 for level in LEVELS for sign in (-1, 1)]
     return sorted([*ends, 0.5])
 
@@ -72,10 +85,17 @@ def band_quantiles() -> list[float]:
 def predicted_pit(
     key: PRNGKeyArray, ensemble: DensityEnsemble, table: pd.DataFrame, n_draws: int, rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Surviving snapshots with `pit_<output>`, the predicted probability of a smaller value.
+    """Surviving snapshots with `pit_<summary>`, the predicted probability of a smaller value.
 
-    From draws, which surviving clusters that share (Q0, a, t) share; f_bound, a count, gets a uniform share of the
-    probability of its own value, so that all three are uniform on (0, 1) for the right law (Smith 1985).
+    It is counted among draws, which clusters with the same (Q0, a, t) share. f_bound is a count: a random part of the
+    probability of its own value is added. So all three are uniform on (0, 1) if the law is right (Smith 1985).
+
+    Args:
+        key: For the draws.
+        ensemble: The networks.
+        table: Snapshots.
+        n_draws: Draws at each place.
+        rng: For the random parts.
     """
     alive = table[~table.dissolved].reset_index(drop=True)
     places, row = np.unique(alive[list(BIRTH_AND_AGE)].to_numpy(), axis=0, return_inverse=True)
@@ -92,7 +112,7 @@ def predicted_pit(
 
 
 def coverage_table(pit: pd.DataFrame) -> pd.DataFrame:
-    """Share of snapshots inside each central band, by output and time and over all times (t_yr = nan)."""
+    """Share of snapshots inside each central band, by summary and time, and over all times (t_yr = nan)."""
     rows = []
     times: list[float] = [np.nan, *sorted(pit.t_yr.unique())]
     for time in times:
@@ -106,10 +126,15 @@ def coverage_table(pit: pd.DataFrame) -> pd.DataFrame:
 
 
 def whole_tracks(pit: pd.DataFrame) -> dict[str, Any]:
-    """What marginal bands leave out: a cluster above the median stays there.
+    """What bands at single times do not say: a cluster above the median stays there.
 
-    By output, the correlation of normal scores of neighbouring and of first and last stored times, over clusters, and
-    the share of whole tracks inside the 95 % band at every time beside that of independent snapshots.
+    Args:
+        pit: What `predicted_pit` gives.
+
+    Returns:
+        By summary: the correlation over clusters of normal scores at neighbouring times, and at the first and last one;
+        and the share of whole tracks inside the 95 % band at all times. `independent` is that share for independent
+        snapshots.
     """
     n_times = pit.t_yr.nunique()
     numbers: dict[str, Any] = {"independent": LEVELS[-1] ** n_times}
@@ -130,11 +155,18 @@ def whole_tracks(pit: pd.DataFrame) -> dict[str, Any]:
 def score_rows(
     ensembles: dict[tuple[str, str], DensityEnsemble], gaps: dict[str, list[float]], table: pd.DataFrame, split: str
 ) -> pd.DataFrame:
-    """Mean log likelihood of a split's snapshots, by (coordinates, gap) of the ensemble.
+    """Mean log likelihood of a split's snapshots, for each ensemble.
 
-    Gap 'none' was trained on all times, another one without those that it names, and both are scored at these times;
-    `loss` is what the gap costs there, from differences by snapshot, and `behind` by how much the first ensemble of
-    all, trained on all times, is better.
+    Args:
+        ensembles: By coordinates and gap. The gap 'none' means that all times were trained on; another gap names times
+            that were left out, and the ensemble is scored at these.
+        gaps: Times of each gap.
+        table: Snapshots.
+        split: Name of the split.
+
+    Returns:
+        One row an ensemble. `loss` is what a gap costs at its times, from differences by snapshot; `behind` is how much
+        better the first ensemble with all times is.
     """
     rows = []
     whole = {

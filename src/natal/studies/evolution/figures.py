@@ -27,8 +27,12 @@ def tracks(
 ) -> Figure:
     """Summaries through time of all realizations of test points, one point a column, with predicted bands.
 
-    `bands` are the quantiles of each point's law at `times_yr`, from 2.5 to 97.5 %. Look for: thin lines, single
-    clusters, mostly inside the inner band and hardly ever outside of the outer one.
+    Look for: thin lines, single clusters, mostly inside the inner band and hardly ever outside of the outer one.
+
+    Args:
+        points: Snapshots of each point.
+        times_yr: Times of the bands.
+        bands: Quantiles of each point's law at these times, from 2.5 to 97.5 %.
     """
     figure, axes = panels(len(SUMMARIES), len(points), 8.0, sharex=True, sharey="row")
     for column, (one, band) in enumerate(zip(points, bands, strict=True)):
@@ -58,10 +62,17 @@ def scaling(
     bands: Sequence[Float[np.ndarray, "time 5 3"]],
     mass_msun: float,
 ) -> Figure:
-    """Training snapshots near each Q0 in units of their own a, against the time in units of their own.
+    """Training snapshots near each Q0 in units of their own a, against time in their own units.
 
-    Dots are clusters of all a and t, coloured by a; `bands` belong to one a, `a_au`, and so to a part of the times.
-    Look for: dots of all colours along the same lines.
+    Dots are clusters of all a and t, coloured by a. Look for: dots of all colours along the same lines.
+
+    Args:
+        table: Snapshots.
+        shown_q0: Values of Q0.
+        a_au: The a of the bands, which therefore cover a part of the times.
+        times_yr: Times of the bands.
+        bands: Quantiles of the law at each Q0, from 2.5 to 97.5 %.
+        mass_msun: Mass of a cluster.
     """
     figure, axes = panels(len(SUMMARIES), len(shown_q0), 8.0, sharex=True, sharey="row")
     unit_kms = KMS_PER_AU_YR * np.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun)
@@ -96,10 +107,13 @@ def own_time(t_yr: np.ndarray, a_au: np.ndarray, mass_msun: float) -> np.ndarray
 
 @styled
 def coverage(table: pd.DataFrame) -> Figure:
-    """Share of test snapshots inside the 68 and 95 % bands against time, by output.
+    """Share of test snapshots inside the 68 and 95 % bands against time, by summary.
 
-    Bars are one standard error, test points being independent; the line and its shade are the value over all times.
-    Look for: symbols about the dashed lines, within their bars two times in three. Times share their clusters.
+    Bars are one standard error, with points as independent. The shade is the value over all times. Look for: symbols
+    about the dashed lines, within their bars two times in three. All times have the same clusters.
+
+    Args:
+        table: What `natal.studies.evolution.evaluation.coverage_table` gives.
     """
     figure, axes = panels(1, len(SUMMARIES), 3.8, sharey=True)
     for ax, name in zip(axes[0], SUMMARIES, strict=True):
@@ -118,10 +132,13 @@ def coverage(table: pd.DataFrame) -> Figure:
 
 @styled
 def coordinates(scores: pd.DataFrame) -> Figure:
-    """Log likelihood of unseen snapshots lost against the coordinates in use, and what gaps in training times cost.
+    """How much log likelihood other coordinates and gaps in training times cost, for unseen snapshots.
 
-    Bars are one standard error by point. Look for: symbols above zero on the left, sets that are worse; zero on the
-    right, where times never seen are as good as those seen.
+    Bars are one standard error by point. Look for: on the left, symbols above zero, which are sets that are worse; on
+    the right, symbols at zero: times that were never seen are as good as those that were.
+
+    Args:
+        scores: What `natal.studies.evolution.evaluation.score_rows` gives.
     """
     gaps = [name for name in scores.left_out.unique() if name != "none"]
     figure, axes = panels(1, 2, 3.9, width_ratios=(1, 1.4))

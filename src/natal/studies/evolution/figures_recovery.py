@@ -1,4 +1,4 @@
-"""Figures of births recovered with and without the age."""
+"""Figures of births that were recovered with and without the age."""
 
 from collections.abc import Mapping, Sequence
 
@@ -21,9 +21,14 @@ AGE = r"$t$"
 
 @styled
 def posteriors(table: pd.DataFrame, draws: xr.Dataset, shown_q0: Sequence[float]) -> Figure:
-    """NUTS draws of Q0 and a against the age for the clusters nearest to each Q0, beside what a known age leaves.
+    """NUTS draws of Q0 and a against the age, for the clusters nearest to each Q0, beside what a known age leaves.
 
-    Look for: the truth (cross) among the draws; at its age they are as wide as the known age's 68 % range (bar).
+    Look for: the truth (cross) among the draws; at its age, draws as wide as the known age's 68 % range (bar).
+
+    Args:
+        table: One row a cluster.
+        draws: Draws of the first clusters.
+        shown_q0: Values of Q0.
     """
     sampled = table.head(draws.sizes["case"])
     by_point = sampled.rename(columns={"q0_true": "q0"})
@@ -50,9 +55,12 @@ def posteriors(table: pd.DataFrame, draws: xr.Dataset, shown_q0: Sequence[float]
 
 @styled
 def widths(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """Posterior deviation with the age unknown over that with the age known, of Q0 and of a, against the true Q0.
+    """Posterior standard deviation with the age unknown over that with the age known, against the true Q0.
 
-    Look for: how far above 1. Below it, what the true age makes of the data is vaguer than what other ages would.
+    Look for: how far above 1. It is below 1 where other ages would make the data say more than the true one does.
+
+    Args:
+        tables: One row a cluster, by the age's prior.
     """
     figure, axes = panels(1, 2, 3.9, sharex=True)
     for ax, name in zip(axes[0], BIRTH_AND_AGE[:2], strict=True):
@@ -70,10 +78,14 @@ def widths(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 @styled
 def calibration(tables: Mapping[str, pd.DataFrame]) -> Figure:
-    """ECDF minus uniform of the posterior probability below the truth, by parameter, the age being unknown.
+    """ECDF minus uniform of the posterior probability below the truth, by parameter, with the age unknown.
 
-    Cases are independent draws from the prior; the shade holds a whole curve of honest posteriors with 95 %. Look for:
-    curves inside it. Ages are stored times: of t few probabilities can be near 0 and 1, and the shade is no test.
+    Cases are independent draws from the prior. The shade holds the whole curve of honest posteriors with 95 %. Look
+    for: curves inside it. Ages are stored times, so few probabilities of t can be near 0 and 1: for t the shade is no
+    test.
+
+    Args:
+        tables: One row a cluster, by the age's prior.
     """
     figure, axes = panels(1, len(BIRTH_AND_AGE), 3.9, sharey=True)
     for ax, name in zip(axes[0], BIRTH_AND_AGE, strict=True):

@@ -1,9 +1,7 @@
-"""The posterior of (Q0, a) on a grid, whether the age is known or a third parameter that is summed over.
+"""The posterior of (Q0, a) on a grid, with the age known, or unknown and summed over.
 
-As `posterior.grid`, with a third axis.
-
-Cells are equal along each axis, and within a cell the density counts as constant.
-A known age is an axis of one cell.
+It is `posterior.grid` with a third axis. Cells are equal along each axis, and the density is constant within a cell. If
+the age is known, its axis has one cell.
 """
 
 from typing import NamedTuple
@@ -22,13 +20,24 @@ from natal.studies.evolution.tracks import Range
 
 QUANTILES = (0.025, 0.16, 0.5, 0.84, 0.975)
 BLOCKS = 3
-"""Into so many parts of equal mass each parameter is cut, one after the other, to compare draws with a grid."""
+"""To compare draws with a grid, parameters are cut one after the other, each into this many parts of equal mass."""
 
 Edges = tuple[Float[Array, " q_edge"], Float[Array, " a_edge"], Float[Array, " t_edge"]]
 
 
 class Summary(NamedTuple):
-    """A case's posterior in numbers, parameters in the order (q0, a_au, t_yr)."""
+    """A case's posterior in numbers; parameters in the order (q0, a_au, t_yr).
+
+    Attributes:
+        mean: Posterior means.
+        sd: Posterior standard deviations.
+        quantiles: Marginal quantiles at the levels of `QUANTILES`.
+        unconstrained_mean: Mean of logit((x - low) / (high - low)).
+        unconstrained_cov: Covariance of the same.
+        pit: Marginal probability below the truth.
+        hpd_level: Mass of the region of (q0, a_au) that is denser than the truth.
+        log_density: ln of the density of (q0, a_au) at the truth, per unit Q0 and AU.
+    """
 
     mean: Float[Array, "3"]
     sd: Float[Array, "3"]
@@ -41,12 +50,22 @@ class Summary(NamedTuple):
 
 
 def cell_edges(ranges: tuple[Range, ...], shape: tuple[int, ...]) -> tuple[Float[Array, " edge"], ...]:
-    """Edges of `shape` equal cells in each range."""
+    """Edges of equal cells in each range.
+
+    Args:
+        ranges: Range of each parameter.
+        shape: Number of cells in each.
+    """
     return tuple(jnp.linspace(low, high, n + 1, dtype=DTYPE) for (low, high), n in zip(ranges, shape, strict=True))
 
 
 def centres(edges: Float[Array, " edge"]) -> Float[Array, " edge-1"]:
-    """Middles of the cells."""
+    """Middles of cells, from their edges.
+
+    Examples:
+        >>> centres(jnp.array([0.0, 1.0, 2.0])).tolist()
+        [0.5, 1.5]
+    """
     return (edges[1:] + edges[:-1]) / 2
 
 
@@ -54,7 +73,7 @@ def centres(edges: Float[Array, " edge"]) -> Float[Array, " edge-1"]:
 def laws_at(
     ensemble: DensityEnsemble, q0: Float[Array, " q"], a_au: Float[Array, " a"], t_yr: Float[Array, " t"]
 ) -> Mixture:
-    """The laws at every combination, leaves with leading axes (q, a, t)."""
+    """The laws at all combinations of births and ages, leaves with leading axes (q, a, t)."""
 
     def row(q: Array) -> Mixture:
         return jax.vmap(lambda a: jax.vmap(lambda t: ensemble(jnp.stack([q, a, t])))(t_yr))(a_au)
@@ -65,7 +84,13 @@ def laws_at(
 
 @eqx.filter_jit
 def log_mass(laws: Mixture, log_prior_t: Float[Array, " t"], y: Float[Array, "3"]) -> Float[Array, "q a t"]:
-    """ln of each cell's likelihood times the prior mass of its age; the prior in (q0, a_au) is uniform."""
+    """ln of each cell's likelihood times the prior mass of its age; the prior in (q0, a_au) is uniform.
+
+    Args:
+        laws: From `laws_at`.
+        log_prior_t: ln of the prior mass of each cell of age.
+        y: The observed summaries.
+    """
     values: Array = jax.vmap(jax.vmap(jax.vmap(lambda law: law.observed().log_prob(y))))(laws) + log_prior_t
     return values
 
@@ -78,7 +103,16 @@ def summarise(
     y: Float[Array, "3"],
     truth: Float[Array, "3"],
 ) -> Summary:
-    """The posterior whose unnormalised `log_mass` are `values`, and where the `truth` (q0, a_au, t_yr) lies in it."""
+    """One posterior in numbers, and where the truth lies in it.
+
+    Args:
+        ensemble: For the density at the truth itself.
+        edges: Edges of the cells.
+        values: What `log_mass` gives.
+        log_prior_t: ln of the prior mass of each cell of age.
+        y: The observed summaries.
+        truth: The true (q0, a_au, t_yr).
+    """
     total = jax.nn.logsumexp(values)
     mass = jnp.exp(values - total)
     marginals = mass.sum((1, 2)), mass.sum((0, 2)), mass.sum((0, 1))
@@ -132,7 +166,19 @@ def unknown_age(
     y: Float[Array, "case 3"],
     truth: Float[Array, "case 3"],
 ) -> Summary:
-    """Every case's posterior with the age as a third parameter; leaves have a leading axis of cases."""
+    """Every case's posterior with the age as a third parameter.
+
+    Args:
+        ensemble: For the density at truths.
+        edges: Edges of the cells.
+        laws: From `laws_at`.
+        log_prior_t: ln of the prior mass of each cell of age.
+        y: The observed summaries.
+        truth: The true (q0, a_au, t_yr).
+
+    Returns:
+        Leaves with a leading axis of cases.
+    """
 
     def one(case: tuple[Array, Array]) -> Summary:
         values = log_mass(laws, log_prior_t, case[0])
@@ -146,7 +192,17 @@ def unknown_age(
 def known_age(
     ensemble: DensityEnsemble, edges: Edges, y: Float[Array, "case 3"], truth: Float[Array, "case 3"]
 ) -> Summary:
-    """Every case's posterior given its true age, the third axis being one cell around it."""
+    """Every case's posterior given its true age, with one cell around it as the third axis.
+
+    Args:
+        ensemble: The networks.
+        edges: Edges of the cells; those of the age are not used.
+        y: The observed summaries.
+        truth: The true (q0, a_au, t_yr).
+
+    Returns:
+        Leaves with a leading axis of cases.
+    """
 
     def one(case: tuple[Array, Array]) -> Summary:
         y, truth = case
@@ -160,10 +216,15 @@ def known_age(
 
 
 def total_variation_of_draws(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
-    """Total variation between draws (draw, 3) and a case's grid posterior on 27 blocks of about equal mass.
+    """Total variation distance between draws and a case's grid posterior, on 27 blocks of about equal mass.
 
-    Thirds in q0, each cut into thirds in a_au and those in t_yr, along cell edges. Of n exact, independent draws it
-    is about `expected_total_variation(n)`.
+    Blocks are thirds in q0, each cut into thirds in a_au, and those into thirds in t_yr, along cell edges. For n exact,
+    independent draws the distance is about `expected_total_variation(n)`.
+
+    Args:
+        edges: Edges of the cells.
+        values: What `log_mass` gives.
+        draws: (q0, a_au, t_yr), shape (draw, 3).
     """
     mass = np.exp(values - values.max())
     mass /= mass.sum()
@@ -193,6 +254,11 @@ def _parts(marginal: np.ndarray) -> np.ndarray:
 
 
 def expected_total_variation(n: float) -> float:
-    """Of `n` exact draws: half the mean absolute deviation of 27 binomial shares."""
+    """The distance of `n` exact draws: half the mean absolute deviation of 27 binomial shares.
+
+    Examples:
+        >>> round(expected_total_variation(1000), 3)
+        0.064
+    """
     p = 1 / BLOCKS**3
     return float(0.5 / p * np.sqrt(2 * p * (1 - p) / (np.pi * n)))

@@ -1,11 +1,11 @@
 """Mixture density networks of (Q0, a, t), in one of three sets of coordinates.
 
-Self-gravity has no scale: with tau = t sqrt(G M / a^3), the time in units of a cluster's own, the bound fraction,
-sigma_v sqrt(a) and r_h / a depend on Q0 and tau only, but for the softening, which is longer against a small a.
+Self-gravity has no scale. tau = t sqrt(G M / a^3) is the time in a cluster's own units. The bound fraction, sigma_v
+sqrt(a) and r_h / a depend only on Q0 and tau, except for the softening, which is longer relative to a small a.
 
-direct          Q0, ln a, ln t to ln sigma_v and ln r_h: scaling is left to be learned
+direct          Q0, ln a, ln t to ln sigma_v and ln r_h: the networks must learn scaling
 scaled          Q0, ln a, ln tau to ln(sigma_v sqrt(a)) and ln(r_h / a): scaling is given, a may still matter
-dimensionless   Q0, ln tau to the same: a does not matter beyond scaling
+dimensionless   Q0, ln tau to the same: beyond scaling, a does not matter
 """
 
 from dataclasses import dataclass
@@ -33,13 +33,18 @@ FORMAT = "natal-evolution-2"
 
 
 class EvolutionNetwork(MixtureNetwork):
-    """One member, which takes x = (q0, a_au, t_yr)."""
+    """One member, which takes x = (q0, a_au, t_yr).
+
+    Attributes:
+        box: Ranges of these.
+        coordinates: One of `COORDINATES`.
+    """
 
     box: Ranges = eqx.field(static=True)
     coordinates: str = eqx.field(static=True)
 
     def __call__(self, x: Float[Array, "3"]) -> Mixture:
-        """The law of one cluster's summaries at x; outside the box it is an extrapolation."""
+        """The law of one cluster's summaries at x; outside the box it is extrapolated."""
         log_a, log_t = jnp.log(x[1]), jnp.log(x[2])
         log_tau = log_t - 1.5 * log_a
         limits = coordinate_limits(self.box)
@@ -50,7 +55,12 @@ class EvolutionNetwork(MixtureNetwork):
 
 
 def used(coordinates: str) -> tuple[str, ...]:
-    """Names of what the perceptron is given."""
+    """Names of the perceptron's inputs.
+
+    Examples:
+        >>> used("dimensionless")
+        ('q0', 'log_tau')
+    """
     return {
         "direct": ("q0", "log_a", "log_t"),
         "scaled": ("q0", "log_a", "log_tau"),
@@ -59,7 +69,7 @@ def used(coordinates: str) -> tuple[str, ...]:
 
 
 def coordinate_limits(box: Ranges) -> Box:
-    """Ranges of everything that `used` may name; tau is t a^(-3/2) here, G M being the same everywhere."""
+    """Ranges of all inputs that `used` may name; here tau is t a^(-3/2), since G M is the same everywhere."""
     q0, a_au, t_yr = box
     (a_low, a_high), (t_low, t_high) = np.log(a_au).tolist(), np.log(t_yr).tolist()
     tau = (t_low - 1.5 * a_high, t_high - 1.5 * a_low)
@@ -67,7 +77,7 @@ def coordinate_limits(box: Ranges) -> Box:
 
 
 def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch latent"]:
-    """The part of the latent numbers that need not be learned."""
+    """The part of the latent numbers that is known without learning."""
     given: Array = scaling(log_a)
     return jnp.zeros_like(given) if coordinates == "direct" else given
 
@@ -82,7 +92,18 @@ def make_evolution_network(
     box: Ranges,
     coordinates: str,
 ) -> EvolutionNetwork:
-    """One untrained member."""
+    """One untrained member.
+
+    Args:
+        key: For the weights.
+        width: Units in each hidden layer.
+        components: Components of the mixture.
+        shift: Mean of the latent numbers.
+        scale: Their standard deviation.
+        counts: The numbers of bound stars that a cluster may have.
+        box: Ranges of (q0, a_au, t_yr).
+        coordinates: One of `COORDINATES`.
+    """
     perceptron = make_perceptron(key, len(used(coordinates)), width, components)
     return EvolutionNetwork(perceptron, shift, scale, components, counts, box, coordinates)
 
@@ -96,11 +117,22 @@ def train(
     coordinates: str,
     settings: DensitySettings,
 ) -> tuple[DensityEnsemble, DensityHistory]:
-    """Fit an ensemble to snapshots with x = (q0, a_au, t_yr), each member stopped by the validation snapshots.
+    """Train an ensemble on snapshots; each member is stopped by the validation snapshots.
 
-    Snapshots of a cluster are correlated; the mean of their marginal log likelihoods still has its maximum at the
-    right marginal laws (Varin, Reid & Firth 2011, section 2), which is all that is asked of the networks. Raises
-    `NatalError` as `natal.likelihood.density_training.train_density` does.
+    Snapshots of a cluster are correlated. The mean of their marginal log likelihoods still has its maximum at the right
+    marginal laws (Varin, Reid & Firth 2011, section 2), and only these are needed here.
+
+    Args:
+        key: For weights and mini-batches.
+        train: Snapshots to learn from, with x = (q0, a_au, t_yr).
+        validation: Snapshots that decide which weights each member keeps.
+        counts: The numbers of bound stars that a cluster may have.
+        box: Ranges of (q0, a_au, t_yr).
+        coordinates: One of `COORDINATES`.
+        settings: Size of the networks, steps, batches and learning rate.
+
+    Raises:
+        NatalError: If a member never learned.
     """
     x, y = train.x[train.survived], train.y[train.survived]
     values = latent(y, counts.n_stars) - trivial_part(coordinates, jnp.log(x[:, 1]))
@@ -114,7 +146,7 @@ def train(
 
 @dataclass(frozen=True)
 class Header:
-    """First line of an ensemble's file."""
+    """What the first line of an ensemble's file says."""
 
     format: str
     members: int
@@ -129,7 +161,13 @@ class Header:
 
 
 def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") -> None:
-    """Write a JSON header line, then the members' leaves (`eqx.tree_serialise_leaves`)."""
+    """Write a file: a JSON header line, then the members' arrays (`eqx.tree_serialise_leaves`).
+
+    Args:
+        path: Where to write.
+        ensemble: Trained members.
+        stage_digest: Digest of code and settings, for the record.
+    """
     member = ensemble.members
     assert isinstance(member, EvolutionNetwork)
     header = Header(
@@ -147,7 +185,11 @@ def save(path: str | Path, ensemble: DensityEnsemble, stage_digest: str = "") ->
 
 
 def load(path: str | Path) -> DensityEnsemble:
-    """Load what `save` wrote. Raises `NatalError` if the file is something else or damaged."""
+    """Load what `save` wrote.
+
+    Raises:
+        NatalError: If the file is something else or damaged.
+    """
     header = read_header(path, Header, refusal="is not an ensemble of this study")
     if header.format != FORMAT or header.dtype != DTYPE or header.coordinates not in COORDINATES:
         raise NatalError(f"{path} has another format ({header.format}, {header.dtype}): run the study again")

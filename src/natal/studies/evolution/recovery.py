@@ -1,4 +1,4 @@
-"""Recovers (Q0, a) of clusters whose age is a third parameter, beside the same clusters with their age known."""
+"""Recovers (Q0, a) of clusters whose age is not known, a third parameter, and of the same clusters with a known age."""
 
 from typing import Any, NamedTuple
 
@@ -25,7 +25,15 @@ FALSE_ALARM = 0.05
 
 
 class Recovered(NamedTuple):
-    """Posteriors of cases from the grid, `grid.Summary` whose leaves are NumPy arrays with a leading axis of cases."""
+    """Posteriors of cases on the grid.
+
+    Attributes:
+        edges: Edges of the cells.
+        log_prior_t: ln of the prior mass of each cell of age, shape (t,).
+        unknown: `grid.Summary` with the age unknown; leaves are NumPy arrays with a leading axis of cases.
+        known: `grid.Summary` with the age known.
+        laws: Laws with leading axes (q, a, t).
+    """
 
     edges: grid.Edges
     log_prior_t: np.ndarray  # (t,), ln of the prior mass of each cell of age
@@ -35,7 +43,14 @@ class Recovered(NamedTuple):
 
 
 def draw_cases(table: pd.DataFrame, prior: AgePrior, n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """`n` clusters of `table`, dissolved ones too, or all if there are fewer, each at one age drawn from the prior."""
+    """Draw clusters, each at one age that is drawn from the prior.
+
+    Args:
+        table: Snapshots of clusters; dissolved ones are drawn, too.
+        prior: Of the age.
+        n: How many; all if there are fewer.
+        rng: For the draws.
+    """
     clusters = table[["point_id", "realization"]].drop_duplicates()
     chosen = clusters.iloc[rng.permutation(len(clusters))[:n]]
     ages = draw_ages(prior, np.sort(table.t_yr.unique()), len(chosen), rng)
@@ -49,13 +64,18 @@ def recover(
     cases: pd.DataFrame,
     shape: tuple[int, int, int],
 ) -> Recovered:
-    """Grid posteriors of `cases`, none of them dissolved, on `shape` cells of (q0, a_au, t_yr).
+    """Grid posteriors of cases, with the age unknown and known.
 
-    `ranges` are those of the uniform prior in (q0, a_au).
+    Args:
+        ensemble: The networks.
+        ranges: Of the uniform prior in q0 and in a_au.
+        prior: Of the age.
+        cases: None of them dissolved.
+        shape: Number of cells in q0, a_au and t_yr.
     """
     q0, a_au, t_yr = grid.cell_edges((*ranges, prior.range_yr), shape)
     edges = (q0, a_au, t_yr)
-    # the least positive number in place of a cell without any prior
+    # a cell without prior mass gets a tiny one, whose logarithm is finite
     mass = np.maximum(prior.mass(np.asarray(t_yr, dtype=float)), 1e-30)
     log_prior_t = jnp.asarray(np.log(mass / mass.sum()), DTYPE)
     laws = grid.laws_at(ensemble, *(grid.centres(e) for e in edges))
@@ -81,7 +101,7 @@ def data(cases: pd.DataFrame) -> jax.Array:
 
 
 def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
-    """One row a case: truth, observation, and both posteriors; columns of the known age begin with known_."""
+    """One row a case: truth, observation, and both posteriors; columns for the known age begin with known_."""
     columns: dict[str, Any] = {f"{name}_true": cases[name].to_numpy() for name in BIRTH_AND_AGE}
     columns |= {name: cases[name].to_numpy() for name in SUMMARIES}
     for prefix, summary, names in (
@@ -100,10 +120,18 @@ def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
 def age_report(
     cases: pd.DataFrame, recovered: Recovered, ranges: tuple[Range, Range], prior: AgePrior
 ) -> dict[str, Any]:
-    """Log score, contraction and coverage with and without the age, what not knowing it costs, and calibration checks.
+    """Log score, contraction and coverage with and without the age, and calibration checks.
 
-    `loss` is the mean fall of the log score of (q0, a_au), in nats; `checks` compare probabilities below the truth with
-    uniform ones.
+    Args:
+        cases: The cases.
+        recovered: Their posteriors.
+        ranges: Of the uniform prior in q0 and in a_au.
+        prior: Of the age.
+
+    Returns:
+        `unknown` and `known`: reports of `natal.assessment.coverage.calibration_report`. `loss`: the mean fall of the
+        log score of (q0, a_au) if the age is not known, in nats. `checks`: whether probabilities below the truth are
+        uniform.
     """
     unknown, known = recovered.unknown, recovered.known
     truth, points = cases[list(BIRTH_AND_AGE[:2])].to_numpy(), cases.point_id.to_numpy()
@@ -134,7 +162,7 @@ def age_report(
         }
         for part in (np.arange(len(cases)), *terciles(truth[:, 0], points))
     ]
-    # not the age: stored times leave gaps that a draw from its prior would not
+    # the age is not checked: stored times have gaps, draws from its prior have none
     checked = {name: unknown.pit[:, k] for k, name in enumerate(BIRTH_AND_AGE[:2])} | {"joint": unknown.hpd_level}
     checked["known_q0"] = known.pit[:, 0]
     numbers["checks"] = {name: check_uniform(values, FALSE_ALARM / len(checked)) for name, values in checked.items()}

@@ -1,4 +1,4 @@
-"""NUTS with the age as a third parameter, beside the grid posterior of the same clusters."""
+"""NUTS with the age as a third parameter, compared with the grid posterior of the same clusters."""
 
 from typing import Any
 
@@ -31,9 +31,18 @@ def sample(
     recovered: Recovered,
     settings: NutsSettings,
 ) -> NutsResult:
-    """NUTS draws of (q0, a_au, t_yr) for `cases`, the first of those `recovered`.
+    """NUTS draws of (q0, a_au, t_yr).
 
-    Chains walk in coordinates that the grid posterior's mean and covariance make uncorrelated.
+    Chains walk in coordinates in which the grid posterior's mean is 0 and its covariance the unit matrix.
+
+    Args:
+        key: For the chains.
+        ensemble: The networks.
+        ranges: Of the uniform prior in q0 and in a_au.
+        prior: Of the age.
+        cases: The first of those `recovered`.
+        recovered: Grid posteriors.
+        settings: Of the sampler.
     """
     priors: Priors = {name: dist.Uniform(*limits) for name, limits in zip(BIRTH_AND_AGE[:2], ranges, strict=True)}
     priors["t_yr"] = prior.distribution()
@@ -44,8 +53,16 @@ def sample(
 
 
 def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) -> pd.DataFrame:
-    """One row a case: rank-normalised split R-hat and bulk ESS (the worst of three parameters), divergences, the
-    distance from the grid posterior on 27 blocks, and by parameter mean, deviation and probability below the truth.
+    """The sampler's results, one row a case.
+
+    Args:
+        cases: The first of those `recovered`.
+        recovered: Grid posteriors.
+        result: Draws.
+
+    Returns:
+        Rank-normalised split R-hat and bulk ESS (the worst of three parameters), divergences, the distance from the
+        grid posterior on 27 blocks; for each parameter mean, standard deviation and probability below the truth.
     """
     n_cases = len(result.draws)
     chains = np.moveaxis(result.draws, 0, 2)
@@ -71,10 +88,17 @@ def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) ->
 
 
 def nuts_report(table: pd.DataFrame, recovered: Recovered, result: NutsResult) -> dict[str, Any]:
-    """The sampler over all cases.
+    """The sampler's health over all cases.
 
-    `tv_noise` is the distance from the grid that the median effective size of exact, independent draws would show;
-    `mean_z_rms` the root mean square of (NUTS mean - grid mean) over its Monte Carlo error, about 1 if both agree.
+    Args:
+        table: What `nuts_table` gives.
+        recovered: Grid posteriors.
+        result: Draws.
+
+    Returns:
+        Numbers by name. `tv_noise` is the distance from the grid that exact, independent draws of the median effective
+        size would have. `mean_z_rms` is the root mean square of (NUTS mean - grid mean) over its Monte Carlo error,
+        about 1 if both agree.
     """
     n = len(table)
     z = [

@@ -1,4 +1,4 @@
-"""The snapshots of a finished campaign, `tracks.csv`: one row per cluster and time, as the networks learn from them."""
+"""The snapshots of a finished campaign, `tracks.csv`: one row a cluster and time, from which the networks learn."""
 
 from pathlib import Path
 
@@ -15,15 +15,20 @@ SPLITS = ("train", "validation", "test", "calibration")
 
 Range = tuple[float, float]
 Ranges = tuple[Range, Range, Range]
-"""Of Q0, a and the age."""
 """Ranges of (q0, a_au, t_yr)."""
 
 
 def read_tracks(path: str | Path, n_stars: int, ranges: Box) -> pd.DataFrame:
-    """Read a campaign's tracks, without t = 0, where the summaries are those of the Plummer sphere that was drawn.
+    """Read a campaign's tracks, without t = 0: there all clusters are the Plummer spheres that were drawn.
 
-    Raises `NatalError` if columns or splits are missing, if the clusters are not of `n_stars` stars or if a point lies
-    outside `ranges` = {'q0': (low, high), 'a_au': (low, high)}.
+    Args:
+        path: A campaign's tracks.csv.
+        n_stars: Stars of its clusters.
+        ranges: Ranges of birth conditions by name.
+
+    Raises:
+        NatalError: If columns or splits are missing, if clusters have another number of stars, or if a point is outside
+            the ranges.
     """
     table = pd.read_csv(path)
     missing = [name for name in (*COLUMNS, "split") if name not in table]
@@ -61,7 +66,15 @@ def time_range(table: pd.DataFrame) -> Range:
 
 
 def refuse_gaps(gaps: dict[str, list[float]], table: pd.DataFrame) -> None:
-    """Raise `NatalError` if a gap names a time that is not stored, or leaves none to learn from."""
+    """Check the times that are left out of training.
+
+    Args:
+        gaps: Times by the name of the gap.
+        table: Snapshots.
+
+    Raises:
+        NatalError: If a gap names a time that is not stored, or all times.
+    """
     stored = set(table.t_yr.unique())
     for name, times in gaps.items():
         if not set(times) < stored:

@@ -1,4 +1,4 @@
-"""Predictions for test systems, and the same by the number of hidden layers."""
+"""Predictions for test systems, and how they depend on the number of hidden layers."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,16 @@ NO_ENCOUNTER = 2 * np.sqrt(3)
 
 
 def predict(classifier: Classifier, fit: Mapping[str, float], table: pd.DataFrame) -> pd.DataFrame:
-    """What `natal.studies.triples.evaluation.score_report` compares; the criterion's ratio is to `NO_ENCOUNTER`."""
+    """The predictions that `natal.studies.triples.evaluation.score_report` compares.
+
+    Args:
+        classifier: The trained networks.
+        fit: Intercept and slope of the odds fitted to ln of the tightest spacing.
+        table: Systems with their label.
+
+    Returns:
+        One row a system; `criterion_ratio` is the tightest spacing over `NO_ENCOUNTER`.
+    """
     x, spacing = features(table), tightest_spacing(table)
     return pd.DataFrame(
         {
@@ -30,7 +39,16 @@ def predict(classifier: Classifier, fit: Mapping[str, float], table: pd.DataFram
 
 
 def depth_table(by_depth: Mapping[int, Classifier], validation: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
-    """Hidden layers, parameters of one network, and Brier scores of both splits, the test's with its standard error."""
+    """Brier scores by the number of hidden layers.
+
+    Args:
+        by_depth: Classifiers by their number of hidden layers.
+        validation: Validation systems.
+        test: Test systems.
+
+    Returns:
+        Hidden layers, parameters of one network, Brier scores of both splits, and the standard error of the test's.
+    """
     rows = []
     for depth, classifier in sorted(by_depth.items()):
         squares = (classifier(features(test)) - test.unstable.to_numpy()) ** 2

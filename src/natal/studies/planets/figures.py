@@ -16,7 +16,11 @@ from natal.studies.triples.scores import roc_curve
 def spacing(table: pd.DataFrame) -> Figure:
     """Share of systems that come apart by their tightest spacing, and when they do.
 
-    Look for: a share that falls well beyond the limit of two planets; times that grow with the spacing by decades.
+    Look for: a share that is still falling far beyond the limit of two planets; times that grow with the spacing by
+    decades.
+
+    Args:
+        table: Systems with their label and time.
     """
     figure, (axes,) = panels(1, 2, 4.2)
     values, unstable = tightest_spacing(table), table.unstable.to_numpy()
@@ -43,7 +47,11 @@ def spacing(table: pd.DataFrame) -> Figure:
 def scores(predictions: pd.DataFrame, depths: pd.DataFrame) -> Figure:
     """ROC curves of network and spacing on test systems, and the Brier score by the number of hidden layers.
 
-    Look for: how far the network's curve is above, and after how many layers nothing is gained.
+    Look for: how far the network's curve is above the other, and from how many layers on nothing is gained.
+
+    Args:
+        predictions: What `natal.studies.planets.evaluation.predict` gives.
+        depths: What `natal.studies.planets.evaluation.depth_table` gives.
     """
     figure, (axes,) = panels(1, 2, 4.2)
     outcome = predictions.outcome.to_numpy()

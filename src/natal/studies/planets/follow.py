@@ -1,4 +1,4 @@
-"""Follows many systems of three planets and says which of them last."""
+"""Follows many systems of three planets and finds out which of them last."""
 
 from functools import partial
 from typing import NamedTuple
@@ -19,11 +19,21 @@ UNSTABLE_CHANGE = 0.1
 """Relative change of a semi-major axis that ends a system, as in the study `triples`."""
 
 CALLS = 50
-"""So many times what has ended is set aside."""
+"""Number of parts into which a run is cut; systems that have ended are set aside after each."""
 
 
 class Run(NamedTuple):
-    """Where systems are, and what was seen of them so far; nan or infinite where nothing was."""
+    """Where systems are, and what was seen of them so far.
+
+    Attributes:
+        now: Positions and velocities.
+        mass_msun: Masses of the planets.
+        axes0_au: Semi-major axes at the start.
+        hill_au: Mutual Hill radii of neighbours at the start.
+        closest: Least distance of neighbours over their mutual Hill radius; infinite before the first look.
+        max_change: Largest relative change of a semi-major axis.
+        t_end_yr: When the system came apart; infinite if it lasts.
+    """
 
     now: System
     mass_msun: Masses
@@ -35,19 +45,25 @@ class Run(NamedTuple):
 
 
 def advance(run: Run, t_yr: Float[Array, ""], *, dt_yr: float, n_steps: int) -> Run:
-    """`n_steps` steps, with a look at distances and axes after each.
+    """Take steps, with a look at distances and axes after each.
 
-    A system ends when two neighbours come within their mutual Hill radius or an axis has changed by
-    `UNSTABLE_CHANGE`; it moves on, to nothing that counts.
+    A system ends when two neighbours come within their mutual Hill radius or when an axis has changed by
+    `UNSTABLE_CHANGE`. It moves on, but nothing counts any more.
+
+    Args:
+        run: The systems.
+        t_yr: Their time.
+        dt_yr: The step.
+        n_steps: How many steps.
     """
 
     def take(k: Array, run: Run) -> Run:
         now = kick(drift(run.now, run.mass_msun, dt_yr), run.mass_msun, dt_yr)
         gap = now.position_au[..., 1:] - now.position_au[..., :-1]
         closest = (jnp.sqrt((gap**2).sum(0)) / run.hill_au).min(-1)
-        # a kick of half a step late: nothing at ten per cent
+        # velocities are half a kick late, which does not matter for a change of ten per cent
         change = jnp.abs(axes_au(now, run.mass_msun) / run.axes0_au - 1).max(-1)
-        # a planet that leaves has no ellipse, and nan is no number below a limit
+        # a planet that leaves has no ellipse: its nan must end the system as well
         ended = ~((closest >= 1) & (change <= UNSTABLE_CHANGE))
         going = jnp.isinf(run.t_end_yr)
         return run._replace(
@@ -63,10 +79,16 @@ def advance(run: Run, t_yr: Float[Array, ""], *, dt_yr: float, n_steps: int) -> 
 
 
 def follow(table: pd.DataFrame, *, n_orbits: float, steps_per_orbit: int) -> pd.DataFrame:
-    """Follow the systems of `table` (`systems.draw`) for `n_orbits` of the innermost planet, in double precision.
+    """Follow systems in double precision.
 
-    Returns, one row a system: t_end_orbits (when it came apart, nan if it lasts), closest (smallest distance of
-    neighbours in mutual Hill radii, up to then) and max_change (largest relative change of a semi-major axis).
+    Args:
+        table: Systems as `systems.draw` gives them.
+        n_orbits: For how long, in orbits of the innermost planet.
+        steps_per_orbit: Steps in one of these.
+
+    Returns:
+        One row a system: t_end_orbits (when it came apart; nan if it lasts), closest (least distance of neighbours in
+        mutual Hill radii, up to then) and max_change (largest relative change of a semi-major axis).
     """
     with jax.enable_x64(True):
         position, velocity = map(jnp.asarray, systems.place(table))
@@ -90,7 +112,7 @@ def follow(table: pd.DataFrame, *, n_orbits: float, steps_per_orbit: int) -> pd.
             going = np.isinf(followed["t_end_yr"][which])
             if not going.any():
                 break
-            # half as many cost half as much, and compile once
+            # half as many systems cost half as much, for one more compilation
             if 2 * going.sum() <= len(which):
                 chosen = np.flatnonzero(going)
                 which, run = which[chosen], _keep(run, chosen)

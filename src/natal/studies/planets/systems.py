@@ -1,6 +1,7 @@
 """The systems of the study: drawn from a prior, described by features, placed in space.
 
-Gravity has no scale: the star weighs 1 Msun and the innermost planet's axis is 1 AU, so that times count its orbits.
+Gravity has no scale. So the star weighs 1 Msun and the axis of the innermost planet is 1 AU; times are counted in its
+orbits.
 """
 
 import numpy as np
@@ -24,10 +25,20 @@ PerPlanet = Float[np.ndarray, "system 3"]
 
 
 def draw(n: int, prior: PlanetPrior, rng: np.random.Generator) -> pd.DataFrame:
-    """`n` independent systems: `FEATURES`, and nodes, pericentres and mean anomalies in rad; one row each.
+    """Draw independent systems.
 
-    Rows in which one planet's apocentre lies beyond the next one's pericentre are drawn again. Raises `NatalError` if
-    the prior holds almost nothing else.
+    Systems in which one planet's apocentre lies beyond the next planet's pericentre are drawn again.
+
+    Args:
+        n: How many.
+        prior: Ranges.
+        rng: For the draws.
+
+    Returns:
+        `FEATURES`, and nodes, pericentres and mean anomalies in rad; one row a system.
+
+    Raises:
+        NatalError: If nearly all systems of the prior have to be drawn again.
     """
     kept: list[pd.DataFrame] = []
     for _ in range(100):
@@ -69,7 +80,7 @@ def axes_au(table: pd.DataFrame) -> PerPlanet:
 
 
 def gaps_au(table: pd.DataFrame) -> Float[np.ndarray, "system 2"]:
-    """From each planet's apocentre to the next one's pericentre; negative where orbits may cross."""
+    """Distance from each planet's apocentre to the next one's pericentre; negative where orbits may cross."""
     a, e = axes_au(table), _columns(table, "e{}")
     gaps: np.ndarray = (a * (1 - e))[:, 1:] - (a * (1 + e))[:, :-1]
     return gaps
@@ -83,25 +94,28 @@ def hill_radii_au(table: pd.DataFrame) -> Float[np.ndarray, "system 2"]:
 
 
 def tightest_spacing(table: pd.DataFrame) -> Float[np.ndarray, " system"]:
-    """The smaller of the two `gaps_au` in mutual Hill radii: the formula to beat.
+    """The smaller one of the two `gaps_au`, in mutual Hill radii: the formula to beat.
 
-    For two planets on circular orbits there is no close encounter, ever, above 2 sqrt(3) (Gladman 1993); for three no
-    such limit is known, and the time to an encounter grows exponentially with the spacing (Chambers et al. 1996,
-    Icarus 119, 261).
+    Two planets on circular orbits never have a close encounter if it is above 2 sqrt(3) (Gladman 1993). For three
+    planets no such limit is known, and the time to an encounter grows exponentially with the spacing (Chambers et al.
+    1996, Icarus 119, 261).
     """
     smallest: np.ndarray = (gaps_au(table) / hill_radii_au(table)).min(axis=1)
     return smallest
 
 
 def features(table: pd.DataFrame) -> Float[np.ndarray, "system 10"]:
-    """What the classifier sees, in the order of `FEATURES`: no rotation and no phase changes it."""
+    """The inputs of the classifier, in the order of `FEATURES`; no rotation and no phase changes them."""
     return table[list(FEATURES)].to_numpy(float)
 
 
 def place(table: pd.DataFrame) -> tuple[Float[np.ndarray, "3 system 3"], Float[np.ndarray, "3 system 3"]]:
-    """Positions (AU) and velocities (AU/yr) of the planets relative to the star, (coordinate, system, planet).
+    """Positions (AU) and velocities (AU/yr) of the planets relative to the star.
 
-    The second planet's orbit lies in the x-y plane, so that the others' inclinations are the mutual ones.
+    The orbit of the second planet is in the x-y plane, so that the others' inclinations are the mutual ones.
+
+    Returns:
+        Two arrays (coordinate, system, planet).
     """
     m, a, e = masses_msun(table), axes_au(table), _columns(table, "e{}")
     node, pericentre, anomaly = (_columns(table, f"{name}{{}}_rad") for name in ("node", "pericentre", "mean_anomaly"))

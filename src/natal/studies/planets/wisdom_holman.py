@@ -1,9 +1,9 @@
 """Planets about a star by the map of Wisdom & Holman (1991, AJ 102, 1528): exact ellipses between kicks.
 
-In democratic heliocentric coordinates (Duncan, Levison & Lee 1998, AJ 116, 2067): positions relative to the star,
-velocities relative to the centre of mass. Errors are (planet's mass) x dt^2, so that some twenty steps an orbit follow
-the slow turning of orbits by other planets, which a plain leapfrog's own turning would bury. A close encounter of two
-planets is beyond it: a system is followed up to the first.
+Coordinates are democratic heliocentric (Duncan, Levison & Lee 1998, AJ 116, 2067): positions relative to the star,
+velocities relative to the centre of mass. Errors go as (planet's mass) x dt^2. So about twenty steps an orbit are
+enough to follow how planets slowly turn each other's orbits; in a plain leapfrog, its own error would turn them faster.
+The map cannot follow a close encounter of two planets: a system is followed up to the first.
 """
 
 from typing import NamedTuple
@@ -16,32 +16,37 @@ from natal.nbody.gravity import accelerations
 from natal.units import G_AU3_PER_MSUN_YR2
 
 NEWTON_STEPS = 4
-"""Halley's, for Kepler's equation: from steps of a twelfth of an orbit to rounding."""
+"""Number of Halley's steps for Kepler's equation: exact to rounding for steps of up to a twelfth of an orbit."""
 
 Vectors = Float[Array, "3 system planet"]
 Masses = Float[Array, "system planet"]
 
 
 class System(NamedTuple):
-    """Heliocentric positions (AU) and barycentric velocities (AU/yr) of planets about a star of 1 Msun."""
+    """Planets about a star of 1 Msun.
+
+    Attributes:
+        position_au: Heliocentric positions.
+        velocity_au_yr: Barycentric velocities.
+    """
 
     position_au: Vectors
     velocity_au_yr: Vectors
 
 
 def start(position_au: Vectors, velocity_au_yr: Vectors, mass_msun: Masses) -> System:
-    """From heliocentric positions and velocities."""
+    """Systems from heliocentric positions and velocities."""
     star = -(mass_msun * velocity_au_yr).sum(-1) / (1 + mass_msun.sum(-1))
     return System(position_au, velocity_au_yr + star[..., None])
 
 
 def kick(now: System, mass_msun: Masses, dt_yr: float | Float[Array, ""]) -> System:
-    """The planets pull each other."""
+    """Change velocities by the planets' pull on each other, for `dt_yr`."""
     return now._replace(velocity_au_yr=now.velocity_au_yr + dt_yr * accelerations(now.position_au, mass_msun, 0.0))
 
 
 def drift(now: System, mass_msun: Masses, dt_yr: float | Float[Array, ""]) -> System:
-    """Half of the star's own motion, the planets' ellipses about it, the other half."""
+    """Move for `dt_yr`: half of the star's own motion, the planets' ellipses about it, the other half."""
     half = _jump(now, mass_msun, 0.5 * dt_yr)
     return _jump(System(*kepler_drift(*half, dt_yr)), mass_msun, 0.5 * dt_yr)
 
@@ -54,9 +59,21 @@ def _jump(now: System, mass_msun: Masses, dt_yr: float | Float[Array, ""]) -> Sy
 def kepler_drift(
     position_au: Vectors, velocity_au_yr: Vectors, dt_yr: float | Float[Array, ""]
 ) -> tuple[Vectors, Vectors]:
-    """Every planet along its own ellipse about 1 Msun (Danby 1988, Fundamentals of Celestial Mechanics, 6.9).
+    """Move every planet along its own ellipse about 1 Msun (Danby 1988, Fundamentals of Celestial Mechanics, 6.9).
 
-    An unbound orbit gives nan.
+    Args:
+        position_au: Positions relative to the star.
+        velocity_au_yr: Velocities.
+        dt_yr: For how long.
+
+    Returns:
+        Positions and velocities; nan for an orbit that is not bound.
+
+    Examples:
+        >>> place, motion = jnp.array([1.0, 0.0, 0.0]), jnp.array([0.0, 2 * jnp.pi, 0.0])  # the Earth's orbit
+        >>> moved, _ = kepler_drift(place.reshape(3, 1, 1), motion.reshape(3, 1, 1), 1 / 24)  # half a month
+        >>> [f"{x:.2f}" for x in moved.ravel().tolist()]
+        ['0.97', '0.26', '0.00']
     """
     gm = G_AU3_PER_MSUN_YR2
     r0 = jnp.sqrt((position_au**2).sum(0))
@@ -80,7 +97,7 @@ def kepler_drift(
 
 
 def axes_au(now: System, mass_msun: Masses) -> Masses:
-    """Osculating heliocentric semi-major axes; negative where unbound."""
+    """Osculating heliocentric semi-major axes; negative for orbits that are not bound."""
     star = -(mass_msun * now.velocity_au_yr).sum(-1)
     speed2 = ((now.velocity_au_yr - star[..., None]) ** 2).sum(0)
     r = jnp.sqrt((now.position_au**2).sum(0))

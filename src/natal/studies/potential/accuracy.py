@@ -13,12 +13,12 @@ MEASURES = ("potential", "force", "density")
 
 
 def as_numpy(sample: Sample) -> Sample:
-    """In double precision on the host."""
+    """A sample in double precision, as NumPy arrays."""
     return Sample(*(np.asarray(values, float) for values in sample))
 
 
 def squared_errors(predicted: Sample, true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
-    """(error^2) of Phi, of the force vector and of the density (as 4 pi G rho) at every point."""
+    """Squared errors of Phi, of the force vector and of the density (as 4 pi G rho), at every point."""
     return {
         "potential": np.square(np.subtract(predicted.potential, true.potential)),
         "force": np.square(np.subtract(predicted.acceleration, true.acceleration)).sum(1),
@@ -27,7 +27,7 @@ def squared_errors(predicted: Sample, true: Sample) -> dict[str, Float[np.ndarra
 
 
 def squared_values(true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
-    """Squares of the same quantities, what errors are compared with."""
+    """Squares of the same quantities: errors are compared with these."""
     nothing = Sample(true.position, *(np.zeros_like(values) for values in true[1:]))
     return squared_errors(nothing, true)
 
@@ -44,7 +44,16 @@ def relative_errors(predicted: Sample, true: Sample) -> dict[str, float]:
 def relative_errors_by_radius(
     predicted: Sample, true: Sample, edges: Float[np.ndarray, " edge"]
 ) -> dict[str, Float[np.ndarray, " bin"]]:
-    """rms error over rms value of each measure within shells of radius; nan in a shell without points."""
+    """rms error over rms value of each measure, in shells of radius.
+
+    Args:
+        predicted: A field.
+        true: The true field at the same points.
+        edges: Radii between shells.
+
+    Returns:
+        By measure one number a shell; nan for a shell without points.
+    """
     shell = np.digitize(np.linalg.norm(true.position, axis=1), edges) - 1
     inside = (shell >= 0) & (shell < len(edges) - 1)
 
@@ -57,16 +66,27 @@ def relative_errors_by_radius(
 
 
 def torque(sample: Sample) -> float:
-    """rms |x × F| over rms |x| |F|: zero for a spherical field, which a network of x, y, z has to learn to be."""
+    """rms |x × F| over rms |x| |F|. It is zero for a spherical field; a network of x, y, z has to learn that.
+
+    Examples:
+        >>> x = np.array([[1.0, 0.0, 0.0]])
+        >>> torque(Sample(x, np.zeros(1), -x, np.zeros(1)))
+        0.0
+    """
     moment = np.cross(sample.position, sample.acceleration)
     lever = np.linalg.norm(sample.position, axis=1) * np.linalg.norm(sample.acceleration, axis=1)
     return float(np.sqrt(np.mean((moment**2).sum(1)) / np.mean(lever**2)))
 
 
 def rounding(network: eqx.nn.MLP, position: Float[np.ndarray, "point 3"]) -> dict[str, float]:
-    """What single precision does to each measure: rms difference from the same weights in double, over rms value."""
+    """The error of each measure by single precision: rms difference from the same weights in double, over rms value.
+
+    Args:
+        network: Trained in single precision.
+        position: Points.
+    """
     single = as_numpy(predict(network, jnp.asarray(position, jnp.float32)))
     with jax.enable_x64(True):
-        # points as single precision has them: only the network's own rounding counts
+        # the points are rounded to single precision in both: only the network's own rounding counts
         exact = as_numpy(predict(in_double_precision(network), jnp.asarray(single.position)))
     return relative_errors(single, exact)

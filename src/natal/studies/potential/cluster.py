@@ -1,4 +1,4 @@
-"""The particles: a virialised cluster simulated with natal, and the Plummer sphere that fits it best."""
+"""The particles: a virialised cluster that natal simulated, and the Plummer sphere that fits it best."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -20,17 +20,29 @@ AXES = ("x_au", "y_au", "z_au")
 
 
 class PlummerFit(NamedTuple):
-    """The Plummer sphere of the highest likelihood of the particles' positions."""
+    """The Plummer sphere with the highest likelihood for the particles' positions.
+
+    Attributes:
+        centre_au: Its centre.
+        a_au: Its scale radius.
+    """
 
     centre_au: Float[np.ndarray, "3"]
     a_au: float
 
 
 def simulate(seed: int, section: dict[str, Any]) -> tuple[pd.DataFrame, dict[str, float]]:
-    """Simulate the cluster of config section `cluster` to its end; its stars there, and what describes the run.
+    """Simulate the cluster of the configuration's section `cluster` to its end.
 
-    Columns x_au, y_au, z_au, mass_msun. Raises `NatalError` if the energy error |E_T - E_0| / |W_0| exceeds
-    `max_energy_error`.
+    Args:
+        seed: The study's.
+        section: The section.
+
+    Returns:
+        Stars at the end, with columns x_au, y_au, z_au, mass_msun; and numbers that describe the run.
+
+    Raises:
+        NatalError: If the energy error |E_T - E_0| / |W_0| is above `max_energy_error`.
     """
     model = ClusterModel(
         n_stars=section["n_stars"], star_mass_msun=section["star_mass_msun"], softening_au=section["softening_au"]
@@ -49,9 +61,10 @@ def simulate(seed: int, section: dict[str, Any]) -> tuple[pd.DataFrame, dict[str
 
 
 def fit_plummer(position_au: Float[np.ndarray, "particle 3"]) -> PlummerFit:
-    """Fit centre and scale radius by maximum likelihood: each particle is a draw from rho ~ a^-3 (1 + r^2/a^2)^(-5/2).
+    """Fit centre and scale radius by maximum likelihood; each particle is a draw from rho ~ a^-3 (1 + r^2/a^2)^(-5/2).
 
-    Raises `NatalError` if the fit does not converge.
+    Raises:
+        NatalError: If the fit does not converge.
     """
     start = np.median(position_au, axis=0)
     scale = float(np.median(np.linalg.norm(position_au - start, axis=1)))
@@ -67,14 +80,25 @@ def fit_plummer(position_au: Float[np.ndarray, "particle 3"]) -> PlummerFit:
 
 
 def as_field(stars: pd.DataFrame, fit: PlummerFit, softening_au: float) -> SoftenedParticles:
-    """The stars with a softening of their own, in units of the fitted sphere and of the cluster's whole mass."""
+    """The stars as softened particles, in units of the fitted sphere and of the cluster's whole mass.
+
+    Args:
+        stars: Columns x_au, y_au, z_au, mass_msun.
+        fit: The Plummer sphere.
+        softening_au: Of the particles.
+    """
     position = (stars[list(AXES)].to_numpy() - fit.centre_au) / fit.a_au
     mass = stars.mass_msun.to_numpy() / stars.mass_msun.sum()
     return SoftenedParticles(jnp.asarray(position), jnp.asarray(mass), softening_au / fit.a_au)
 
 
 def true_fields(stars: pd.DataFrame, softenings_au: Sequence[float]) -> dict[str, SoftenedParticles]:
-    """All fields of the study by name. To be called where JAX has double precision enabled."""
+    """All fields of the study by name. JAX must have double precision enabled.
+
+    Args:
+        stars: Columns x_au, y_au, z_au, mass_msun.
+        softenings_au: One field of particles each.
+    """
     fit = fit_plummer(stars[list(AXES)].to_numpy())
     particles = {field_name(softening): as_field(stars, fit, softening) for softening in softenings_au}
     return {PLUMMER: plummer_sphere()} | particles

@@ -1,4 +1,4 @@
-"""The study's figures: tables in, matplotlib figures out."""
+"""The study's figures: from tables to matplotlib figures."""
 
 from collections.abc import Iterator, Mapping
 
@@ -43,12 +43,12 @@ ORBIT_LABELS = {
     "energy_change_true": r"$|\Delta E/E|$ so far, true Φ",
     "momentum_change": r"$|\Delta L|/(rv)_{\max}$ so far",
 }
-# what is exact is drawn at the axis' end, not at -infinity
+# errors of exactly 0 are drawn at the end of a logarithmic axis
 LOWEST = 1e-16
 
 
 def field_title(field: str) -> str:
-    """What a field is called in titles."""
+    """A field's name in titles."""
     return (
         "Plummer sphere"
         if field == SPHERE
@@ -69,9 +69,12 @@ def _networks(table: pd.DataFrame) -> list[str]:
 def accuracy(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """rms error over rms value within the trained radius, by combination of loss terms, one row a field.
 
-    Filled: against the field that was trained on, one dot a seed; for particles open symbols are errors against the
-    smooth Plummer sphere, and lines how far that sphere (blue) lies from the particles' own field. Look for: what a
-    term brings, against the scatter of the seeds.
+    Filled symbols are errors against the field that was trained on, one dot a seed. For particles, open symbols are
+    errors against the smooth Plummer sphere, and lines say how far this sphere (blue) is from the particles' own field.
+    Look for: what a term brings, compared with the scatter of the seeds.
+
+    Args:
+        tables: By field, what `natal.studies.potential.tables.accuracy_tables` gives.
     """
     figure, axes = panels(len(tables), 3, 2.6 * len(tables) + 0.7)
     for row, (field, table) in zip(axes, tables.items(), strict=True):
@@ -114,10 +117,13 @@ def _whole_decades(ax: Axes) -> None:
 
 @styled
 def profiles(tables: Mapping[str, pd.DataFrame], radius: float) -> Figure:
-    """rms error over rms value in shells of radius against the field trained on, seeds averaged; one column a field.
+    """rms error over rms value in shells of radius against the field trained on, mean over seeds; one column a field.
 
-    The dashed line is the radius within which networks were trained. Look for: where an error grows, and what is left
-    of the field beyond.
+    Look for: where an error grows, and what is left of the field beyond the dashed line.
+
+    Args:
+        tables: By field, errors by shell.
+        radius: Within which networks were trained: the dashed line.
     """
     figure, axes = panels(3, len(tables), 8.6, sharex=True, sharey="row")
     for column, (field, table) in zip(axes.T, tables.items(), strict=True):
@@ -132,9 +138,9 @@ def profiles(tables: Mapping[str, pd.DataFrame], radius: float) -> Figure:
         column[0].set_title(field_title(field))
         column[-1].set_xlabel("r [a]")
     for ax, measure in zip(axes[:, 0], MEASURES, strict=True):
-        # an error of ten times the value says no more than that nothing is left
+        # an error of ten times the value only says that nothing is left of the field
         ax.set(ylabel=f"relative error of {SYMBOLS[measure]}", ylim=(None, min(ax.get_ylim()[1], 10.0)))
-    # a particles' field has the sphere, too
+    # the last field is one of particles, whose panel has the sphere as well
     shared_legend(figure, axes[0, -1])
     return figure
 
@@ -143,7 +149,10 @@ def profiles(tables: Mapping[str, pd.DataFrame], radius: float) -> Figure:
 def line(tables: Mapping[str, pd.DataFrame]) -> Figure:
     """Φ, the x component of the force and 4πGρ along the x axis: the truth, the Plummer fit and two networks.
 
-    Look for: structure of the particles that networks follow, and what they smooth away.
+    Look for: structure of the particles that networks follow, and structure that they smooth away.
+
+    Args:
+        tables: By field, what `natal.studies.potential.tables.line_table` gives.
     """
     figure, axes = panels(3, len(tables), 8.6, sharex=True, sharey="row")
     compared = (EXACT, SPHERE, "potential_force", "all")
@@ -166,7 +175,11 @@ def line(tables: Mapping[str, pd.DataFrame]) -> Figure:
 
 @styled
 def curves(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
-    """Losses against steps: the sum over the terms trained, averaged over each hundred steps, one line a seed."""
+    """Losses against steps: the sum over the trained terms, mean over each hundred steps, one line a seed.
+
+    Args:
+        tables: Learning curves by field and combination of terms.
+    """
     figure, axes = panels(1, len(tables), 3.6, sharey=True)
     for ax, (field, kinds) in zip(axes[0], tables.items(), strict=True):
         for terms, table in kinds.items():
@@ -181,9 +194,14 @@ def curves(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
 
 @styled
 def tracks(by_field: Mapping[str, Tracks], orbits: list[str], field: str) -> Figure:
-    """Orbits in the x, y plane: in the true field (grey) and in that of the network of the last combination of terms.
+    """Orbits in the x-y plane: in the true field (grey) and in that of the network with the last combination of terms.
 
-    The circle marks the end in each. For particles the Plummer fit's orbits are the dotted ones.
+    Circles mark the ends. For particles, dotted orbits are those in the Plummer fit.
+
+    Args:
+        by_field: Tracks by predictor.
+        orbits: Names of the orbits.
+        field: Name of the field.
     """
     figure, axes = panels(1, len(orbits), 3.4)
     learned = [name for name in by_field if name not in (EXACT, SPHERE)]
@@ -207,13 +225,16 @@ def tracks(by_field: Mapping[str, Tracks], orbits: list[str], field: str) -> Fig
 
 @styled
 def orbits(table: pd.DataFrame, field: str) -> Figure:
-    """Distance from the true orbit, and the largest changes of energy and angular momentum so far, against time.
+    """Distance from the true orbit, and the largest changes of energy and angular momentum so far; one column an orbit.
 
-    One column an orbit.
+    Lines are geometric means over seeds. Grey is the true field followed with half the step: the part of the
+    integration. The integrator conserves the energy with the field's own potential; the energy with the true potential
+    shows what the learned field does to the orbit. A spherical field conserves the angular momentum to rounding, below
+    the axis.
 
-    Lines are geometric means over seeds. Grey: the true field followed with half the step, the integration's own
-    share. Energy with the field's own potential is what the integrator conserves; with the true one it shows what the
-    learned field does to the orbit. A round field keeps the angular momentum to rounding, below the axis.
+    Args:
+        table: What `natal.studies.potential.tables.orbit_tables` gives.
+        field: Name of the field.
     """
     names = list(table.orbit.unique())
     figure, axes = panels(len(ORBIT_LABELS), len(names), 9.5, sharex=True, sharey="row")

@@ -15,7 +15,12 @@ Numbers = dict[str, Any]
 
 
 def mean_and_sd(values: pd.Series) -> Numbers:
-    """Mean and standard deviation (ddof = 1) over seeds; one number for what has no seeds."""
+    """Mean and standard deviation (ddof = 1) over seeds; the latter is None if there is only one number.
+
+    Examples:
+        >>> mean_and_sd(pd.Series([1.0, 3.0]))
+        {'mean': 2.0, 'sd': 1.4142135623730951}
+    """
     known = values.dropna()
     return {"mean": float(known.mean()), "sd": float(known.std(ddof=1)) if len(known) > 1 else None}
 
@@ -32,7 +37,12 @@ def accuracy_numbers(table: pd.DataFrame) -> Numbers:
 
 
 def orbit_numbers(table: pd.DataFrame, times: Sequence[float]) -> Numbers:
-    """Distance from the true orbit at `times`, and the largest changes on the way, by predictor and orbit."""
+    """Distance from the true orbit, and the largest changes on the way, by predictor and orbit.
+
+    Args:
+        table: What `natal.studies.potential.tables.orbit_tables` gives.
+        times: Of the distances; the nearest snapshots are taken.
+    """
     numbers: Numbers = {}
     # the snapshots next to the times asked for
     known = np.unique(table.time)

@@ -7,7 +7,12 @@ TABLES = ("accuracy", "profiles", "orbits", "line")
 
 
 def field_name(softening_au: float) -> str:
-    """The name of the field of the particles with this softening."""
+    """The name of the field of particles with this softening.
+
+    Examples:
+        >>> field_name(50.0)
+        'particles_50au'
+    """
     return f"particles_{softening_au:g}au"
 
 

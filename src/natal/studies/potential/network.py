@@ -18,7 +18,7 @@ DEPTH = 4
 def make_potential_network(key: PRNGKeyArray) -> eqx.nn.MLP:
     """An untrained network from a position in units of a to Phi in units of GM/a.
 
-    Glorot-normal weights, Var(w) = 2 / (n_in + n_out), and zero biases (Glorot & Bengio 2010).
+    It has Glorot-normal weights, Var(w) = 2 / (n_in + n_out), and zero biases (Glorot & Bengio 2010).
     """
     network = eqx.nn.MLP(3, "scalar", WIDTH, DEPTH, activation=jnp.tanh, dtype=DTYPE, key=key)
     return redraw(key, network, jax.nn.initializers.glorot_normal(in_axis=-1, out_axis=-2))
@@ -41,9 +41,9 @@ def through_second_order(
 ) -> tuple[Float[Array, " point"], Float[Array, "point 3"], Float[Array, " point"]]:
     """Phi, grad Phi and the Laplacian of Phi at many points, exactly, in one pass through the layers.
 
-    A layer h = tanh(z) carries its gradient, dh = h' dz, and its Laplacian, lap h = h' lap z + h'' |dz|^2, with
-    h' = 1 - h^2 and h'' = -2 h h' (Li et al. 2024, Nat. Mach. Intell. 6, 209). This took about half the time of
-    forward-over-reverse differentiation in training.
+    A layer h = tanh(z) passes on its gradient, dh = h' dz, and its Laplacian, lap h = h' lap z + h'' |dz|^2, with h' =
+    1 - h^2 and h'' = -2 h h' (Li et al. 2024, Nat. Mach. Intell. 6, 209). In training this took about half the time of
+    forward-over-reverse differentiation.
     """
     n = len(position)
     axes = jnp.broadcast_to(jnp.eye(3, dtype=position.dtype)[:, None], (3, n, 3))
@@ -67,14 +67,18 @@ def _split(carried: Array) -> tuple[Array, Array, Array]:
 
 @eqx.filter_jit
 def predict(network: eqx.nn.MLP, position: Float[Array, "point 3"]) -> Sample:
-    """What the network makes of the field at many points, in the precision of its weights."""
+    """The network's field at many points, in the precision of its weights."""
     position = position.astype(network.layers[0].weight.dtype)
     potential, gradient, laplacian = through_second_order(network, position)
     return Sample(position, potential, -gradient, laplacian)
 
 
 class LearnedField(eqx.Module):
-    """A network as a field at single points, for orbits."""
+    """A network as a field at single points, for orbits.
+
+    Attributes:
+        network: The network.
+    """
 
     network: eqx.nn.MLP
 
@@ -89,7 +93,7 @@ class LearnedField(eqx.Module):
 
 
 def in_double_precision(network: eqx.nn.MLP) -> eqx.nn.MLP:
-    """The same weights in float64. To be called where JAX has double precision enabled."""
+    """The same weights in float64. JAX must have double precision enabled."""
     doubled: eqx.nn.MLP = jax.tree.map(
         lambda leaf: leaf.astype(jnp.float64) if eqx.is_inexact_array(leaf) else leaf, network
     )
@@ -97,7 +101,13 @@ def in_double_precision(network: eqx.nn.MLP) -> eqx.nn.MLP:
 
 
 def fix_gauge(network: eqx.nn.MLP, position: Float[Array, "3"], potential: Float[Array, ""] | float) -> eqx.nn.MLP:
-    """Shift the output so that Phi takes the value `potential` at one point: forces alone leave the constant open."""
+    """Shift a network's output so that Phi has a given value at one point: forces do not determine the constant.
+
+    Args:
+        network: The network.
+        position: The point.
+        potential: Phi there.
+    """
     shift = potential - network(position.astype(network.layers[0].weight.dtype))
     last: Any = network.layers[-1]
     shifted: eqx.nn.MLP = eqx.tree_at(lambda n: n.layers[-1].bias, network, (last.bias + shift).astype(DTYPE))

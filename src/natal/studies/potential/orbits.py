@@ -1,4 +1,4 @@
-"""Orbits in a field that stands still: the leapfrog of `nbody.leapfrog` for test particles, and what it conserves."""
+"""Orbits in a fixed field: the leapfrog of `nbody.leapfrog` for test particles, and what it conserves."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -16,7 +16,13 @@ State = tuple[Array, Array, Array]
 
 
 class Tracks(NamedTuple):
-    """Positions and velocities of test particles at the snapshot times, in units of G = M = a = 1."""
+    """Test particles at the snapshot times, in units of G = M = a = 1.
+
+    Attributes:
+        time: The times.
+        position: Positions.
+        velocity: Velocities.
+    """
 
     time: Float[np.ndarray, " time"]
     position: Float[np.ndarray, "time orbit 3"]
@@ -24,7 +30,7 @@ class Tracks(NamedTuple):
 
 
 def start_of(starts: dict[str, dict[str, list[float]]]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and velocities, shape (orbit, 3) each, of config section `orbits.starts`."""
+    """Positions and velocities, shape (orbit, 3) each, of the configuration's section `orbits.starts`."""
     return (
         np.array([start["position"] for start in starts.values()], float),
         np.array([start["velocity"] for start in starts.values()], float),
@@ -40,9 +46,15 @@ def follow(
     dt: float,
     snapshots: int,
 ) -> Tracks:
-    """Integrate test particles by kick-drift-kick leapfrog in double precision, the first snapshot at 0.
+    """Integrate test particles by kick-drift-kick leapfrog in double precision.
 
-    `dt` is shortened so that a whole number of steps fits between snapshots.
+    Args:
+        acceleration: The field at one point.
+        position: At time 0.
+        velocity: At time 0.
+        time: For how long.
+        dt: Longest step; it is shortened so that a whole number of steps fits between snapshots.
+        snapshots: How many, the first at 0.
     """
     between = time / (snapshots - 1)
     n_steps = int(np.ceil(between / dt - 1e-9))
@@ -79,20 +91,25 @@ def _follow(
 
 
 def distance(tracks: Tracks, reference: Tracks) -> Float[np.ndarray, "time orbit"]:
-    """How far apart the same orbits are in two fields, in a."""
+    """Distance of the same orbits in two fields, in a."""
     apart: np.ndarray = np.linalg.norm(tracks.position - reference.position, axis=-1)
     return apart
 
 
 def energy_change(tracks: Tracks, potential: Float[np.ndarray, "time orbit"]) -> Float[np.ndarray, "time orbit"]:
-    """|E - E_0| / |E_0| with the given potential along the tracks."""
+    """|E - E_0| / |E_0| along the tracks.
+
+    Args:
+        tracks: The orbits.
+        potential: Phi along them.
+    """
     energy = 0.5 * (tracks.velocity**2).sum(-1) + potential
     change: np.ndarray = np.abs(energy - energy[0]) / np.abs(energy[0])
     return change
 
 
 def momentum_change(tracks: Tracks) -> Float[np.ndarray, "time orbit"]:
-    """|L - L_0| over the largest |x| times the largest |v| of the orbit: it may start with L = 0."""
+    """|L - L_0| over (largest |x|) (largest |v|) of the orbit, since an orbit may start with L = 0."""
     momentum = np.cross(tracks.position, tracks.velocity)
     scale = np.linalg.norm(tracks.position, axis=-1).max(0) * np.linalg.norm(tracks.velocity, axis=-1).max(0)
     change: np.ndarray = np.linalg.norm(momentum - momentum[0], axis=-1) / scale

@@ -24,7 +24,13 @@ UNITS = "G = M = a = 1: positions in a, potential in GM/a, acceleration in GM/a^
 
 
 def write_samples(path: str | Path, samples: dict[str, dict[str, Sample]], digest: str) -> None:
-    """Write samples by field and part (train, test, line)."""
+    """Write samples of the fields.
+
+    Args:
+        path: An HDF5 file.
+        samples: By field and part (train, test, line).
+        digest: Of code and settings, for the record.
+    """
     with atomic_path(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update(made_by(digest) | {"units": UNITS})
         for field, parts in samples.items():
@@ -40,7 +46,15 @@ def read_sample(path: str | Path, field: str, part: str) -> Sample:
 
 
 def save_networks(path: str | Path, networks: Sequence[eqx.nn.MLP], field: str, terms: str, digest: str) -> None:
-    """Write the networks of all seeds, their leaves stacked along a first axis."""
+    """Write the networks of all seeds, stacked along a first axis.
+
+    Args:
+        path: Where to write.
+        networks: One a seed.
+        field: Name of the field that they were trained on.
+        terms: Combination of loss terms.
+        digest: Of code and settings, for the record.
+    """
     header = {
         "format": FORMAT,
         "seeds": len(networks),
@@ -58,7 +72,11 @@ def save_networks(path: str | Path, networks: Sequence[eqx.nn.MLP], field: str, 
 
 
 def load_networks(path: str | Path) -> list[eqx.nn.MLP]:
-    """Read the networks of all seeds. Raises `NatalError` if the file is not one of these."""
+    """Read the networks of all seeds.
+
+    Raises:
+        NatalError: If the file has something else.
+    """
     try:
         with open(path, "rb") as file:
             header: dict[str, Any] = json.loads(file.readline())
@@ -81,7 +99,14 @@ def _stacked(networks: Sequence[eqx.nn.MLP]) -> eqx.nn.MLP:
 
 
 def write_tracks(path: str | Path, tracks: dict[str, Tracks], orbits: Sequence[str], digest: str) -> None:
-    """Write the same orbits in several fields, one group a field."""
+    """Write the same orbits in several fields, one group a field.
+
+    Args:
+        path: An HDF5 file.
+        tracks: By field.
+        orbits: Names of the orbits.
+        digest: Of code and settings, for the record.
+    """
     with atomic_path(path) as partial, h5py.File(partial, "w") as file:
         file.attrs.update(made_by(digest) | {"units": UNITS, "orbits": list(orbits)})
         for name, track in tracks.items():

@@ -1,4 +1,4 @@
-"""The study's tables: accuracy, its run with radius, and what becomes of orbits, one row a network."""
+"""The study's tables: accuracy, also by radius, and what becomes of orbits."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -22,14 +22,19 @@ from natal.studies.potential.network import LearnedField, in_double_precision, p
 from natal.studies.potential.orbits import Tracks, distance, energy_change, follow, momentum_change, start_of
 
 EXACT, SPHERE, HALVED = "exact", "plummer", "halved_step"
-"""Predictors that are no networks, and what predictions are compared with; `halved_step` is the exact field, followed
-with half the time step."""
+"""Fields that stand beside networks; `halved_step` is the exact field, followed with half the time step."""
 NO_SEED = -1
 N_SHELLS = 20
 
 
 class Predictor(NamedTuple):
-    """A network of the ablation, or what stands in its place."""
+    """A network, or a field that stands in its place.
+
+    Attributes:
+        terms: Combination of loss terms, or the name of the field.
+        seed: Number of the network; `NO_SEED` for a field.
+        field: Has the methods potential and acceleration, at one point.
+    """
 
     terms: str
     seed: int
@@ -37,7 +42,13 @@ class Predictor(NamedTuple):
 
 
 def predictors(networks: dict[str, list[eqx.nn.MLP]], true: SoftenedParticles, is_sphere: bool) -> Iterator[Predictor]:
-    """All networks by combination of terms and seed, then the true field and, for particles, the smooth sphere."""
+    """All networks by combination of terms and seed, then the true field and, for particles, the smooth sphere.
+
+    Args:
+        networks: By combination of terms, one a seed.
+        true: The true field.
+        is_sphere: Whether this is the Plummer sphere.
+    """
     for terms, seeds in networks.items():
         for seed, network in enumerate(seeds):
             yield Predictor(terms, seed, LearnedField(network))
@@ -47,7 +58,7 @@ def predictors(networks: dict[str, list[eqx.nn.MLP]], true: SoftenedParticles, i
 
 
 def predicted(predictor: Predictor, at: Sample) -> Sample:
-    """The predictor's field at a sample's points; networks in the single precision they were trained in."""
+    """The predictor's field at a sample's points; networks in the single precision in which they were trained."""
     if isinstance(predictor.field, LearnedField):
         return as_numpy(predict(predictor.field.network, jnp.asarray(at.position, jnp.float32)))
     with jax.enable_x64(True):
@@ -57,9 +68,15 @@ def predicted(predictor: Predictor, at: Sample) -> Sample:
 def accuracy_tables(
     chosen: list[Predictor], references: dict[str, Sample], trained_radius: float
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Relative errors against each reference within and beyond the trained radius, and by shells of radius.
+    """Relative errors (rms error over rms value), and each network's torque and rounding.
 
-    Errors are rms errors over rms values. Networks also get their torque and their rounding within the trained radius.
+    Args:
+        chosen: The predictors.
+        references: Fields that errors are against, all at the same points.
+        trained_radius: Within which networks were trained.
+
+    Returns:
+        Errors within and beyond the trained radius, and errors by shells of radius.
     """
     whole, shells = [], []
     any_reference = next(iter(references.values()))
@@ -95,12 +112,19 @@ def _part(sample: Sample, chosen: np.ndarray) -> Sample:
 def orbit_tables(
     chosen: list[Predictor], true: SoftenedParticles, section: dict[str, Any]
 ) -> tuple[pd.DataFrame, dict[str, Tracks]]:
-    """Orbits of config section `orbits` in every predictor's field against those in the true one.
+    """Orbits in every predictor's field, compared with those in the true field.
 
-    A row a predictor, orbit and time: distance from the true orbit (in a), relative change of the energy with the
-    predictor's own potential and with the true one, and of the angular momentum. The tracks of the first seed of each
-    combination, and of the true field (`exact`), come with it. The true field with a halved step tells what of a
-    distance is due to the integration.
+    The true field is also followed with half the step: this tells how much of a distance comes from the integration.
+
+    Args:
+        chosen: The predictors.
+        true: The true field.
+        section: The configuration's section `orbits`.
+
+    Returns:
+        One row a predictor, orbit and time: distance from the true orbit (in a), relative change of the energy with the
+        predictor's own potential and with the true one, and change of the angular momentum. And the tracks for the
+        first seed of each combination, and for the true field (`exact`).
     """
     position, velocity = start_of(section["starts"])
     options = {"time": section["time"], "snapshots": section["snapshots"]}
@@ -155,7 +179,7 @@ def _orbit_rows(
 
 
 def line_table(chosen: list[Predictor], line: Sample) -> pd.DataFrame:
-    """Phi, the x component of the force and 4 pi G rho along a line, from every predictor's first seed."""
+    """Phi, the x component of the force and 4 pi G rho along a line, for every predictor's first seed."""
     rows = []
     for predictor in chosen:
         if predictor.seed > 0:

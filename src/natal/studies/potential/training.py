@@ -36,11 +36,17 @@ TERMS = {
 
 STEPS_PER_CHECK = 100
 WARMUP = 0.05
-"""The share of steps in which the learning rate rises."""
+"""Share of the steps in which the learning rate rises."""
 
 
 class Scales(NamedTuple):
-    """What makes each term of the loss of order one: the standard deviation of Phi, the rms of force and 4 pi G rho."""
+    """Units that make each term of the loss about 1.
+
+    Attributes:
+        potential: Standard deviation of Phi.
+        force: rms of the force.
+        poisson: rms of 4 pi G rho.
+    """
 
     potential: float
     force: float
@@ -48,7 +54,13 @@ class Scales(NamedTuple):
 
 
 class TrainingCurve(NamedTuple):
-    """Mean squared errors over `Scales` squared, averaged over each 100 steps; a term that is not trained is nan."""
+    """Mean squared errors over `Scales` squared, means over each 100 steps.
+
+    Attributes:
+        step: Shape (check,).
+        losses: In the order of `QUANTITIES`, shape (check, 3); nan for a term that is not trained.
+        seconds: Since the first step, without compilation, shape (check,).
+    """
 
     step: np.ndarray  # (check,)
     losses: np.ndarray  # (check, 3)
@@ -56,7 +68,7 @@ class TrainingCurve(NamedTuple):
 
 
 def measure_scales(train: Sample) -> Scales:
-    """From training rows only."""
+    """Scales of the terms, from training rows only."""
     force = np.sqrt(np.mean(np.sum(np.square(train.acceleration), axis=1)))
     return Scales(float(np.std(train.potential)), float(force), float(np.sqrt(np.mean(np.square(train.laplacian)))))
 
@@ -66,7 +78,14 @@ def loss_terms(
 ) -> dict[str, Float[Array, ""]]:
     """The terms of the physics-informed loss, each a mean square over points in units of its scale.
 
-    |Phi - Phi_true|^2, |grad Phi + F_true|^2 and |lap Phi - 4 pi G rho|^2. Only what `terms` need is differentiated.
+    They are |Phi - Phi_true|^2, |grad Phi + F_true|^2 and |lap Phi - 4 pi G rho|^2. Only what `terms` need is
+    differentiated.
+
+    Args:
+        network: The network.
+        rows: The true field at points.
+        scales: Of the terms.
+        terms: Which ones.
     """
     position, gradient, laplacian = jnp.asarray(rows.position), None, None
     if "poisson" in terms:
@@ -91,12 +110,21 @@ def train_potential(
     settings: PotentialSettings,
     label: str,
 ) -> tuple[eqx.nn.MLP, TrainingCurve]:
-    """Train one network on `train` for a fixed number of steps and return it with its curve.
+    """Train one network for a fixed number of steps.
 
-    Muon (Jordan et al. 2024) for the matrices and Adam for the rest, mini-batches, a rate that rises at first and
-    falls to nothing along a cosine. Nothing is selected on the way, so no validation rows are needed. Without
-    a term for the potential its constant is fixed at the origin, where it is `central_potential`. Raises `NatalError`
-    if the loss does not stay finite.
+    The optimisers are Muon (Jordan et al. 2024) for the matrices and Adam for the rest, on mini-batches; the rate rises
+    at first and falls to zero along a cosine. No weights are chosen on the way, so no validation rows are needed.
+
+    Args:
+        key: For weights and mini-batches.
+        train: The true field at training points.
+        central_potential: Phi at the origin, which fixes the constant if no term is for the potential.
+        terms: Terms of the loss.
+        settings: Steps, batches and rate.
+        label: Name of the work in progress lines.
+
+    Raises:
+        NatalError: If the loss does not stay finite.
     """
     scales = measure_scales(train)
     n_checks = -(-settings.steps // STEPS_PER_CHECK)

@@ -1,8 +1,8 @@
 """An ensemble of small networks from a system's features to its probability of a label: unstable, or chaotic.
 
-Each is a multilayer perceptron with ReLU and one logit, trained by the cross entropy; the ensemble's probability is the
-mean of its members' (Lakshminarayanan, Pritzel & Blundell 2017), its logit then divided by one temperature that
-makes the validation systems most likely (Guo et al. 2017). The study `planets` uses it, too.
+Each is a multilayer perceptron with ReLU and one logit, trained by the cross entropy. The ensemble's probability is the
+mean of its members' (Lakshminarayanan, Pritzel & Blundell 2017). Its logit is then divided by one temperature, chosen
+so that the labels of the validation systems are most likely (Guo et al. 2017). The study `planets` uses it, too.
 """
 
 import json
@@ -28,11 +28,19 @@ from natal.studies.triples.settings import ClassifierSettings
 
 FORMAT = "natal-triples-2"
 TINY = 1e-6
-"""Probabilities stay this far from 0 and 1, so that no surprise costs infinitely much."""
+"""Least distance of probabilities from 0 and 1, so that no loss is infinite."""
 
 
 class Classifier(eqx.Module):
-    """Trained members (weights stacked along a first axis), normalisation by training rows, and the temperature."""
+    """Trained networks.
+
+    Attributes:
+        networks: Members, their weights stacked along a first axis.
+        mean: Means of the features over training rows.
+        std: Their standard deviations.
+        temperature: The number that logits are divided by.
+        features: Names of the features.
+    """
 
     networks: eqx.nn.MLP
     mean: Float[Array, " feature"]
@@ -47,7 +55,12 @@ class Classifier(eqx.Module):
     def __call__(
         self, x: Float[np.ndarray, "system feature"], *, calibrated: bool = True
     ) -> Float[np.ndarray, " system"]:
-        """The ensemble's probability of the label; `calibrated` false leaves the temperature at 1."""
+        """The ensemble's probability of the label.
+
+        Args:
+            x: Features of the systems.
+            calibrated: Whether logits are divided by the temperature.
+        """
         return tempered(self.members(x).mean(0), float(self.temperature) if calibrated else 1.0)
 
 
@@ -59,13 +72,23 @@ def _probabilities(classifier: Classifier, x: Float[Array, "system feature"]) ->
 
 
 def tempered(probability: Float[np.ndarray, " system"], temperature: float) -> Float[np.ndarray, " system"]:
-    """Probabilities with their logits divided by `temperature`."""
+    """Probabilities whose logits are divided by `temperature`.
+
+    Examples:
+        >>> tempered(np.array([0.9]), 2.0).round(2).tolist()
+        [0.75]
+    """
     adjusted: np.ndarray = expit(logit(np.clip(probability, TINY, 1 - TINY)) / temperature)
     return adjusted
 
 
 def best_temperature(probability: Float[np.ndarray, " system"], labelled: Bool[np.ndarray, " system"]) -> float:
-    """The temperature between 1/10 and 10 whose probabilities make the labels most likely."""
+    """The temperature between 1/10 and 10 that makes the labels most likely.
+
+    Args:
+        probability: Predicted probabilities.
+        labelled: Whether a system has the label.
+    """
     margin = np.where(labelled, 1.0, -1.0) * logit(np.clip(probability, TINY, 1 - TINY))
 
     def loss(log_temperature: float) -> float:
@@ -82,9 +105,18 @@ def train_classifier(
     settings: ClassifierSettings,
     features: tuple[str, ...],
 ) -> tuple[Classifier, History]:
-    """Train on (values of `features`, whether labelled so), stop each member and fit the temperature on `validation`.
+    """Train a classifier.
 
-    Raises `NatalError` if the training systems all share a label or a feature, or if a member learns nothing.
+    Args:
+        key: For the weights.
+        train: Features of training systems, and whether they have the label.
+        validation: The same of the systems that stop each member and give the temperature.
+        settings: Networks and training.
+        features: Names of the features.
+
+    Raises:
+        NatalError: If all training systems have the same label or the same value of a feature, or if a member learns
+            nothing.
     """
     x, labelled = train
     if labelled.all() or not labelled.any():
@@ -125,7 +157,7 @@ def _network(key: PRNGKeyArray, n_features: int, width: int, depth: int) -> eqx.
 
 
 def save_classifier(path: str | Path, classifier: Classifier) -> None:
-    """Write a JSON header line, then the leaves (`eqx.tree_serialise_leaves`)."""
+    """Write a file: a JSON header line, then arrays (`eqx.tree_serialise_leaves`)."""
     networks = classifier.networks
     header = {
         "format": FORMAT,
@@ -140,7 +172,11 @@ def save_classifier(path: str | Path, classifier: Classifier) -> None:
 
 
 def load_classifier(path: str | Path) -> Classifier:
-    """Load a classifier. Raises `NatalError` if the file is none or damaged."""
+    """Load what `save_classifier` wrote.
+
+    Raises:
+        NatalError: If the file is something else or damaged.
+    """
     try:
         with open(path, "rb") as file:
             header = json.loads(file.readline())

@@ -14,8 +14,17 @@ PerTriple = Float[np.ndarray, " triple"]
 def critical_pericentre(mass_ratio_outer: PerTriple, e_outer: PerTriple, inclination_rad: PerTriple) -> PerTriple:
     """Smallest stable R_p / a_in, 2.8 [(1 + q_out) (1 + e_out) / sqrt(1 - e_out)]^(2/5) (1 - 0.3 i / 180 deg).
 
-    Mardling & Aarseth (2001), with the factor for the mutual inclination i of Aarseth & Mardling (2001, ASP Conf. Ser.
-    229, 77). R_p = a_out (1 - e_out), q_out = m3 / (m1 + m2).
+    Source: Mardling & Aarseth (2001); the factor for the mutual inclination i is from Aarseth & Mardling (2001, ASP
+    Conf. Ser. 229, 77). R_p = a_out (1 - e_out), q_out = m3 / (m1 + m2).
+
+    Args:
+        mass_ratio_outer: q_out.
+        e_outer: e_out.
+        inclination_rad: i.
+
+    Examples:
+        >>> critical_pericentre(np.array([0.0]), np.array([0.0]), np.array([0.0])).tolist()
+        [2.8]
     """
     coplanar = 2.8 * ((1 + mass_ratio_outer) * (1 + e_outer) / np.sqrt(1 - e_outer)) ** 0.4
     critical: PerTriple = coplanar * (1 - 0.3 * inclination_rad / np.pi)
@@ -32,7 +41,12 @@ def criterion_ratio(table: pd.DataFrame) -> PerTriple:
 
 
 def fit_logistic(x: PerTriple, unstable: Bool[np.ndarray, " triple"]) -> Float[np.ndarray, "2"]:
-    """Intercept and slope of the most likely P(unstable | x) = 1 / (1 + exp(-(b0 + b1 x)))."""
+    """Intercept and slope of the most likely P(unstable | x) = 1 / (1 + exp(-(b0 + b1 x))).
+
+    Args:
+        x: One number a triple.
+        unstable: Whether the triple is.
+    """
     sign = np.where(unstable, 1.0, -1.0)
 
     def loss(b: np.ndarray) -> tuple[float, np.ndarray]:
@@ -44,6 +58,6 @@ def fit_logistic(x: PerTriple, unstable: Bool[np.ndarray, " triple"]) -> Float[n
 
 
 def logistic(x: PerTriple, coefficients: Float[np.ndarray, "2"]) -> PerTriple:
-    """P(unstable | x) of `fit_logistic`."""
+    """P(unstable | x) with the coefficients of `fit_logistic`."""
     probability: PerTriple = expit(coefficients[0] + coefficients[1] * x)
     return probability

@@ -16,7 +16,12 @@ METHODS = ("network", "network_untempered", "criterion")
 
 
 def share(hits: int, n: int) -> dict[str, Any]:
-    """A share with its exact binomial 95 % interval (Clopper & Pearson 1934); all None if there is no case."""
+    """A share with its exact binomial 95 % interval (Clopper & Pearson 1934); None if there is no case.
+
+    Examples:
+        >>> {name: round(value, 2) for name, value in share(5, 10).items()}
+        {'n': 10, 'share': 0.5, 'low': 0.19, 'high': 0.81}
+    """
     if n == 0:
         return {"n": 0, "share": None, "low": None, "high": None}
     interval = binomtest(hits, n).proportion_ci()
@@ -24,7 +29,7 @@ def share(hits: int, n: int) -> dict[str, Any]:
 
 
 def describe(table: pd.DataFrame) -> dict[str, Any]:
-    """Size, share of unstable triples, when they came apart, steps, and energy errors by label."""
+    """Number of triples, share of unstable ones, when they came apart, steps, and energy errors by label."""
     energy = {
         label: dict(zip(map(str, ENERGY_QUANTILES), group.energy_error.quantile(list(ENERGY_QUANTILES)), strict=True))
         for label, group in (("stable", table[~table.unstable]), ("unstable", table[table.unstable]))
@@ -39,7 +44,7 @@ def describe(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def compare_labels(table: pd.DataFrame) -> dict[str, Any]:
-    """The labels of lost orbits and of chaos: how many triples have which, and MEGNO's quantiles by the former."""
+    """The two labels, of lost orbits and of chaos: how many triples have which, and quantiles of MEGNO by the first."""
     unstable, chaotic = table.unstable, table.chaotic
     quantiles = [0.05, 0.25, 0.5, 0.75, 0.95]
     return {
@@ -61,7 +66,12 @@ def compare_labels(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def threshold_report(table: pd.DataFrame, unstable_change: float) -> dict[str, Any]:
-    """Share of unstable triples, and of labels that differ, with other limits on the change of the axes."""
+    """Share of unstable triples, and of other labels, if another change of the axes were the limit.
+
+    Args:
+        table: Triples that were followed.
+        unstable_change: The limit in use.
+    """
     labels = table.max_change > unstable_change
     return {
         str(limit): {
@@ -81,7 +91,12 @@ def importance(
 ) -> dict[str, float]:
     """By how much the Brier score rises when one feature is shuffled among systems (Breiman 2001), mean of ten times.
 
-    `predict` gives the probability of the label for `features` `x` (system, feature), `outcome` (system,) the truth.
+    Args:
+        predict: Gives the probability of the label for features.
+        x: Features, shape (system, feature).
+        outcome: Whether a system has the label, shape (system,).
+        rng: For the shuffling.
+        features: Names of the features.
     """
     before = scores.brier(predict(x), outcome)
     rises = {}
@@ -96,8 +111,15 @@ def importance(
 
 
 def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """One row a triple that was followed again: its label and MEGNO, and for each check the new ones, the energy error,
-    and how far the inner separation ended from the first run's, relative to that.
+    """One row a triple that was followed again: its label and MEGNO, and those of each check.
+
+    Args:
+        table: Triples that were followed.
+        again: The same triples by the name of the check.
+
+    Returns:
+        For each check also the energy error, and how far the inner separation ended from that of the first run,
+        relative to it.
     """
     inner = ["inner_x_au", "inner_y_au", "inner_z_au"]
     first = table.set_index("triple_id")
@@ -123,7 +145,13 @@ def checked_labels(table: pd.DataFrame, again: Mapping[str, pd.DataFrame]) -> pd
 
 
 def check_report(checked: pd.DataFrame, parted: float, chaotic_megno: float) -> dict[str, Any]:
-    """How often a finer step, or a birth beside, gives another label; how many neighbours parted, by label."""
+    """How often a finer step or a neighbouring birth gives another label, and how many neighbours parted, by label.
+
+    Args:
+        checked: What `checked_labels` gives.
+        parted: Relative distance above which neighbours have parted.
+        chaotic_megno: MEGNO above which a triple is chaotic.
+    """
     chaotic = checked.megno > chaotic_megno
     report: dict[str, Any] = {}
     for check in ("finer_step", "neighbour"):
@@ -142,18 +170,24 @@ def check_report(checked: pd.DataFrame, parted: float, chaotic_megno: float) -> 
     groups = {"stable": ~checked.unstable, "unstable": checked.unstable, "chaotic": chaotic, "regular": ~chaotic}
     for label, group in groups.items():
         report["neighbour"][f"parted_if_{label}"] = share(int(apart[group].sum()), int(group.sum()))
-    # the two signs of chaos, where both had the time to show
+    # the two signs of chaos, for triples that were followed to the end
     both = (apart == chaotic)[~checked.unstable]
     report["neighbour"]["chaotic_as_parted_if_stable"] = share(int(both.sum()), len(both))
     return report
 
 
 def score_report(predictions: pd.DataFrame, rng: np.random.Generator, *, bins: int, resamples: int) -> dict[str, Any]:
-    """Scores of each method on test systems with 95 % intervals, and of the network less the criterion, paired.
+    """Scores of each method on test systems, and paired differences between network and criterion, with 95 % intervals.
 
-    `predictions` has the methods' probabilities, the ratio to the criterion and the `outcome`, whether labelled so.
-    Areas under ROC curves have DeLong's intervals, the others the bootstrap's. `criterion` is the odds fitted to the
-    logarithm of the ratio to the criterion; `sharp_criterion` the criterion as it was meant, stable above 1.
+    Areas under ROC curves have DeLong's intervals, all others the bootstrap's.
+
+    Args:
+        predictions: The methods' probabilities, the ratio to the criterion, and `outcome`, whether a system has the
+            label. `criterion` is the odds fitted to ln of the ratio; `sharp_criterion` the criterion as it was meant,
+            stable above 1.
+        rng: For the bootstrap.
+        bins: Bins of probability.
+        resamples: Of the bootstrap.
     """
     outcome = predictions.outcome.to_numpy()
     probability = {name: predictions[name].to_numpy() for name in METHODS}

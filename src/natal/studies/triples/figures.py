@@ -30,9 +30,12 @@ def _by_label(ax: Axes, x: np.ndarray, y: np.ndarray, unstable: np.ndarray) -> N
 
 @styled
 def stability_map(table: pd.DataFrame) -> Figure:
-    """All triples over e_outer, by R_p / a_in freed of mass ratio and inclination, and by period ratio.
+    """All triples over e_outer: R_p / a_in without its dependence on mass ratio and inclination, and the period ratio.
 
-    Look for: vermillion below the criterion's curve, blue above, and how wide the mixed zone between is.
+    Look for: vermillion below the criterion's curve, blue above, and the width of the mixed zone between.
+
+    Args:
+        table: Triples that were followed.
     """
     figure, (axes,) = panels(1, 2, 4.6)
     e = table.e_outer.to_numpy()
@@ -54,9 +57,13 @@ def stability_map(table: pd.DataFrame) -> Figure:
 
 @styled
 def inclination(table: pd.DataFrame) -> Figure:
-    """Share of unstable triples by the ratio to the criterion, for thirds of the mutual inclination, and by it alone.
+    """Share of unstable triples by the ratio to the criterion, for thirds of the mutual inclination; and by the latter.
 
-    Look for: curves that fall through one half at 1 would need no correction; the criterion's factor for i is linear.
+    Look for: curves that fall through one half at 1; these would need no correction. The criterion's factor for i is
+    linear.
+
+    Args:
+        table: Triples that were followed.
     """
     figure, (axes,) = panels(1, 2, 4.2)
     ratio, degrees = criterion_ratio(table), np.degrees(table.inclination_rad.to_numpy())
@@ -87,7 +94,7 @@ def _shares(
     *,
     logarithmic: bool,
 ) -> None:
-    """Share of unstable ones in bins of x that hold five or more, with exact 95 % intervals."""
+    """Share of unstable triples in bins of x with five or more, with exact 95 % intervals."""
     which = np.digitize(x, edges) - 1
     middle = np.sqrt(edges[:-1] * edges[1:]) if logarithmic else 0.5 * (edges[:-1] + edges[1:])
     in_bins = [share(int(unstable[which == k].sum()), int((which == k).sum())) for k in range(len(middle))]
@@ -101,7 +108,12 @@ def _shares(
 def reliability_diagrams(predictions: pd.DataFrame, n_bins: int) -> Figure:
     """Observed against predicted shares of unstable test triples, with the binomial 95 % range of honest odds.
 
-    Look for: markers within their bars; above the diagonal more fall apart than said. Below, how many each bin holds.
+    Look for: markers within their bars; above the diagonal more triples fall apart than predicted. The lower panels
+    show how many triples each bin has.
+
+    Args:
+        predictions: Probabilities and outcomes of test triples.
+        n_bins: Bins of probability.
     """
     names = (METHODS[0], ("network_untempered", GREY, "network before its temperature"), METHODS[1])
     figure, axes = panels(2, 3, 5.0, sharex=True, sharey="row", height_ratios=(3, 1))
@@ -121,9 +133,13 @@ def reliability_diagrams(predictions: pd.DataFrame, n_bins: int) -> Figure:
 
 @styled
 def roc(predictions: pd.DataFrame, report: dict[str, Any]) -> Figure:
-    """ROC curves of network and criterion on test triples; the right panel is the corner, with the sharp criterion.
+    """ROC curves of network and criterion on test triples; on the right their corner, with the sharp criterion.
 
-    Look for: which curve is higher, and where the cross, the criterion as it was meant, lies.
+    Look for: which curve is higher, and where the cross lies, the criterion as it was meant.
+
+    Args:
+        predictions: Probabilities and outcomes of test triples.
+        report: What `natal.studies.triples.evaluation.score_report` gives.
     """
     figure, (axes,) = panels(1, 2, 4.6)
     unstable = predictions.outcome.to_numpy()
@@ -147,9 +163,14 @@ def roc(predictions: pd.DataFrame, report: dict[str, Any]) -> Figure:
 
 @styled
 def energy_errors(table: pd.DataFrame, checked: pd.DataFrame) -> Figure:
-    """Largest relative energy error of each triple while its label was open, and the same with the finer step.
+    """Largest relative energy error of each triple until its label was known, and the same with the finer step.
 
-    Look for: stable triples far below the change that counts as unstable; on the right a factor of four to sixteen.
+    Look for: stable triples far below the change that makes a triple unstable; on the right a factor of four to
+    sixteen.
+
+    Args:
+        table: Triples that were followed.
+        checked: What `natal.studies.triples.evaluation.checked_labels` gives.
     """
     figure, (axes,) = panels(1, 2, 4.2)
     smallest = 1e-8
@@ -177,8 +198,13 @@ def energy_errors(table: pd.DataFrame, checked: pd.DataFrame) -> Figure:
 def checks(checked: pd.DataFrame, unstable_change: float, parted: float) -> Figure:
     """How far neighbours ended from each other, by label; and the largest change of an axis with a finer step.
 
-    Look for: two heaps on the left, regular and chaotic; on the right points near the diagonal, and few in the upper
-    left and lower right quarters, where the labels differ.
+    Look for: two heaps on the left, regular and chaotic. On the right, look for points near the diagonal, and few in
+    the upper left and lower right quarters, where the labels differ.
+
+    Args:
+        checked: What `natal.studies.triples.evaluation.checked_labels` gives.
+        unstable_change: Change of an axis that makes a triple unstable.
+        parted: Relative distance above which neighbours have parted.
     """
     figure, (axes,) = panels(1, 2, 4.4)
     distance = checked.neighbour_distance.clip(lower=1e-10, upper=1e2)
@@ -200,9 +226,12 @@ def checks(checked: pd.DataFrame, unstable_change: float, parted: float) -> Figu
 
 @styled
 def training(curves: Mapping[str, pd.DataFrame]) -> Figure:
-    """Cross entropy of each member by epoch, on training triples (dashed) and validation triples; a panel a label.
+    """Cross entropy of each member by epoch, on training triples (dashed) and validation triples; one panel a label.
 
     Look for: solid curves that have turned before they end, close to the dashed ones.
+
+    Args:
+        curves: Learning curves by label.
     """
     figure, (axes,) = panels(1, len(curves), 4.0, sharey=True)
     for ax, (name, table) in zip(axes, curves.items(), strict=True):
@@ -219,10 +248,16 @@ def training(curves: Mapping[str, pd.DataFrame]) -> Figure:
 
 @styled
 def chaos(table: pd.DataFrame, checked: pd.DataFrame, predictions: pd.DataFrame, chaotic_megno: float) -> Figure:
-    """The two labels: MEGNO by stability, MEGNO against twins' distance, shares by the criterion, ROC curves of chaos.
+    """The two labels: MEGNO by stability and against twins' distance, shares by the criterion, ROC curves of chaos.
 
-    Look for: stable triples in a heap at 2; twins that part where MEGNO is large; chaos reaching beyond the boundary of
-    lost orbits; and how well network and criterion, fitted anew, tell chaos.
+    Look for: stable triples in a heap at 2; twins that part where MEGNO is large; chaos that reaches beyond the
+    boundary of lost orbits; and how well network and criterion, fitted again, predict chaos.
+
+    Args:
+        table: Triples that were followed.
+        checked: What `natal.studies.triples.evaluation.checked_labels` gives.
+        predictions: Probabilities and outcomes of test triples for chaos.
+        chaotic_megno: MEGNO above which a triple is chaotic.
     """
     figure, ((left, right), (shares, curves)) = panels(2, 2, 8.0)
     limits = (0.1, 1e3)

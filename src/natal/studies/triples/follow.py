@@ -1,7 +1,7 @@
-"""Follows many triples for a number of outer orbits: which of them kept their orbits, and which move chaotically?
+"""Follows many triples for a number of outer orbits: which of them keep their orbits, and which move chaotically?
 
-Systems differ a thousandfold in the steps they need, so a batch is a set of slots: a system that is done makes room for
-the next one, and the longest begin first.
+Some systems need a thousand times more steps than others. So a batch is a set of slots: when a system is done, the next
+one takes its place. The longest runs begin first.
 """
 
 from collections.abc import Callable
@@ -23,23 +23,41 @@ from natal.studies.triples.transformed_leapfrog import NO_SOFTENING_AU, Clocked,
 from natal.units import G_AU3_PER_MSUN_YR2
 
 STEPS_PER_SAMPLE = 32
-"""Between two looks at the orbits: a third of an inner orbit or less."""
+"""Number of steps between two looks at the orbits: a third of an inner orbit or less."""
 
 SAMPLES_PER_CALL = 100
 
 STOP_CHANGE = 1.0
-"""Relative change of a semi-major axis at which a system is given up; unbound orbits have negative axes."""
+"""Relative change of a semi-major axis at which a run ends; orbits that are not bound have negative axes."""
 
 
 class Elements(NamedTuple):
-    """Osculating two-body orbits, inner (star 2 about 1) and outer (star 3 about their centre of mass)."""
+    """Osculating two-body orbits: inner (star 2 about 1) and outer (star 3 about their centre of mass).
+
+    Attributes:
+        axis_au: Semi-major axes; negative for orbits that are not bound.
+        distance_au: Distances.
+    """
 
     axis_au: Float[Array, "batch 2"]
     distance_au: Float[Array, "batch 2"]
 
 
 class Run(NamedTuple):
-    """Where a batch is, and what was seen of it so far; every leaf has an axis for the slots."""
+    """Where a batch is, and what was seen of it so far; every leaf has an axis for the slots.
+
+    Attributes:
+        now: Positions, velocities and time.
+        beside: An infinitely near neighbour, for MEGNO.
+        mass_msun: Masses.
+        h_au_yr: Step in the transformed time.
+        axis0_au: Semi-major axes at the start.
+        energy0: Energy at the start.
+        max_change: Largest relative change of an axis.
+        t_change_yr: When an axis first changed by more than the limit; infinite if it has not.
+        max_energy_error: Largest relative energy error until then.
+        n_steps: Steps.
+    """
 
     now: Clocked
     beside: megno.Neighbour
@@ -82,7 +100,14 @@ def begin(
     mass_msun: Float[Array, "batch 3"],
     eta: Float[Array, ""],
 ) -> Run:
-    """Systems at t = 0."""
+    """Triples at t = 0.
+
+    Args:
+        position_au: Positions.
+        velocity_au_yr: Velocities.
+        mass_msun: Masses.
+        eta: The step: 2 pi / eta of them an inner orbit.
+    """
     axis = elements(position_au, velocity_au_yr, mass_msun).axis_au
     now, beside = megno.begin(position_au, velocity_au_yr, axis[:, 0])
     zero = jnp.zeros_like(now.t_yr)
@@ -102,18 +127,26 @@ def begin(
 
 
 def is_active(run: Run, t_end_yr: Float[Array, ""]) -> Bool[Array, " batch"]:
-    """Whether a system is still to be followed."""
+    """Whether a system must be followed further."""
     return (run.now.t_yr < t_end_yr) & (run.max_change < STOP_CHANGE)
 
 
 def advance(
     run: Run, t_end_yr: Float[Array, ""], unstable_change: Float[Array, ""]
 ) -> tuple[Run, Bool[Array, " batch"]]:
-    """`SAMPLES_PER_CALL` times `STEPS_PER_SAMPLE` steps of every active system, a look after each; who is still active.
+    """Take `SAMPLES_PER_CALL` times `STEPS_PER_SAMPLE` steps of every active system, with a look after each time.
 
-    Osculating axes swing at every passage of a pericentre without anything having changed. They count only while both
-    distances are at least the osculating axes, in the outer half of both orbits, or where an orbit is not bound. So
-    does the energy, and only until the label is known: what follows is an encounter of three.
+    Osculating axes change at every passage of a pericentre although nothing has happened. So they count only while both
+    distances are at least the osculating axes, in the outer half of both orbits, or if an orbit is not bound. The same
+    holds for the energy, which counts only until the label is known: after that there is an encounter of three stars.
+
+    Args:
+        run: The batch.
+        t_end_yr: For how long systems are followed.
+        unstable_change: Relative change of an axis that makes a triple unstable.
+
+    Returns:
+        The batch, and who is still active.
     """
 
     def sample(_: Int[Array, ""], run: Run) -> Run:
@@ -155,14 +188,22 @@ def follow(
     shift: float = 0.0,
     label: str = "follow",
 ) -> pd.DataFrame:
-    """Follow the triples of `table` (`systems.draw`) for `n_orbits` initial outer periods, in double precision.
+    """Follow triples in double precision.
 
-    `eta` is the step, 2 pi / eta of them an inner orbit; `slots` systems move at once; `shift` stretches the
-    births of all stars by a share, to see whether neighbours part. Returns, one row a triple: max_change (largest
-    relative change of either semi-major axis; the run ends at `STOP_CHANGE`), t_change_orbits (when it first passed
-    `unstable_change`, nan if never), megno (`natal.studies.triples.megno`, at the end), energy_error (largest
-    |E / E_0 - 1| up to t_change), t_orbits and n_steps (how far), and the inner separation at the end in AU
-    (inner_x_au, inner_y_au, inner_z_au).
+    Args:
+        table: Triples as `systems.draw` gives them.
+        eta: The step: 2 pi / eta of them an inner orbit.
+        n_orbits: For how long, in initial outer periods.
+        unstable_change: Relative change of an axis that makes a triple unstable.
+        slots: Systems that move at the same time.
+        shift: Share by which the births of all stars are stretched, to see whether neighbours part.
+        label: Name of the work in progress lines.
+
+    Returns:
+        One row a triple: max_change (largest relative change of either semi-major axis; the run ends at `STOP_CHANGE`),
+        t_change_orbits (when it first passed `unstable_change`; nan if never), megno (`natal.studies.triples.megno`, at
+        the end), energy_error (largest |E / E_0 - 1| up to t_change), t_orbits and n_steps (how far), and the inner
+        separation at the end in AU (inner_x_au, inner_y_au, inner_z_au).
     """
     with jax.enable_x64(True):
         position, velocity = systems.place(table)
@@ -187,7 +228,7 @@ def follow(
 
 
 def _order(table: pd.DataFrame) -> np.ndarray:
-    """Those with the most inner orbits first."""
+    """Triples with the most inner orbits first."""
     return np.argsort(-table.period_ratio.to_numpy(), kind="stable")
 
 
@@ -199,7 +240,7 @@ def _run_slots(
     slots: int,
     label: str,
 ) -> Run:
-    """Move `slots` systems at a time; who is done is stored and replaced. Returns how all ended, as NumPy arrays."""
+    """Move `slots` systems at a time, and store and replace those that are done; returns all ends as NumPy arrays."""
     position, velocity, mass = births
     # as a whole, so that slots can be filled with any of them
     fresh = jax.tree.map(np.array, birth(position, velocity, mass))

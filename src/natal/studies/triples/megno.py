@@ -21,11 +21,18 @@ from natal.studies.triples.transformed_leapfrog import NO_SOFTENING_AU, Clocked,
 PerTriple = Float[Array, " batch"]
 Vectors = Float[Array, "3 batch 3"]
 CIRCULAR_AU_YR = 2 * jnp.pi
-"""Velocities count over this, the outer orbit's: a shift has a length then."""
+"""Unit of velocities, that of the outer orbit: with it positions and velocities together have a length."""
 
 
 class Neighbour(NamedTuple):
-    """A neighbour's shift at equal steps, of unit length at equal times, and the two integrals so far."""
+    """A neighbour's shift, and integrals over its growth so far.
+
+    Attributes:
+        shift: At equal steps, scaled to unit length at equal times.
+        growth_yr: int t d ln delta.
+        sum_yr: int Y dt.
+        mean: <Y>.
+    """
 
     shift: Clocked
     growth_yr: PerTriple  # int t d ln delta
@@ -34,8 +41,8 @@ class Neighbour(NamedTuple):
 
 
 def begin(position_au: Vectors, velocity_au_yr: Vectors, b_au: PerTriple) -> tuple[Clocked, Neighbour]:
-    """Triples at t = 0, and neighbours a unit length away in a direction that all triples have in common."""
-    # any direction will do: of a random one a share always grows fastest
+    """Triples at t = 0, and neighbours a unit length away in a direction that all triples share."""
+    # any direction is fine: a random one has a part along the fastest growth
     place, motion = (jax.random.normal(jax.random.key(k), (3, 1, 3), position_au.dtype) for k in (0, 1))
     shifts = jnp.broadcast_to(place, position_au.shape), jnp.broadcast_to(CIRCULAR_AU_YR * motion, position_au.shape)
     now, shift = jax.jvp(lambda x, v: start(x, v, b_au), (position_au, velocity_au_yr), shifts)
@@ -47,7 +54,15 @@ def begin(position_au: Vectors, velocity_au_yr: Vectors, b_au: PerTriple) -> tup
 def look(
     before: Neighbour, shift: Clocked, now: Clocked, mass_msun: Float[Array, "batch 3"], t_yr: PerTriple
 ) -> Neighbour:
-    """After some steps from the time `t_yr`: integrals by the trapezium rule, and the shift at unit length again."""
+    """A neighbour after some steps: integrals by the trapezium rule, and its shift at unit length again.
+
+    Args:
+        before: The neighbour before these steps.
+        shift: Its shift after them.
+        now: The triples after them.
+        mass_msun: Masses.
+        t_yr: The time before them.
+    """
     length, dt_yr = _length(shift, now, mass_msun), now.t_yr - t_yr
     growth = before.growth_yr + 0.5 * (now.t_yr + t_yr) * jnp.log(length)
     last = jnp.where(t_yr > 0, 2 * before.growth_yr / t_yr, 0.0)
@@ -56,7 +71,7 @@ def look(
 
 
 def _length(shift: Clocked, now: Clocked, mass_msun: Float[Array, "batch 3"]) -> PerTriple:
-    """Of the shift at equal times: at equal steps the neighbour's clock shows another one."""
+    """Length of the shift at equal times; at equal steps the neighbour's clock shows another time."""
     late = shift.t_yr[:, None]
     place = shift.position_au - late * now.velocity_au_yr
     motion = shift.velocity_au_yr - late * accelerations(now.position_au, mass_msun, NO_SOFTENING_AU)

@@ -1,4 +1,4 @@
-"""How good are probabilities of a yes-or-no outcome? Proper scores, calibration, ranking, with their errors."""
+"""How good are probabilities of a yes-or-no outcome? Proper scores, calibration and ranking, with their errors."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,15 @@ Outcomes = Bool[np.ndarray, " case"]
 
 
 class Reliability(NamedTuple):
-    """Cases binned by predicted probability: its mean, the share of yes, their number, the 95 % binomial range."""
+    """Cases in bins of predicted probability.
+
+    Attributes:
+        predicted: Mean predicted probability.
+        observed: Share of yes.
+        n: Number of cases.
+        low: Lower end of the binomial 95 % range.
+        high: Its upper end.
+    """
 
     predicted: Float[np.ndarray, " bin"]
     observed: Float[np.ndarray, " bin"]
@@ -21,20 +29,30 @@ class Reliability(NamedTuple):
 
 
 def brier(probability: Probabilities, outcome: Outcomes) -> float:
-    """Mean squared difference of probability and outcome (Brier 1950)."""
+    """Mean squared difference of probability and outcome (Brier 1950).
+
+    Examples:
+        >>> brier(np.array([0.8, 0.4]), np.array([True, False]))
+        0.1
+    """
     return float(((probability - outcome) ** 2).mean())
 
 
 def _bins(probability: Probabilities, n_bins: int) -> list[np.ndarray]:
-    """Index arrays of the cases in each of `n_bins` equal ranges of probability that holds any."""
+    """Indices of the cases in each of `n_bins` equal ranges of probability that has any."""
     which = np.minimum((probability * n_bins).astype(int), n_bins - 1)
     return [np.flatnonzero(which == k) for k in np.unique(which)]
 
 
 def reliability(probability: Probabilities, outcome: Outcomes, n_bins: int = 10) -> Reliability:
-    """Observed against predicted shares in equal bins of probability, with what honest probabilities may do.
+    """Observed against predicted shares in equal bins of probability, with the range of honest probabilities.
 
-    The band is the central 95 % range of a binomial share at the bin's mean probability.
+    That is the central 95 % range of a binomial share at the bin's mean probability.
+
+    Args:
+        probability: Predicted probabilities.
+        outcome: Whether it happened.
+        n_bins: Bins; empty ones are left out.
     """
     groups = _bins(probability, n_bins)
     predicted = np.array([probability[g].mean() for g in groups])
@@ -44,10 +62,15 @@ def reliability(probability: Probabilities, outcome: Outcomes, n_bins: int = 10)
 
 
 def brier_parts(probability: Probabilities, outcome: Outcomes, n_bins: int = 10) -> dict[str, float]:
-    """The Brier score as reliability - resolution + uncertainty + what varies within bins.
+    """The Brier score as reliability - resolution + uncertainty + within_bins.
 
-    Murphy (1973) for bins of equal forecasts; the remainder, within-bin variance less covariance (Stephenson, Coelho &
-    Jolliffe 2008), makes the sum exact.
+    Murphy (1973) split it so for bins of equal forecasts. What varies within bins, variance less covariance
+    (Stephenson, Coelho & Jolliffe 2008), makes the sum exact.
+
+    Args:
+        probability: Predicted probabilities.
+        outcome: Whether it happened.
+        n_bins: Bins of probability.
     """
     base = outcome.mean()
     parts = {"reliability": 0.0, "resolution": 0.0, "uncertainty": float(base * (1 - base))}
@@ -61,7 +84,13 @@ def brier_parts(probability: Probabilities, outcome: Outcomes, n_bins: int = 10)
 
 
 def roc_curve(score: Probabilities, outcome: Outcomes) -> tuple[np.ndarray, np.ndarray]:
-    """False and true positive rates at every threshold, from (0, 0) to (1, 1); higher scores mean yes."""
+    """False and true positive rates at every threshold, from (0, 0) to (1, 1); higher scores mean yes.
+
+    Examples:
+        >>> no, yes = roc_curve(np.array([0.9, 0.6, 0.3]), np.array([True, False, True]))
+        >>> no.tolist(), yes.tolist()
+        ([0.0, 0.0, 1.0, 1.0], [0.0, 0.5, 0.5, 1.0])
+    """
     order = np.argsort(-score, kind="stable")
     last = np.append(np.diff(score[order]) != 0, True)
     yes, no = np.cumsum(outcome[order])[last], np.cumsum(~outcome[order])[last]
@@ -69,18 +98,23 @@ def roc_curve(score: Probabilities, outcome: Outcomes) -> tuple[np.ndarray, np.n
 
 
 class Ranking(NamedTuple):
-    """Areas under ROC curves of several scores of the same cases, and the covariance of these estimates."""
+    """Areas under the ROC curves of several scores of the same cases.
+
+    Attributes:
+        auc: The areas.
+        covariance: Of these estimates.
+    """
 
     auc: Float[np.ndarray, " score"]
     covariance: Float[np.ndarray, "score score"]
 
     def interval(self, k: int, level: float = 0.95) -> tuple[float, float]:
-        """Normal interval of one area."""
+        """Normal interval of area k, with the probability `level`."""
         half = norm.ppf(0.5 + level / 2) * np.sqrt(self.covariance[k, k])
         return float(self.auc[k] - half), float(min(self.auc[k] + half, 1.0))
 
     def difference(self, k: int, other: int, level: float = 0.95) -> tuple[float, float, float]:
-        """Area k less another one, with its normal interval, in which cases are paired."""
+        """Area k minus another area, with its normal interval; cases are paired."""
         gap = self.auc[k] - self.auc[other]
         variance = self.covariance[k, k] + self.covariance[other, other] - 2 * self.covariance[k, other]
         half = norm.ppf(0.5 + level / 2) * np.sqrt(max(variance, 0.0))
@@ -88,8 +122,17 @@ class Ranking(NamedTuple):
 
 
 def auc_ranking(scores: Float[np.ndarray, "score case"], outcome: Outcomes) -> Ranking:
-    """Areas under ROC curves with their covariance: DeLong, DeLong & Clarke-Pearson (1988), by midranks
-    (Sun & Xu 2014). Higher scores mean yes; both outcomes must occur at least twice.
+    """Areas under ROC curves with their covariance, by midranks.
+
+    Sources: DeLong, DeLong & Clarke-Pearson (1988); Sun & Xu (2014).
+
+    Args:
+        scores: Several scores of the same cases; higher scores mean yes.
+        outcome: Whether it happened; both outcomes must occur at least twice.
+
+    Examples:
+        >>> auc_ranking(np.array([[0.9, 0.7, 0.6, 0.3]]), np.array([True, False, True, False])).auc.tolist()
+        [0.75]
     """
     yes, no = scores[:, outcome], scores[:, ~outcome]
     m, n = yes.shape[1], no.shape[1]
@@ -103,7 +146,13 @@ def auc_ranking(scores: Float[np.ndarray, "score case"], outcome: Outcomes) -> R
 def bootstrap(
     per_case: Float[np.ndarray, "quantity case"], rng: np.random.Generator, n_resamples: int = 2000
 ) -> Float[np.ndarray, "quantity 2"]:
-    """95 % percentile intervals of the means over cases, all quantities resampled together (Efron 1979)."""
+    """95 % percentile intervals of means over cases, with all quantities resampled together (Efron 1979).
+
+    Args:
+        per_case: One row a quantity.
+        rng: For the resampling.
+        n_resamples: How many.
+    """
     n = per_case.shape[1]
     weights = rng.multinomial(n, np.full(n, 1 / n), n_resamples) / n
     intervals: np.ndarray = np.quantile(weights @ per_case.T, [0.025, 0.975], axis=0).T

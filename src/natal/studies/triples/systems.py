@@ -1,7 +1,7 @@
-"""The triples of the study: drawn from a prior, told apart by the primer's features, placed in space.
+"""The triples of the study: drawn from a prior, described by the primer's features, placed in space.
 
-Gravity without softening has no scale. So every triple gets the total mass of 1 Msun and an outer orbit of 1 AU, whose
-period is then 1 yr: times count outer orbits.
+Gravity without softening has no scale. So every triple has a total mass of 1 Msun and an outer orbit of 1 AU, whose
+period is 1 yr: times are counted in outer orbits.
 """
 
 import numpy as np
@@ -19,11 +19,22 @@ PerTriple = Float[np.ndarray, " triple"]
 
 
 def draw(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
-    """`n` independent triples: period_ratio, eccentricities, mass ratios, angles in rad; one row each.
+    """Draw independent triples.
 
-    The outer orbit lies in the x-y plane with its pericentre on the x axis, so `inclination_rad` is the mutual one.
-    Rows whose outer pericentre a_out (1 - e_out) lies within the inner apocentre a_in (1 + e_in) are drawn again:
-    such orbits are no hierarchy. Raises `NatalError` if the prior holds almost nothing else.
+    The outer orbit is in the x-y plane with its pericentre on the x axis, so `inclination_rad` is the mutual one.
+    Triples whose outer pericentre a_out (1 - e_out) is within the inner apocentre a_in (1 + e_in) are drawn again: such
+    orbits are no hierarchy.
+
+    Args:
+        n: How many.
+        prior: Ranges.
+        rng: For the draws.
+
+    Returns:
+        period_ratio, eccentricities, mass ratios, angles in rad; one row a triple.
+
+    Raises:
+        NatalError: If nearly all triples of the prior have to be drawn again.
     """
     kept: list[pd.DataFrame] = []
     for _ in range(100):
@@ -53,37 +64,42 @@ def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def log_uniform(limits: tuple[float, float], n: int, rng: np.random.Generator) -> PerTriple:
-    """`n` draws between the limits."""
+    """`n` log-uniform draws between the limits."""
     low, high = limits
     return np.exp(rng.uniform(np.log(low), np.log(high), n))
 
 
 def split_names(n_by_split: dict[str, int]) -> np.ndarray:
-    """The split of each row of a table of independent draws, in the order train, validation, test."""
+    """The split of each row of a table of independent draws, in the order train, validation, test.
+
+    Examples:
+        >>> split_names({"train": 2, "validation": 1, "test": 1}).tolist()
+        ['train', 'train', 'validation', 'test']
+    """
     return np.repeat(SPLITS, [n_by_split[name] for name in SPLITS])
 
 
 def masses_msun(table: pd.DataFrame) -> Vectors:
-    """m1, m2 of the inner binary and m3, which add up to 1 Msun."""
+    """Masses of the inner binary's stars, m1 and m2, and of the third, m3; they add up to 1 Msun."""
     inner = 1 / (1 + table.mass_ratio_outer.to_numpy())
     m1 = inner / (1 + table.mass_ratio_inner.to_numpy())
     return np.column_stack([m1, inner - m1, 1 - inner])
 
 
 def inner_axis_au(table: pd.DataFrame) -> PerTriple:
-    """Inner semi-major axis in AU, a_out being 1: Kepler's third law, a_in^3 = (m1 + m2) (P_in / P_out)^2."""
+    """Inner semi-major axis in AU, where a_out is 1: Kepler's third law, a_in^3 = (m1 + m2) (P_in / P_out)^2."""
     axis_au: PerTriple = np.cbrt(masses_msun(table)[:, :2].sum(1) / table.period_ratio.to_numpy() ** 2)
     return axis_au
 
 
 def pericentre_ratio(table: pd.DataFrame) -> PerTriple:
-    """R_p / a_in: outer pericentre distance a_out (1 - e_out) in units of the inner semi-major axis."""
+    """R_p / a_in: the outer pericentre distance a_out (1 - e_out) in units of the inner semi-major axis."""
     ratio: PerTriple = (1 - table.e_outer.to_numpy()) / inner_axis_au(table)
     return ratio
 
 
 def features(table: pd.DataFrame) -> Float[np.ndarray, "triple 6"]:
-    """What the classifier sees, in the order of `FEATURES`: rotation invariant, and blind to angles of phase."""
+    """The inputs of the classifier, in the order of `FEATURES`; no rotation and no phase changes them."""
     m1, m2, m3 = masses_msun(table).T
     return np.column_stack(
         [
@@ -98,7 +114,11 @@ def features(table: pd.DataFrame) -> Float[np.ndarray, "triple 6"]:
 
 
 def place(table: pd.DataFrame) -> tuple[Float[np.ndarray, "3 triple 3"], Float[np.ndarray, "3 triple 3"]]:
-    """Positions (AU) and velocities (AU/yr) of the three stars, (coordinate, triple, star), centre of mass at rest."""
+    """Positions (AU) and velocities (AU/yr) of the three stars, with the centre of mass at rest.
+
+    Returns:
+        Two arrays (coordinate, triple, star).
+    """
     mass = masses_msun(table)
     inner = mass[:, :2].sum(1)
     column = {name: table[name].to_numpy() for name in table}
@@ -129,8 +149,20 @@ def orbit(
     mean_anomaly_rad: PerTriple,
     angles_rad: tuple[PerTriple, PerTriple, PerTriple],
 ) -> tuple[Vectors, Vectors]:
-    """Relative position and velocity on Kepler orbits (Murray & Dermott 1999, section 2.8); angles are (node,
-    inclination, argument of pericentre).
+    """Relative position (AU) and velocity (AU/yr) on Kepler orbits (Murray & Dermott 1999, section 2.8).
+
+    Args:
+        axis_au: Semi-major axes.
+        e: Eccentricities.
+        mass_msun: Masses of both bodies together.
+        mean_anomaly_rad: Mean anomalies.
+        angles_rad: Node, inclination, argument of pericentre.
+
+    Examples:
+        >>> zero = np.zeros(1)
+        >>> position, velocity = orbit(zero + 1, zero, zero + 1, zero, (zero, zero, zero))  # the Earth's orbit
+        >>> position.tolist(), velocity.round(2).tolist()
+        ([[1.0, 0.0, 0.0]], [[-0.0, 6.28, 0.0]])
     """
     eccentric = kepler(mean_anomaly_rad, e)
     cos, sin, root = np.cos(eccentric), np.sin(eccentric), np.sqrt(1 - e**2)
@@ -146,7 +178,16 @@ def orbit(
 
 
 def kepler(mean_anomaly_rad: PerTriple, e: PerTriple) -> PerTriple:
-    """Eccentric anomaly E of M = E - e sin E, to rounding, by bisection and Newton steps."""
+    """Eccentric anomaly E of M = E - e sin E, exact to rounding, by bisection and Newton steps.
+
+    Args:
+        mean_anomaly_rad: M.
+        e: Eccentricities.
+
+    Examples:
+        >>> kepler(np.array([1.0]), np.array([0.5])).round(4).tolist()
+        [1.4987]
+    """
     turns = np.floor(mean_anomaly_rad / (2 * np.pi)) * 2 * np.pi
     mean = mean_anomaly_rad - turns
     low, high = mean - e, mean + e

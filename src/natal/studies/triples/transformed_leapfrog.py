@@ -1,13 +1,13 @@
 """Drift-kick-drift leapfrog in a transformed time, which follows a close binary along its exact ellipse.
 
-natal's leapfrog, with any affordable step, turns the apsides of a binary faster than the distant third star of a triple
-does, and Kozai-Lidov cycles die of it (docs/studies/triples.md). Mikkola & Aarseth (2002, Celest. Mech. Dyn. Astron.
-84, 343) let kicks last h / Omega(x) and drifts h / W, where W is carried along by dW = (v . grad Omega) dt. With
-Omega = 1 / r a two-body orbit is exact but for its phase, at any eccentricity (Mikkola & Tanikawa 1999; Preto &
-Tremaine 1999). Forces are natal's, `natal.nbody.gravity`, without softening.
+With any affordable step, the error of natal's leapfrog turns the apsides of a binary faster than the distant third star
+of a triple does, which suppresses Kozai-Lidov cycles (docs/studies/triples.md). Mikkola & Aarseth (2002, Celest. Mech.
+Dyn. Astron. 84, 343) let kicks last h / Omega(x) and drifts h / W, where W is carried along by dW = (v . grad Omega)
+dt. With Omega = 1 / r a two-body orbit is exact except for its phase, at any eccentricity (Mikkola & Tanikawa 1999;
+Preto & Tremaine 1999). Forces are natal's, `natal.nbody.gravity`, without softening.
 
-Here Omega = 1 / r_12 + b / r_13^2 + b / r_23^2 with b = a_in at birth: far from the third star it is the inner
-binary's, and where the third star comes close the step shrinks, too.
+Here Omega = 1 / r_12 + b / r_13^2 + b / r_23^2 with b = a_in at birth. Far from the third star it is the inner
+binary's; where the third star comes close the step shrinks, too.
 """
 
 from typing import NamedTuple
@@ -25,7 +25,14 @@ PerTriple = Float[Array, " batch"]
 
 
 class Clocked(NamedTuple):
-    """Three stars, the rate W of their clock (1/AU) and the time reached."""
+    """Three stars with their clock.
+
+    Attributes:
+        position_au: Positions.
+        velocity_au_yr: Velocities.
+        rate_per_au: The rate W of their clock.
+        t_yr: The time reached.
+    """
 
     position_au: Vectors
     velocity_au_yr: Vectors
@@ -34,15 +41,25 @@ class Clocked(NamedTuple):
 
 
 def start(position_au: Vectors, velocity_au_yr: Vectors, b_au: PerTriple) -> Clocked:
-    """The state at t = 0, where W = Omega."""
+    """The state at t = 0, where W = Omega.
+
+    Args:
+        position_au: Positions.
+        velocity_au_yr: Velocities.
+        b_au: The length b in Omega.
+    """
     rate, _ = _omega(position_au, b_au)
     return Clocked(position_au, velocity_au_yr, rate, jnp.zeros_like(rate))
 
 
 def step(now: Clocked, mass_msun: Masses, b_au: PerTriple, h_au_yr: PerTriple) -> Clocked:
-    """One step of every triple, of length `h_au_yr` in the transformed time s, ds = Omega dt; 0 stands still.
+    """One step of every triple. A negative step takes a positive one back.
 
-    Negative steps take positive ones back.
+    Args:
+        now: The triples.
+        mass_msun: Masses.
+        b_au: The length b in Omega.
+        h_au_yr: Length of the step in the transformed time s, ds = Omega dt; 0: the triple stands still.
     """
     return _drift(_kick(_drift(now, 0.5 * h_au_yr), mass_msun, b_au, h_au_yr), 0.5 * h_au_yr)
 
@@ -53,7 +70,7 @@ def _drift(now: Clocked, h_au_yr: PerTriple) -> Clocked:
 
 
 def _kick(now: Clocked, mass_msun: Masses, b_au: PerTriple, h_au_yr: PerTriple) -> Clocked:
-    """Velocities gain h / Omega times the acceleration; W gains by their mean before and after."""
+    """Velocities gain h / Omega times the acceleration; W changes by the mean of velocities before and after."""
     omega, gradient = _omega(now.position_au, b_au)
     dt_yr = h_au_yr / omega
     pull = accelerations(now.position_au, mass_msun, NO_SOFTENING_AU)
