@@ -124,7 +124,7 @@ class Variable:
         if (self.support != "real" and value <= 0) or (self.support == "fraction" and value > 1):
             raise ValueError("must be above 0 and at most 1" if self.support == "fraction" else "must be above 0")
         if self.support != "real" and value < 1 / LARGEST:
-            raise ValueError(f"must be at least {1 / LARGEST:g}: laws of clusters know no smaller number")
+            raise ValueError(f"must be at least {1 / LARGEST:g}: natal computes with no smaller numbers")
 
 
 class Variables(Mapping[str, Variable]):
@@ -225,4 +225,4 @@ def _check_represented(value: float) -> None:
     if not math.isfinite(value):
         raise ValueError("must be a finite number")
     if abs(value) > LARGEST:
-        raise ValueError(f"must be at most {LARGEST:g}: laws of clusters know no larger number")
+        raise ValueError(f"must be at most {LARGEST:g}: natal computes with no larger numbers")

@@ -64,7 +64,7 @@ def test_a_shard_found_damaged_begins_anew_once(tiny, monkeypatch, capsys):
     (RESULTS / "simulations" / "train0_001.h5.set-aside").touch()
     tiny.fail()
     assert calls == ["1"]
-    assert capsys.readouterr().err == "natal: beginning anew, in place of train0_001.h5.set-aside\n"
+    assert capsys.readouterr().err == "natal: starting again without these damaged files: train0_001.h5.set-aside\n"
     monkeypatch.setenv(MENDED, "1")
     tiny.fail()
     assert calls == ["1"]

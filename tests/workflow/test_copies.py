@@ -64,7 +64,7 @@ def test_an_answer_never_simulates(copy):
     done = copy.snakemake("observed", "-n", changes=OBSERVED | {"emulator": {"members": 4}})
     assert done.returncode != 0
     line = (
-        "the emulator in results/tiny/emulator is not that of this configuration and code: to answer with another one "
+        "the emulator in results/tiny/emulator was made with another configuration or code: to answer with a new one "
     )
     assert line in done.stderr
     assert "run the whole campaign first" in done.stderr

@@ -70,7 +70,7 @@ def test_a_flipped_bit_that_left_no_trace_is_mended_in_one_call(editable, shard)
     done = editable.snakemake(SUMMARIES)
     assert done.returncode == 0, done.stderr
     assert "train0_000.h5 is damaged" in done.stderr
-    assert done.stderr.count("natal: beginning anew, in place of train0_000.h5.set-aside") == 1
+    assert done.stderr.count("natal: starting again without these damaged files: train0_000.h5.set-aside") == 1
     assert (editable.folder / SUMMARIES).read_bytes() == before
     assert editable.stale(SUMMARIES) == {}
 

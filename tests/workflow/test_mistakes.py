@@ -117,7 +117,10 @@ def test_a_target_that_nothing_makes_is_named(fresh, target):
     """A misspelt file, and one of another campaign than the configuration's."""
     done = fresh.snakemake("-n", target)
     assert done.returncode != 0
-    assert f"No rule to produce {target}: with this configuration natal makes the files of results/tiny" in done.stderr
+    assert (
+        f"No rule to produce {target}: with this configuration natal only makes the files of results/tiny"
+        in done.stderr
+    )
     assert "Traceback" not in done.stderr
 
 

@@ -101,7 +101,7 @@ def _columns(path: str, table: TableFile) -> tuple[str, Columns, list[str]]:
     header = f"the header is {shown(','.join(column.name for column in table.columns))}"
     names = [column.name for column in table.columns if column.name.casefold() == "name"]
     if len(names) != 1:
-        said = f"{len(names)} columns are called name, but there must be one, with a text a cluster"
+        said = f"{len(names)} columns are called name, but there must be one, with a text for each cluster"
         raise NatalError(f"{path}: {said}; {header} (lines before it that begin with # do not count)")
     columns: Columns = {}
     ignored = []

@@ -89,7 +89,7 @@ def _csv(path: str, text: str) -> TableFile:
                 "looks like units: natal reads them from names, such as r_hp_pc, or from ECSV, FITS, VOTable"
             )
         elif row[0].startswith("#"):
-            broken[number] = "begins with #: comments stand before the header only, and names do not begin so"
+            broken[number] = "begins with #: comments stand before the header only, and no name begins with #"
         elif any(row) and len(row) != len(names):
             broken[number] = f"expected {len(names)} values, one a column, but there are {len(row)}"
             if any("\n" in cell or "\r" in cell for cell in row):

@@ -60,7 +60,7 @@ A campaign of one's own:      natal init mine && cd mine && natal run
 Completion in bash (zsh and fish alike):
   eval "$(_NATAL_COMPLETE=bash_source natal)"
 
-Exit codes: 0 it went well, 1 a mistake in what was given, 2 a mistake in the command line; of run, snakemake's."""
+Exit codes: 0 all is well, 1 a mistake in what was given, 2 a mistake in the command line; `natal run`: snakemake's."""
 
 
 @click.group(cls=OneLine, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})

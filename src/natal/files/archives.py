@@ -104,7 +104,7 @@ def _check_names(path: str | Path, entries: list[zipfile.ZipInfo], suffixes: set
             mistakes.add(f"{path}: {name} is there twice")
         elif not entry.is_dir() and name != MANIFEST and parts.suffix not in suffixes:
             allowed = ", ".join(sorted(suffixes))
-            mistakes.add(f"{path}: {name} is no data that a campaign has (allowed: {allowed})")
+            mistakes.add(f"{path}: {name} is not a kind of file that a campaign has (allowed: {allowed})")
     mistakes.say()
 
 

@@ -87,7 +87,7 @@ class Driver:
         """After a run with errors: begin anew, once, if a shard that had looked whole was found to be damaged."""
         found = sorted(path.name for path in self._set_aside() - self._aside)
         if found and MENDED not in os.environ:
-            print(f"natal: beginning anew, in place of {', '.join(found)}", file=sys.stderr, flush=True)
+            print(f"natal: starting again without these damaged files: {', '.join(found)}", file=sys.stderr, flush=True)
             os.environ[MENDED] = "1"
             snakemake_internals.run_again()
 
@@ -205,12 +205,14 @@ class Driver:
         asked, planned = snakemake_internals.planned(self.workflow)
         n_shards = planned.count("simulate")
         if n_shards and asked <= ANSWERS and all(map(Path.exists, self.emulator)):
-            said = f"the emulator in {self.emulator[0].parent} is not that of this configuration and code"
-            sys.exit(f"{said}: to answer with another one takes {n_shards} simulate jobs; run the whole campaign first")
+            said = f"the emulator in {self.emulator[0].parent} was made with another configuration or code"
+            sys.exit(f"{said}: to answer with a new one takes {n_shards} simulate jobs; run the whole campaign first")
 
     def _refuse(self, unknown_target: str) -> None:
         what = unknown_target.partition(" (if you use")[0]
-        sys.exit(f"{what}: with this configuration natal makes the files of {self.results} (README.md lists them) only")
+        sys.exit(
+            f"{what}: with this configuration natal only makes the files of {self.results} (docs/reference/files.md)"
+        )
 
 
 def _owner(path: Path) -> str:

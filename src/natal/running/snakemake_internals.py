@@ -302,7 +302,7 @@ class _SlurmJobs:
             return
         self._refused.appendleft(info.job)
         self._reason = said[1].partition("\n")[0].removeprefix("sbatch: error: ")
-        what = "those that are left wait and are tried again, at no cost to their retries"
+        what = "the others wait and are submitted again, which does not count as a retry"
         self._tell_once(f"Slurm takes no more jobs for now ({self._reason}): {what}")
 
     async def check_active_jobs(self, active: list[Any]) -> AsyncIterator[Any]:
