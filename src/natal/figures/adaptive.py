@@ -24,6 +24,9 @@ def gain_figure(curves: pd.DataFrame, criterion: str) -> Figure:
     Args:
         curves: What `natal.adaptive.gain.learning_curves` gives.
         criterion: `disagreement` or `information`, which the adaptive points were chosen by.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 1, 4.5)
     ax = axes[0, 0]

@@ -36,6 +36,9 @@ def brute_force(
         a_au: Centres of cells.
         posteriors: Shares of cells, by `emulator`, `synthetic` and `kernel`.
         table: The table of `natal.assessment.brute_force.BruteForce`.
+
+    Returns:
+        The figure.
     """
     rows = -(-len(table) // PANELS_A_ROW)
     figure, axes = panels(rows, min(len(table), PANELS_A_ROW), 2.9 * rows + 0.5)
@@ -72,6 +75,9 @@ def posterior_predictive(table: pd.DataFrame) -> Figure:
 
     Args:
         table: What `natal.assessment.posterior_predictive.check_cases` gives.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(SUMMARIES), 0.38 * len(table) + 2.0, stack=False, sharey=True)
     place = np.arange(len(table))

@@ -37,6 +37,9 @@ def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mappi
         values: For q0, a_au and joint one number a case, from the grid.
         sbc: For q0 and a_au the truth's rank among NUTS draws, as a share (dashed). If there are fewer of these, dotted
             lines are their band.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(REGIONS), 3.9, sharex=True, sharey=True)
     for ax, name in zip(axes[0], REGIONS, strict=True):
@@ -69,6 +72,9 @@ def rank_histograms(sbc: Mapping[str, Float[np.ndarray, " case"]], n_draws: int,
         sbc: For q0 and a_au the truth's rank as a share in (0, 1).
         n_draws: Draws that a rank is counted among.
         n_bins: Bars.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(BIRTH), 3.6, sharex=True, sharey=True)
     for ax, name in zip(axes[0], BIRTH, strict=True):
@@ -93,6 +99,9 @@ def tarp_curve(tarp: Float[np.ndarray, " case"]) -> Figure:
 
     Args:
         tarp: For each case the posterior mass of the disc that reaches to the truth.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 2, 4.2)
     curve, difference = axes[0]
@@ -119,6 +128,9 @@ def coverage_by_third(levels: Sequence[float], groups: Mapping[str, tuple[int, M
         levels: Levels of the regions.
         groups: By label (n, shares); shares are by region (q0 and a_au: central intervals; joint: highest-density
             region), one for each level.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(REGIONS), 5.6, sharex=True, sharey=True)
     for ax, region in zip(axes[0], REGIONS, strict=True):

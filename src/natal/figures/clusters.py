@@ -29,6 +29,9 @@ def cluster_snapshots(clusters: Sequence[Cluster], n_times: int = 5) -> Figure:
     Args:
         clusters: Snapshots of each cluster.
         n_times: Most snapshots that are shown.
+
+    Returns:
+        The figure.
     """
     n_times = min([n_times, *(len(cluster.time_yr) for cluster in clusters)])
     figure, axes = panels(len(clusters), n_times, (WIDTH_IN / n_times + 0.45) * len(clusters) + 0.7)

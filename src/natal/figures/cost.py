@@ -17,6 +17,9 @@ def speed_bars(seconds: Mapping[str, float]) -> Figure:
 
     Args:
         seconds: Seconds by label; a label should name device, precision and batch size.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 1, 1.2 + 0.5 * len(seconds))
     ax, with_prefix = axes[0, 0], EngFormatter("s")

@@ -21,6 +21,9 @@ def layer_curves(layers: pd.DataFrame) -> Figure:
 
     Args:
         layers: What `natal.tuning.diagnostics.layers.layer_table` gives.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 2, 4.2)
     for number, part in layers.groupby("layer"):
@@ -56,6 +59,9 @@ def judged_curves(
         best_epoch: The epoch whose weights each member kept.
         floor: Loss of a perfect network; nan: not known.
         verdicts: One for each member.
+
+    Returns:
+        The figure.
     """
     figure = loss_curves(train_loss, validation_loss, best_epoch)
     right = figure.axes[1]
@@ -83,6 +89,9 @@ def normalised_columns(
         train: Normalised columns of training runs, births and then summaries.
         validation: The same of validation runs.
         log10: Names of columns whose logarithm is normalised.
+
+    Returns:
+        The figure.
     """
     columns = (*BIRTH, *SUMMARIES)
     figure, axes = panels(1, len(columns), 3.2, sharey=False)

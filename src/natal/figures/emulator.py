@@ -33,6 +33,9 @@ def loss_curves(
         train_loss: Mean squared error of normalised summaries; nan after a member stopped.
         validation_loss: The same of validation runs.
         best_epoch: The epoch whose weights each member kept.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 2, 4.5)
     for ax in axes[0]:
@@ -70,6 +73,9 @@ def predicted_vs_true(
         point_means_predicted: Predictions for the points.
         point_means_true: Means of the points' runs.
         point_means_error: Their standard errors.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(SUMMARIES), 4.1)
     for k, (ax, name) in enumerate(zip(axes[0], SUMMARIES, strict=True)):
@@ -102,6 +108,9 @@ def residuals(
         x: Births.
         predicted: Predictions.
         sigma_total: Half widths of the grey band.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(len(SUMMARIES), 3, 8.5, sharey="row")
     for k, name in enumerate(SUMMARIES):
@@ -140,6 +149,9 @@ def slices(
         a_values_au: Values of a; None: three that divide the box evenly.
         q0_value: The value of Q0; None: the middle.
         tolerance: How far points may be from a line, as a share of the box's width.
+
+    Returns:
+        The figure.
     """
     (q0_low, q0_high), (a_low, a_high) = ensemble.box
     a_values = a_values_au or [a_low + share * (a_high - a_low) for share in (1 / 6, 1 / 2, 5 / 6)]

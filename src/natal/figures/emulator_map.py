@@ -34,6 +34,9 @@ def summary_map(emulated: EmulatorMap, points: Mapping[str, ReplicateMeans]) -> 
     Args:
         emulated: The emulator on a grid.
         points: Means and scatter of points, by up to two labels (training, test).
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(len(SUMMARIES), 2, 9.6, stack=True, sharex=True, sharey=True)
     for k, (row, name) in enumerate(zip(axes, SUMMARIES, strict=True)):

@@ -29,6 +29,9 @@ def spread_and_error(
         points: Held-out points by their split's name.
         factor: What spreads are multiplied with.
         beyond: The spread along lines through the edges of the box.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(len(SUMMARIES), len(BIRTH) + 1, 9.0)
     for k, name in enumerate(SUMMARIES):

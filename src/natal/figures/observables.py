@@ -53,6 +53,9 @@ def predictive(observed: Mapping[str, float], predicted: pd.DataFrame, title: st
         observed: A row of `natal.posterior.catalogue.clusters_table`.
         predicted: Clusters drawn with births, ages and masses from the posterior.
         title: Of the figure.
+
+    Returns:
+        The figure.
     """
     names = [name for name in MEASURABLE if name in predicted]
     figure, axes = panels(len(names), 1, 0.75 * len(names) + 0.6, 6.5, stack=False)
@@ -85,6 +88,9 @@ def worth(table: pd.DataFrame) -> Figure:
 
     Args:
         table: What `natal.assessment.observables.worth` gives.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 3, 0.28 * len(table) + 1, stack=False, sharey="row")
     place = np.arange(len(table))[::-1]

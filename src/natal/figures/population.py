@@ -39,6 +39,9 @@ def population_law(tree: xr.DataTree) -> Figure:
 
     Args:
         tree: population.nc.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 2, 4.2)
     clusters = tree["clusters"].to_dataset()
@@ -74,6 +77,9 @@ def hyperparameters(tree: xr.DataTree) -> Figure:
 
     Args:
         tree: population.nc.
+
+    Returns:
+        The figure.
     """
     group = tree["normal"].to_dataset()
     draws = np.column_stack([group[name].to_numpy().ravel() for name in PARAMETERS])
@@ -111,6 +117,9 @@ def clusters_in_its_light(clusters: pd.DataFrame) -> Figure:
 
     Args:
         clusters: population_clusters.csv.
+
+    Returns:
+        The figure.
     """
     rows = clusters[clusters.left_out == ""].sort_values("q0_mean")[:60]
     figure, axes = panels(1, 2, 1.5 + 0.17 * len(rows), stack=False, sharey=True)
@@ -137,6 +146,9 @@ def population_ranks(coverage: pd.DataFrame) -> Figure:
 
     Args:
         coverage: `coverage` of `natal.assessment.population.check_populations`.
+
+    Returns:
+        The figure.
     """
     tables = list(dict.fromkeys(coverage.table))
     figure, axes = panels(len(tables), len(PARAMETERS), 2.9 * len(tables), sharex=True, sharey=True)
@@ -170,6 +182,9 @@ def population_violations(violations: pd.DataFrame) -> Figure:
 
     Args:
         violations: `violations` of `natal.assessment.population.check_populations`.
+
+    Returns:
+        The figure.
     """
     kinds = list(dict.fromkeys(violations.violation))
     figure, axes = panels(len(kinds), 2, 2.6 * len(kinds))

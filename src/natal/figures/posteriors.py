@@ -38,6 +38,9 @@ def corner_case(
         title: Of the figure.
         grid: (q0, a_au, density (q0, a_au)) of the grid posterior, dashed: its contours at the same levels and its
             marginals should coincide with those of the draws.
+
+    Returns:
+        The figure.
     """
     side = width_in(6.5)
     # of labels, as type is larger beside a small figure

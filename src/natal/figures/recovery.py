@@ -26,6 +26,9 @@ def recovered_vs_true(recovery: pd.DataFrame) -> Figure:
 
     Args:
         recovery: recovery.csv.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(BIRTH), 5.0)
     realizations = recovery.groupby("point_id").point_id
@@ -64,6 +67,9 @@ def coverage(
         n: Number of cases.
         by_group: By title the same for a subset, with its n; each is one more panel.
         errors: Standard errors of the shares, panel by panel (`natal.assessment.coverage.clustered_errors`).
+
+    Returns:
+        The figure.
     """
     parts = {"all cases": (observed, n), **(by_group or {})}
     columns = min(len(parts), 2)
@@ -101,6 +107,9 @@ def pit_histograms(pit: Float[np.ndarray, "case birth"], n_bins: int = 10) -> Fi
     Args:
         pit: The posterior's marginal cumulative probability at the truth.
         n_bins: Bars of the histograms.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(2, len(BIRTH), 6.5, sharex=True, sharey="row")
     n, grid = len(pit), np.linspace(0, 1, 401)
@@ -138,6 +147,9 @@ def sampler_health(
         max_rhat: Threshold.
         min_ess: Threshold.
         max_tv: Threshold.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(2, 2, 7.0)
     n, ess, tv = len(recovery), recovery.ess_bulk, recovery.tv_grid
@@ -168,6 +180,9 @@ def campaign_coverage(report: Mapping[str, Any]) -> Figure:
 
     Args:
         report: The part `recovery` of metrics.json.
+
+    Returns:
+        The figure.
     """
     parts = {f"{SYMBOLS['q0']} {part['q0_min']:.2f} to {part['q0_max']:.2f}": part for part in report["by_q0_tercile"]}
     groups = {title: (by_region(part["coverage"]), part["n_cases"]) for title, part in parts.items()}

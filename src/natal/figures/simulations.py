@@ -21,6 +21,9 @@ def design_coverage(design: pd.DataFrame, box: Box) -> Figure:
     Args:
         design: Columns split, block, q0, a_au.
         box: The ranges of birth conditions.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(2, 2, 7.0, sharex="col", sharey="row", height_ratios=(1, 6), width_ratios=(6, 1))
     (top, corner_panel), (main, right) = axes
@@ -53,6 +56,9 @@ def energy_errors(summaries: pd.DataFrame, max_energy_error: float) -> Figure:
     Args:
         summaries: Columns q0, a_au, energy_error are used.
         max_energy_error: The limit.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 2, 4.5, stack=False, sharey=True, width_ratios=(4, 1))
     scatter, histogram = axes[0]
@@ -80,6 +86,9 @@ def summary_scatter(summaries: pd.DataFrame) -> Figure:
 
     Args:
         summaries: Columns q0, a_au, f_bound, sigma_v_kms, r_h_au, dissolved are used.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(SUMMARIES), 4.0)
     dissolved = summaries.dissolved.astype(bool)

@@ -19,6 +19,9 @@ def sweep_figure(table: pd.DataFrame, folds: int) -> Figure:
     Args:
         table: What `natal.tuning.sweep.sweep` gives.
         folds: Folds that bars are over; 0: bars are over members.
+
+    Returns:
+        The figure.
     """
     trained = table[table.error == ""]
     varied = [name for name in table.columns if name not in NUMBERS]

@@ -30,6 +30,9 @@ def comparison(table: pd.DataFrame) -> Figure:
 
     Args:
         table: comparison.csv.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, 3, 1.4 + 0.45 * len(table), sharey=True, width_ratios=(2, 2, 1))
     rows = np.arange(len(table))[::-1]
@@ -67,6 +70,9 @@ def widths(table: pd.DataFrame, x: np.ndarray, residual: np.ndarray, n_bins: int
         x: Births of test runs, at all a, shape (run, 2).
         residual: Their residuals about the ensemble's mean, shape (run, 3).
         n_bins: Dots.
+
+    Returns:
+        The figure.
     """
     figure, axes = panels(1, len(SUMMARIES), 4.3)
     bins = pd.qcut(x[:, 0], n_bins, labels=False, duplicates="drop")
