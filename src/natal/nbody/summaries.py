@@ -166,14 +166,6 @@ def summarise(
     Returns:
         Arrays of shape (batch,), by name: `SUMMARIES` in their units, nan where a dissolved cluster has none, then
         `n_bound` and `dissolved` (fewer than `MIN_BOUND_STARS`).
-
-    Examples:
-        >>> import jax
-        >>> from natal.nbody.plummer import initial_conditions
-        >>> keys = jax.random.split(jax.random.key(0), 1)
-        >>> stars = initial_conditions(keys, jnp.array([0.5]), jnp.array([100.0]), n_stars=50)
-        >>> {name: round(values[0].item(), 1) for name, values in summarise(*stars, softening_au=2.0).items()}
-        {'f_bound': 1.0, 'sigma_v_kms': 7.3, 'r_h_au': 101.1, 'n_bound': 50, 'dissolved': 0}
     """
     bound = bound_stars(position_au, velocity_au_yr, mass_msun, softening_au)
     n_bound = bound.sum(-1)
