@@ -1,7 +1,8 @@
 """What a GPU does of natal's N-body work, against the same machine's processor; `make bench-gpu`.
 
-Prints the table of docs/performance.md and writes it to benchmarks/results/gpu.csv: the bare integrator by number of
-stars and precision, in batches of the size that a simulate job takes; then a whole job of the default campaign's size.
+Prints the table of docs/measurements/speed_gpu.md and writes it to benchmarks/results/gpu.csv: the bare integrator by
+number of stars and precision, in batches of the size that a simulate job takes; then a whole job of the default
+campaign's size.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Numbers of the default campaign that README and docs quote: python docs/quoted.py [results/default]
+"""Numbers of the default campaign that README and docs quote: `python docs/quoted.py [results/default]` writes them.
 
 All of them come from one file, docs/measurements/default_metrics.json. Two marks, which readers do not see, say which:
 
     hold 95.1<!--= 100 calibration.coverage.95.joint --> % of the truths      a factor, if any, and the key
     <!-- begin NAME --> ... <!-- end NAME -->                                   a block of BLOCKS
 
-A number keeps the decimals that it is written with. The command writes all numbers and blocks anew; with a folder, from
-that campaign, whose numbers it keeps. tests/docs/test_quoted.py fails where a page says something else.
+A number keeps the decimals that it is written with. The command writes all numbers and blocks anew. With a folder it
+first takes the numbers of that campaign. tests/docs/test_quoted.py fails where a page says something else.
 """
 
 import json
@@ -115,7 +115,7 @@ def thirds(metrics: Metrics) -> str:
                 name,
                 f"{part['n_cases']:,}",
                 *(
-                    f"{percent(part['coverage'][level]['joint'], 1)} ± {percent(part['coverage_se'][level]['joint'], 1)}"
+                    " ± ".join(percent(part[key][level]["joint"], 1) for key in ("coverage", "coverage_se"))
                     for level in PLACES
                 ),
             ]
@@ -129,8 +129,13 @@ def checks(metrics: Metrics) -> str:
     return table(
         ["check", "clusters", "p", "passed", "would see in four of five campaigns"],
         [
-            [f"`{name}`", f"{part['n']:,}", f"{part['p_value']:.4f}", "yes" if part["passed"] else "**no**"]
-            + [part["would_see"].replace("-", " ")]
+            [
+                f"`{name}`",
+                f"{part['n']:,}",
+                f"{part['p_value']:.4f}",
+                "yes" if part["passed"] else "**no**",
+                part["would_see"],
+            ]
             for name, part in metrics["calibration"]["verdicts"].items()
         ],
     )
@@ -138,7 +143,7 @@ def checks(metrics: Metrics) -> str:
 
 def verdict(metrics: Metrics) -> str:
     """What the report says of the campaign's posteriors, in its words."""
-    return textwrap.fill(metrics["calibration"]["verdict"]["text"], 118, initial_indent="> ", subsequent_indent="> ") + "\n"
+    return textwrap.indent(textwrap.fill(metrics["calibration"]["verdict"]["text"], 118), "> ") + "\n"
 
 
 def made(metrics: Metrics) -> str:

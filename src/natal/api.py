@@ -230,9 +230,9 @@ class TrainedCampaign:
     ) -> Answer:
         """The posterior of (Q0, a) for one observed cluster.
 
-        The three summaries of docs/physics.md are answered by the campaign's likelihood, exactly on a grid. Any other
-        set of observables, with age and mass, is answered by the law of observables (docs/observables.md). The prior is
-        uniform.
+        The three summaries (docs/explanation/physics.md) are answered by the campaign's likelihood, exactly on a grid.
+        Any other set of observables, with age and mass, is answered by the law of observables
+        (docs/explanation/observables.md). The prior is uniform.
 
         Args:
             summaries: Summaries in the order of `natal.variables.SUMMARIES`.
@@ -298,7 +298,7 @@ class TrainedCampaign:
     def population(
         self, clusters: pd.DataFrame, *, prior_box: Box | None = None, settings: Population | None = None, seed: int = 0
     ) -> PopulationAnswer:
-        """The distribution of births behind some clusters (docs/population.md).
+        """The distribution of births behind some clusters (docs/explanation/population.md).
 
         Args:
             clusters: A row a cluster: `name`, and any of the observables, their errors and limits, age and mass, under

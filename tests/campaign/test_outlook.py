@@ -36,7 +36,7 @@ def test_a_step_that_is_far_too_long(config):
     assert warning == (
         "natal: warning: integration.dt_yr = 500 yr is far too long for the design: energy errors will exceed "
         "integration.max_energy_error = 0.001; at most 45 yr are allowed, such as 40, or raise cluster.softening_au "
-        "(docs/howto/young_clusters.md)"
+        "(docs/explanation/time_step.md)"
     )
     config["integration"]["dt_yr"] = 40
     assert len(list(step_lines(config))) == 1

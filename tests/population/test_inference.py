@@ -187,7 +187,7 @@ def test_moments_of_cells_are_those_of_their_density():
 
 
 def test_the_likelihood_of_a_population_by_hand():
-    """The formula of docs/population.md in NumPy: clusters of two kinds."""
+    """The formula of docs/explanation/population.md in NumPy: clusters of two kinds."""
     rng = np.random.default_rng(6)
     likelihood, in_table = rng.random((4, 40, 20)), rng.random((2, 40, 20))
     kind = np.array([0, 1, 1, 0])

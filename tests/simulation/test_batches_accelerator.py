@@ -1,6 +1,7 @@
 """The program for accelerators, lowered for CUDA without one: no array of pairs, no reduced precision.
 
-What the device's compiler makes of it was looked at by hand (docs/performance.md); these tests hold the form it needs.
+What the device's compiler makes of it was looked at by hand (docs/explanation/speed.md). These tests
+hold the form it needs.
 """
 
 import math

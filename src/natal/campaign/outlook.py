@@ -43,7 +43,7 @@ def step_lines(config: plan.Config) -> Iterator[str]:
             f"natal: warning: integration.dt_yr = {dt:g} yr is far too long for the design: energy errors will exceed "
             f"integration.max_energy_error = {limit:g}; at most {_shown(needed.dt_yr)} yr are allowed, such as "
             f"{step_that_fits(integration, needed.dt_yr):g}, or raise cluster.softening_au "
-            "(docs/howto/young_clusters.md)"
+            "(docs/explanation/time_step.md)"
         )
 
 

@@ -1,7 +1,7 @@
 """Forces on an NVIDIA GPU in one kernel: every thread keeps its stars' sums in registers (Pallas with Triton).
 
 XLA's own kernels write the sums to memory after every few sources and are bound by that; this one is bound by the
-arithmetic (docs/performance.md).
+arithmetic (docs/explanation/speed.md).
 """
 
 from functools import partial

@@ -1,7 +1,7 @@
 """What a cluster is reduced to: its bound stars, their velocity dispersion and half-mass radius.
 
-All quantities are weighted by mass. Definitions are those of docs/physics.md. Bound stars are found by removal only: a
-star that was dropped is not taken back.
+All quantities are weighted by mass. Definitions are those of docs/explanation/physics.md. Bound stars are found by
+removal only: a star that was dropped is not taken back.
 """
 
 from collections.abc import Callable

@@ -1,1 +1,1 @@
-"""The distribution of births behind a table of clusters (`docs/population.md`)."""
+"""The distribution of births behind a table of clusters (`docs/explanation/population.md`)."""

@@ -33,7 +33,7 @@ class Adaptive(Section):
 
     criterion: Literal["information", "disagreement"]
     """what the target `propose` looks for: `disagreement` of the ensemble's means, or `information` about the mixture
-    networks' laws (`docs/statistics.md`)"""
+    networks' laws (`docs/explanation/adaptive.md`)"""
     points: Annotated[int, Field(ge=1, le=1024)]
     """points that `propose` proposes"""
     gain: GainSettings

@@ -14,7 +14,8 @@ class BruteForce(Section):
     """Posteriors without an emulator."""
 
     cases: Annotated[int, Field(ge=0)]
-    """test clusters whose posterior is also computed without an emulator (`docs/statistics.md`); 0: no such check"""
+    """test clusters whose posterior is also computed without an emulator
+    (`docs/explanation/simulator_checks.md`); 0: no such check"""
     grid: Annotated[tuple[GridPoints, GridPoints], Listed, Allowed(text="{}, points in q0 and a")]
     """points of a grid over the prior's range"""
     realizations: Annotated[int, Field(ge=2), Allowed(text="{}, as runs are halved")]

@@ -70,7 +70,8 @@ class Design(Section):
     """as `train`"""
     calibration: Zero | Annotated[int, Field(ge=10, le=MAX_POINTS_PER_SPLIT)]
     """independent draws from the uniform prior on the box, one cluster each, on which posteriors are checked
-    (`docs/statistics.md`); never trained on. 0: no such checks. A larger number keeps the clusters that are there"""
+    (`docs/explanation/calibration.md`); never trained on. 0: no such checks. A larger number keeps the clusters that
+    are there"""
     table: CsvFile | None
     """CSV that replaces the hypercubes (`docs/howto/own_design.md`)"""
     proposed: Annotated[tuple[CsvFile, ...], *Different, Allowed(text="a list of names of CSV files")]

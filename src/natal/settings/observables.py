@@ -9,7 +9,7 @@ from natal.settings.design import BirthRanges
 
 
 class Observables(Section):
-    """Clusters of which other things are known than the campaign's three summaries (`docs/observables.md`)."""
+    """Clusters of which other things are known than the three summaries (`docs/explanation/observables.md`)."""
 
     section: ClassVar[str] = "observables"
 

@@ -54,7 +54,7 @@ class PopulationCheck(Section):
 
 
 class Population(Section):
-    """The distribution of births behind the table `observations` (`docs/population.md`)."""
+    """The distribution of births behind the table `observations` (`docs/explanation/population.md`)."""
 
     section: ClassVar[str] = "population"
 

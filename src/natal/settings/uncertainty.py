@@ -41,7 +41,7 @@ class UncertaintySettings(Section):
     section: ClassVar[str] = "uncertainty"
 
     methods: Annotated[tuple[Method, ...], *Different]
-    """compared with the chosen likelihood (`docs/statistics.md`)"""
+    """compared with the chosen likelihood (`docs/explanation/uncertainty.md`)"""
     dropout_rate: Annotated[float, Field(gt=0, lt=1)]
     """share of hidden neurons that MC dropout drops"""
     masks: SpreadCount

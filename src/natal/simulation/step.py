@@ -1,4 +1,4 @@
-"""Which leapfrog step a design needs; docs/howto/young_clusters.md has the derivation and measured energy errors.
+"""Which leapfrog step a design needs; docs/explanation/time_step.md has the derivation and measured energy errors.
 
 Plain arithmetic without JAX, so that the workflow can say it before anything runs.
 """

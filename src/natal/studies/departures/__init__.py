@@ -1,1 +1,1 @@
-"""Clusters that the simulations do not know: what answers from observables are worth then (`docs/departures.md`)."""
+"""Clusters that the simulations do not know: what answers are worth then (`docs/explanation/departures.md`)."""
