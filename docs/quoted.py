@@ -64,6 +64,21 @@ def percent(share: float, places: int = 0) -> str:
     return f"{100 * share:.{places}f}"
 
 
+def budget(metrics: Metrics) -> str:
+    """Scatter, the error of the ensemble's mean, and the factor of its networks' spread."""
+    rows = {
+        "scatter of realizations, validation points": ("sigma_budget", "simulator"),
+        "error of the mean, test points": ("emulator.error_of_the_mean", "emulator"),
+        "spread of the networks, validation points": ("members_spread", "spread"),
+        "factor of that spread": ("members_spread", "factor"),
+    }
+    lines = [
+        [text, *(f"{value(metrics, section)[summary][key]:.2g}" for summary in SUMMARIES)]
+        for text, (section, key) in rows.items()
+    ]
+    return table(["", *(f"`{summary}`" for summary in SUMMARIES)], lines)
+
+
 def likelihoods(metrics: Metrics) -> str:
     """The likelihoods on validation runs: log score and joint coverage."""
     return table(
@@ -153,7 +168,7 @@ def made(metrics: Metrics) -> str:
 
 
 BLOCKS: dict[str, Callable[[Metrics], str]] = {
-    block.__name__: block for block in (likelihoods, outputs, recoveries, thirds, checks, verdict, made)
+    block.__name__: block for block in (budget, likelihoods, outputs, recoveries, thirds, checks, verdict, made)
 }
 
 

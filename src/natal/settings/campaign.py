@@ -55,7 +55,7 @@ class Campaign(Section):
     sweep: SweepSettings
     density: Density
     likelihood: Kind
-    """law of one cluster's summaries (`docs/statistics.md`)"""
+    """law of one cluster's summaries (`docs/explanation/likelihoods.md`)"""
     inference: Inference
     uncertainty: UncertaintySettings
     checks: Checks
