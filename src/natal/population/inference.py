@@ -165,7 +165,7 @@ UNITS = {
     "a_au_sd": "AU",
     "sfe_mean": "1",
 }
-"""Units of a population's parameters; `docs/population.md` says what they are."""
+"""Units of a population's parameters; `docs/explanation/population.md` says what they are."""
 
 
 def hyperprior(name: str, terms: Terms, settings: Population) -> str:
@@ -210,7 +210,7 @@ def in_its_light(terms: Terms, walk: Walk) -> tuple[np.ndarray, np.ndarray]:
     """Each cluster's posterior by itself, and given the population.
 
     By itself means a prior that is uniform in Q0 and a, as for answers to single clusters. Given the population, the
-    prior is the population's law; the posterior is the mean over draws of the law (docs/population.md).
+    prior is the population's law; the posterior is the mean over draws of the law (docs/explanation/population.md).
 
     Args:
         terms: What the clusters say.
