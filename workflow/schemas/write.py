@@ -10,6 +10,7 @@ from natal.settings.campaign import Campaign
 from natal.settings.documents import editor_schema, key_table
 from natal.studies.departures.settings import Departures
 from natal.studies.evolution.settings import Evolution
+from natal.studies.lessons.settings import Lessons
 from natal.studies.planets.settings import Planets
 from natal.studies.potential.settings import Potential
 from natal.studies.triples.settings import Triples
@@ -19,6 +20,7 @@ SCHEMAS: dict[str, type[Section]] = {
     "config": Campaign,
     "studies/departures": Departures,
     "studies/evolution": Evolution,
+    "studies/lessons": Lessons,
     "studies/planets": Planets,
     "studies/potential": Potential,
     "studies/triples": Triples,
