@@ -153,12 +153,12 @@ def activations() -> Figure:
 WEIGHTS = (((0.5, -0.3, 0.2), (0.1, 0.4, -0.6)), ((0.8, -0.5),))
 BIASES = ((0.1, -0.2), (0.3,))
 INPUTS = (2.0, 3.0, 10.0)
-"""The worked example of docs/training.md."""
+"""The worked example of docs/tutorials/emulators.md."""
 
 
 @styled
 def network() -> Figure:
-    """The 3-2-1 network of the worked example (docs/training.md): weights on its lines, values in its neurons.
+    """The 3-2-1 network of the worked example (docs/tutorials/emulators.md): weights on its lines, values in its neurons.
 
     Look for: the second hidden neuron, which ReLU switches off, so that nothing passes through it.
     """
