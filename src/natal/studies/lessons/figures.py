@@ -158,7 +158,7 @@ INPUTS = (2.0, 3.0, 10.0)
 
 @styled
 def network() -> Figure:
-    """The 3-2-1 network of the worked example (docs/tutorials/emulators.md): weights on its lines, values in its neurons.
+    """The 3-2-1 network of the worked example (docs/tutorials/emulators.md): weights on lines, values in neurons.
 
     Look for: the second hidden neuron, which ReLU switches off, so that nothing passes through it.
     """
