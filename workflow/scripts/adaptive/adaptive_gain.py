@@ -1,4 +1,4 @@
-"""Learning curves with adaptive and with space-filling points, and how many points the first save."""
+"""Draw learning curves with adaptive and with space-filling points, and say how many points the first save."""
 
 import numpy as np
 import pandas as pd

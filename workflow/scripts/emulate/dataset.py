@@ -1,4 +1,4 @@
-"""Cut the table of runs into one file a split, so that what reads test rows shows in the rules."""
+"""Cut the table of runs into one file for each split, so that the rules show which of them read test rows."""
 
 import pandas as pd
 

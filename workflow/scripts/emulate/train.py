@@ -1,4 +1,4 @@
-"""Train the ensemble on training runs, stopped early by validation runs."""
+"""Train the ensemble on training runs; validation runs tell when to stop."""
 
 import h5py
 import numpy as np

@@ -1,4 +1,4 @@
-"""Recover (Q0, a) for every surviving test run and report how honest the posteriors are."""
+"""Recover (Q0, a) for every surviving test run and say how far the posteriors can be believed."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Draw the user's own clusters of which this or that is known: posteriors, and observables beside what they predict."""
+"""Draw the user's own clusters that have any observables: posteriors, and observables beside what these predict."""
 
 from natal.figures.observables import own_clusters
 from natal.figures.save import save_figures

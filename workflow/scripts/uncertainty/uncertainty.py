@@ -1,4 +1,4 @@
-"""Fit the other uncertainty methods on training and validation runs and compare them all on the test runs."""
+"""Fit the other uncertainty methods on training and validation runs, and compare all methods on the test runs."""
 
 import time
 

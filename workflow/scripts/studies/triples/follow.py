@@ -1,4 +1,4 @@
-"""Follow one shard's triples: every so-manieth of the table, so that shards take alike."""
+"""Follow one shard's triples: every n-th row of the table, so that all shards take about as long."""
 
 import pandas as pd
 
