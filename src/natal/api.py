@@ -10,8 +10,8 @@ Examples:
     1  0.9  100.0  sigma_v_kms  km/s
     2  0.9  100.0       r_h_au    AU
     >>> answer = campaign.posterior(f_bound=0.8, sigma_v_kms=4.7, r_h_au=480.0, grid_shape=(64, 64))
-    >>> f"Q0 = {answer.summary['q0_mean']:.1f}"
-    'Q0 = 0.9'
+    >>> f"Q0 from {answer.summary['q0_q02.5']:.1f} to {answer.summary['q0_q97.5']:.1f} (95 %)"
+    'Q0 from 0.9 to 1.0 (95 %)'
     >>> answer.draws.shape
     (10000, 2)
 """
