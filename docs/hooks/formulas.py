@@ -11,6 +11,8 @@ log = logging.getLogger("mkdocs.hooks.formulas")
 
 # letters that are upright as one word need room behind them, where no bracket follows
 WORD = re.compile(r"(<mi>(?:ln|log|exp|sin|cos|tan|sinh|cosh|tanh)</mi>)(?=<m[inrsfu])")
+# of an absolute value: not a relation, which would stand apart
+BAR = "<mo>&#x0007C;</mo>"
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -22,6 +24,7 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
         block = kind == "["
         text = html.unescape(latex).strip().replace("{aligned}", "{align*}")
         mathml = WORD.sub(r'\1<mspace width="0.17em" />', convert(text, display="block" if block else "inline"))
+        mathml = mathml.replace(BAR, f'<mo stretchy="false" lspace="0" rspace="0">{BAR[4:]}')
         if unknown := re.findall(r"\\[A-Za-z]+|<mi>&</mi>", mathml):
             log.warning(f"{page.file.src_uri}: formula with unknown {', '.join(unknown)}: {text}")
         return f'<{tag} class="formula">{mathml}</{tag}>' if block else mathml
