@@ -5,7 +5,7 @@ from natal.provenance.digests import PACKAGE_FOLDER
 FIGURES = {
     "Simulations": ["clusters", "energy_errors", "design", "summaries"],
     "Emulator": ["map", "loss_curves", "predicted_vs_true", "residuals", "spread_and_error", "slices", "speed"],
-    "Recovery": ["recovered_vs_true", "coverage", "pit", "sampler_health"],
+    "Recovery": ["recovered_vs_true", "coverage", "pit", "likelihood_contours", "sampler_health"],
     "Calibration": [f"calibration_{name}" for name in ("coverage", "pit", "sbc", "tarp") if CALIBRATED],
     "Uncertainty methods": ["uncertainty", "uncertainty_widths"],
     "Against the simulator": CHECKED,
@@ -80,6 +80,7 @@ rule draw_emulator:
 rule draw_recovery:
     input:
         **LIKELIHOOD,
+        **dataset("test"),
         posteriors=RESULTS / "posteriors.nc",
         recovery=RESULTS / "recovery.csv",
         metrics=RESULTS / "metrics" / "recovery.json",

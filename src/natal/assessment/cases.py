@@ -37,6 +37,24 @@ def cases_for_simulation(runs: Runs, n: int) -> np.ndarray:
     return chosen
 
 
+def cold_to_hot(q0_true: np.ndarray) -> np.ndarray:
+    """Three cases: one near the lowest Q0, one in the middle, and a hot one.
+
+    Args:
+        q0_true: Of the cases.
+
+    Returns:
+        Their indices, by increasing Q0.
+
+    Examples:
+        >>> cold_to_hot(np.array([0.9, 0.5, 1.4, 0.6, 1.3, 0.7, 1.0, 0.8, 1.1, 1.2])).tolist()
+        [1, 0, 4]
+    """
+    by_q0 = np.argsort(q0_true, kind="stable")
+    chosen: np.ndarray = by_q0[((len(by_q0) - 1) * np.array([0.05, 0.5, 0.9])).round().astype(int)]
+    return chosen
+
+
 def cases_along_q0(q0_true: np.ndarray, n: int) -> np.ndarray:
     """Indices of `n` cases at even steps through the true Q0, without the extremes; some twice if there are fewer.
 

@@ -18,7 +18,7 @@ _LAZY = {
     **{"cluster_snapshots": "clusters", "corner_case": "posteriors", "speed_bars": "cost"},
     **dict.fromkeys(["design_coverage", "energy_errors", "summary_scatter"], "simulations"),
     **dict.fromkeys(["loss_curves", "predicted_vs_true", "residuals", "slices"], "emulator"),
-    **{"spread_and_error": "held_out", "summary_map": "emulator_map"},
+    **{"spread_and_error": "held_out", "summary_map": "emulator_map", "likelihood_contours": "single_summaries"},
     **dict.fromkeys(["coverage", "pit_histograms", "recovered_vs_true", "sampler_health"], "recovery"),
 }
 

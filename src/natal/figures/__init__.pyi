@@ -17,3 +17,4 @@ from natal.figures.recovery import sampler_health as sampler_health
 from natal.figures.simulations import design_coverage as design_coverage
 from natal.figures.simulations import energy_errors as energy_errors
 from natal.figures.simulations import summary_scatter as summary_scatter
+from natal.figures.single_summaries import likelihood_contours as likelihood_contours

@@ -28,6 +28,10 @@ class DiagonalGaussian(PlainLaw):
         """Squared Mahalanobis distance of measured summaries from the mean."""
         return (((y - self.mean) / self._width(error)) ** 2).sum()
 
+    def log_prob_alone(self, k: int, value: Float[Array, ""]) -> Float[Array, ""]:
+        """ln of the density of one summary by itself (see `Conditional`)."""
+        return norm.logpdf(value, self.mean[k], self.sigma[k])
+
     def _width(self, error: Float[Array, " summary"] | None) -> Float[Array, " summary"]:
         return self.sigma if error is None else jnp.sqrt(self.sigma**2 + error**2)
 
@@ -60,6 +64,10 @@ class FullGaussian(PlainLaw):
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
         """Squared Mahalanobis distance of measured summaries from the mean."""
         return (solve_lower(self._triangle(error), y - self.mean) ** 2).sum()
+
+    def log_prob_alone(self, k: int, value: Float[Array, ""]) -> Float[Array, ""]:
+        """ln of the density of one summary by itself (see `Conditional`)."""
+        return norm.logpdf(value, self.mean[k], jnp.sqrt(self.covariance[k, k]))
 
     def _triangle(self, error: Float[Array, " summary"] | None) -> Float[Array, "summary summary"]:
         covariance = self.covariance if error is None else self.covariance + jnp.diag(error**2)

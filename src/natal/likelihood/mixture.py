@@ -18,11 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
-from jax.scipy.special import ndtr, ndtri
+from jax.scipy.special import log_ndtr, ndtr, ndtri
+from jax.scipy.stats import norm
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.likelihood.cholesky import dot, factor, solve
-from natal.likelihood.mixture_density import COUNT, IS_LOG, N_SIZES, SIZES, Counts, DensityTable
+from natal.likelihood.mixture_density import COUNT, IS_LOG, N_SIZES, SIZES, Counts, DensityTable, between, log_sum
 from natal.variables import SUMMARIES
 
 
@@ -53,6 +54,33 @@ class Mixture(eqx.Module):
         """ln of the probability that too few stars stay bound."""
         survive = jnp.minimum(jax.nn.logsumexp(self.log_weight), -1e-6)
         return jnp.log(-jnp.expm1(survive))
+
+    def log_prob_alone(self, k: int, value: Float[Array, ""]) -> Float[Array, ""]:
+        """ln of the sub-probability of surviving with one summary, per unit of it, whatever the others are.
+
+        Of a component, rows and columns of the others are left out; the cut of the count remains.
+
+        Args:
+            k: Which summary.
+            value: Its value, in its unit.
+        """
+        spread = jnp.sqrt((self.cholesky**2).sum(-1))
+        z, z_spread, counts = self.location[:, -1], spread[:, -1], self.counts
+        lowest = (counts.lowest - z) / z_spread
+        log_height = self.log_weight - (log_ndtr(-lowest) if counts.fewest else 0.0)
+        if k == COUNT:
+            stars = jnp.maximum(counts.n_stars * value, counts.fewest)
+            exponent, share = between(*((limit - z) / z_spread for limit in counts.cell(stars, stars + 1.0)))
+            return log_sum(log_height + exponent, share) + jnp.log(counts.n_stars)
+        size = SIZES.index(k)
+        latent = jnp.log(value) if IS_LOG[size] else value
+        away = (latent - self.location[:, size]) / spread[:, size]
+        log_density = log_height + norm.logpdf(away) - jnp.log(spread[:, size])
+        if counts.fewest:
+            # what the cut leaves of z, given the size
+            r = (self.cholesky[:, size] * self.cholesky[:, -1]).sum(-1) / (spread[:, size] * z_spread)
+            log_density = log_density + log_ndtr((r * away - lowest) / jnp.sqrt(1 - r**2))
+        return jax.nn.logsumexp(log_density) - (latent if IS_LOG[size] else 0.0)
 
     def tabulated(self) -> DensityTable:
         """What is needed of this law to evaluate densities."""

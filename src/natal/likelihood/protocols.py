@@ -36,6 +36,15 @@ class Conditional(Protocol):
         """
         ...
 
+    def log_prob_alone(self, k: int, value: Float[Array, ""]) -> Float[Array, ""]:
+        """ln of the density of one summary of a surviving cluster, whatever the others are, observed without error.
+
+        Args:
+            k: Which summary.
+            value: Its value, in its unit.
+        """
+        ...
+
     def tabulated(self) -> "LawTable":
         """What is needed of this law to evaluate densities.
 

@@ -73,6 +73,13 @@ CAPTIONS = {
         "Posterior probability below the true value. Look for flat histograms. Bad sign: a U shape is overconfident, a "
         "hump is too wide, a slope is biased. The band is as narrow as that of the coverage plot."
     ),
+    "likelihood_contours": (
+        "What single summaries say of (Q0, a) by themselves, and all of them together, for a test cluster near "
+        "equilibrium, one in the middle of Q0 and a hot one (rows; the truth in orange): regions that hold 68 and 95 % "
+        "under a uniform prior, the inner ones dashed again on the right. Look for bands that cross: their crossing is "
+        "the answer. Bad sign: bands that run the same way. They are a degeneracy: a larger cluster and a smaller one "
+        "of another Q0 look alike, and what is left together is a ridge, not a spot."
+    ),
     "sampler_health": (
         "Convergence of NUTS in every case, and its distance from the grid posterior. Look for nothing beyond the "
         "dashed lines. Bad sign: R-hat above its line, or a distance well above what the number of draws explains, "
