@@ -142,6 +142,7 @@ RESULTS = {
     "tuning/diagnostics/curves.py": "what to do, in checks.csv",
     "studies/triples/evaluation.py": "differences of scores, in its metrics",
     "studies/potential/store.py": "units, an attribute of its files",
+    "studies/lessons/repeated.py": "how a training leaked, in its table",
     "assessment/power.py": "what a check would see, in metrics.json",
     "assessment/trust.py": "what to rely on, in metrics.json",
     "checks/brute_force.py": "what an array is, an attribute of its file",
