@@ -88,3 +88,9 @@ def test_no_hidden_layer_leaves_a_linear_map():
     start, step = np.array([0.2, -1.0], "float32"), np.array([-3.0, 2.0], "float32")
     moved = [np.asarray(network(start + k * step)) for k in (0, 1, 2)]
     np.testing.assert_allclose(moved[2] - moved[0], 2 * (moved[1] - moved[0]), rtol=1e-5)
+
+
+def test_a_first_hidden_layer_by_hand():
+    """A self-test: x = (0.5, 1), W = ((1, -1), (0, 2)) and b = (0, -1) give z = (-0.5, 1), and ReLU leaves (0, 1)."""
+    weight, bias = jnp.array([[1.0, -1.0], [0.0, 2.0]]), jnp.array([0.0, -1.0])
+    assert ACTIVATIONS["relu"](weight @ jnp.array([0.5, 1.0]) + bias).tolist() == [0.0, 1.0]
