@@ -36,6 +36,7 @@ TINY = {
         "numerical": {"draws": 30},
     },
     "inference": {"grid": [32, 32], "warmup": 50, "draws": 50, "cases_per_batch": 16, "calibration_draws": 12},
+    "observables": {"in_report": False},
     "report": {"corner_cases": 1},
 }
 

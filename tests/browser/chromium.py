@@ -85,8 +85,8 @@ class Browser:
         self._wait(lambda: any(event["method"] == "Page.loadEventFired" for event in self._events))
 
     def evaluate(self, expression: str) -> object:
-        """The value of a JavaScript expression, as JSON has it."""
-        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value of a JavaScript expression, as JSON has it; of a promise, what it comes to."""
+        found = self.call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 

@@ -19,7 +19,8 @@ def report(tmp_path_factory):
     if "NATAL_REPORT" in os.environ:
         return Path(os.environ["NATAL_REPORT"])
     folder, cache = (tmp_path_factory.mktemp(name) for name in ("project", "cache"))
-    project = Project(folder, cache, TINY | {"observations": "mine.csv", "report": {"corner_cases": 3}})
+    own = {"observations": "mine.csv", "observables": {"in_report": True}, "report": {"corner_cases": 3}}
+    project = Project(folder, cache, TINY | own)
     (folder / "mine.csv").write_text(OBSERVATIONS)
     done = project.snakemake()
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,11 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from joint_law import REACH, random_law
 
 from natal.likelihood.density import DensityEnsemble, make_density_network
-from natal.likelihood.in_page import law_of_page
+from natal.likelihood.in_page import joint_law_of_page, law_of_page
 from natal.likelihood.mixture_density import Counts
-from natal.variables import limits_of
+from natal.variables import SUMMARIES, limits_of
 
 BOX = {"q0": (0.5, 1.5), "a_au": (50.0, 200.0)}
 
@@ -24,6 +25,15 @@ def ensemble():
         return make_density_network(key, 8, 2, shift, scale, limits_of(BOX), Counts(100, 5))
 
     return DensityEnsemble(eqx.filter_vmap(member)(jax.random.split(jax.random.key(0), 3)))
+
+
+def through(layers, x):
+    """A network's raw outputs, as the script has them."""
+    for k, layer in enumerate(layers):
+        weight, bias = (np.frombuffer(base64.b64decode(text), "<f4") for text in layer)
+        x = weight.reshape(len(bias), -1) @ np.array(x) + bias
+        x = np.tanh(x) if k < len(layers) - 1 else x
+    return x
 
 
 def test_the_pages_networks_give_the_same_laws(ensemble):
@@ -38,11 +48,7 @@ def test_the_pages_networks_give_the_same_laws(ensemble):
     ]
     found = []
     for member in law["members"]:
-        raw = np.array(place)
-        for k, layer in enumerate(member["layers"]):
-            weight, bias = (np.frombuffer(base64.b64decode(text), "<f4") for text in layer)
-            raw = weight.reshape(len(bias), -1) @ raw + bias
-            raw = np.tanh(raw) if k < len(member["layers"]) - 1 else raw
+        raw = through(member["layers"], place)
         for c in range(law["components"]):
             own = raw[3 + 9 * c : 3 + 9 * (c + 1)]
             moved = np.array(law["powers"]) * (np.log(x[1]) - np.where(law["lengths"], 0, law["middle"]))
@@ -56,3 +62,29 @@ def test_the_pages_networks_give_the_same_laws(ensemble):
     np.testing.assert_allclose(found, whole, rtol=2e-5)
     for field, (low, high) in zip(law["fields"], np.quantile(seen, [0.005, 0.995], axis=0).T, strict=True):
         assert low < field["low"] < field["value"] < field["high"] < high
+
+
+def test_the_pages_networks_of_observables_give_the_same_laws():
+    """Weights, locations and covariances of every component, to single precision; every observable has a slider."""
+    ensemble = random_law().ensemble
+    law = json.loads(json.dumps(joint_law_of_page(ensemble, REACH)))
+    x = np.array([0.8, 2.3])
+    limits = np.array([law["q0"], law["log_tau"]])
+    place = np.sqrt(12) * (x - limits.mean(1)) / np.ptp(limits, axis=1)
+    n, components = len(law["sizes"]) + 1, law["components"]
+    found = []
+    for member in law["members"]:
+        raw = through(member["layers"], place)
+        weights, rest = raw[1 : 1 + components], raw[1 + components :].reshape(components, -1)
+        for weight, own in zip(weights - np.log(np.exp(weights).sum()), rest, strict=True):
+            lower = np.zeros((n, n))
+            lower[np.diag_indices(n)] = np.exp(own[n : 2 * n])
+            lower[np.tril_indices(n, -1)] = own[2 * n :]
+            scale = np.array(member["scale"])
+            covariance = (scale[:, None] * (lower @ lower.T) * scale)[np.tril_indices(n)]
+            found.append([weight - np.log(len(law["members"])), *(member["shift"] + scale * own[:n]), *covariance])
+    expected = ensemble(jnp.asarray(x, "float32"))
+    whole = np.column_stack([expected.log_weight, expected.location, expected.covariance])
+    np.testing.assert_allclose(found, whole, rtol=1e-4, atol=1e-6)
+    assert {field["name"] for field in law["fields"]} == {*ensemble.latents.names} > {*SUMMARIES}
+    assert all(field["low"] < field["value"] < field["high"] for field in law["fields"])

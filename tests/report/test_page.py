@@ -12,13 +12,14 @@ import pandas as pd
 import pytest
 import yaml
 from closed_form import LIMITS, make_runs, smooth_mean, uniform_points
-from joint_law import random_law
+from joint_law import REACH, random_law
 
 from natal.assessment.accuracy import evaluate
 from natal.assessment.coverage import calibration_report
 from natal.assessment.metrics import speed_report
 from natal.assessment.sbc import sbc_report
 from natal.emulator.baselines import fit_baselines
+from natal.likelihood.in_page import joint_law_of_page
 from natal.posterior.catalogue import answer_catalogue, clusters_table
 from natal.report.captions import CAPTIONS
 from natal.report.page import as_json, format_number, write_report
@@ -277,7 +278,7 @@ def test_the_page_needs_nothing_else(render, metrics):
     """No script, style sheet, image or font from elsewhere: it opens anywhere, for ever, and says so to browsers."""
     html = render(metrics)
     page = Page(html)
-    assert page.tags.count("script") == 1
+    assert page.tags.count("script") == 3
     assert ("content", "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'") in (
         page.attributes
     )
@@ -405,6 +406,34 @@ def test_the_index_leads_to_the_corner_plots(render, metrics):
     assert html.count("<strong>Test cluster third</strong>") == 2
 
 
+def test_figures_say_what_they_show_to_those_who_do_not_see_them(render, metrics):
+    """The captions' own words, without what to look for."""
+    page = Page(render(metrics))
+    texts = [value for name, value in page.attributes if name == "alt"]
+    for name in FIGURES:
+        assert any(len(text) > 20 and CAPTIONS[name].startswith(text) for text in texts), name
+    assert not [text for text in texts if "Look for" in text or "Bad sign" in text]
+
+
+def test_sliders_are_of_the_laws_that_there_are(render, metrics, config):
+    """Of the three summaries alone, of all observables, or none; a prior of observed clusters goes with the page."""
+    field = {"unit": "1", "low": 0.1, "high": 1.0, "value": 0.5, "step": 0.01}
+    summaries = {"fields": [field | {"name": name} for name in SUMMARIES]}
+    assert 'id="law"' not in render(metrics)
+    assert 'id="law"' not in render(metrics, law={"summaries": None, "observables": None})
+    html = render(metrics, law={"summaries": summaries, "observables": None})
+    assert html.count("<tr data-observable=") == len(SUMMARIES)
+    assert "<input data-use" not in html
+    observables = json.loads(json.dumps(joint_law_of_page(random_law().ensemble, REACH)))
+    config = config | {"observables": config["observables"] | {"prior": {"q0": [0.6, 1.2], "a_au": [60, 90]}}}
+    html = render(metrics, config=config, law={"summaries": summaries, "observables": observables})
+    rows = re.findall(r'<tr data-observable="(\w+)".*?data-use type="checkbox"( checked)?>', html)
+    assert {name for name, ticked in rows if ticked} == {*SUMMARIES}
+    assert {name for name, _ in rows} == {*random_law().names}
+    law = json.loads(re.search(r'id="law">(.*?)</script>', html).group(1))
+    assert law["observables"]["prior"] == [[0.6, 1.2], [60, 90]]
+
+
 def test_the_costs_of_stages_are_listed(render, metrics):
     """A row a stage, and n/a for what was not measured; no heading without any."""
     costs = [
@@ -464,7 +493,7 @@ def test_the_population_behind_them_has_its_chapter(render, metrics):
         assert said in page.text
     assert "normal q0_scale K/|W| 0.123 0.046 0.0500 – 0.210 1.3000 812 half-normal, scale 0.5" in page.text
     assert 'class="flag">1.3000' in html
-    assert all(f'<figure id="{name}">' in html for name in POPULATION)
+    assert all(f'<figure id="{name}"' in html for name in POPULATION)
     assert "dissolved are missing" not in Page(render(metrics, population=told | {"survivors": False})).text
 
 

@@ -98,7 +98,10 @@ SETTINGS = {
     # only the report states all settings
     "`checks.trust.*`": [({"checks": {"trust": {"draws": 31}}}, {"report": 1})],
     "`checks.numerical.*`": [({"checks": {"numerical": {"draws": 31}}}, {"report": 1})],
-    "`observables.*`": [({"observables": {"aperture": 5.0}}, {"report": 1})],
+    "`observables.*`": [
+        ({"observables": {"in_report": True}}, {"observables": 1, "joint": 1} | drawn("emulator")),
+        ({"observables": {"aperture": 5.0}}, {"report": 1}),
+    ],
     "`population.*`": [({"population": {"bins": 5}}, {"report": 1})],
     "`report.*`": [({"report": {"corner_cases": 2}}, drawn("recovery"))],
 }
@@ -141,7 +144,7 @@ def test_a_catalogue_is_answered_by_the_law_of_observables(planned, tmp_path):
     file.write_text("name,r_hp_pc,age_myr,mass_msun\nmine,0.3,2,300\n")
     changes = {"observations": str(file)}
     trained = {"observables": 1, "joint": 1, "catalogue": 1}
-    assert planned.stale(changes=changes) == trained | {"draw_catalogue": 1, "report": 1}
+    assert planned.stale(changes=changes) == trained | {"draw_emulator": 1, "draw_catalogue": 1, "report": 1}
     assert planned.stale("observed", changes=changes) == trained | {"observed": 1}
 
 

@@ -58,6 +58,7 @@ CHECKED = [name for name, part in config["checks"].items() if part.get("cases")]
 OBSERVED = [RESULTS / "observed.csv", RESULTS / "observed.nc"] if config["observations"] else []
 SAYS_POPULATION = bool(OBSERVED) and config["population"]["in_report"]
 IS_CATALOGUE, OWN_CLUSTERS = read_own_clusters(config["observations"]) if OBSERVED else OwnClusters(False, [])
+KNOWS_OBSERVABLES = IS_CATALOGUE or config["observables"]["in_report"]
 
 # What jobs took is a record, not a result: no input, so that a lost log never makes anything run again.
 STAGES = {
@@ -67,6 +68,8 @@ STAGES = {
     "brute_force": "brute_force" in CHECKED,
     "posterior_predictive": "posterior_predictive" in CHECKED,
     "observe": OBSERVED,
+    "observables": KNOWS_OBSERVABLES,
+    "joint": KNOWS_OBSERVABLES,
 }
 COSTS = {"simulate": [f"simulate/{name}" for name in SHARDS], **{name: [name] for name, runs in STAGES.items() if runs}}
 COSTS["figures"] = [

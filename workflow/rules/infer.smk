@@ -89,6 +89,6 @@ rule metrics:
     params:
         digest=digest("infer/metrics.py"),
         # own clusters and figures come later
-        benchmarks={stage: files for stage, files in BENCHMARKS.items() if stage not in ("observe", "figures")},
+        benchmarks={stage: files for stage, files in BENCHMARKS.items() if stage not in ("observe", "observables", "joint", "figures")},
     message: "Gather every number of the campaign"
     script: "../scripts/infer/metrics.py"

@@ -1,5 +1,5 @@
 # What observers see of stored snapshots, and the law of it, for clusters of which less is known than the summaries.
-# Nothing of the main campaign waits for these.
+# Of the campaign only the report waits for these, and of the report only draw_emulator.
 
 
 rule observables:

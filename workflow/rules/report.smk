@@ -67,11 +67,12 @@ rule draw_emulator:
         **dataset("train", "validation", "test"),
         curves=RESULTS / "emulator" / "training.h5",
         speed=RESULTS / "metrics" / "speed.json",
+        joint=list(LAW.values()) if KNOWS_OBSERVABLES else [],
     # and the networks that answer in the report
-    output: DRAWN["Emulator"], law=PAGE_LAW
+    output: DRAWN["Emulator"], page=PAGE_LAW
     log: LOGS / "draw_emulator.log"
     benchmark: LOGS / "draw_emulator.benchmark.tsv"
-    params: digest=digest("report/draw_emulator.py", box=BOX)
+    params: digest=digest("report/draw_emulator.py", box=BOX, observables=KNOWS_OBSERVABLES)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Draw the emulator"
     script: "../scripts/report/draw_emulator.py"

@@ -1,14 +1,24 @@
-"""The law of one cluster in the form that the report carries, so that a script in the page can answer by itself."""
+"""The laws of one cluster in the form that the report carries, so that scripts in the page can answer by themselves."""
 
 import base64
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from natal.emulator.network_files import DTYPE
 from natal.likelihood.density import DensityEnsemble, DensityNetwork, scaling
+from natal.likelihood.joint import COUNT, Scale, draw_clusters, log_tau
+from natal.likelihood.joint_network import JointEnsemble, Reach
 from natal.likelihood.mixture_density import IS_LOG, LATENT
+from natal.observables.declared import MEASURABLE
+from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 from natal.variables import BIRTH, SUMMARIES
+
+N_DRAWN = 4000
+"""Clusters of the prior from which the ranges of observables' sliders follow."""
 
 
 def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summary"]) -> dict[str, Any] | None:
@@ -29,7 +39,6 @@ def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summ
     limits = [birth.transformed(np.array(ends), log=np.log) for birth, ends in zip(births, members.box, strict=True)]
     # powers and lengths as `scaling` has them: at ln a = 1, and at 0 with the middle at 1
     powers, moved = scaling(np.array(1.0)), scaling(np.array(0.0), 1.0)
-    layers: Any = members.network.layers
     return {
         "inputs": [
             {"log": birth.transform == "log", "low": float(low), "high": float(high)}
@@ -41,16 +50,63 @@ def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summ
         "components": members.components,
         "stars": members.counts.n_stars,
         "fewest": members.counts.fewest,
-        "members": [
-            {
-                "layers": [[_base64(layer.weight[k]), _base64(layer.bias[k])] for layer in layers],
-                "shift": np.asarray(members.shift[k], float).tolist(),
-                "scale": np.asarray(members.scale[k], float).tolist(),
-            }
-            for k in range(ensemble.n_members)
-        ],
+        "members": _members(members, ensemble.n_members),
         "fields": [_field(name, values) for name, values in zip(SUMMARIES, seen.T, strict=True)],
     }
+
+
+def joint_law_of_page(ensemble: JointEnsemble, reach: Reach) -> dict[str, Any]:
+    """Networks of the law of observables, their scaling, and what the prior's range follows from.
+
+    Args:
+        ensemble: The networks.
+        reach: What was simulated.
+    """
+    latents, members = ensemble.latents, ensemble.members
+    kinds = {BIRTH["a_au"].unit: "a", "km/s": "speed"}
+    seen = _drawn(ensemble, reach)
+    return {
+        "sizes": [
+            {"name": name, "log": MEASURABLE[name].transform != "none", "unit": kinds.get(MEASURABLE[name].unit, "")}
+            for name in latents.sizes
+        ],
+        "of_all": len(latents.of_all),
+        "count": COUNT,
+        "stars": latents.counts.n_stars,
+        "fewest": latents.counts.fewest,
+        "components": members.components,
+        "q0": members.q0,
+        "log_tau": members.log_tau,
+        "a_au": reach.a_au,
+        "t_end_yr": reach.t_end_yr,
+        "mass_msun": reach.mass_msun,
+        "gravity": G_AU3_PER_MSUN_YR2,
+        "kms": KMS_PER_AU_YR,
+        "members": _members(members, ensemble.n_members),
+        "fields": [_field(name, seen[name]) for name in MEASURABLE if name in seen],
+    }
+
+
+def _drawn(ensemble: JointEnsemble, reach: Reach) -> dict[str, np.ndarray]:
+    """What is seen of clusters of the campaign's box at its end, those that survived."""
+    rng = np.random.default_rng(0)
+    q0, a_au = (rng.uniform(*ends, N_DRAWN) for ends in (reach.q0, reach.a_au))
+    tau = np.clip(log_tau(reach.t_end_yr, reach.mass_msun, a_au), *reach.log_tau)
+    laws = jax.vmap(ensemble, out_axes=-1)(jnp.asarray(np.column_stack([q0, tau]), DTYPE))
+    drawn = draw_clusters(jax.random.key(0), laws, Scale.of(jnp.asarray(a_au, DTYPE), jnp.asarray(reach.mass_msun)))
+    survived = np.asarray(drawn.survived)
+    return {name: np.asarray(value)[survived] for name, value in {COUNT: drawn.share, **drawn.values}.items()}
+
+
+def _members(members: Any, n: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "layers": [[_base64(layer.weight[k]), _base64(layer.bias[k])] for layer in members.network.layers],
+            "shift": np.asarray(members.shift[k], float).tolist(),
+            "scale": np.asarray(members.scale[k], float).tolist(),
+        }
+        for k in range(n)
+    ]
 
 
 def _base64(array: Any) -> str:
@@ -64,7 +120,7 @@ def _field(name: str, values: np.ndarray) -> dict[str, Any]:
     low, middle, high = (float(f"{step * round(value / step):.6g}") for value in (low, middle, high))
     return {
         "name": name,
-        "unit": SUMMARIES[name].unit,
+        "unit": MEASURABLE[name].unit,
         "low": low,
         "high": high,
         "value": middle,

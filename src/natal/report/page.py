@@ -30,7 +30,7 @@ CELLS = (48, 48)
 """Cells in Q0 and in a of the grid on which the sliders answer."""
 
 N_UNFOLDED = 50
-"""Rows of the table of own clusters that are shown without a click, and on paper."""
+"""Rows of the table of own clusters that are shown without a click; longer tables are not printed."""
 
 
 class Image(NamedTuple):
@@ -63,7 +63,8 @@ def write_report(
         observed: observed.csv; None if there are no clusters of the user's own.
         figures: PNG files; each is embedded under the name of its file without the suffix.
         population: What `natal.population.inference.told` says, with the rows of population.csv as `laws`.
-        law: What `natal.likelihood.in_page` gives for the sliders; None: there are no sliders.
+        law: The laws `summaries` and `observables` of `natal.likelihood.in_page`, which the sliders answer with;
+            None for one that there is not.
         costs: Rows of `natal.running.job_costs`.
         made: Steps of the campaign that have a record.
     """
@@ -108,8 +109,8 @@ def write_report(
         predictives=sorted((name for name in images if name.startswith("predictive_")), key=_place),
         doubts=_doubts(own, config),
         population=population,
-        law=(law := law and law | {"cells": CELLS, "prior": list(prior_box(config).values())}),
-        law_json=Markup(as_json(law)) if law else "",
+        law=(asked := _asked(config, law)),
+        law_json=Markup(as_json(asked)) if asked else "",
         costs=costs,
         max_rhat=MAX_RHAT,
         chi2_unexplained=CHI2_UNEXPLAINED,
@@ -131,6 +132,24 @@ def as_json(content: dict[str, Any]) -> str:
         '{"text":"\\u003c/script>"}'
     """
     return json.dumps(content, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _asked(config: dict[str, Any], laws: dict[str, Any] | None) -> dict[str, Any] | None:
+    """What the page's sliders answer with; None: there are none."""
+    if not laws or not any(laws.values()):
+        return None
+    prior, observables = config["observables"]["prior"], laws["observables"]
+    if observables:
+        given = prior and list(prior_box(config | {"inference": {"prior": prior}}).values())
+        observables = observables | {"prior": given}
+    fields = {field["name"]: field for law in (observables, laws["summaries"]) if law for field in law["fields"]}
+    return {
+        "cells": CELLS,
+        "prior": list(prior_box(config).values()),
+        "fields": [fields[name] for name in MEASURABLE if name in fields],
+        "summaries": laws["summaries"],
+        "observables": observables,
+    }
 
 
 def _doubts(own: pd.DataFrame, config: dict[str, Any]) -> list[str]:

@@ -19,6 +19,9 @@ class Observables(Section):
     prior: BirthRanges | None = None
     """uniform prior of all observed clusters; `null`: the campaign's own at the age and mass it was simulated for, else
     the same in units in which gravity looks the same"""
+    in_report: bool = True
+    """whether the report's sliders know observables, too: their law is trained for it, two minutes; a table of such
+    clusters has it trained anyway"""
     nuts_clusters: Annotated[int, Field(ge=0)] = 0
     """how many clusters of such a table, from the first on, NUTS samples as well, over age and mass, too; the others
     are answered on the grid alone. Each set of observables takes most of a minute to compile"""

@@ -14,7 +14,8 @@ from natal.figures.emulator_map import summary_map
 from natal.figures.held_out import spread_and_error
 from natal.figures.save import save_figures
 from natal.files.formats import read_json, write_json
-from natal.likelihood.in_page import law_of_page
+from natal.likelihood.in_page import joint_law_of_page, law_of_page
+from natal.likelihood.joint_network import load_joint
 from natal.likelihood.loading import load_likelihood
 from natal.running.jobs import script
 from natal.variables import SPLITS
@@ -52,6 +53,9 @@ with script(snakemake, cpu_devices=1):
         "slices": slices(ensemble, learned),
         "speed": speed_bars({label: speed[key] for label, key in SPEED_LABELS.items()}),
     }
-    law = law_of_page(likelihood.density, test.y) if hasattr(likelihood, "density") else None
-    write_json(snakemake.output.law, law)
-    save_figures((path for path in snakemake.output if path != snakemake.output.law), drawn)
+    laws = {
+        "summaries": law_of_page(likelihood.density, test.y) if hasattr(likelihood, "density") else None,
+        "observables": joint_law_of_page(*load_joint(files.joint)[:2]) if files.joint else None,
+    }
+    write_json(snakemake.output.page, laws)
+    save_figures((path for path in snakemake.output if path != snakemake.output.page), drawn)
