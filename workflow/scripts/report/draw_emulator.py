@@ -55,7 +55,7 @@ with script(snakemake, cpu_devices=1):
     }
     laws = {
         "summaries": law_of_page(likelihood.density, test.y) if hasattr(likelihood, "density") else None,
-        "observables": joint_law_of_page(*load_joint(files.joint)[:2]) if files.joint else None,
+        "observables": joint_law_of_page(*load_joint(files.joint[0])[:2]) if files.joint else None,
     }
     write_json(snakemake.output.page, laws)
     save_figures((path for path in snakemake.output if path != snakemake.output.page), drawn)
