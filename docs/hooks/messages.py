@@ -87,7 +87,7 @@ def tables(fatal: bool) -> str:
     for message in messages():
         if message.fatal == fatal:
             text = re.sub(r"([\\`*_{}\[\]<>|$])", r"\\\1", message.text)
-            package = ".".join(message.place.split(".")[:2]) if message.place.startswith("natal.") else "workflow"
+            package = ".".join(message.place.split(".")[:2]) if message.place.startswith("natal") else "workflow"
             sections.setdefault(package, []).append(f"| {text} | `{message.place}` |")
     head = "| it says | where it is said |\n|---|---|\n"
     return "\n\n".join(f"### {package}\n\n{head}" + "\n".join(rows) for package, rows in sections.items())

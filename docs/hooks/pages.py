@@ -47,11 +47,13 @@ def _references() -> list[tuple[str, str]]:
     import natal
 
     names = [name for name in natal.__all__ if name != "__version__"]
-    # what has its place on another page, too, is linked to there
-    elsewhere = "    options: {skip_local_inventory: true}\n"
-    public = [
-        f"::: natal.{(module := natal._LAZY[name])}.{name}\n" + (elsewhere if module != "api" else "") for name in names
-    ]
+    public = []
+    for name in names:
+        module = natal._LAZY[name]
+        options = [f"heading: natal.{name}", f"toc_label: {name}"]
+        # what has its place on another page, too, is linked to there
+        options += [] if module == "api" else ["skip_local_inventory: true"]
+        public.append(f"::: natal.{module}.{name}\n    options: {{{', '.join(options)}}}\n")
     pages = [("natal", PUBLIC + "\n".join(public))]
     packages = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py") if path.parent.name != "cli")
     pages += [(name, f"# natal.{name}\n\n::: natal.{name}\n    options: {{heading_level: 1}}\n") for name in packages]

@@ -24,15 +24,57 @@ def run(code: list[str], project, tmp_path) -> str:
     return done.stdout
 
 
+def python_of(page: str) -> list[str]:
+    """A page's pieces of Python."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(encoding="utf-8"), re.S)
+
+
 @pytest.mark.slow
-def test_the_readme_runs_as_it_stands(finished, tmp_path):
-    """Every Python snippet in order, on the tiny campaign in the place of the default one."""
-    snippets = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
-    assert len(snippets) == 5
-    assert all("results/default" in snippet or "simulate_clusters" in snippet for snippet in snippets)
-    code = [snippet.replace("results/default", f"results/{finished.campaign}") for snippet in snippets]
-    check = "assert positions.shape == (3, 16, 3) and draws.q0.sizes['chain'] == 4 and answer.draws.shape[1] == 2"
+def test_python_in_the_pages_runs_as_it_stands(finished, tmp_path):
+    """README and the page on Python, in order, on the tiny campaign in the place of the default one."""
+    pieces = [*python_of("README.md"), *python_of("docs/howto/python.md"), python_of("docs/howto/own_clusters.md")[0]]
+    assert len(pieces) == 7
+    code = [piece.replace("results/default", f"results/{finished.campaign}") for piece in pieces]
+    check = (
+        "assert positions.shape == (3, 16, 3) and draws.q0.sizes['chain'] == 4 and answer.draws.shape[1] == 2\n"
+        "assert len(catalogue.clusters) == 5 and not catalogue.refused"
+    )
     run([*code, check], finished, tmp_path)
+
+
+# columns that are explained once: of the other parameter, summary, quantile, level and method
+ALIKE = ((r"a_au", "q0"), (r"sigma_v_kms|r_h_au", "f_bound"), (r"q(16|50|84|97\.5)", "q02.5"), (r"_95_", "_68_"))
+
+
+def alike(column: str) -> str:
+    """The column that stands for it in the documentation."""
+    for pattern, replacement in ALIKE:
+        column = re.sub(pattern, replacement, column)
+    column = re.sub(r"_(emulator|synthetic|kernel)$", "_…", column)
+    return re.sub(r"^(coverage_68)_.*", r"\1_…", re.sub(r"_95$", "_68", column))
+
+
+@pytest.mark.slow
+def test_files_and_columns_are_documented(finished):
+    """Of a finished campaign: every table's columns, and every part of metrics.json."""
+    page = (ROOT / "docs" / "reference" / "files.md").read_text(encoding="utf-8")
+    files, *sections = re.split(r"^### ", page.split("## Shard files")[0], flags=re.M)
+    tables = sorted(finished.results().rglob("*.csv"))
+    assert len(tables) > 10
+    missing = []
+    for table in tables:
+        name = table.relative_to(finished.results()).as_posix()
+        folder = name.partition("/")[0] + "/"
+        if name not in files and f"{folder}*.csv" not in files:
+            missing.append(name)
+        headed = [part for part in sections if {name, folder} & set(re.findall(r"[\w./]+", part.split("\n")[0]))]
+        known = {alike(column) for column in re.findall(r"`([^`]+)`", "".join(headed))}
+        columns = table.read_text(encoding="utf-8").partition("\n")[0].split(",")
+        missing += [f"{name}: {column}" for column in columns if alike(column) not in known]
+    parts = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    metrics = json.loads((finished.results() / "metrics.json").read_text(encoding="utf-8"))
+    missing += [f"metrics.json: {key}" for key in metrics if f"| `{key}` |" not in parts]
+    assert missing == []
 
 
 @pytest.mark.slow
