@@ -235,6 +235,13 @@ def test_any_subset_in_any_unit(observing):
         ({"r_hp_au": 100.0, "r_hp_au_err": -1.0}, "must not be negative"),
         ({"radius": 100.0}, "radius is not known"),
         ({"f_bound": None}, "f_bound = None must be a number"),
+        ({"r_hp_pc": 1.0, "r_hp_pc_upper": 2.0}, "r_hp_pc_upper = 2.0 is a limit beside a value: leave one of the two"),
+        ({"r_hp_pc": 1.0, "r_hp_au_err_low": 0.1}, "r_hp_au_err_low = 0.1 is an error to one side: give both _err_low"),
+        ({"r_hp_pc": 1.0, "r_hp_pc_err": 0.1, "r_hp_pc_err_low": 0.1}, "r_hp_pc_err = 0.1 is an error to both sides"),
+        ({"r_hp_pc_err": 0.1, "r_hp_pc_upper": 2.0}, "r_hp_pc_err = 0.1 is the error of a value that is missing"),
+        ({"r_hp_pc_lower": 3.0, "r_hp_pc_upper": 2.0}, "r_hp_pc_lower = 3.0 must be below the upper limit"),
+        ({"r_hp_pc": 1.0, "r_hp_au": 2.0}, "r_hp_pc and r_hp_au give the same: leave one of the two out"),
+        ({"r_hp_au": 100.0, "n_stars": 12.5}, "n_stars = 12.5 must be a whole number above 0"),
     ],
 )
 def test_mistakes_in_any_subset_are_one_line(observing, given, said):
@@ -251,6 +258,9 @@ def test_mistakes_in_a_population_are_one_line(observing):
         observing.population(rows)
     with pytest.raises(NatalError, match="clusters must have a column name"):
         observing.population(rows.drop(columns="name"))
+    limited = rows.assign(r_hp_au=[100.0, 120.0], r_hp_au_upper=[np.nan, 130.0])
+    with pytest.raises(NatalError, match=r"^clusters, row 2: r_hp_au_upper = 130\.0 is a limit beside a value"):
+        observing.population(limited)
     rows = pd.DataFrame({"name": ["a", "b"], "r_hp_au": [100.0, 120.0], "age_myr": [np.nan, 1.0]})
     with pytest.raises(NatalError, match="clusters, row 2, column age_yr: give age and mass"):
         observing.population(rows)

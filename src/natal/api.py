@@ -37,14 +37,13 @@ from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.files.formats import read_json
 from natal.likelihood.joint import COUNT, Scale, draw_clusters, log_tau
-from natal.likelihood.joint_network import load_joint
 from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
 from natal.observables.columns import KNOWN as ALL_COLUMNS
-from natal.observables.columns import understand
+from natal.observables.columns import Column, checked, completed, contradiction, understand
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.population.inference import PopulationAnswer, answer_population
-from natal.posterior.catalogue import Law, answer_catalogue, clusters_table, refusals
+from natal.posterior.catalogue import Law, answer_catalogue, clusters_table, load_law, refusals
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import QUANTILES
 from natal.posterior.observed import answer_on_grid, recover_observed
@@ -138,8 +137,7 @@ class TrainedCampaign:
         path = self.folder / JOINT
         if not path.is_file():
             raise NatalError(f"there is no {path}, the law of observables: snakemake --profile profiles/local {path}")
-        ensemble, reach, _ = load_joint(path)
-        return Law(ensemble, reach)
+        return load_law(path)
 
     def predict(self, *birth: Any, extrapolate: bool = False, seed: int = 0, **by_name: Any) -> pd.DataFrame:
         """What one cluster born with given Q0 and a looks like at the end of the campaign's time, or at a given age.
@@ -190,7 +188,8 @@ class TrainedCampaign:
     def _predict_at_age(self, given: dict[str, Any], seed: int) -> pd.DataFrame:
         law = self.observables
         variables = Variables(*BIRTH.values(), *CIRCUMSTANCES.values())
-        numbers = dict(_in_natals_units(name, value, variables) for name, value in given.items())
+        found = [_in_natals_units(name, value, variables) for name, value in given.items()]
+        numbers = {column.variable.name + column.part: values for column, values in found}
         missing = [name for name in variables if name not in numbers]
         if missing:
             raise NatalError(f"predict needs {', '.join(variables)}, but {', '.join(missing)} is missing")
@@ -390,20 +389,27 @@ def _present(folder: Path, part: Path) -> Path:
 
 def _row_of(name: str, given: dict[str, Any]) -> dict[str, Any]:
     """A row for `clusters_table` from observables by any name and in any unit. Raises `NatalError` naming one."""
-    row: dict[str, Any] = {"name": name}
+    parts: dict[str, dict[str, float]] = {}
+    keys: dict[tuple[str, str], str] = {}
     for key, value in given.items():
         column, numbers = _in_natals_units(key, value, ALL_COLUMNS)
         if np.ndim(getattr(value, "value", value)):
             raise NatalError(f"{key} = {value!r} must be one number")
-        variable = next(known for known in (*MEASURABLE, *CIRCUMSTANCES, "n_stars") if column.startswith(known))
+        variable, part = column.variable, column.part
+        if other := keys.get((variable.name, part)):
+            raise NatalError(f"{other} and {key} give the same: leave one of the two out")
+        keys[variable.name, part] = key
         try:
-            if "_err" in column and numbers[0] < 0:
-                raise ValueError("must not be negative")
-            if "_err" not in column and variable != "n_stars":
-                ALL_COLUMNS[variable].check_measured(float(numbers[0]))
+            parts.setdefault(variable.name, {})[part] = checked(variable, part, float(numbers[0]))
         except ValueError as error:
             raise NatalError(f"{key} = {value} {error}") from error
-        row[column] = float(numbers[0])
+    row: dict[str, Any] = {"name": name}
+    for variable_name, found in parts.items():
+        if wrong := contradiction(found):
+            part, said = wrong
+            key = keys[variable_name, part]
+            raise NatalError(f"{key} = {given[key]} {said}")
+        row |= {variable_name + part: value for part, value in completed(found).items()}
     return row
 
 
@@ -419,8 +425,8 @@ def _numbers(argument: str, values: Any) -> Float[np.ndarray, "..."]:
     raise NatalError(f"{argument} = {values!r} must be a number")
 
 
-def _in_natals_units(key: str, value: Any, known: Variables) -> tuple[str, Float[np.ndarray, "..."]]:
-    """An argument's variable with its part (`_err` and so on), and its numbers. Raises `NatalError` naming it."""
+def _in_natals_units(key: str, value: Any, known: Variables) -> tuple[Column, Float[np.ndarray, "..."]]:
+    """What an argument means, and its numbers. Raises `NatalError` naming it."""
     unit = getattr(value, "unit", None)
     try:
         column = understand(key, None if unit is None else str(unit), known)
@@ -429,7 +435,7 @@ def _in_natals_units(key: str, value: Any, known: Variables) -> tuple[str, Float
     if column is None:
         raise NatalError(f"{key} is not known; known are {', '.join(known)}, in any unit, and their _err and limits")
     numbers = _numbers(key, value if unit is None else value.value)
-    return column.variable.name + column.part, column.factor * numbers
+    return column, column.factor * numbers
 
 
 @eqx.filter_jit

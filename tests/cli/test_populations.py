@@ -39,6 +39,9 @@ def test_a_population_is_answered(natal, observing, tmp_path):
     assert done.exit_code == 0, done.output
     laws = pd.read_csv(tmp_path / "out" / "population.csv")
     assert {"q0_location", "q0_scale", "ln_a_location", "ln_a_scale", "sfe_mean"} < set(laws.parameter)
+    # two chains of 200 draws are too short, and say so
+    assert laws.remarks.str.contains("effective draws, fewer than 400").any()
+    assert "! law normal: sample longer (population.sampler)" in done.stdout
     lines = done.stdout.splitlines()
     assert lines[1].split()[:3] == ["normal", laws.parameter[0], laws.unit[0].split()[0]]
     assert "columns that natal does not know were not used: radius" in done.stdout

@@ -5,14 +5,26 @@ import re
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from joint_law import REACH, births, random_law, seen_of, table_of
-from scipy.stats import norm, truncnorm
+from numpyro.infer.util import log_density
+from scipy.stats import halfnorm, norm, truncnorm
 
 from natal.errors import NatalError
-from natal.population.inference import Walk, answer_population, in_its_light, moments_of_cells, sample_laws
-from natal.population.laws import Shares, log_likelihood, normal_shares
+from natal.population.inference import (
+    Scales,
+    Walk,
+    answer_population,
+    in_its_light,
+    moments_of_cells,
+    remarks,
+    sample_laws,
+    summarise_walk,
+)
+from natal.population.laws import Shares, log_likelihood, model, normal_shares
 from natal.population.terms import Selection, Terms, centres, terms_of
+from natal.posterior import mixing
 from natal.settings.population import Limits, Population
 
 SAMPLER = {"chains": 2, "warmup": 200, "draws": 200}
@@ -154,6 +166,48 @@ def flat_terms(n=3):
     """Clusters that say nothing."""
     edges = np.linspace(0.5, 1.5, 41).astype("float32"), np.linspace(3.9, 5.3, 21).astype("float32")
     return Terms(*edges, np.ones((n, 40, 20), "float32"), np.ones((1, 40, 20), "float32"), np.zeros(n, "int32"))
+
+
+def test_the_hyperprior_is_what_it_says():
+    """ln density of the model at some parameters: SciPy's half-normal and uniform laws beside the likelihood."""
+    settings = Population(bins=4, prior={"q0_scale": 0.4, "ln_a_scale": 0.7, "roughness": 1.3})
+    terms = flat_terms()
+    common = halfnorm(scale=0.7).logpdf(0.5) - np.log(1.4)
+    at = {"ln_a_location": 4.5, "ln_a_scale": 0.5}
+    expected = {
+        "normal": ({"q0_location": 0.9, "q0_scale": 0.6}, halfnorm(scale=0.4).logpdf(0.6)),
+        "binned": (
+            {"roughness": 0.8, "steps": np.array([0.3, -1.0, 0.5])},
+            halfnorm(scale=1.3).logpdf(0.8) + norm.logpdf([0.3, -1.0, 0.5]).sum(),
+        ),
+    }
+    for law, (more, of_law) in expected.items():
+        values = {name: jnp.asarray(value, jnp.float32) for name, value in (at | more).items()}
+        given = {"terms": terms, "prior": Scales.of(settings), "bins": 4}
+        found, trace = log_density(model, (law,), given, values)
+        shares = Shares(trace["share_q0"]["value"], trace["share_ln_a"]["value"])
+        # of flat terms it is nearly 0; Q0's centre is uniform in a box of width 1
+        assert float(found) - float(log_likelihood(terms, shares)) == pytest.approx(common + of_law, abs=1e-4)
+
+
+def test_chains_that_did_not_mix_are_named():
+    """In the table, for each parameter, and in one remark for each law; those that mixed have none."""
+    rng = np.random.default_rng(0)
+    good, stuck = rng.normal(size=(4, 500)), rng.normal(size=(4, 500)) + np.arange(4)[:, None]
+    slow = np.repeat(rng.normal(size=(4, 25)), 20, axis=1)
+    draws = {"q0_location": good, "q0_scale": stuck, "ln_a_location": slow}
+    rhat, ess = ({n: float(f(d[..., None])[0]) for n, d in draws.items()} for f in (mixing.rhat, mixing.ess_bulk))
+    walk = Walk(
+        draws, np.full((4, 500, 40), 1 / 40), np.full((4, 500, 20), 1 / 20), np.zeros((4, 500), bool), rhat, ess
+    )
+    table = summarise_walk("normal", walk, flat_terms(), Population()).set_index("parameter")
+    assert table.remarks["q0_location"] == ""
+    assert table.remarks["q0_scale"].startswith(f"R-hat = {rhat['q0_scale']:.3f}, above 1.01; ")
+    assert table.remarks["ln_a_location"].endswith(f"{ess['ln_a_location']:.0f} effective draws, fewer than 400")
+    (remark,) = remarks(table.reset_index(), {"normal": walk}, pd.DataFrame({"case": ["a"], "left_out": [""]}))
+    assert remark.startswith("law normal: sample longer (population.sampler), the chains did not mix: q0_scale (R-hat")
+    assert "ln_a_location (" in remark
+    assert "q0_location" not in remark.replace("ln_a_location", "")
 
 
 @pytest.mark.slow

@@ -485,14 +485,23 @@ def test_clusters_of_any_table_have_their_chapter(render, metrics):
 def test_the_population_behind_them_has_its_chapter(render, metrics):
     """Parameters of both laws, remarks, three figures; a sampler that failed is marked."""
     law = {"law": "normal", "parameter": "q0_scale", "unit": "K/|W|", "mean": 0.1234, "sd": 0.0456, "q02.5": 0.05}
-    law |= {"q97.5": 0.21, "rhat": 1.3, "ess_bulk": 812.4, "prior": "half-normal, scale 0.5"}
-    told = {"n": 30, "n_used": 28, "survivors": True, "remarks": ["2 of 30 clusters are left out: <A>"], "laws": [law]}
+    law |= {"q97.5": 0.21, "rhat": 1.3, "ess_bulk": 12.4, "prior": "half-normal, scale 0.5"}
+    law |= {"remarks": "R-hat = 1.300, above 1.01; 12 effective draws, fewer than 400"}
+    good = law | {"rhat": 1.001, "ess_bulk": 812.4, "remarks": float("nan")}
+    told = {
+        "n": 30,
+        "n_used": 28,
+        "survivors": True,
+        "remarks": ["2 of 30 clusters are left out: <A>"],
+        "laws": [law, good],
+    }
     html = render(metrics, population=told)
     page = Page(html)
     for said in ("28 of 30 clusters used", "2 of 30 clusters are left out: <A>", "Clusters that dissolved are missing"):
         assert said in page.text
-    assert "normal q0_scale K/|W| 0.123 0.046 0.0500 – 0.210 1.3000 812 half-normal, scale 0.5" in page.text
-    assert 'class="flag">1.3000' in html
+    assert "normal q0_scale K/|W| 0.123 0.046 0.0500 – 0.210 1.3000 12 half-normal, scale 0.5" in page.text
+    assert 'class="flag">1.3000</td><td class="flag">12</td>' in html
+    assert "<td>1.0010</td><td>812</td>" in html
     assert all(f'<figure id="{name}"' in html for name in POPULATION)
     assert "dissolved are missing" not in Page(render(metrics, population=told | {"survivors": False})).text
 

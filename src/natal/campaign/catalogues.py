@@ -1,6 +1,5 @@
 """Reads tables of observed clusters as astronomers have them: any of the observables, in any unit, with empty cells."""
 
-import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 from natal.campaign.table_files import Cell, TableColumn, TableFile, read_table_file
 from natal.campaign.tables import check_name, number, shown
 from natal.errors import NatalError
-from natal.observables.columns import N_STARS, PARTS, Column, understand
+from natal.observables.columns import KEPT, N_STARS, PARTS, Column, checked, completed, contradiction, understand
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.variables import Variable, Variables
 
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 ALL = Variables(*MEASURABLE.values(), *CIRCUMSTANCES.values())
 """What a table may say of a cluster."""
-
-KEPT = ("", "_err_low", "_err_high", "_lower", "_upper")
-"""Ends of the columns of `Catalogue.clusters`, behind a variable's name."""
 
 
 @dataclass(frozen=True)
@@ -36,17 +32,17 @@ class Catalogue:
     ignored: list[str]
     """Columns that are about something else."""
 
-    def unknown_columns(self, path: str) -> str:
-        """Name the columns that were not read: one of them may be a misspelt observable.
+    def remarks(self, path: str) -> list[str]:
+        """Lines on the table as a whole.
 
         Args:
-            path: The table, for the line.
+            path: The file's name.
 
         Returns:
-            A line.
+            One on columns that were not read, if there are any: one of them may be a misspelt observable.
         """
         said = UserWarning(f"columns that natal does not know were not used: {', '.join(self.ignored)}")
-        return f"{path}: {said}"
+        return [f"{path}: {said}"] if self.ignored else []
 
 
 def read_catalogue(path: str, *, strict: bool = False) -> Catalogue:
@@ -160,30 +156,14 @@ class _Row:
             empty = ", ".join(column.name for (name, _), column in self.columns.items() if name in MEASURABLE)
             said = "no value, but at least one observable is needed: age and mass alone say nothing of a birth"
             raise NatalError(f"{self.path}, row {self.row}, columns {empty}: {said}")
-        n_stars = self._number(N_STARS, "")
-        if n_stars % 1 > 0:
-            raise self._mistake(N_STARS, "", "must be a whole number above 0")
-        return values | {N_STARS.name: n_stars}
+        return values | {N_STARS.name: self._number(N_STARS, "")}
 
     def _of(self, variable: Variable) -> dict[str, float]:
         """Value, errors and limits of a variable, by part (`KEPT`)."""
         found = {part: self._number(variable, part) for part in PARTS}
-        given = {part for part, value in found.items() if not math.isnan(value)}
-        limits, errors = given & {"_lower", "_upper"}, [part for part in PARTS if part in given and "_err" in part]
-        if "" in given and limits:
-            raise self._mistake(variable, max(limits), "is a limit beside a value: leave one of the two empty")
-        if "" not in given and any(found[part] > 0 for part in errors):
-            raise self._mistake(variable, errors[0], "is the error of a value that is missing")
-        if found["_lower"] >= found["_upper"]:
-            raise self._mistake(variable, "_lower", "must be below the upper limit")
-        sides = ("_err_low", "_err_high")
-        if "" not in given:
-            found |= dict.fromkeys(sides, math.nan)
-        elif not given.intersection(sides):
-            found |= dict.fromkeys(sides, found["_err"] if "_err" in given else 0.0)
-        elif not given.issuperset(sides):
-            raise self._mistake(variable, errors[0], "is an error to one side: give both _err_low and _err_high")
-        return {part: found[part] for part in KEPT}
+        if wrong := contradiction(found):
+            raise self._mistake(variable, *wrong)
+        return completed(found)
 
     def _number(self, variable: Variable, part: str) -> float:
         """A number in natal's unit, NaN where there is none. Raises `NatalError` for a number that cannot be."""
@@ -195,19 +175,10 @@ class _Row:
             value = number(self.path, self.row, column.name, text) * column.factor
         except NatalError as error:
             raise NatalError(f"{error}: write it like 0.8 or 1.2e3, or leave the cell empty") from error
-        # "above 0" does not limit what is positive anyway
-        if part == "_lower" and value == 0 and variable.support != "real":
-            return math.nan
         try:
-            if "_err" in part:
-                dataclasses.replace(variable, support="real").check_measured(value)
-                if value < 0:
-                    raise ValueError("must not be negative")
-            else:
-                variable.check_measured(value)
+            return checked(variable, part, value)
         except ValueError as error:
             raise self._mistake(variable, part, str(error)) from error
-        return value
 
     def _mistake(self, variable: Variable, part: str, said: str) -> NatalError:
         column = self.columns[variable.name, part]

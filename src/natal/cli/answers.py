@@ -58,33 +58,15 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
         raise NatalError(f"the answer would replace {table}: name another folder with --out")
     start(len(own.rows))
 
-    import pandas as pd
-
     from natal.api import ENSEMBLE, JOINT, LIKELIHOOD, load_campaign
-    from natal.files.formats import write_csv
-    from natal.posterior.flags import reasons_for_doubt
-    from natal.posterior.observed import recover_observed
-    from natal.posterior.tables import write_posteriors
-    from natal.provenance.environment import environment
+    from natal.provenance.environment import made_by
 
     trained = load_campaign(folder)
     click.echo(f"natal: {what_it_knows(asked.config)}", err=True)
-    if own.is_catalogue:
-        found, tree, doubts = _of_any(table, trained, asked, nuts)
-        parts = [ENSEMBLE, JOINT]
-    else:
-        n_nuts = asked.inference.nuts_clusters if nuts else 0
-        frame, settings = pd.DataFrame(own.rows), asked.inference
-        found, tree = recover_observed(
-            asked.seed, trained.likelihood, asked.prior, frame, settings, settings.grid, n_nuts
-        )
-        doubts = [doubt for row in found.itertuples() for doubt in reasons_for_doubt(row, asked.prior)]
-        parts = [ENSEMBLE, LIKELIHOOD]
-    digest = f"natal-{natal.__version__}"
-    tree.attrs |= environment() | {"digest": digest, "virial_convention": "K/|W|"}
-    tree.attrs["likelihood"] = "joint" if own.is_catalogue else asked.config["likelihood"]
-    write_csv(outputs["csv"], found)
-    write_posteriors(outputs["nc"], tree)
+    digest, n_nuts = f"natal-{natal.__version__}", asked.inference.nuts_clusters if nuts else 0
+    answered = _of_any if own.is_catalogue else _of_summaries
+    found, doubts = answered(table, trained, asked, n_nuts, (outputs["csv"], outputs["nc"]), made_by(digest))
+    parts = [ENSEMBLE, JOINT if own.is_catalogue else LIKELIHOOD]
     record("natal answer", [Path(table), *(folder / part for part in parts)], outputs.values(), digest, asked.config)
 
     heads = [f"{name} ({variable.shown_unit or variable.unit})" for name, variable in BIRTH.items()]
@@ -119,22 +101,42 @@ def record(command: str, read: list[Path], made: Iterable[Path], digest: str, co
     write_records(task)
 
 
-def _of_any(table: str, trained: Any, asked: Asked, nuts: bool) -> tuple[Any, Any, list[str]]:
-    """Rows of observed.csv, the tree of observed.nc, and remarks, for a table of any observables."""
+Files = tuple[Path, Path]
+"""observed.csv and observed.nc."""
+
+
+def _of_summaries(
+    table: str, trained: Any, asked: Asked, n_nuts: int, files: Files, made_by: dict[str, str]
+) -> tuple[Any, list[str]]:
+    """Answer a table of the campaign's summaries: rows of observed.csv, and remarks."""
+    import pandas as pd
+
+    from natal.posterior.flags import reasons_for_doubt
+    from natal.posterior.observed import recover_observed
+    from natal.posterior.tables import write_answers
+
+    rows, settings = pd.DataFrame(read_own_clusters(table).rows), asked.inference
+    found, tree = recover_observed(asked.seed, trained.likelihood, asked.prior, rows, settings, settings.grid, n_nuts)
+    write_answers(*files, found, tree, made_by | {"likelihood": asked.config["likelihood"]})
+    return found, [doubt for row in found.itertuples() for doubt in reasons_for_doubt(row, asked.prior)]
+
+
+def _of_any(
+    table: str, trained: Any, asked: Asked, n_nuts: int, files: Files, made_by: dict[str, str]
+) -> tuple[Any, list[str]]:
+    """Answer a table of any observables: rows of observed.csv, and remarks."""
     from dataclasses import replace
 
     from natal.campaign.catalogues import read_catalogue
-    from natal.posterior.catalogue import answer_catalogue, without_refused
+    from natal.posterior.catalogue import answer_to_files
 
-    law = replace(trained.observables, prior=asked.observed_prior)
-    catalogue = read_catalogue(table)
-    clusters, refused = without_refused(law, catalogue.clusters, table, catalogue.refused)
-    n_nuts = asked.inference.nuts_clusters if nuts else 0
-    found, tree = answer_catalogue(asked.seed, law, clusters, asked.inference, n_nuts)
-    doubts = [catalogue.unknown_columns(table)] if catalogue.ignored else []
-    doubts += [f"left out: {line}" for line in refused]
+    law, catalogue = replace(trained.observables, prior=asked.observed_prior), read_catalogue(table)
+    found, refused = answer_to_files(
+        asked.seed, law, catalogue.clusters, catalogue.refused, table, asked.inference, n_nuts, files, made_by
+    )
+    doubts = [*catalogue.remarks(table), *(f"left out: {line}" for line in refused)]
     doubts += [f"{row['case']}: {row['remarks']}" for _, row in found.iterrows() if row["remarks"]]
-    return found, tree, doubts
+    return found, doubts
 
 
 def what_it_knows(config: dict[str, Any]) -> str:

@@ -78,8 +78,8 @@ def _check_table(file: str) -> None:
             from natal.campaign.catalogues import read_catalogue
 
             catalogue = read_catalogue(file)
-            if catalogue.ignored:
-                click.echo(f"! {catalogue.unknown_columns(file)}")
+            for remark in catalogue.remarks(file):
+                click.echo(f"! {remark}")
             if catalogue.refused:
                 raise ManyMistakes(catalogue.refused)
     except NatalError as error:

@@ -1,5 +1,6 @@
 """`natal population`: the distribution of births behind a table of clusters, without Snakemake."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -39,35 +40,34 @@ def population(table: str, campaign: str, out: str) -> None:
         if path.exists() and path.samefile(table):
             raise NatalError(f"the answer would replace {table}: name another folder with --out")
     start(len(catalogue.clusters))
-    from dataclasses import replace
-
     from natal.api import JOINT, load_campaign
-    from natal.files.formats import write_csv
-    from natal.population.inference import answer_population
-    from natal.posterior.catalogue import without_refused
-    from natal.posterior.tables import write_posteriors
-    from natal.provenance.environment import environment
+    from natal.population.inference import answer_to_files
+    from natal.provenance.environment import made_by
 
     law = replace(load_campaign(folder).observables, prior=asked.observed_prior)
     click.echo(f"natal: {what_it_knows(asked.config)}", err=True)
-    clusters, refused = without_refused(law, catalogue.clusters, table, catalogue.refused)
-    answer = answer_population(asked.seed, law, clusters, asked.population)
     digest = f"natal-{natal.__version__}"
-    answer.tree.attrs |= environment() | {"digest": digest, "virial_convention": "K/|W|"}
-    write_csv(outputs["population.csv"], answer.law)
-    write_csv(outputs["population_clusters.csv"], answer.clusters)
-    write_posteriors(outputs["population.nc"], answer.tree)
+    first, second, third = outputs.values()
+    answer, refused = answer_to_files(
+        asked.seed,
+        law,
+        catalogue.clusters,
+        catalogue.refused,
+        table,
+        asked.population,
+        (first, second, third),
+        made_by(digest),
+    )
     record("natal population", [Path(table), folder / JOINT], outputs.values(), digest, asked.config)
 
-    columns = ["law", "parameter", "unit", "mean", "sd", "2.5 %", "97.5 %", "R-hat"]
-    numbers = ("mean", "sd", "q02.5", "q97.5", "rhat")
+    columns = ["law", "parameter", "unit", "mean", "sd", "2.5 %", "97.5 %", "R-hat", "ESS"]
+    numbers = ("mean", "sd", "q02.5", "q97.5", "rhat", "ess_bulk")
     texts = ("law", "parameter", "unit")
     rows = [
         [*(row[name] for name in texts), *(f"{row[name]:.4g}" for name in numbers)] for _, row in answer.law.iterrows()
     ]
     show(columns, rows, f"Population: {table}")
-    doubts = [catalogue.unknown_columns(table)] if catalogue.ignored else []
-    for doubt in [*doubts, *(f"left out: {line}" for line in refused), *answer.remarks]:
+    for doubt in [*catalogue.remarks(table), *(f"left out: {line}" for line in refused), *answer.remarks]:
         click.echo(f"! {doubt}")
     n_used = (answer.clusters.left_out == "").sum()
     click.echo(f"{n_used} of {len(answer.clusters)} clusters: {', '.join(map(str, outputs.values()))}")

@@ -1,7 +1,9 @@
 """What a column of a table of clusters means, by its name and its unit."""
 
+import math
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
@@ -14,6 +16,9 @@ KNOWN = Variables(*MEASURABLE.values(), *CIRCUMSTANCES.values(), N_STARS)
 
 PARTS = ("", "_err", "_err_low", "_err_high", "_lower", "_upper")
 """What may stand behind a variable's name: nothing for its value, an error, an error to one side, a limit."""
+
+KEPT = ("", "_err_low", "_err_high", "_lower", "_upper")
+"""Parts that answers take."""
 
 WANTED = {
     "AU": ("a length", "pc"),
@@ -103,6 +108,86 @@ def understand(name: str, unit: str | None, known: Variables = KNOWN) -> Column 
             factor, shown = _conversion(variable, part, [SUFFIXES.get(suffix), in_brackets, unit])
             return Column(name, variable, part, shown, factor)
     return None
+
+
+def checked(variable: Variable, part: str, value: float) -> float:
+    """A number that is said of a variable, once it is known to be possible.
+
+    Args:
+        variable: What it is about, one of `KNOWN`.
+        part: What it says of it, one of `PARTS`.
+        value: The number, in natal's unit.
+
+    Returns:
+        The number; NaN for a lower limit of 0 that limits nothing.
+
+    Raises:
+        ValueError: It cannot be.
+
+    Examples:
+        >>> checked(KNOWN["r_hp_au"], "_err", -1.0)
+        Traceback (most recent call last):
+        ValueError: must not be negative
+    """
+    # "above 0" does not limit what is positive anyway
+    if part == "_lower" and value == 0 and variable.support != "real":
+        return math.nan
+    if "_err" in part:
+        replace(variable, support="real").check_measured(value)
+        if value < 0:
+            raise ValueError("must not be negative")
+    else:
+        variable.check_measured(value)
+    if variable is N_STARS and value % 1 > 0:
+        raise ValueError("must be a whole number above 0")
+    return value
+
+
+def contradiction(given: Mapping[str, float]) -> tuple[str, str] | None:
+    """What cannot stand beside the rest of what is said of a variable.
+
+    Args:
+        given: Numbers by part (`PARTS`); what is not given is absent or NaN.
+
+    Returns:
+        The part, and what is wrong with it in words; None if all of it goes together.
+
+    Examples:
+        >>> contradiction({"": 1.0, "_upper": 2.0})
+        ('_upper', 'is a limit beside a value: leave one of the two empty')
+    """
+    known = {part: given[part] for part in PARTS if not math.isnan(given.get(part, math.nan))}
+    errors = [part for part in known if "_err" in part]
+    sides = known.keys() & {"_err_low", "_err_high"}
+    if "" in known and (limits := known.keys() & {"_lower", "_upper"}):
+        return max(limits), "is a limit beside a value: leave one of the two empty"
+    if "" not in known and any(known[part] > 0 for part in errors):
+        return errors[0], "is the error of a value that is missing"
+    if "" in known and "_err" in known and sides:
+        return "_err", "is an error to both sides beside one to one side: leave one of the two empty"
+    if known.get("_lower", -math.inf) >= known.get("_upper", math.inf):
+        return "_lower", "must be below the upper limit"
+    if "" in known and len(sides) == 1:
+        return errors[0], "is an error to one side: give both _err_low and _err_high"
+    return None
+
+
+def completed(given: Mapping[str, float]) -> dict[str, float]:
+    """All that answers take of a variable, from what is given without `contradiction`.
+
+    Args:
+        given: Numbers by part (`PARTS`); what is not given is absent or NaN.
+
+    Returns:
+        Numbers by part (`KEPT`): an error counts for both sides, none as 0; all else that is not given is NaN.
+    """
+    found = {part: given.get(part, math.nan) for part in PARTS}
+    for side in ("_err_low", "_err_high"):
+        if math.isnan(found[""]):
+            found[side] = math.nan
+        elif math.isnan(found[side]):
+            found[side] = 0.0 if math.isnan(found["_err"]) else found["_err"]
+    return {part: found[part] for part in KEPT}
 
 
 def _stem(variable: Variable) -> str:

@@ -1,8 +1,9 @@
 """The posterior of a population's law, and each cluster's posterior given all other clusters."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -16,13 +17,14 @@ from numpyro.infer import MCMC, NUTS, init_to_median
 
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
+from natal.files.formats import write_csv
 from natal.population.laws import CENTRES, FLOOR, LAWS, model
 from natal.population.terms import Selection, Terms, centres, terms_of
 from natal.posterior import mixing
-from natal.posterior.catalogue import Law
-from natal.posterior.flags import MAX_RHAT
+from natal.posterior.catalogue import Law, without_refused
 from natal.posterior.grid import QUANTILES
 from natal.posterior.spread import map_cases
+from natal.posterior.tables import write_posteriors
 from natal.random import stage_key
 from natal.settings.population import Population
 from natal.variables import BIRTH
@@ -31,6 +33,12 @@ log = logging.getLogger("natal")
 
 N_LAWS = 200
 """Number of draws of the law over which clusters' posteriors are averaged."""
+
+MAX_RHAT = 1.01
+"""R-hat of a parameter without a remark (Vehtari et al. 2021, Bayesian Analysis 16, 667)."""
+
+MIN_ESS = 400
+"""Effective draws of a parameter without a remark: a hundred for each of four chains (the same)."""
 
 MAX_DIVERGING = 0.01
 """Share of diverging draws above which there is a remark."""
@@ -77,12 +85,17 @@ class PopulationAnswer(NamedTuple):
     remarks: list[str]
 
 
-class _Prior(NamedTuple):
+class Scales(NamedTuple):
     """The hyperprior's scales, as arrays: new values do not compile the program anew."""
 
     q0_scale: Any
     ln_a_scale: Any
     roughness: Any
+
+    @classmethod
+    def of(cls, settings: Population) -> "Scales":
+        """Take them from the section `population` of a configuration."""
+        return cls(*(jnp.asarray(getattr(settings.prior, name), DTYPE) for name in cls._fields))
 
 
 def sample_laws(key: PRNGKeyArray, law: str, populations: list[Terms], settings: Population) -> list[Walk]:
@@ -100,7 +113,7 @@ def sample_laws(key: PRNGKeyArray, law: str, populations: list[Terms], settings:
         Draws for each population.
     """
     asked = settings.sampler
-    prior = _Prior(*(jnp.asarray(getattr(settings.prior, name), DTYPE) for name in _Prior._fields))
+    prior = Scales.of(settings)
     keys = jax.random.split(key, (len(populations), asked.chains))
     sizes = [(len(terms.likelihood), len(terms.in_table)) for terms in populations]
     walks: dict[int, Walk] = {}
@@ -120,7 +133,7 @@ def sample_laws(key: PRNGKeyArray, law: str, populations: list[Terms], settings:
     return [walks[place] for place in range(len(populations))]
 
 
-def _chain(prior: _Prior, case: Any, law: str, bins: int, warmup: int, draws: int) -> tuple[dict[str, Array], Array]:
+def _chain(prior: Scales, case: Any, law: str, bins: int, warmup: int, draws: int) -> tuple[dict[str, Array], Array]:
     key, terms = case
     kernel = NUTS(partial(model, law, bins=bins), dense_mass=True, init_strategy=init_to_median)
     mcmc = MCMC(kernel, num_warmup=warmup, num_samples=draws, num_chains=1, progress_bar=False)
@@ -202,7 +215,8 @@ def summarise_walk(law: str, walk: Walk, terms: Terms, settings: Population) -> 
         row |= {"mean": flat.mean(), "sd": flat.std(ddof=1)}
         row |= dict(zip(QUANTILES, np.quantile(flat, LEVELS), strict=True))
         row |= {"rhat": walk.rhat[name], "ess_bulk": walk.ess[name], "divergences": int(walk.diverging.sum())}
-        rows.append(row | {"prior": hyperprior(name, terms, settings)})
+        row |= {"prior": hyperprior(name, terms, settings)}
+        rows.append(row | {"remarks": "; ".join(map(str, _mixing(row["rhat"], row["ess_bulk"])))})
     return pd.DataFrame(rows)
 
 
@@ -307,7 +321,7 @@ def answer_population(seed: int, law: Law, clusters: pd.DataFrame, settings: Pop
         {"alone": (cells, alone.astype("float32")), "together": (cells, together.astype("float32"))}, coordinates
     )
     law_table = pd.concat(rows, ignore_index=True)
-    return PopulationAnswer(law_table, whole, xr.DataTree.from_dict(groups), list(_remarks(law_table, walks, whole)))
+    return PopulationAnswer(law_table, whole, xr.DataTree.from_dict(groups), remarks(law_table, walks, whole))
 
 
 def _dataset(walk: Walk, terms: Terms) -> xr.Dataset:
@@ -324,13 +338,35 @@ def _dataset(walk: Walk, terms: Terms) -> xr.Dataset:
     return xr.Dataset(variables, at)
 
 
+def _mixing(rhat: float, ess: float) -> Iterator[UserWarning]:
+    """Why not to trust the draws of a parameter."""
+    if not rhat <= MAX_RHAT:
+        yield UserWarning(f"R-hat = {rhat:.3f}, above {MAX_RHAT:g}")
+    if not ess >= MIN_ESS:
+        yield UserWarning(f"{ess:.0f} effective draws, fewer than {MIN_ESS}")
+
+
+def remarks(table: pd.DataFrame, walks: dict[str, Walk], clusters: pd.DataFrame) -> list[str]:
+    """Why an answer may mean less than it seems.
+
+    Args:
+        table: Rows of population.csv.
+        walks: Draws of each law.
+        clusters: Rows of population_clusters.csv.
+
+    Returns:
+        Sentences.
+    """
+    return list(_remarks(table, walks, clusters))
+
+
 def _remarks(table: pd.DataFrame, walks: dict[str, Walk], clusters: pd.DataFrame) -> Iterator[str]:
     """Why an answer may mean less than it seems."""
     for law, rows in table.groupby("law", sort=False):
-        worst = rows.iloc[int(rows.rhat.to_numpy().argmax())]
-        if not worst.rhat <= MAX_RHAT:
-            said = f"law {law}: the chains did not find the posterior of {worst.parameter} (R-hat = {worst.rhat:.3f})"
-            yield str(UserWarning(said))
+        doubted = rows[rows.remarks != ""]
+        if len(doubted):
+            named = ", ".join(f"{row.parameter} ({row.remarks})" for row in doubted.itertuples())
+            yield str(UserWarning(f"law {law}: sample longer (population.sampler), the chains did not mix: {named}"))
         walk = walks[str(law)]
         if (share := walk.diverging.mean()) > MAX_DIVERGING:
             yield str(UserWarning(f"law {law}: {100 * share:.1f} % of the draws diverged"))
@@ -343,6 +379,43 @@ def _remarks(table: pd.DataFrame, walks: dict[str, Walk], clusters: pd.DataFrame
     left_out = (clusters.left_out != "").sum()
     if left_out:
         yield str(UserWarning(f"{left_out} of {len(clusters)} clusters are left out: " + _first_reasons(clusters)))
+
+
+def answer_to_files(
+    seed: int,
+    law: Law,
+    clusters: pd.DataFrame,
+    refused: list[str],
+    source: str,
+    settings: Population,
+    files: tuple[str | Path, str | Path, str | Path],
+    made_by: Mapping[str, str],
+) -> tuple[PopulationAnswer, list[str]]:
+    """Answer for the population behind a table, but for the rows that have no answer, and write what comes out.
+
+    Args:
+        seed: The campaign's.
+        law: What the campaign knows.
+        clusters: The rows that could be read, with the column `row`, their number in the file.
+        refused: Lines of the rows that could not.
+        source: The table's file, for lines.
+        settings: Selection, hyperprior and sampler.
+        files: What to write: population.csv, population_clusters.csv and population.nc.
+        made_by: What the last one shall say of its making.
+
+    Returns:
+        The answer, and a line for each row of the table that was left out.
+
+    Raises:
+        NatalError: As `answer_population`; no row has an answer.
+    """
+    left, said = without_refused(law, clusters, source, refused)
+    answer = answer_population(seed, law, left, settings)
+    write_csv(files[0], answer.law)
+    write_csv(files[1], answer.clusters)
+    answer.tree.attrs |= {**made_by, "virial_convention": "K/|W|"}
+    write_posteriors(files[2], answer.tree)
+    return answer, said
 
 
 def told(answer: PopulationAnswer, settings: Population, refused: list[str]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ cluster's age and mass, t_end and M_c the campaign's. Two clusters that differ b
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -20,7 +21,7 @@ from jaxtyping import Array, PRNGKeyArray
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.likelihood.joint import COUNT, Measured, Pattern, Scale, draw_clusters, log_tau
-from natal.likelihood.joint_network import JointEnsemble, Range, Reach
+from natal.likelihood.joint_network import JointEnsemble, Range, Reach, load_joint
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.posterior import circumstances, mixing
 from natal.posterior.flags import EDGE_FLAG, EDGE_WIDTH, MAX_RHAT, P_OUTSIDE, PRIOR_SD
@@ -28,6 +29,7 @@ from natal.posterior.grid import QUANTILES, total_variation_of_draws
 from natal.posterior.joint_grid import JointAnswers, JointCase, JointTable, answer_joint, make_table, prior_predictive_p
 from natal.posterior.nuts import NutsResult, sample_potentials
 from natal.posterior.recovery import posterior_dataset
+from natal.posterior.tables import write_answers
 from natal.random import stage_key
 from natal.settings.inference import NutsSettings
 from natal.variables import BIRTH
@@ -86,6 +88,23 @@ class Law:
     def table(self, pattern: Pattern) -> JointTable:
         """Laws of a pattern's sizes over the prior's Q0 and all ln tau that were simulated."""
         return make_table(self.ensemble, self.sizes(pattern), self.q0, CELLS[0], self.reach.log_tau)
+
+
+def load_law(path: str | Path, prior: Mapping[str, Range] | None = None) -> Law:
+    """Load the law of observables that a campaign trained.
+
+    Args:
+        path: The file emulator/joint.eqx.
+        prior: Ranges of the prior for all clusters; None: as the module says.
+
+    Returns:
+        The law.
+
+    Raises:
+        NatalError: The file is something else or damaged.
+    """
+    ensemble, reach, _ = load_joint(path)
+    return Law(ensemble, reach, prior)
 
 
 Row = Mapping[str, Any]
@@ -194,6 +213,42 @@ def without_refused(law: Law, clusters: pd.DataFrame, path: str, said: list[str]
     if left.empty:
         raise NatalError(f"{said[0]} (none of {len(said)} rows can be answered)" if len(said) > 1 else said[0])
     return left, said
+
+
+def answer_to_files(
+    seed: int,
+    law: Law,
+    clusters: pd.DataFrame,
+    refused: list[str],
+    source: str,
+    settings: NutsSettings,
+    n_nuts: int,
+    files: tuple[str | Path, str | Path],
+    made_by: Mapping[str, str],
+) -> tuple[pd.DataFrame, list[str]]:
+    """Answer a table of clusters, but for the rows that have no answer, and write what comes out.
+
+    Args:
+        seed: The campaign's.
+        law: What the campaign knows.
+        clusters: The rows that could be read, with the column `row`, their number in the file.
+        refused: Lines of the rows that could not.
+        source: The table's file, for lines.
+        settings: Of NUTS.
+        n_nuts: How many clusters NUTS samples, the first ones.
+        files: What to write: observed.csv and observed.nc.
+        made_by: What these shall say of their making.
+
+    Returns:
+        The rows of observed.csv, and a line for each row that was left out.
+
+    Raises:
+        NatalError: No row has an answer.
+    """
+    left, said = without_refused(law, clusters, source, refused)
+    table, tree = answer_catalogue(seed, law, left, settings, n_nuts)
+    write_answers(*files, table, tree, {**made_by, "likelihood": "joint"})
+    return table, said
 
 
 def _rows(clusters: pd.DataFrame) -> list[Row]:

@@ -1,5 +1,6 @@
 """Tables and files of recovered posteriors: recovery.csv, posteriors.nc and others of these forms."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from natal.files.atomic import atomic_path
+from natal.files.formats import write_csv
 from natal.posterior.flags import EDGE_FLAG
 from natal.posterior.grid import QUANTILES, GridSummary, TruthSummary
 from natal.posterior.mixing import ess_sd
@@ -158,6 +160,23 @@ def posterior_tree(
     tree = xr.DataTree.from_dict(groups)
     tree.attrs.update(attributes)
     return tree
+
+
+def write_answers(
+    table_path: str | Path, tree_path: str | Path, table: pd.DataFrame, tree: xr.DataTree, made_by: Mapping[str, str]
+) -> None:
+    """Write the answers to the user's own clusters, observed.csv and observed.nc.
+
+    Args:
+        table_path: Of the table.
+        tree_path: Of the tree.
+        table: A row a cluster.
+        tree: Draws, and what was observed.
+        made_by: What the tree shall say of its making, and of the law that answered.
+    """
+    write_csv(table_path, table)
+    tree.attrs |= {**made_by, "virial_convention": "K/|W|"}
+    write_posteriors(tree_path, tree)
 
 
 def write_posteriors(path: str | Path, tree: xr.DataTree) -> None:

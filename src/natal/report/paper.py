@@ -30,9 +30,8 @@ from natal.figures.simulations import design_coverage, summary_scatter
 from natal.figures.style import PT_PER_IN, on_paper
 from natal.files.atomic import atomic_path
 from natal.files.formats import read_csv, read_json
-from natal.likelihood.joint_network import load_joint
 from natal.likelihood.loading import load_likelihood
-from natal.posterior.catalogue import Law
+from natal.posterior.catalogue import load_law
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.grid import make_grid
 from natal.report.captions import CAPTIONS
@@ -131,7 +130,7 @@ def _observed(campaign: Finished) -> dict[str, Figure]:
     folder, config, table = campaign.folder, campaign.config, campaign.observed
     n = config["report"]["corner_cases"]
     if campaign.is_catalogue:
-        law = Law(*load_joint(folder / "emulator" / "joint.eqx")[:2], campaign.observed_prior)
+        law = load_law(folder / "emulator" / "joint.eqx", campaign.observed_prior)
         return own_clusters(config["seed"], law, table, folder / "observed.nc", n)
     grid = make_grid(campaign.likelihood, campaign.prior, tuple(config["inference"]["grid"]))
     corners = corner_plots(folder / "observed.nc", table, range(min(n, len(table))), grid, campaign.prior)

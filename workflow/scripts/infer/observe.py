@@ -4,11 +4,10 @@ import pandas as pd
 
 from natal.campaign import plan
 from natal.campaign.tables import read_observations
-from natal.files.formats import write_csv
 from natal.likelihood.loading import load_likelihood
 from natal.posterior.flags import reasons_for_doubt
 from natal.posterior.observed import recover_observed
-from natal.posterior.tables import write_posteriors
+from natal.posterior.tables import write_answers
 from natal.provenance.environment import made_by
 from natal.running.jobs import script
 from natal.settings.inference import Inference
@@ -24,10 +23,8 @@ with script(snakemake, cpu_devices=snakemake.threads) as log:
     prior = plan.prior_box(config)
     n_nuts = inference.nuts_clusters
     table, tree = recover_observed(config["seed"], likelihood, prior, observed, inference, inference.grid, n_nuts)
-    write_csv(snakemake.output.table, table)
-    tree.attrs |= made_by(snakemake.params.digest)
-    tree.attrs |= {"likelihood": config["likelihood"], "virial_convention": "K/|W|"}
-    write_posteriors(snakemake.output.posteriors, tree)
+    making = made_by(snakemake.params.digest) | {"likelihood": config["likelihood"]}
+    write_answers(snakemake.output.table, snakemake.output.posteriors, table, tree, making)
     for row in table[:N_LOGGED].itertuples():
         log.info("%s: Q0 %.3f +- %.3f, a %.1f +- %.1f AU", row.case, row.q0_mean, row.q0_sd, row.a_au_mean, row.a_au_sd)
         for doubt in reasons_for_doubt(row, prior):

@@ -7,8 +7,7 @@ from natal.assessment.observables import trust_in_observables
 from natal.figures.observables import worth
 from natal.figures.save import save_figures
 from natal.files.formats import write_csv, write_json
-from natal.likelihood.joint_network import load_joint
-from natal.posterior.catalogue import Law
+from natal.posterior.catalogue import load_law
 from natal.random import stage_key
 from natal.running.jobs import script
 from natal.simulation.lines_of_sight import read_lines_of_sight
@@ -16,12 +15,11 @@ from natal.variables import CALIBRATION
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:
     config, files = snakemake.config, snakemake.input
-    ensemble, reach, _ = load_joint(files.law)
     split = pd.read_csv(files.summaries).groupby("point_id").split.first()
     seen = read_lines_of_sight(files.snapshots)
     seen = seen.at(split.loc[seen.point_id].to_numpy() == CALIBRATION)
     key, n_mocks = stage_key(config["seed"], "check observables"), config["observables"]["mocks"]
-    found = trust_in_observables(key, Law(ensemble, reach), seen, n_mocks, config["seed"])
+    found = trust_in_observables(key, load_law(files.law), seen, n_mocks, config["seed"])
     write_csv(snakemake.output.worth, found["worth"])
     write_csv(snakemake.output.mocks, found["located"])
     write_json(snakemake.output.metrics, {"observables": {"mocks": found["mocks"]}})

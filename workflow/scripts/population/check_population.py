@@ -6,8 +6,7 @@ from natal.assessment.population import check_populations, score_populations
 from natal.figures.population import population_ranks, population_violations
 from natal.figures.save import save_figures
 from natal.files.formats import write_csv, write_json
-from natal.likelihood.joint_network import load_joint
-from natal.posterior.catalogue import Law
+from natal.posterior.catalogue import load_law
 from natal.random import stage_key
 from natal.running.jobs import script
 from natal.settings.population import Population
@@ -16,12 +15,11 @@ from natal.variables import CALIBRATION
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:
     config, files, output = snakemake.config, snakemake.input, snakemake.output
-    ensemble, reach, _ = load_joint(files.law)
     split = pd.read_csv(files.summaries).groupby("point_id").split.first()
     seen = read_lines_of_sight(files.snapshots)
     seen = seen.at(split.loc[seen.point_id].to_numpy() == CALIBRATION)
     key, settings = stage_key(config["seed"], "check population"), Population(**config["population"])
-    found = check_populations(key, config["seed"], Law(ensemble, reach), seen, settings)
+    found = check_populations(key, config["seed"], load_law(files.law), seen, settings)
     scores = score_populations(found["coverage"])
     write_csv(output.coverage, found["coverage"])
     write_csv(output.violations, found["violations"])

@@ -3,13 +3,12 @@
 from natal.figures.observables import own_clusters
 from natal.figures.save import save_figures
 from natal.files.formats import read_csv
-from natal.likelihood.joint_network import load_joint
-from natal.posterior.catalogue import Law
+from natal.posterior.catalogue import load_law
 from natal.running.jobs import script
 
 with script(snakemake, cpu_devices=1):
     files, config = snakemake.input, snakemake.config
-    law = Law(*load_joint(files.law)[:2], snakemake.params.prior)
+    law = load_law(files.law, snakemake.params.prior)
     n_shown = config["report"]["corner_cases"]
     figures = own_clusters(config["seed"], law, read_csv(files.observed), files.posteriors, n_shown)
     save_figures(snakemake.output, figures)
