@@ -352,7 +352,8 @@ def test_training_is_watched_and_swept_by_targets_of_their_own(complete):
     table = pd.read_csv(complete.results() / "sweep" / "sweep.csv")
     assert sorted(table.activation) == ["relu", "tanh"]
     assert table.campaign.sum() == 1
-    figures = ["diagnostics/layers", "diagnostics/loss_curves", "diagnostics/normalisation", "sweep/sweep"]
+    names = ("layers", "loss_curves", "normalisation", "extrapolation")
+    figures = [*(f"diagnostics/{name}" for name in names), "sweep/sweep"]
     for name in figures:
         assert (complete.results() / f"{name}.png").stat().st_size > 10_000
     assert complete.stale("diagnostics", "sweep", changes=settings) == {}

@@ -7,8 +7,9 @@ rule diagnostics:
     output:
         checks=DIAGNOSTICS / "checks.csv",
         layers=DIAGNOSTICS / "layers.csv",
+        extrapolation=DIAGNOSTICS / "extrapolation.csv",
         summary=DIAGNOSTICS / "diagnostics.json",
-        figures=pictures(DIAGNOSTICS, "layers", "loss_curves", "normalisation"),
+        figures=pictures(DIAGNOSTICS, "layers", "loss_curves", "normalisation", "extrapolation"),
     log: LOGS / "diagnostics.log"
     benchmark: LOGS / "diagnostics.benchmark.tsv"
     params: digest=digest("diagnostics/diagnostics.py", "seed", "emulator", box=BOX)

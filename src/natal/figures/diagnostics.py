@@ -5,9 +5,9 @@ import pandas as pd
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
 
-from natal.figures.colours import BLACK, BLUE, GREY, MEMBER_COLOURS, ORANGE
+from natal.figures.colours import BAND, BLACK, BLUE, GREY, MEMBER_COLOURS, ORANGE, VERMILLION
 from natal.figures.emulator import loss_curves
-from natal.figures.labels import SYMBOLS
+from natal.figures.labels import LABELS, SYMBOLS
 from natal.figures.style import panels, shared_legend, styled
 from natal.variables import BIRTH, SUMMARIES
 
@@ -105,5 +105,32 @@ def normalised_columns(
         ax.set_title(f"mean {round(float(seen.mean()), 2) + 0.0:.2f}, sd {seen.std():.2f}", fontsize=9)
         ax.set_yticks([])
     axes[0, 0].set_ylabel("density")
+    shared_legend(figure, axes[0, 0])
+    return figure
+
+
+@styled
+def extrapolation(table: pd.DataFrame) -> Figure:
+    """Error and spread of networks that have learned the inner part of the box, by distance from its edge.
+
+    Look for: both small inside (grey) and growing outside. A spread that stays far below the error outside does not
+    warn: extrapolated predictions look as safe as others.
+
+    Args:
+        table: What `natal.tuning.diagnostics.extrapolation.extrapolation_table` gives.
+
+    Returns:
+        A panel for each summary.
+    """
+    figure, axes = panels(1, len(SUMMARIES), 3.8)
+    for ax, name in zip(axes[0], SUMMARIES, strict=True):
+        part = table[table.summary == name]
+        ax.axvspan(-0.35, 0, **BAND)
+        if len(part):
+            error = part.squared_error, part.squared_error_se
+            ax.errorbar(part.distance, *error, fmt="o", color=VERMILLION, capsize=3, label="squared error of the mean")
+            ax.plot(part.distance, part.squared_spread, "s-", color=BLUE, label="variance of the members")
+        ax.axhline(0, color=GREY, linewidth=0.8)
+        ax.set(xlabel="beyond what was learned [box widths]", ylabel=f"{LABELS[name]}, squared")
     shared_legend(figure, axes[0, 0])
     return figure

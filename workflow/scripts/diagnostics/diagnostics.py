@@ -8,12 +8,13 @@ import numpy as np
 from natal.campaign import plan
 from natal.data.runs import read_runs
 from natal.emulator.training import normalised, train_ensemble
-from natal.figures.diagnostics import judged_curves, layer_curves, normalised_columns
+from natal.figures.diagnostics import extrapolation, judged_curves, layer_curves, normalised_columns
 from natal.figures.save import save_figures
 from natal.files.formats import write_csv, write_json
 from natal.random import stage_key
 from natal.running.jobs import script
 from natal.settings.emulator import TrainingSettings
+from natal.tuning.diagnostics.extrapolation import extrapolation_table
 from natal.tuning.diagnostics.health import curve_verdicts, health_table, loss_limits, ten_examples
 from natal.tuning.diagnostics.layers import layer_table, record_layers
 
@@ -31,6 +32,8 @@ with script(snakemake, cpu_devices=1) as log:
     verdicts = curve_verdicts(history, floor, ignorant, settings)
     table = health_table(history, verdicts, ten, train, normaliser, settings)
     layers = layer_table(history, EPOCHS_APART)
+    outside = extrapolation_table(key, train, validation, box, settings)
+    write_csv(snakemake.output.extrapolation, outside)
     write_csv(snakemake.output.checks, table)
     write_csv(snakemake.output.layers, layers)
     members = [asdict(verdict) | {"advice": verdict.advice} for verdict in verdicts]
@@ -45,6 +48,7 @@ with script(snakemake, cpu_devices=1) as log:
     names = [verdict.name for verdict in verdicts]
     seen = [np.hstack(normalised(runs, normaliser)) for runs in (train, validation)]
     drawn = {
+        "extrapolation": extrapolation(outside),
         "layers": layer_curves(layers),
         "loss_curves": judged_curves(history.train_loss, history.validation_loss, history.best_epoch, floor, names),
         "normalisation": normalised_columns(*seen, normaliser.log10),
