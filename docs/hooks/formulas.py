@@ -13,6 +13,8 @@ log = logging.getLogger("mkdocs.hooks.formulas")
 WORD = re.compile(r"(<mi>(?:ln|log|exp|sin|cos|tan|sinh|cosh|tanh)</mi>)(?=<m[inrsfu])")
 # of an absolute value: not a relation, which would stand apart
 BAR = "<mo>&#x0007C;</mo>"
+# characters of LaTeX above which a formula in a line may be wider than a telephone
+LONG = 40
 FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -27,6 +29,8 @@ def on_page_content(content: str, page: Any, **_: Any) -> str:
         mathml = mathml.replace(BAR, f'<mo stretchy="false" lspace="0" rspace="0">{BAR[4:]}')
         if unknown := re.findall(r"\\[A-Za-z]+|<mi>&</mi>", mathml):
             log.warning(f"{page.file.src_uri}: formula with unknown {', '.join(unknown)}: {text}")
-        return f'<{tag} class="formula">{mathml}</{tag}>' if block else mathml
+        if block:
+            return f'<{tag} class="formula">{mathml}</{tag}>'
+        return f'<{tag} class="long formula">{mathml}</{tag}>' if len(text) > LONG else mathml
 
     return FORMULA.sub(formula, content)

@@ -1,8 +1,11 @@
 """Pages and tables that are made of natal itself while the site is built: no copy of them can be out of date."""
 
+import ast
+import html
 import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,8 @@ What `import natal` gives. Nothing heavy is loaded before it is used.
 
 """
 MARKED = re.compile(r"^<!-- made while the site is built: (\w+) -->$", re.MULTILINE)
+# what readers of the file itself see in the place of a drawing
+DRAWN = re.compile(r"^<!-- drawn in its place: house -->\n```.*?^```$", re.MULTILINE | re.DOTALL)
 MADE = {
     "mistakes": lambda: messages.tables(fatal=True),
     "remarks": lambda: messages.tables(fatal=False),
@@ -39,7 +44,24 @@ def on_files(files: Any, config: Any, **_: Any) -> Any:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fill in what is made."""
+    markdown = DRAWN.sub(lambda _: _house(), markdown)
     return MARKED.sub(lambda found: MADE[found[1]](), markdown)
+
+
+def _house() -> str:
+    """The packages by floor, as the contract of their imports has them, each with the first line of its docstring."""
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    floors = ""
+    for layer in contract[0]["layers"]:
+        rooms = ""
+        for name in re.split(r"\s*[|:]\s*", layer):
+            path = PACKAGE / name / "__init__.py"
+            source = (path if path.exists() else PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+            said = (ast.get_docstring(ast.parse(source)) or "").split("\n\n")[0].replace("\n", " ").replace("`", "")
+            page = {"cli": "commands", "api": "api/natal"}.get(name, f"api/{name if path.exists() else 'modules'}")
+            rooms += f'<a href="reference/{page}.html"><b>{name}</b>{html.escape(said)}</a>'
+        floors += f"<div>{rooms}</div>\n"
+    return f'<div class="house">\n{floors}</div>'
 
 
 def _references() -> list[tuple[str, str]]:
