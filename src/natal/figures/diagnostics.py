@@ -131,6 +131,6 @@ def extrapolation(table: pd.DataFrame) -> Figure:
             ax.errorbar(part.distance, *error, fmt="o", color=VERMILLION, capsize=3, label="squared error of the mean")
             ax.plot(part.distance, part.squared_spread, "s-", color=BLUE, label="variance of the members")
         ax.axhline(0, color=GREY, linewidth=0.8)
-        ax.set(xlabel="beyond what was learned [box widths]", ylabel=f"{LABELS[name]}, squared")
+        ax.set(xlabel="distance [box widths]", ylabel=f"{LABELS[name]}, squared")
     shared_legend(figure, axes[0, 0])
     return figure
