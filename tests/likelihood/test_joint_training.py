@@ -54,6 +54,20 @@ def test_outcomes_are_in_the_clusters_own_units():
     np.testing.assert_array_equal(outcomes.survived, ~clusters.dissolved.ravel())
 
 
+def test_mass_segregation_is_part_of_the_law_where_masses_differ():
+    """As its logarithm; a snapshot of too few stars for it is left out, a campaign is not."""
+    clusters = seen(50, 0)
+    ratio = np.random.default_rng(3).lognormal(0, 0.2, clusters.observables.shape[:3])
+    clusters.observables[..., OBSERVABLES.names.index("lambda_msr")] = ratio
+    clusters.observables[4, 0, 1, OBSERVABLES.names.index("lambda_msr")] = np.nan
+    outcomes, latents = joint_outcomes(clusters, COUNTS)
+    assert latents.of_all == OBSERVABLES.names
+    assert len(outcomes.x) == 99
+    # behind the snapshot that is left out
+    row, k = 2 * 7 + 1 - 1, latents.of_all.index("lambda_msr")
+    np.testing.assert_allclose(outcomes.sizes[row, :, k], np.log(ratio[7, 1]), rtol=1e-5)
+
+
 @pytest.mark.slow
 def test_a_law_is_learned_and_comes_back_from_its_file(tmp_path):
     """Means of ln r_hp over a to 0.03, widths to a quarter."""
