@@ -73,7 +73,7 @@ def budget(metrics: Metrics) -> str:
         "factor of that spread": ("members_spread", "factor"),
     }
     lines = [
-        [text, *(f"{value(metrics, section)[summary][key]:.2g}" for summary in SUMMARIES)]
+        [text, *(f"{value(metrics, section)[summary][key]:#.2g}".rstrip(".") for summary in SUMMARIES)]
         for text, (section, key) in rows.items()
     ]
     return table(["", *(f"`{summary}`" for summary in SUMMARIES)], lines)
@@ -181,7 +181,7 @@ def written(text: str, metrics: Metrics) -> str:
 def without_curves(part: Any) -> Any:
     """Metrics without long lists and what is told point by point."""
     if isinstance(part, dict):
-        kept = {key: without_curves(entry) for key, entry in part.items() if not key.endswith("_by_point")}
+        kept = {key: without_curves(entry) for key, entry in part.items() if key != "dissolved_share_by_point"}
         return {key: entry for key, entry in kept.items() if entry not in (None, {})}
     if isinstance(part, list):
         return [without_curves(entry) for entry in part] if len(part) <= LONGEST_LIST else None
