@@ -107,7 +107,7 @@ bench-inference: env
 
 # the documentation as a site: open site/index.html. No network is needed
 docs: env
-	$(BIN)/python -m mkdocs build --quiet --clean
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
 
 lint: env
 	$(BIN)/ruff check .
