@@ -21,7 +21,7 @@ CHOSEN = ENSEMBLES[f"{config['coordinates']}_none"]
 TRACKS = of_a_campaign(config["tracks"])
 PRIORS = list(config["age_priors"])
 FIGURES = pictures(
-    RESULTS / "figures", "tracks", "scaling", "coverage", "coordinates", "posteriors", "widths", "calibration"
+    RESULTS / "figures", "tracks", "scaling", "coverage", "coordinates", "posteriors", "widths", "calibration", "primer"
 )
 
 
@@ -75,8 +75,19 @@ rule recover:
     script: "../scripts/studies/evolution/recover.py"
 
 
+rule primer:
+    input: tracks=TRACKS
+    output: RESULTS / "primer.csv"
+    log: LOGS / "primer.log"
+    benchmark: LOGS / "primer.benchmark.tsv"
+    params: digest=digest("primer.py", "seed", "n_stars", "box", "primer")
+    message: "Train a textbook's network on the same clusters"
+    script: "../scripts/studies/evolution/primer.py"
+
+
 rule figures:
     input:
+        primer=RESULTS / "primer.csv",
         ensemble=CHOSEN,
         tracks=TRACKS,
         scores=RESULTS / "scores.csv",
@@ -97,6 +108,7 @@ rule figures:
 rule metrics:
     localrule: True
     input:
+        primer=RESULTS / "primer.csv",
         training=RESULTS / "metrics" / "training.json",
         evaluation=RESULTS / "metrics" / "evaluation.json",
         recovery=[RESULTS / "metrics" / f"recovery_{prior}.json" for prior in PRIORS],

@@ -159,3 +159,30 @@ def coordinates(scores: pd.DataFrame) -> Figure:
     right.set_xlim(-0.5, len(gaps) - 0.5)
     shared_legend(figure, left)
     return figure
+
+
+@styled
+def primer(table: pd.DataFrame) -> Figure:
+    """Errors of a textbook's network on test clusters, by what it is given, with and without dropout.
+
+    Bars are one standard error by point. Look for: whether dropout helps; how much a snapshot of the cluster itself
+    knows that its birth does not tell.
+
+    Args:
+        table: `primer.csv` (`natal.studies.evolution.primer.compare`).
+
+    Returns:
+        The figure.
+    """
+    figure, axes = panels(1, len(SUMMARIES), 3.8)
+    kinds = list(table.inputs.unique())
+    for ax, name in zip(axes[0], SUMMARIES, strict=True):
+        for shift, colour, (rate, rows) in zip((-0.1, 0.1), (BLUE, VERMILLION), table.groupby("dropout"), strict=True):
+            one = rows[rows.output == name].set_index("inputs").loc[kinds]
+            place = np.arange(len(kinds)) + shift
+            ax.errorbar(place, one.rmse, one.rmse_se, fmt="o", color=colour, label=f"dropout {rate:g}")
+        ax.set(title=SYMBOLS[name], xlim=(-0.5, len(kinds) - 0.5), ylim=(0, None))
+        ax.set_xticks(np.arange(len(kinds)), [kind.replace(" ", "\n") for kind in kinds])
+    axes[0, 0].set_ylabel("rms error, of ln for $\\sigma_v$ and $r_h$")
+    shared_legend(figure, axes[0, 0])
+    return figure

@@ -46,6 +46,18 @@ class Recovery(NutsSettings):
     nuts_cases: Count
 
 
+class PrimerSettings(Section):
+    """A textbook's network for the same clusters, with and without its dropout."""
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Listed, Field(min_length=1)]
+    dropout: Annotated[float, Field(gt=0, lt=1)]
+    members: Count
+    learning_rate: Positive
+    batch_size: Annotated[int, Field(ge=2)]
+    max_epochs: Count
+    patience: Count
+
+
 class Evolution(Section):
     """Configuration of the study `evolution`."""
 
@@ -58,6 +70,7 @@ class Evolution(Section):
     network: DensitySettings
     coordinates: Coordinates
     compared: Annotated[tuple[Coordinates, ...], Listed]
+    primer: PrimerSettings
     gaps: Annotated[
         dict[str, Times],
         Field(min_length=1),

@@ -43,6 +43,7 @@ with script(snakemake, cpu_devices=1):
         "scaling": figures.scaling(table, shown_q0, middle_au, times, lines, mass_msun),
         "coverage": figures.coverage(pd.read_csv(snakemake.input.coverage)),
         "coordinates": figures.coordinates(pd.read_csv(snakemake.input.scores)),
+        "primer": figures.primer(pd.read_csv(snakemake.input.primer)),
         "posteriors": posteriors,
         "widths": figures_recovery.widths(recovered),
         "calibration": figures_recovery.calibration(recovered),
