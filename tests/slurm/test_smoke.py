@@ -42,7 +42,7 @@ def test_each_simulate_job_had_its_gpu(smoke):
 def test_other_stages_have_none_and_small_ones_are_no_jobs(smoke):
     """A few jobs on CPUs beside the simulations; the rest ran inside snakemake."""
     others = [job for job in smoke.jobs() if "simulate" not in job["Comment"]]
-    stages = ["train", "density", "likelihood", "evaluate", "recover", "calibrate", "uncertainty", "speed"]
+    stages = ["train", "density", "joint", "likelihood", "evaluate", "recover", "calibrate", "uncertainty", "speed"]
     stages += [
         "draw_simulations",
         "draw_emulator",
