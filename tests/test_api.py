@@ -227,7 +227,8 @@ def test_any_subset_in_any_unit(observing):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"r_hp_pc": 1.0, "age_myr": 2.0}, "give age and mass"),
+        ({"r_hp_pc": 1.0, "age_myr": 2.0}, "age_myr: give age and mass, or neither"),
+        ({"r_hp_pc": 1.0, "age_myr_lower": 1.0, "mass_msun": 100.0}, "age_myr_lower: is a limit alone: give the other"),
         ({"r_hp": 1.0 * u.arcsec}, "r_hp is in arcsec, an angle"),
         ({"sigma_los": 1.0}, "sigma_los has no unit"),
         ({"sigma_los_kms": -1.0}, "sigma_los_kms = -1.0 must be above 0"),
@@ -262,7 +263,7 @@ def test_mistakes_in_a_population_are_one_line(observing):
     with pytest.raises(NatalError, match=r"^clusters, row 2: r_hp_au_upper = 130\.0 is a limit beside a value"):
         observing.population(limited)
     rows = pd.DataFrame({"name": ["a", "b"], "r_hp_au": [100.0, 120.0], "age_myr": [np.nan, 1.0]})
-    with pytest.raises(NatalError, match="clusters, row 2, column age_yr: give age and mass"):
+    with pytest.raises(NatalError, match="clusters, row 2: age_myr: give age and mass"):
         observing.population(rows)
 
 

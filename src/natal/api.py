@@ -40,7 +40,7 @@ from natal.likelihood.joint import COUNT, Scale, draw_clusters, log_tau
 from natal.likelihood.loading import load_likelihood
 from natal.likelihood.protocols import Likelihood
 from natal.observables.columns import KNOWN as ALL_COLUMNS
-from natal.observables.columns import Column, checked, completed, contradiction, understand
+from natal.observables.columns import Column, checked, completed, contradiction, incomplete, understand
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.population.inference import PopulationAnswer, answer_population
 from natal.posterior.catalogue import Law, answer_catalogue, clusters_table, load_law, refusals
@@ -410,6 +410,9 @@ def _row_of(name: str, given: dict[str, Any]) -> dict[str, Any]:
             key = keys[variable_name, part]
             raise NatalError(f"{key} = {given[key]} {said}")
         row |= {variable_name + part: value for part, value in completed(found).items()}
+    if missing := incomplete({key: value for key, value in row.items() if key != "name"}):
+        variable_name, part, said = missing
+        raise NatalError(f"{keys[variable_name, part]}: {said}")
     return row
 
 

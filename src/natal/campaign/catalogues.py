@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 from natal.campaign.table_files import Cell, TableColumn, TableFile, read_table_file
 from natal.campaign.tables import check_name, number, shown
 from natal.errors import NatalError
-from natal.observables.columns import KEPT, N_STARS, PARTS, Column, checked, completed, contradiction, understand
+from natal.observables.columns import (
+    KEPT,
+    N_STARS,
+    PARTS,
+    Column,
+    checked,
+    completed,
+    contradiction,
+    incomplete,
+    understand,
+)
 from natal.observables.declared import CIRCUMSTANCES, MEASURABLE
 from natal.variables import Variable, Variables
 
@@ -156,7 +166,11 @@ class _Row:
             empty = ", ".join(column.name for (name, _), column in self.columns.items() if name in MEASURABLE)
             said = "no value, but at least one observable is needed: age and mass alone say nothing of a birth"
             raise NatalError(f"{self.path}, row {self.row}, columns {empty}: {said}")
-        return values | {N_STARS.name: self._number(N_STARS, "")}
+        values[N_STARS.name] = self._number(N_STARS, "")
+        if missing := incomplete(values):
+            name, part, said = missing
+            raise NatalError(f"{self.path}, row {self.row}, column {self.columns[name, part].name}: {said}")
+        return values
 
     def _of(self, variable: Variable) -> dict[str, float]:
         """Value, errors and limits of a variable, by part (`KEPT`)."""

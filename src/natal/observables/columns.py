@@ -172,6 +172,32 @@ def contradiction(given: Mapping[str, float]) -> tuple[str, str] | None:
     return None
 
 
+def incomplete(given: Mapping[str, float]) -> tuple[str, str, str] | None:
+    """What is missing beside the age or the mass of a cluster.
+
+    Args:
+        given: Numbers of one cluster by variable and part (`KEPT`); what is not given is absent or NaN.
+
+    Returns:
+        The variable, the part of it that is given, and what is wrong in words; None if nothing is missing.
+
+    Examples:
+        >>> incomplete({"age_yr": 2e6})
+        ('age_yr', '', 'give age and mass, or neither for the time and mass that the campaign simulated')
+    """
+    parts = {
+        name: [part for part in ("", "_lower", "_upper") if not math.isnan(given.get(name + part, math.nan))]
+        for name in CIRCUMSTANCES
+    }
+    for name, found in parts.items():
+        if found in (["_lower"], ["_upper"]):
+            return name, found[0], "is a limit alone: give the other one, too, or a value"
+    told = [(name, found[0]) for name, found in parts.items() if found]
+    if len(told) == 1:
+        return *told[0], "give age and mass, or neither for the time and mass that the campaign simulated"
+    return None
+
+
 def completed(given: Mapping[str, float]) -> dict[str, float]:
     """All that answers take of a variable, from what is given without `contradiction`.
 

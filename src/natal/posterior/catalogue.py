@@ -168,27 +168,13 @@ def refusals(law: Law, clusters: pd.DataFrame) -> dict[int, str]:
     for index, row in enumerate(_rows(clusters)):
         known = [name for name in MEASURABLE if not np.isnan(_known(row, name)).all()]
         usable = [name for name in known if name in law.names]
-        given = [name for name in CIRCUMSTANCES if not np.isnan(_known(row, name)).all()]
         if not usable:
             lacking = f"; this campaign does not know {', '.join(known)}" if known else ""
             found[index] = str(NatalError(f"there is no observable among {', '.join(law.names)}{lacking}"))
-        elif len(given) == 1:
-            own = f"{law.reach.t_end_yr:g} yr and {law.reach.mass_msun:g} Msun"
-            found[index] = str(NatalError(f"column {given[0]}: give age and mass, or neither for a cluster of {own}"))
-        else:
-            for name in given:
-                value, lower, upper = (row[f"{name}{end}"] for end in ("", "_lower", "_upper"))
-                if np.isnan(value) and np.isnan([lower, upper]).any():
-                    found[index] = str(NatalError(f"column {name}: a limit alone needs the other one, too"))
-            if index not in found:
-                a_au = _prior_a(law, row)
-                if not a_au[0] < a_au[1]:
-                    low, high = np.exp(law.reach.log_tau)
-                    said = NatalError(
-                        f"column age_yr: at this age and mass the prior's a has t sqrt(G M / a^3) outside "
-                        f"{low:.3g} to {high:.3g}, what was simulated"
-                    )
-                    found[index] = str(said)
+        elif not np.less(*_prior_a(law, row)):
+            low, high = np.exp(law.reach.log_tau)
+            said = f"at this age and mass the prior's a has t sqrt(G M / a^3) outside {low:.3g} to {high:.3g}"
+            found[index] = str(NatalError(f"column age_yr: {said}, what was simulated"))
     return found
 
 
