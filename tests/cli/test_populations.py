@@ -25,6 +25,7 @@ def observing(campaign, monkeypatch):
     return campaign
 
 
+@pytest.mark.slow
 def test_a_population_is_answered(natal, observing, tmp_path):
     """Three files with a record each, a line a parameter; what was not used is said."""
     drawn = seen_of(random_law(), births(np.random.default_rng(5), 8), 5)

@@ -64,6 +64,7 @@ def test_the_pages_networks_give_the_same_laws(ensemble):
         assert low < field["low"] < field["value"] < field["high"] < high
 
 
+@pytest.mark.slow
 def test_the_pages_networks_of_observables_give_the_same_laws():
     """Weights, locations and covariances of every component, to single precision; every observable has a slider."""
     ensemble = random_law().ensemble

@@ -151,6 +151,7 @@ print(jnp.ones(1).dtype, jnp.ones(2, "int32") + jnp.ones(2, "float32"), jnp.log(
 """
 
 
+@pytest.mark.slow
 def test_a_users_settings_of_jax_change_no_result():
     """Each that is not followed is named; and natal's modules can be imported all the same."""
     given = {"JAX_ENABLE_X64": "1", "JAX_DEBUG_NANS": "1", "JAX_NUMPY_DTYPE_PROMOTION": "strict"}

@@ -33,6 +33,7 @@ def test_motion_scales_exactly_with_a_power_of_four(float64):
 
 
 @pytest.mark.parametrize("s", [3.0])
+@pytest.mark.slow
 def test_a_whole_simulation_scales(s):
     """From birth to summaries: radii times s, velocities over sqrt(s), f_bound and energy errors the same."""
     q0, a_au = np.array([0.6, 1.3]), np.array([60.0, 60.0])

@@ -33,6 +33,9 @@ CLUSTER = {
 }
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def simulated():
     with jax.enable_x64(True):

@@ -33,6 +33,7 @@ def test_its_limits_are_those_of_the_paper(length, expected):
     assert float(beside.mean[0]) == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.slow
 def test_it_is_that_of_rebound():
     """Two regular triples near 2, two chaotic ones far above, as with REBOUND's IAS15 and variational equations."""
     standard = dict.fromkeys(
