@@ -31,6 +31,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
 CAMPAIGN = "scale"
 SUMMARIES = f"results/{CAMPAIGN}/summaries.csv"
+OBSERVABLES = f"results/{CAMPAIGN}/observables.csv"
 SIMULATIONS = Path("results", CAMPAIGN, "simulations")
 
 POINTS_PER_SHARD = 4
@@ -152,18 +153,22 @@ class Campaign:
             ".",
         ]
         command += ["--profile", str(ROOT / "profiles" / "local"), "--quiet", "all"]
-        started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        started, before = time.perf_counter(), _cpu_s_of_children()
         done = subprocess.run(
             [*command, "--configfile", "scale.yaml"], cwd=self.folder, env=environment, capture_output=True, text=True
         )
         seconds = time.perf_counter() - started
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu_s = _cpu_s_of_children() - before
         if done.returncode:
             sys.exit(f"{what}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
         noted = np.loadtxt(counts, int, ndmin=2)
         opens, stats = noted.sum(axis=0)
-        cpu_s = used.ru_utime - before
         return {"what": what, "s": seconds, "cpu_s": cpu_s, "processes": len(noted), "opens": opens, "stats": stats}
+
+
+def _cpu_s_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def measure(n_shards: int, design: str) -> list[dict[str, Any]]:
@@ -178,6 +183,7 @@ def measure(n_shards: int, design: str) -> list[dict[str, Any]]:
         lone = ["--allowed-rules", "simulate", "--mode", "subprocess", "--target-jobs", f"simulate:shard={shard}"]
         rows.append(campaign.call("a job's own start", *lone, "-n"))
         rows.append(campaign.call("gather", SUMMARIES))
+        rows.append(campaign.call("see along three lines of sight", OBSERVABLES))
     return [{"shards": n_shards, "design": design, **row} for row in rows]
 
 

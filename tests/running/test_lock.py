@@ -17,7 +17,7 @@ from natal.files import locks
 from natal.running import lock
 from natal.running import slurm as slurm_module
 from natal.running.lock import lock_campaign
-from natal.running.slurm import RUNS, accounting_is_off, cancel_orphans, note_run
+from natal.running.slurm import RUNS, accounting_is_off, cancel_orphans, cancel_run, note_run
 
 HOLDER = """
 import sys
@@ -254,6 +254,20 @@ def test_a_scancel_that_fails_is_seen_by_the_queue(slurm, noted):
     slurm.holds("100", gone_after=1)
     cancel_orphans(noted)
     assert len(slurm.called("scancel")) == 1
+
+
+def test_a_run_that_ends_cancels_what_is_in_the_queue_under_its_name(slurm, capfd):
+    """Without waiting: the next call does. Nothing there, or no answer, is no error."""
+    slurm.holds("100", "102")
+    slurm.command("scancel", "echo 'scancel: error: Job/step already completing' >&2; exit 1")
+    cancel_run("run-a")
+    assert slurm.called("scancel") == [["100", "102"]]
+    slurm.holds()
+    cancel_run("run-a")
+    slurm.command("squeue", "echo 102; exit 1")
+    cancel_run("run-a")
+    assert len(slurm.called("scancel")) == 1
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.parametrize("failure", [1, 2])

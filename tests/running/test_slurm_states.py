@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from natal.running.slurm import advice, is_refused_for_now
+from natal.running.slurm import advice, advice_on_step, is_refused_for_now
 from natal.running.slurm_states import GIVE_UP_S, GONE, TELL_EVERY_S, Watch
 
 ALL_LIMITS = "Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)"
@@ -234,3 +234,13 @@ def test_other_refusals_speak_for_themselves():
     unavailable = "sbatch: error: Batch job submission failed: Requested node configuration is not available"
     assert advice(f"sbatch: error: Memory specification can not be satisfied\n{unavailable}") is None
     assert advice("sbatch: error: invalid partition specified: gpuu") is None
+
+
+def test_a_gpu_that_a_step_is_refused_is_explained():
+    """By srun's words in the job's output, not by GPUs that are named elsewhere in it."""
+    refused = "srun: error: Unable to create step for job 1: Invalid generic resource (gres) specification"
+    assert "`gpu: 0`" in advice_on_step(f"Execute 1 jobs...\n{refused}\nError in rule simulate:")
+    assert (
+        advice_on_step("sbatch --gpus=1\nsrun: error: Unable to create step for job 1: Memory required by task") is None
+    )
+    assert advice_on_step("natal: stopped by SIGTERM") is None

@@ -4,7 +4,6 @@ nothing."""
 import os
 import re
 import signal
-import subprocess
 import time
 
 import pytest
@@ -89,12 +88,7 @@ def test_a_driver_that_ends_and_is_started_again(project, undisturbed, how):
         os.kill(process, signal.SIGSTOP)
     snapshots = project.snapshots()
     os.kill(driver.pid, how)
-    try:
-        driver.wait(180)
-    except subprocess.TimeoutExpired:
-        # seen once: an interrupt was lost, and the driver waited for its stopped job until that ran into its time limit
-        os.kill(driver.pid, how)
-        driver.wait()
+    driver.wait()
     output = project.finish(SUMMARIES)
     assert_nothing_was_redone(project, snapshots)
     assert (project.resumed_from(VICTIM) >= HALFWAY) == (how != signal.SIGTERM)

@@ -2,13 +2,18 @@
 
 import asyncio
 import inspect
+import io
+import logging
+import signal
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from project import ROOT
 
@@ -54,13 +59,17 @@ PIECES = [
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
     "snakemake.scheduling.job_scheduler:JobScheduler._user_kill",
+    "snakemake.scheduling.job_scheduler:JobScheduler.exit_gracefully",
+    "snakemake.logging:ColorizingTextHandler.emit",
     "snakemake.cli:parse_config",
     "snakemake.exceptions:MissingRuleException",
     "snakemake.io:IOFile",
     "snakemake_executor_plugin_slurm:Executor.run_uuid",
     "snakemake_executor_plugin_slurm:Executor._report_job_error_threadsafe",
     "snakemake_executor_plugin_slurm:Executor._submitted_job_clusters",
+    "snakemake_executor_plugin_slurm:validate_account",
     "snakemake_executor_plugin_slurm:Executor.cancel_jobs",
+    "snakemake_interface_executor_plugins.executors.remote:RemoteExecutor.cancel",
     "snakemake_executor_plugin_slurm:Executor.check_active_jobs",
     "snakemake_executor_plugin_slurm:Executor.run_job",
     "snakemake_executor_plugin_slurm:ExecutorSettings.init_seconds_before_status_checks",
@@ -101,10 +110,6 @@ def test_a_forced_file_is_a_string_in_a_set():
     assert "self.forcefiles.isdisjoint(job.output)" in source, "snakemake moved DAG.forcefiles: see make_again"
 
 
-def test_the_slurm_plugin_works_by_the_methods_that_are_replaced():
-    """Looked up in its object when they are needed, and refusals told in words that natal reads."""
-
-
 def test_dates_are_compared_by_the_method_that_is_replaced():
     """`judge_inputs` answers in its place, for every input of a job."""
     source = inspect.getsource(import_module("snakemake.dag").DAG.update_needrun)
@@ -118,14 +123,15 @@ def test_a_run_with_errors_ends_with_onerror():
     assert "self._onerror(" in source
 
 
-def test_the_slurm_plugin_asks_by_the_function_that_is_replaced():
-    """By its global name, with its states read to the first word only where they are told."""
+def test_the_slurm_plugin_works_by_the_methods_that_are_replaced():
+    """Looked up in its object when they are needed, and refusals told in words that natal reads."""
     plugin = import_module("snakemake_executor_plugin_slurm")
     remote = import_module("snakemake_interface_executor_plugins.executors.remote")
     moved = "the Slurm plugin works otherwise: see mend_slurm_plugin in src/natal/running/snakemake_internals.py"
     assert "_job_submission_executor.submit(self.run_job, job)" in inspect.getsource(plugin.Executor._submit_job), moved
     submission = inspect.getsource(plugin.Executor.run_job)
     assert "self._report_job_error_threadsafe(" in submission, moved
+    assert "= validate_account(account, " in inspect.getsource(plugin.Executor.get_account_arg), moved
     assert """f"The error message was '{e.output.strip()}'.\\n\"""" in submission, moved
     assert '"slurm_logfile": slurm_logfile' in submission, moved
     rounds = inspect.getsource(remote.RemoteExecutor._wait_for_jobs)
@@ -223,6 +229,7 @@ class Executor:
     def __init__(self, refusals=0, error="sbatch: error: QOSGrpSubmitJobsLimit\nsbatch: error: no"):
         self.refusals, self.error = refusals, error
         self.active_jobs, self.wait, self._tmpdir, self._submitted_job_clusters = [], True, None, set()
+        self.run_uuid = "a-run"
         self.next_seconds_between_status_checks = 10
         self.submitted, self.cancelled, self.succeeded, self.failed, self.calls = [], [], [], {}, 0
 
@@ -241,6 +248,9 @@ class Executor:
     def cancel_jobs(self, active):
         self.cancelled += [info.external_jobid for info in active]
 
+    def cancel(self):
+        self.cancel_jobs(self.active_jobs)
+
     def report_job_success(self, info):
         self.succeeded.append(info.external_jobid)
 
@@ -254,7 +264,8 @@ class StubWatch(Watch):
     is_silent = False
 
     def __init__(self, **ended):
-        self.states, self.lines, self.asked = ended, [], []
+        self.states, self.lines, self.asked, self.now = ended, [], [], 0.0
+        self.clock = lambda: self.now
         self.tell = self.tell_at_times = self.lines.append
 
     def ended(self, jobs, *, all_clusters=False):
@@ -312,6 +323,21 @@ def test_jobs_end_as_natal_hears_of_it(mended, tmp_path):
     assert "Slurm job c is not known to Slurm any more" in executor.failed["c"]
     # it must not work beside the next attempt
     assert executor.cancelled == ["c"]
+
+
+def test_a_step_that_is_refused_a_gpu_is_explained_once(mended, tmp_path):
+    """By what its job printed; a log that is not there yet explains nothing."""
+    executor = Executor()
+    watch = mended(executor, a="FAILED", b="FAILED", c="FAILED")
+    infos = [submitted(executor, name, tmp_path) for name in "abc"]
+    refused = "srun: error: Unable to create step for job 1: Invalid generic resource (gres) specification\n"
+    for info in infos[:2]:
+        info.aux["slurm_logfile"].write_text(refused + "x" * 5000)
+    infos[2].aux["slurm_logfile"].unlink()
+    look(executor, *infos)
+    assert len(watch.lines) == 1
+    assert "`gpu: 0`" in watch.lines[0]
+    assert len(executor.failed) == 3
 
 
 def test_files_of_before_are_no_result(mended, tmp_path):
@@ -398,6 +424,46 @@ def test_pauses_grow_while_nothing_happens(mended, tmp_path):
     assert executor.next_seconds_between_status_checks == 1
 
 
+@pytest.mark.parametrize("side_by_side", [56, 10])
+def test_an_hour_of_long_jobs_takes_some_thirty_looks(mended, tmp_path, side_by_side):
+    """A million clusters in 56 jobs of an hour, which end at any time: with their submissions fewer than 100 calls."""
+    executor = Executor()
+    watch = mended(executor)
+    rng, looks = np.random.default_rng(1), []
+    waiting, running, ends = [str(k) for k in range(56)], [], {}
+    while waiting or running:
+        while waiting and len(running) < side_by_side:
+            name = waiting.pop()
+            running.append(submitted(executor, name, tmp_path))
+            ends[name] = watch.now + rng.uniform(3000, 3600)
+        watch.states = {name: "COMPLETED" for name, end in ends.items() if end <= watch.now}
+        going_on = look(executor, *running)
+        running = [info for info in running if info.external_jobid in going_on]
+        looks.append(watch.now)
+        watch.now += executor.next_seconds_between_status_checks
+    assert len(executor.succeeded) == 56
+    an_hour = max(sum(start <= look < start + 3600 for look in looks) for start in looks)
+    # the first looks come sooner, as long as nobody knows that jobs are long
+    assert an_hour <= 42
+
+
+def test_an_account_is_checked_once():
+    """Before each job the plugin asks the database whether it exists; a failure is no answer."""
+    asked = []
+
+    def validate(account, logger):
+        asked.append(account)
+        if len(asked) == 1:
+            raise ValueError("no answer")
+        return account.lower()
+
+    once = snakemake_internals._once_each(validate)
+    with pytest.raises(ValueError, match="no answer"):
+        once("A", None)
+    assert [once(account, None) for account in ("A", "A", "B", "A")] == ["a", "a", "b", "a"]
+    assert asked == ["A", "A", "B"]
+
+
 def test_nobody_waits_for_a_pause_at_the_end(mended):
     """Snakemake joins the thread that sleeps."""
     executor = Executor()
@@ -414,6 +480,67 @@ def test_jobs_are_cancelled_while_slurm_is_asked_for_them(mended, tmp_path):
     watch.ended = lambda jobs, all_clusters: executor.cancel_jobs([infos[2]]) or {}
     look(executor, *infos[:2])
     assert executor.cancelled == ["a", "b", "c"]
+
+
+def test_the_end_cancels_what_slurm_took_meanwhile_and_submits_nothing(mended, monkeypatch):
+    """The plugin submits in threads, and ends when they have: what they have not begun is left."""
+    executor, cancelled = Executor(), []
+    mended(executor)
+    monkeypatch.setattr(snakemake_internals, "cancel_run", cancelled.append)
+    executor.run_job(Job(("1",)))
+    executor.cancel()
+    executor.run_job(Job(("2",)))
+    assert executor.submitted == [Job(("1",))]
+    assert cancelled == ["a-run"]
+
+
+@pytest.fixture
+def signals(monkeypatch):
+    """Handlers and Snakemake's printer are as before when the test ends."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    printer = import_module("snakemake.logging").ColorizingTextHandler
+    monkeypatch.setattr(printer, "emit", printer.emit)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield printer
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Interrupted(io.StringIO):
+    """Ctrl-C comes while a line is written to it."""
+
+    def write(self, text):
+        signal.raise_signal(signal.SIGINT)
+        return len(text)
+
+
+def test_an_interrupt_while_snakemake_prints_a_line_is_not_lost(signals, workflow):
+    """Snakemake alone prints the line and goes on for ever."""
+    printer = signals(nocolor=True, stream=Interrupted())
+    line = logging.LogRecord("snakemake", logging.INFO, "", 0, "Select jobs to execute...", None, None)
+    printer.emit(line)
+    workflow.scheduler = SimpleNamespace(exit_gracefully=print)
+    snakemake_internals.mend_signals(workflow)
+    with pytest.raises(KeyboardInterrupt):
+        printer.emit(line)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    # others' lines and quiet ones are printed as before
+    out = io.StringIO()
+    signals(nocolor=True, stream=out).emit(line)
+    assert out.getvalue() == "Select jobs to execute...\n"
+
+
+def test_sigterm_while_snakemake_holds_its_lock_ends_the_run(signals, workflow):
+    """Its own handler would ask for a lock that the interrupted thread holds, and never return."""
+    scheduler = object.__new__(import_module("snakemake.scheduling.job_scheduler").JobScheduler)
+    scheduler._lock, scheduler._open_jobs, scheduler._user_kill = threading.Lock(), threading.Semaphore(0), None
+    workflow.scheduler = scheduler
+    snakemake_internals.mend_signals(workflow)
+    with scheduler._lock:
+        signal.raise_signal(signal.SIGTERM)
+        assert scheduler._user_kill is None
+    assert scheduler._open_jobs.acquire(timeout=60)
+    assert scheduler._user_kill == "graceful"
 
 
 @pytest.mark.parametrize(

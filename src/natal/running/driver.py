@@ -73,6 +73,7 @@ class Driver:
 
         Call it before the first job.
         """
+        snakemake_internals.mend_signals(self.workflow)
         try:
             set_aside(self._damaged)
             self._aside = self._set_aside()

@@ -72,6 +72,17 @@ def cancel_orphans(folder: Path) -> None:
     path.unlink()
 
 
+def cancel_run(name: str) -> None:
+    """Cancel what is in Slurm's queue under a run's name. What is left if Slurm does not answer, the next run cancels.
+
+    Args:
+        name: Of the run.
+    """
+    if left := _in_queue([name]):
+        # it complains of those that are ending already
+        subprocess.run(["scancel", *left], capture_output=True, check=False)
+
+
 def accounting_is_off() -> bool:
     """Whether Slurm keeps no record of ended jobs, so that sacct has nothing to say.
 
@@ -111,6 +122,23 @@ def advice(error: str) -> str | None:
         return (
             "Slurm refuses what simulate asks for. A cluster that wants --gres in place of --gpus: write `gres: gpu:1` "
             "for `gpu: 1` in profiles/slurm/config.yaml; one without GPUs: `gpu: 0` (docs/howto/slurm.md)"
+        )
+    return None
+
+
+def advice_on_step(output: str) -> str | None:
+    """What a user can do if Slurm refuses to a job's own step what it gave the job.
+
+    Args:
+        output: What the job printed.
+
+    Returns:
+        A line; None if it failed for another reason.
+    """
+    if re.search(r"(?i)Unable to create step.*\b(generic resource|gres)\b", output):
+        return (
+            "Slurm gave a job its GPU and refuses it to the step in it (select/linear in older Slurms does): write"
+            " `gpu: 0` in profiles/slurm/config.yaml; the node's GPUs are there all the same (docs/howto/slurm.md)"
         )
     return None
 

@@ -8,7 +8,9 @@ import asyncio
 import os
 import re
 import shlex
+import signal
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
@@ -16,15 +18,20 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from natal.errors import NatalError
-from natal.running.slurm import advice, is_refused_for_now
+from natal.running.slurm import advice, advice_on_step, cancel_run, is_refused_for_now
 from natal.running.slurm_states import COMPLETED, GONE, TELL_EVERY_S, Watch
 
+EXECUTOR = "snakemake_executor_plugin_slurm"
+"""The Slurm plugin's module."""
 LONGEST_PAUSE_S = 120
 """Longest time between two looks at Slurm's jobs: shorter than Slurm remembers ended ones (MinJobAge, 300 s by
 default)."""
+LOOKS_PER_JOB = 30
+"""Looks at Slurm's jobs in the time that one takes: who waited for an hour can wait for two minutes more."""
 
 
 def check_interpreter() -> None:
@@ -242,6 +249,47 @@ def recorded_params(workflow: Any, file: Path) -> list[str] | None:
     return recorded
 
 
+def mend_signals(workflow: Any) -> None:
+    """See to it that SIGINT (Ctrl-C) and SIGTERM end a run whenever they come.
+
+    Snakemake loses a SIGINT that comes while it prints a line, and waits for ever if a SIGTERM comes while it notes
+    which jobs have ended: its handler asks for a lock that its own thread holds.
+
+    Args:
+        workflow: Snakemake's workflow, after planning.
+    """
+    printer: Any = import_module("snakemake.logging").ColorizingTextHandler
+    emit = printer.emit
+
+    def emit_and_end(handler: Any, record: Any) -> None:
+        # signals come to the main thread only; another handler than Python's own does not raise
+        end = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or end is not signal.default_int_handler:
+            emit(handler, record)
+            return
+        interrupts: list[int] = []
+
+        def note_and_end(number: int, frame: Any) -> None:
+            interrupts.append(number)
+            signal.default_int_handler(number, frame)
+
+        signal.signal(signal.SIGINT, note_and_end)
+        try:
+            emit(handler, record)
+        finally:
+            signal.signal(signal.SIGINT, end)
+        if interrupts:
+            raise KeyboardInterrupt
+
+    printer.emit = emit_and_end
+
+    # such a queue takes no lock that the interrupted thread may hold
+    asked: SimpleQueue[int] = SimpleQueue()
+    end_in_order = workflow.scheduler.exit_gracefully
+    threading.Thread(target=lambda: end_in_order(asked.get()), daemon=True).start()
+    signal.signal(signal.SIGTERM, lambda number, _: asked.put(number))
+
+
 def slurm_run(workflow: Any) -> str | None:
     """The name that all Slurm jobs of this run will have.
 
@@ -259,13 +307,27 @@ def mend_slurm_plugin(workflow: Any, watch: Watch) -> None:
     """Have natal follow the jobs of the Slurm plugin 2.8.0, and submit again what Slurm refuses for now.
 
     The plugin asks sacct for a window of time, and waits for ever for jobs of whose end it does not hear or does not
-    know.
+    know. Before each job it asks the database whether the account exists: once is enough.
 
     Args:
         workflow: Snakemake's workflow.
         watch: Follows the jobs.
     """
+    plugin: Any = import_module(EXECUTOR)
+    plugin.validate_account = _once_each(plugin.validate_account)
     _SlurmJobs(workflow, workflow.scheduler._executor, watch)
+
+
+def _once_each(validate: Callable[[str, Any], str]) -> Callable[[str, Any], str]:
+    """A check of accounts that asks about each once: an answer is kept, an error is not."""
+    known: dict[str, str] = {}
+
+    def validate_once(account: str, logger: Any) -> str:
+        if account not in known:
+            known[account] = validate(account, logger)
+        return known[account]
+
+    return validate_once
 
 
 class _SlurmJobs:
@@ -274,22 +336,26 @@ class _SlurmJobs:
     def __init__(self, workflow: Any, executor: Any, watch: Watch) -> None:
         self._workflow, self._executor, self._watch = workflow, executor, watch
         self._submit, self._report_error = executor.run_job, executor._report_job_error_threadsafe
-        self._cancel = executor.cancel_jobs
+        self._cancel, self._cancel_all = executor.cancel_jobs, executor.cancel
+        self._is_over = False
         self._refused: deque[Any] = deque()
         self._reason = ""
         self._told: set[str] = set()
         self._watched: dict[str, Any] = {}
         self._before: dict[Any, list[object]] = {}
+        self._since: dict[Any, float] = {}
         executor.run_job, executor._report_job_error_threadsafe = self.run_job, self.report_submission_error
         executor.check_active_jobs, executor.cancel_jobs = self.check_active_jobs, self.cancel_jobs
-        executor.sleep = self.sleep
+        executor.sleep, executor.cancel = self.sleep, self.cancel
 
     def run_job(self, job: Any) -> None:
         """Submit a job, behind those that wait to be submitted again."""
+        if self._is_over:
+            return
         if self._refused:
             self._refused.append(job)
         else:
-            self._before[job] = _states(job.output)
+            self._before[job], self._since[job] = _states(job.output), self._watch.clock()
             self._submit(job)
 
     def report_submission_error(self, info: Any, message: str) -> None:
@@ -311,14 +377,16 @@ class _SlurmJobs:
         self._end_without_folder()
         made = {job_id: partial(self._is_made, info.job) for job_id, info in self._watched.items()}
         ended = self._watch.ended(made, all_clusters=bool(self._executor._submitted_job_clusters)) if made else {}
+        took_s = []
         for job_id, info in list(self._watched.items()):
             if state := ended.get(job_id):
                 del self._watched[job_id]
+                took_s.append(self._watch.clock() - self._since[info.job])
                 self._report(info, state)
             else:
                 yield info
         self._submit_again()
-        self._set_pause(any_ended=bool(ended))
+        self._set_pause(took_s)
 
     def _report(self, info: Any, state: str) -> None:
         """Tell Snakemake, which looks at the job's files, that a job has ended; remove its log if all is well."""
@@ -332,6 +400,8 @@ class _SlurmJobs:
         if state == GONE:
             # if it is there all the same, it must not run beside the next attempt
             self._cancel_quietly([info])
+        elif line := advice_on_step(_last_words(log)):
+            self._tell_once(line)
         what = "is not known to Slurm any more, and left no result" if state == GONE else f"ended as {state}"
         self._executor.report_job_error(info, msg=f"Slurm job {info.external_jobid} {what}. ", aux_logs=[str(log)])
 
@@ -369,12 +439,17 @@ class _SlurmJobs:
         now = _states(job.output)
         return all(new is not None and new != old for new, old in zip(now, self._before[job], strict=True))
 
-    def _set_pause(self, *, any_ended: bool) -> None:
-        """Set the time until Slurm is asked next: it grows while nothing happens, unless something is amiss."""
+    def _set_pause(self, took_s: list[float]) -> None:
+        """Set the time until Slurm is asked next: it grows while nothing happens, unless something is amiss.
+
+        When jobs ended, it is as short as the shortest of them deserves (seconds from its submission on).
+        """
         least = self._workflow.executor_settings.init_seconds_before_status_checks
         longest = TELL_EVERY_S if self._watch.is_silent or self._refused else LONGEST_PAUSE_S
         pause = self._executor.next_seconds_between_status_checks + 10
-        self._executor.next_seconds_between_status_checks = least if any_ended else max(least, min(pause, longest))
+        if took_s:
+            pause = min(took_s) / LOOKS_PER_JOB
+        self._executor.next_seconds_between_status_checks = max(least, min(pause, longest))
 
     async def sleep(self) -> None:
         """As long as was set, but not once Snakemake ends."""
@@ -385,6 +460,13 @@ class _SlurmJobs:
     def cancel_jobs(self, active: list[Any]) -> None:
         """Also those that Slurm is just asked for, which Snakemake has off its list."""
         self._cancel(list({info.external_jobid: info for info in [*self._watched.values(), *active]}.values()))
+
+    def cancel(self) -> None:
+        """End, with all jobs: those that the plugin is about to submit, in threads, are not submitted any more."""
+        self._is_over = True
+        self._cancel_all()
+        # what Slurm took meanwhile
+        cancel_run(self._executor.run_uuid)
 
     def _cancel_quietly(self, infos: list[Any]) -> None:
         with suppress(Exception):
@@ -397,6 +479,16 @@ class _SlurmJobs:
 
     def _has_jobs(self) -> bool:
         return bool(self._watched or self._executor.active_jobs)
+
+
+def _last_words(log: Path) -> str:
+    """The end of what Slurm kept of a job's output; empty if there is none."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 10_000))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""
 
 
 def _states(paths: Iterable[Any]) -> list[object]:
