@@ -7,12 +7,14 @@ import sys
 import pandas as pd
 import pytest
 import xarray as xr
+from joint_law import REACH, random_law
 from project import ROOT
 
 import natal.running.device
 from natal import load_campaign
 from natal.campaign.config import check_campaign, laid_over, read_config
 from natal.cli.found import TRAINED, asked_of, replace_trained
+from natal.likelihood.joint_network import save_joint
 from natal.posterior.observed import recover_observed
 from natal.provenance.lineage import recorded_config
 
@@ -67,6 +69,24 @@ def test_what_cannot_be_answered_is_said_in_one_line(natal, campaign, table, arg
     assert done.exit_code == 1
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(line.format(table=path))
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ("B,-0.6,1.0,100", "row 2, column sigma_los_kms: -0.6 must be above 0"),
+        ("A,0.6,1.0,100", "row 2, column name: 'A' is empty or not unique"),
+        ("B,0.6,1.0,", "row 2, column age_yr: give age and mass"),
+    ],
+)
+def test_a_strict_answer_refuses_a_table_with_a_bad_row(natal, campaign, table, bad, said):
+    """Whether the row cannot be read or has no answer: one line, exit code 1, no files."""
+    save_joint(campaign / "emulator" / "joint.eqx", random_law().ensemble, REACH, 4.0, {})
+    path = table(f"name,sigma_los_kms,age_myr,mass_msun\nA,0.6,1.0,100\n{bad}\n")
+    done = natal("answer", path, "--campaign", campaign, "--out", "answers", "--strict")
+    assert done.exit_code == 1
+    assert done.stderr.splitlines()[-1].startswith(f"natal: {path}, {said}")
+    assert not list(campaign.parents[1].glob("answers/*"))
 
 
 def test_predictions_are_those_of_the_library(natal, campaign):

@@ -46,9 +46,20 @@ def test_limits_cut_a_measured_value():
     assert found[len(KNOTS) // 2] == pytest.approx(100 + 10 * 0.6745, abs=0.05)
 
 
-def test_quadrature_of_moments():
-    """Mean and variance of a normal age by 12 nodes."""
-    z, weight = nodes(12)
+@pytest.mark.parametrize("n", [6, 8])
+def test_quadrature_of_moments(n):
+    """Mean and variance of a normal age."""
+    z, weight = nodes(n)
     ages = np.asarray(at(quantiles(500.0, 20.0, 20.0, NONE, NONE).astype("float32"), z))
     assert weight @ ages == pytest.approx(500.0, rel=1e-5)
     assert weight @ (ages - 500) ** 2 == pytest.approx(400.0, rel=5e-3)
+
+
+@pytest.mark.parametrize("n", [6, 8])
+def test_quadrature_of_a_likelihood(n):
+    """A measurement that is 0.6 times as wide as what was known before: the evidence, wherever it lies, to 2 %."""
+    z, weight = nodes(n)
+    for place in np.linspace(-1.0, 1.0, 7):
+        found = weight @ np.exp(-0.5 * ((z - place) / 0.6) ** 2)
+        exact = 0.6 / np.sqrt(1.36) * np.exp(-0.5 * place**2 / 1.36)
+        assert found == pytest.approx(exact, rel=0.02)

@@ -18,7 +18,7 @@ from natal.emulator.network_files import DTYPE
 from natal.likelihood.joint import log_tau, speed_kms
 from natal.observables.declared import MEASURABLE, OBSERVABLES
 from natal.observables.projected import LINES
-from natal.posterior.catalogue import CELLS, Law, clusters_table, grouped
+from natal.posterior.catalogue import Law, clusters_table, grouped
 from natal.posterior.joint_grid import answer_joint
 from natal.simulation.lines_of_sight import LinesOfSight
 from natal.units import G_AU3_PER_MSUN_YR2
@@ -117,10 +117,10 @@ def locate(key: PRNGKeyArray, law: Law, clusters: pd.DataFrame, truth: np.ndarra
     for group in grouped(law, clusters):
         found = answer_joint(
             key,
-            law.table(group.pattern),
+            law.table(group.pattern, group.cells[0]),
             group.cases,
             group.pattern,
-            CELLS[1],
+            group.cells[1],
             group.n_nodes,
             truth=jnp.asarray(truth[group.rows], DTYPE),
         )

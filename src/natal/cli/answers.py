@@ -35,7 +35,8 @@ CAMPAIGN = click.option(
 @CAMPAIGN
 @click.option("--out", default=".", type=click.Path(file_okay=False), help="Folder for the answer's files.")
 @click.option("--nuts", is_flag=True, help="Sample with NUTS, too, as the workflow does (a minute more).")
-def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
+@click.option("--strict", is_flag=True, help="Refuse the table if one of its rows cannot be answered.")
+def answer(table: str, campaign: str, out: str, nuts: bool, strict: bool) -> None:
     """Find the births that explain the clusters in TABLE.
 
     TABLE is CSV, ECSV, FITS or VOTable, with a name and any subset of observables, in any unit: sigma_los_kms,
@@ -64,6 +65,8 @@ def answer(table: str, campaign: str, out: str, nuts: bool) -> None:
     trained = load_campaign(folder)
     click.echo(f"natal: {what_it_knows(asked.config)}", err=True)
     digest, n_nuts = f"natal-{natal.__version__}", asked.inference.nuts_clusters if nuts else 0
+    if strict and own.is_catalogue:
+        _refuse_bad_rows(table, trained, asked)
     answered = _of_any if own.is_catalogue else _of_summaries
     found, doubts = answered(table, trained, asked, n_nuts, (outputs["csv"], outputs["nc"]), made_by(digest))
     parts = [ENSEMBLE, JOINT if own.is_catalogue else LIKELIHOOD]
@@ -137,6 +140,19 @@ def _of_any(
     doubts = [*catalogue.remarks(table), *(f"left out: {line}" for line in refused)]
     doubts += [f"{row['case']}: {row['remarks']}" for _, row in found.iterrows() if row["remarks"]]
     return found, doubts
+
+
+def _refuse_bad_rows(table: str, trained: Any, asked: Asked) -> None:
+    """Raise `NatalError` for the first row without an answer; tables of summaries are never answered in part."""
+    from dataclasses import replace
+
+    from natal.campaign.catalogues import read_catalogue
+    from natal.posterior.catalogue import without_refused
+
+    law = replace(trained.observables, prior=asked.observed_prior)
+    _, said = without_refused(law, read_catalogue(table, strict=True).clusters, table, [])
+    if said:
+        raise NatalError(f"{said[0]} (--strict)")
 
 
 def what_it_knows(config: dict[str, Any]) -> str:

@@ -37,7 +37,10 @@ from natal.variables import BIRTH
 CELLS = (48, 48)
 """Cells of the grid in Q0 and in a."""
 
-N_NODES = (12, 7)
+CELLS_SUMMED = (32, 32)
+"""The same if ages or masses are summed over, which makes posteriors wider."""
+
+N_NODES = (8, 6)
 """Number of ages and of masses that are summed over if they are not known exactly."""
 
 N_DRAWS = 2000
@@ -85,9 +88,9 @@ class Law:
         """Names of a pattern's sizes, in the law's order; the count is no size."""
         return tuple(n for n in self.ensemble.latents.sizes if n in (*pattern.measured, *pattern.limited))
 
-    def table(self, pattern: Pattern) -> JointTable:
-        """Laws of a pattern's sizes over the prior's Q0 and all ln tau that were simulated."""
-        return make_table(self.ensemble, self.sizes(pattern), self.q0, CELLS[0], self.reach.log_tau)
+    def table(self, pattern: Pattern, n_q0: int = CELLS[0]) -> JointTable:
+        """Laws of a pattern's sizes over the prior's Q0, in `n_q0` cells, and all ln tau that were simulated."""
+        return make_table(self.ensemble, self.sizes(pattern), self.q0, n_q0, self.reach.log_tau)
 
 
 def load_law(path: str | Path, prior: Mapping[str, Range] | None = None) -> Law:
@@ -125,6 +128,11 @@ class Group(NamedTuple):
     n_nodes: tuple[int, int]
     rows: np.ndarray
     cases: JointCase
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """Cells of the grid in Q0 and in a."""
+        return CELLS if self.n_nodes == (1, 1) else CELLS_SUMMED
 
 
 def clusters_table(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -351,12 +359,12 @@ def answer_catalogue(
     n_chains = settings.chains if settings is not None and n_nuts else 1
     draws = np.empty((len(clusters), n_chains, n_draws // n_chains, len(PARAMETERS)))
     for k, group in enumerate(grouped(law, clusters)):
-        table = law.table(group.pattern)
+        table = law.table(group.pattern, group.cells[0])
         key_grid, key_p, key_nuts = jax.random.split(jax.random.fold_in(stage_key(seed, "catalogue"), k), 3)
         sampled = group.rows < n_nuts
         wanted = ("draws", *(["coordinates"] if sampled.any() else []))
         found = answer_joint(
-            key_grid, table, group.cases, group.pattern, CELLS[1], group.n_nodes, n_draws=n_draws, wanted=wanted
+            key_grid, table, group.cases, group.pattern, group.cells[1], group.n_nodes, n_draws=n_draws, wanted=wanted
         )
         p = prior_predictive_p(key_p, table, group.cases, group.pattern)
         part = _answers(found, group, p, law.q0)
