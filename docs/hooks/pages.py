@@ -48,6 +48,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     return MARKED.sub(lambda found: MADE[found[1]](), markdown)
 
 
+def on_post_page(output: str, **_: Any) -> str:
+    """Name the theme's search box for readers who do not see it."""
+    return output.replace('role="dialog"', 'role="dialog" aria-label="Search"')
+
+
 def _house() -> str:
     """The packages by floor, as the contract of their imports has them, each with the first line of its docstring."""
     contract = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
@@ -85,12 +90,24 @@ def _references() -> list[tuple[str, str]]:
 
 
 def _notebook(path: Path) -> str:
-    """A notebook's cells, and their outputs if it has any."""
+    """A notebook's cells and the outputs that are kept in it."""
     parts = []
     for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         parts.append(source if cell["cell_type"] == "markdown" else f"```python\n{source}\n```")
+        parts += [_output(output, cell["metadata"].get("alt", "")) for output in cell.get("outputs", [])]
     return "\n\n".join(parts)
+
+
+def _output(output: dict[str, Any], alt: str) -> str:
+    """What a cell gave: a picture, a table or text."""
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f'<img alt="{html.escape(alt)}" src="data:image/png;base64,{data["image/png"]}">'
+    if "text/html" in data:
+        # tables of pandas, in the looks of this site
+        return re.sub(r' (?:border|class|style)="[^"]*"', "", "".join(data["text/html"]))
+    return "```text\n" + "".join(output.get("text") or data["text/plain"]).rstrip() + "\n```"
 
 
 def _lowered(path: Path) -> str:

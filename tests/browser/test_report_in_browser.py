@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import equinox as eqx
 import jax
@@ -10,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
+from axe import AXE, RULES_MISSING, serious
 from matplotlib import image
 
 from natal import load_campaign
@@ -21,8 +21,6 @@ from natal.report.page import format_number
 from natal.variables import BIRTH, SUMMARIES
 
 pytestmark = pytest.mark.browser
-
-AXE = Path(__file__).parents[2] / ".cache" / "axe-core-4.14.1" / "axe.min.js"
 
 BROKEN = '[...document.images].filter((i) => !(i.complete && i.naturalWidth > 0)).map((i) => i.alt || "unnamed")'
 WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
@@ -176,21 +174,17 @@ def test_without_scripts_the_page_is_all_there(browser, report):
     assert not shown("nav.follows, [aria-current]")
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not there: tests/browser/install.sh fetches it")
+@pytest.mark.skipif(not AXE.is_file(), reason=RULES_MISSING)
 @pytest.mark.parametrize("width", [1280, 380])
 def test_everybody_can_read_it(page, width):
     """axe-core finds nothing serious, all tables unfolded; it does find what is wrong where something is."""
     page.resize(width, 800)
-    page.evaluate(AXE.read_text(encoding="utf-8") + "; 0")
     page.evaluate('document.querySelectorAll("details").forEach((one) => { one.open = true; })')
-    ask = """axe.run().then(({ violations }) => violations
-      .filter(({ impact }) => ["serious", "critical"].includes(impact))
-      .map(({ id, nodes }) => [id, nodes.length, nodes[0].html.slice(0, 200)]))"""
     # boxes that scroll are made focusable once they are laid out
     page.evaluate("new Promise((done) => setTimeout(done, 500))")
-    assert page.evaluate(ask) == []
+    assert serious(page) == []
     page.evaluate('document.images[0].removeAttribute("alt")')
-    assert [name for name, *_ in page.evaluate(ask)] == ["image-alt"]
+    assert [name for name, *_ in serious(page)] == ["image-alt"]
 
 
 def test_it_can_be_printed(page, tmp_path):

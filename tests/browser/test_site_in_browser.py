@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from axe import AXE, RULES_MISSING, serious
 from chromium import Browser, missing
 from project import ROOT
 
@@ -16,6 +17,17 @@ WIDTHS = "[document.documentElement.scrollWidth, document.documentElement.client
 BROKEN = "[...document.images].filter((i) => !(i.complete && i.naturalWidth > 0)).map((i) => i.src)"
 RESULTS = '[...document.querySelectorAll("a.md-search-result__link")].slice(0, 20).map((a) => a.href.split(/[?#]/)[0])'
 TELEPHONE = 380
+# a page of each kind: text and pictures, commands, a notebook, formulas, generated references, a drawing
+READ = (
+    "index.html",
+    "tutorials/first_cluster.html",
+    "tutorials/notebook.html",
+    "explanation/formulas.html",
+    "reference/api/natal.html",
+    "reference/configuration.html",
+    "howto/messages.html",
+    "architecture.html",
+)
 PATIENCE_S = 60
 
 
@@ -80,3 +92,21 @@ def test_the_search_finds_without_a_server(site, browser):
             found = browser.evaluate(RESULTS)
         assert (site / page).as_uri() in found, words
     assert [url for url in browser.requests if not url.startswith((site.as_uri(), "data:"))] == []
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason=RULES_MISSING)
+@pytest.mark.parametrize(("scheme", "shown", "width"), [("light", "default", 1280), ("dark", "slate", TELEPHONE)])
+def test_everybody_can_read_it(site, scheme, shown, width):
+    """axe-core finds nothing serious on a page of each kind, in either scheme; it does where something is wrong."""
+    # the scheme of the first page that a browser opens is kept
+    with Browser() as browser:
+        browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+        browser.resize(width, 800)
+        found = []
+        for name in READ:
+            browser.open(site / name)
+            assert browser.evaluate("document.body.dataset.mdColorScheme") == shown
+            found += [(name, *finding) for finding in serious(browser)]
+        assert found == []
+        browser.evaluate('document.querySelector(".md-content p").style.color = "#8888"')
+        assert [rule for rule, *_ in serious(browser)] == ["color-contrast"]
