@@ -83,3 +83,29 @@ def test_public_functions_say_what_they_take_and_return(name):
     assert [one for one in names if f"\n    {one}: " not in "\n" + entries] == []
     if ast.unparse(function.returns) != "None":
         assert "\nReturns:\n" in said or "\nYields:\n" in said
+
+
+# what commands take is said by their options
+DOCUMENTED = [path for path in sorted(NATAL.rglob("*.py")) if not path.is_relative_to(NATAL / "cli")]
+
+
+def functions_of_several(path) -> dict[str, ast.FunctionDef]:
+    """Public functions and methods of a module with two or more arguments."""
+    body = parsed(path).body
+    bodies = [body, *(node.body for node in body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))]
+    functions = [node for inner in bodies for node in inner if isinstance(node, ast.FunctionDef)]
+    return {
+        f"{module_name(path)}.{one.name}:{one.lineno}": one
+        for one in functions
+        if not one.name.startswith("_")
+        and len({argument.arg for argument in (*one.args.args, *one.args.kwonlyargs)} - {"self", "cls"}) >= 2
+    }
+
+
+def test_functions_of_several_arguments_say_what_each_is():
+    """Wherever they stand, handed on or not; ruff (D417) compares the names."""
+    found = {name: one for path in DOCUMENTED for name, one in functions_of_several(path).items()}
+    assert len(found) > 500
+    assert [
+        name for name, one in found.items() if "\nArgs:\n" not in inspect.cleandoc(ast.get_docstring(one) or "")
+    ] == []

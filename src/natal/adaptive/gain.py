@@ -205,7 +205,15 @@ def fit_laws(
 
 
 def surprise(ensemble: DensityEnsemble, outcomes: Outcomes) -> float:
-    """Mean negative ln likelihood (physical units) of outcomes under the members' mean law."""
+    """Mean negative ln likelihood (physical units) of outcomes under the members' mean law.
+
+    Args:
+        ensemble: Networks of the density.
+        outcomes: Clusters that they have not learned from, in physical units.
+
+    Returns:
+        nat per cluster; smaller is better.
+    """
     return -float(_log_probs(ensemble, *on_device(outcomes)).mean())
 
 

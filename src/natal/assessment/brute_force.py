@@ -138,6 +138,13 @@ def total_variation_of_posteriors(
 ) -> np.ndarray:
     """Total variation distance of two posteriors on the same cells, by case: half the sum of absolute differences.
 
+    Args:
+        log_p: ln of the probability of each cell, by case.
+        log_q: The same of the other posterior.
+
+    Returns:
+        One number a case: 0 if both are the same, 1 if no cell holds something of both.
+
     Examples:
         >>> total_variation_of_posteriors(np.log([[0.5, 0.5]]), np.log([[0.75, 0.25]])).tolist()
         [0.25]

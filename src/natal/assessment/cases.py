@@ -29,7 +29,15 @@ def near_normal(y: Float[np.ndarray, "*run summary"], n_stars: int) -> Float[np.
 
 
 def cases_for_simulation(runs: Runs, n: int) -> np.ndarray:
-    """Indices of `n` test runs at even steps through Q0; each of another point if there are enough points."""
+    """Indices of `n` test runs at even steps through Q0; each of another point if there are enough points.
+
+    Args:
+        runs: Test runs.
+        n: How many to choose, at most.
+
+    Returns:
+        Their places in `runs`, by increasing Q0.
+    """
     _, first = np.unique(runs.point_id, return_index=True)
     candidates = first if len(first) >= n else np.arange(len(runs))
     by_q0 = candidates[np.argsort(runs.x[candidates, 0], kind="stable")]
@@ -57,6 +65,13 @@ def cold_to_hot(q0_true: np.ndarray) -> np.ndarray:
 
 def cases_along_q0(q0_true: np.ndarray, n: int) -> np.ndarray:
     """Indices of `n` cases at even steps through the true Q0, without the extremes; some twice if there are fewer.
+
+    Args:
+        q0_true: True Q0 of all cases.
+        n: How many to choose.
+
+    Returns:
+        Their places in `q0_true`.
 
     Examples:
         >>> cases_along_q0(np.array([0.5, 0.1, 0.9, 0.3, 0.7]), 3).tolist()

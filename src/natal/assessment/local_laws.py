@@ -166,6 +166,13 @@ def local_laws(
 def choose_reach(runs: SimulatedRuns, box: Box) -> tuple[float, ...]:
     """The reach with which each half of the runs predicts the other half best, by the synthetic likelihood.
 
+    Args:
+        runs: Simulated clusters of many points.
+        box: Ranges of Q0 and a, of which the reach is a share.
+
+    Returns:
+        The best of `REACHES`.
+
     Raises:
         NatalError: If there are too few runs for any reach.
     """

@@ -172,11 +172,25 @@ class Pool:
         self.projected = [name for name in OBSERVABLES if name in law.names]
 
     def nearest(self, q0: float, tau: float) -> int:
-        """The snapshot that is nearest to this Q0 and ln tau."""
+        """The snapshot that is nearest to this Q0 and ln tau.
+
+        Args:
+            q0: Virial ratio at birth, K/|W|.
+            tau: ln of the age in the cluster's own units, t sqrt(G M / a^3).
+
+        Returns:
+            The snapshot's number.
+        """
         return int(((self._places - np.array([q0, tau]) / self._widths) ** 2).sum(1).argmin())
 
     def a_au(self, snapshot: int, age_yr: float, mass_msun: float) -> float:
-        """The scale radius (AU) at which a cluster of this age and mass looks like the snapshot."""
+        """The scale radius (AU) at which a cluster of this age and mass looks like the snapshot.
+
+        Args:
+            snapshot: The snapshot's number.
+            age_yr: The cluster's age.
+            mass_msun: Its mass.
+        """
         own_time = np.exp(self._log_tau[snapshot])
         return float((age_yr / own_time) ** (2 / 3) * (G_AU3_PER_MSUN_YR2 * mass_msun) ** (1 / 3))
 
@@ -185,7 +199,16 @@ class Pool:
         return not self.seen.dissolved.reshape(-1)[snapshot]
 
     def summaries(self, snapshot: int, a_au: float, mass_msun: float) -> dict[str, float]:
-        """Exact summaries of a cluster that looks like the snapshot and has this size and mass."""
+        """Exact summaries of a cluster that looks like the snapshot and has this size and mass.
+
+        Args:
+            snapshot: The snapshot's number.
+            a_au: The cluster's scale radius.
+            mass_msun: Its mass.
+
+        Returns:
+            Values by name, in AU and km/s.
+        """
         cluster, time = divmod(snapshot, len(self.seen.time_yr))
         factors = self._factors(snapshot, a_au, mass_msun)
         values = self.seen.summaries[cluster, time].astype(float)
@@ -224,6 +247,10 @@ class Pool:
 
 def possible(row: Mapping[str, Any], names: Iterable[str]) -> bool:
     """Whether all measured sizes and dispersions are positive.
+
+    Args:
+        row: Values by name of the column.
+        names: Columns to look at; one that the row lacks is no fault.
 
     Examples:
         >>> possible({"r_hp_au": -3.0}, ["r_hp_au"])

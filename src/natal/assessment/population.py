@@ -47,7 +47,16 @@ Births = Callable[[np.random.Generator], tuple[float, float]]
 
 
 def drawn_parameters(rng: np.random.Generator, law: Law, settings: Population) -> dict[str, float]:
-    """Draw the parameters of the law `normal` from the hyperprior."""
+    """Draw the parameters of the law `normal` from the hyperprior.
+
+    Args:
+        rng: For the draws.
+        law: What the campaign knows; its box limits the locations.
+        settings: The widths of the hyperprior.
+
+    Returns:
+        Location and scale of Q0 and of ln a (AU), by name.
+    """
     low, high = np.log(law.reach.a_au)
     return {
         "q0_location": rng.uniform(*law.q0),

@@ -47,6 +47,10 @@ def thinned(draws: Float[np.ndarray, "chain draw birth"], n: int) -> Float[np.nd
 def rank_p(observed: float, replicated: Float[np.ndarray, " run"]) -> float:
     """Two-sided p-value of an observation by its rank among replicated values; equal values count half.
 
+    Args:
+        observed: The observed value.
+        replicated: Values of simulated clusters.
+
     Examples:
         >>> round(float(rank_p(9.0, np.arange(9.0))), 3)
         0.1
@@ -109,7 +113,15 @@ def check_cases(observed: Runs, replicated: Float[np.ndarray, "case run summary"
 
 
 def predictive_report(table: pd.DataFrame, n_draws: int) -> dict[str, Any]:
-    """Numbers over all cases, from the rows of `check_cases`."""
+    """Numbers over all cases, from the rows of `check_cases`.
+
+    Args:
+        table: One row a case.
+        n_draws: Clusters that were simulated for each case, to be quoted.
+
+    Returns:
+        For `metrics.json`: shares and the smallest p-values.
+    """
     inside = {
         name: float(table[name].between(table[f"{name}_q02.5"], table[f"{name}_q97.5"]).mean()) for name in SUMMARIES
     }

@@ -83,12 +83,25 @@ def tarp_shares(
 
 
 def thinned_settings(settings: NutsSettings, n_draws: int) -> NutsSettings:
-    """The sampler's settings with as many iterations as `n_draws` thinned draws of a case take."""
+    """The sampler's settings with as many iterations as `n_draws` thinned draws of a case take.
+
+    Args:
+        settings: The sampler's settings.
+        n_draws: Thinned draws that a case shall have, over all chains.
+    """
     return settings.model_copy(update={"draws": THINNING * -(-n_draws // settings.chains)})
 
 
 def posterior_draws(recovered: Recovered, n: int) -> Float[np.ndarray, "case draw birth"]:
-    """`n` draws of each case, `THINNING` iterations apart, in equal parts from all chains."""
+    """`n` draws of each case, `THINNING` iterations apart, in equal parts from all chains.
+
+    Args:
+        recovered: Posteriors that NUTS has sampled.
+        n: Draws of each case; fewer come back if there are fewer.
+
+    Returns:
+        Draws of (Q0, a in AU).
+    """
     thinned = recovered.nuts.draws[:, :, THINNING - 1 :: THINNING].astype(float)
     # sorted by draw, then chain: the first n come from all chains alike
     return thinned.swapaxes(1, 2).reshape(len(thinned), -1, len(BIRTH))[:, :n]

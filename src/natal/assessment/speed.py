@@ -75,6 +75,10 @@ def time_simulation(cluster: ClusterModel, integration: Integration, q0: float, 
 def time_emulator(likelihood: Likelihood, box: Box) -> dict[str, float]:
     """Seconds for the ensemble's mean, and for the log likelihood with its gradient.
 
+    Args:
+        likelihood: The likelihood with its ensemble.
+        box: Ranges of the births that are asked for.
+
     Returns:
         'alone': for one call with one point, the call's overhead included. 'batched': per point in a batch of 1024.
     """

@@ -50,6 +50,13 @@ def places(n: int) -> Float[np.ndarray, " place"]:
 def ecdf(values: Float[np.ndarray, " n"], at: Float[np.ndarray, " place"]) -> Float[np.ndarray, " place"]:
     """The share of values that are not above each place.
 
+    Args:
+        values: A sample.
+        at: Places.
+
+    Returns:
+        Shares from 0 to 1.
+
     Examples:
         >>> ecdf(np.array([0.1, 0.4, 0.9]), np.array([0.25, 0.5])).round(3).tolist()
         [0.333, 0.667]

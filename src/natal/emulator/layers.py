@@ -36,7 +36,12 @@ class BatchNorm(eqx.Module):
 
     @classmethod
     def fresh(cls, n_units: int, dtype: Any) -> "BatchNorm":
-        """A layer that has seen nothing: the identity, except for epsilon."""
+        """A layer that has seen nothing: the identity, except for epsilon.
+
+        Args:
+            n_units: Units of the layer.
+            dtype: Of its numbers.
+        """
         zeros, ones = jnp.zeros(n_units, dtype), jnp.ones(n_units, dtype)
         return cls(ones, zeros, zeros, ones)
 
@@ -100,7 +105,12 @@ class TrainingNetwork(eqx.Module):
         return jax.vmap(last)(x), seen
 
     def having_seen(self, x: Float[Array, "row input"], key: PRNGKeyArray) -> "TrainingNetwork":
-        """The network with its running statistics after this batch, seen without the neurons that `key` drops."""
+        """The network with its running statistics after this batch, seen without the neurons that `key` drops.
+
+        Args:
+            x: The batch's inputs, normalised.
+            key: Decides which neurons are dropped.
+        """
         if not self.norms:
             return self
         _, seen = self.outputs(x, key)
@@ -126,7 +136,14 @@ class TrainingNetwork(eqx.Module):
 def training_loss(
     network: TrainingNetwork, x: Float[Array, "row input"], y: Float[Array, "row output"], key: PRNGKeyArray | None
 ) -> Float[Array, ""]:
-    """Mean squared error over rows and outputs; with a key as in training, without one as in use."""
+    """Mean squared error over rows and outputs; with a key as in training, without one as in use.
+
+    Args:
+        network: The network.
+        x: Inputs, normalised.
+        y: Outputs, normalised.
+        key: Decides which neurons are dropped; None: none is, and running statistics take the place of the batch's.
+    """
     return jnp.mean((network.outputs(x, key)[0] - y) ** 2)
 
 

@@ -125,7 +125,13 @@ def initialise(key: PRNGKeyArray, network: eqx.nn.MLP, initialisation: str) -> e
 
 
 def redraw(key: PRNGKeyArray, network: eqx.nn.MLP, initialiser: jax.nn.initializers.Initializer) -> eqx.nn.MLP:
-    """The network with the weights of every layer drawn by `initialiser`, and zero biases."""
+    """The network with the weights of every layer drawn by `initialiser`, and zero biases.
+
+    Args:
+        key: For the weights.
+        network: Gives the shape.
+        initialiser: One of `jax.nn.initializers`.
+    """
     keys = jax.random.split(key, len(network.layers))
     weights = [initialiser(k, x.weight.shape, x.weight.dtype) for k, x in zip(keys, network.layers, strict=True)]
     biases = [jnp.zeros(layer.weight.shape[0], layer.weight.dtype) for layer in network.layers]

@@ -70,7 +70,12 @@ def mean_squared_error(
 
 
 def normalised(runs: Runs, normaliser: Normaliser) -> Data:
-    """Births and summaries as networks see them."""
+    """Births and summaries as networks see them.
+
+    Args:
+        runs: In physical units.
+        normaliser: Fitted to the training runs.
+    """
     x, y = (jnp.asarray(values, DTYPE) for values in (runs.x, runs.y))
     return normaliser.normalise_x(x), normaliser.normalise_y(y)
 

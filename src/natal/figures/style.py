@@ -179,14 +179,27 @@ def dot_area(n: int) -> float:
 
 
 def scatter_by_radius(ax: Axes, x: pd.Series, y: pd.Series, a_au: pd.Series) -> ScalarMappable:
-    """Scatter single runs coloured by a; returns what a colour bar needs."""
+    """Scatter single runs coloured by a; returns what a colour bar needs.
+
+    Args:
+        ax: Where to draw.
+        x: One number a run.
+        y: The other number.
+        a_au: Scale radii at birth, which give the colours.
+    """
     points = ax.scatter(x, y, c=a_au, s=dot_area(len(x)), alpha=0.6, cmap="viridis", **MANY_POINTS)
     # the bar of the points themselves would be as transparent as they are
     return ScalarMappable(points.norm, points.cmap)
 
 
 def shared_legend(figure: Figure, ax: Axes, **options: Any) -> None:
-    """One legend above all panels, with each label of `ax` once."""
+    """One legend above all panels, with each label of `ax` once.
+
+    Args:
+        figure: Where the legend stands.
+        ax: The panel whose labels it has.
+        **options: For Matplotlib's `Figure.legend`.
+    """
     unique = {label: handle for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     figure.legend(
         unique.values(), unique.keys(), loc="outside upper center", ncols=legend_columns(len(unique)), **options

@@ -64,7 +64,12 @@ def solve(lower: Rows, vector: Sequence[Array]) -> list[Array]:
 
 
 def dot(one: Sequence[Any], other: Sequence[Any]) -> Array:
-    """The scalar product of two vectors; if one is longer, its last elements are left out."""
+    """The scalar product of two vectors; if one is longer, its last elements are left out.
+
+    Args:
+        one: Elements, arrays of one shape.
+        other: Elements of the same shape.
+    """
     product: Array = sum((a * b for a, b in zip(one, other, strict=False)), start=jnp.zeros(()))
     return product
 

@@ -51,7 +51,17 @@ class DensityHistory(NamedTuple):
 def negative_log_likelihood(
     network: MixtureNetwork, x: Float[Array, "row input"], y: Float[Array, "row summary"], survived: Bool[Array, " row"]
 ) -> Float[Array, ""]:
-    """Mean negative ln likelihood of outcomes; `y` of dissolved clusters may be any positive numbers."""
+    """Mean negative ln likelihood of outcomes; `y` of dissolved clusters may be any positive numbers.
+
+    Args:
+        network: Gives the law at each input.
+        x: Inputs in physical units.
+        y: Summaries in physical units.
+        survived: False for a cluster that dissolved, of which only this counts.
+
+    Returns:
+        nat per cluster.
+    """
     return -jax.vmap(partial(log_outcome, network))(x, y, survived).mean()
 
 

@@ -25,11 +25,21 @@ class DiagonalGaussian(PlainLaw):
         return dist.Normal(self.mean, self._width(error)).to_event(1)
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
-        """Squared Mahalanobis distance of measured summaries from the mean."""
+        """Squared Mahalanobis distance of measured summaries from the mean.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         return (((y - self.mean) / self._width(error)) ** 2).sum()
 
     def log_prob_alone(self, k: int, value: Float[Array, ""]) -> Float[Array, ""]:
-        """ln of the density of one summary by itself (see `Conditional`)."""
+        """ln of the density of one summary by itself (see `Conditional`).
+
+        Args:
+            k: Place of the summary.
+            value: Its value, in its physical unit.
+        """
         return norm.logpdf(value, self.mean[k], self.sigma[k])
 
     def _width(self, error: Float[Array, " summary"] | None) -> Float[Array, " summary"]:
@@ -62,11 +72,21 @@ class FullGaussian(PlainLaw):
         return _Normal(self.mean, scale_tril=self._triangle(error))
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
-        """Squared Mahalanobis distance of measured summaries from the mean."""
+        """Squared Mahalanobis distance of measured summaries from the mean.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         return (solve_lower(self._triangle(error), y - self.mean) ** 2).sum()
 
     def log_prob_alone(self, k: int, value: Float[Array, ""]) -> Float[Array, ""]:
-        """ln of the density of one summary by itself (see `Conditional`)."""
+        """ln of the density of one summary by itself (see `Conditional`).
+
+        Args:
+            k: Place of the summary.
+            value: Its value, in its physical unit.
+        """
         return norm.logpdf(value, self.mean[k], jnp.sqrt(self.covariance[k, k]))
 
     def _triangle(self, error: Float[Array, " summary"] | None) -> Float[Array, "summary summary"]:

@@ -98,6 +98,10 @@ def log_tau(age_yr: Any, mass_msun: Any, a_au: Any, *, log: Function = np.log) -
 def speed_kms(mass_msun: Any, a_au: Any) -> Any:
     """A cluster's own unit of speed, sqrt(G M / a), in km/s; for arrays of any library.
 
+    Args:
+        mass_msun: The cluster's mass.
+        a_au: Its scale radius.
+
     Examples:
         >>> round(speed_kms(1.0, 1.0), 1)  # the Earth around the Sun
         29.8
@@ -118,7 +122,12 @@ class Scale(NamedTuple):
 
     @classmethod
     def of(cls, a_au: Array, mass_msun: Array) -> "Scale":
-        """The units of clusters with these scale radii and masses."""
+        """The units of clusters with these scale radii and masses.
+
+        Args:
+            a_au: Scale radii.
+            mass_msun: Masses.
+        """
         return cls(a_au, speed_kms(mass_msun, a_au))
 
     def unit(self, name: str) -> Array | float:
@@ -180,7 +189,12 @@ class JointLaw(eqx.Module):
     latents: Latents = eqx.field(static=True)
 
     def between_numbers(self, i: int, j: int) -> Float[Array, " component *law"]:
-        """The covariance of latent numbers i and j."""
+        """The covariance of latent numbers i and j.
+
+        Args:
+            i: Place of one latent number.
+            j: Place of the other; i = j gives its variance.
+        """
         i, j = max(i, j), min(i, j)
         return self.covariance[:, i * (i + 1) // 2 + j]
 

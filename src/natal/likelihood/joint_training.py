@@ -85,7 +85,18 @@ def on_device(outcomes: JointOutcomes) -> tuple[Array, Array, Array, Array]:
 
 
 def negative_log_likelihood(network: JointNetwork, x: Array, sizes: Array, count: Array, survived: Array) -> Array:
-    """Mean negative ln likelihood of snapshots."""
+    """Mean negative ln likelihood of snapshots.
+
+    Args:
+        network: Gives the law at each input.
+        x: (Q0, ln tau), shape (row, 2).
+        sizes: Sizes in the cluster's own units, shape (row, size); 0 where a dissolved cluster has none.
+        count: Bound stars, shape (row,).
+        survived: False for a cluster that dissolved, of which only this counts, shape (row,).
+
+    Returns:
+        nat per snapshot.
+    """
 
     def one(x: Array, sizes: Array, count: Array, survived: Array) -> Array:
         return log_outcome(network(x), network.latents, sizes, count, survived)

@@ -96,7 +96,12 @@ class Mixture(eqx.Module):
         return LatentNormal(list(mean), [list(row) for row in covariance], self.counts)
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None) -> Float[Array, ""]:
-        """Squared Mahalanobis distance of measured summaries (`LatentNormal`)."""
+        """Squared Mahalanobis distance of measured summaries (`LatentNormal`).
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         return self.from_afar().distance2(y, error)
 
 
@@ -161,7 +166,15 @@ class Observed(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
         return self.law.tabulated().log_prob(value, self.error)
 
     def sample(self, key: PRNGKeyArray, sample_shape: tuple[int, ...] = ()) -> Float[Array, "*batch summary"]:
-        """Draw measured summaries of clusters that survive."""
+        """Draw measured summaries of clusters that survive.
+
+        Args:
+            key: For the draws.
+            sample_shape: How many, as an array's shape.
+
+        Returns:
+            Summaries in physical units.
+        """
         key_component, key_normal, key_z, key_error = jax.random.split(key, 4)
         law, counts = self.law, self.law.counts
         component = jax.random.categorical(key_component, law.log_weight, shape=sample_shape)

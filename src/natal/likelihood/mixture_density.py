@@ -81,6 +81,10 @@ class Counts(NamedTuple):
     def cell(self, lower: Array, upper: Array) -> tuple[Array, Array]:
         """Limits in z of the cells from `lower` bound stars up to, but not including, `upper`.
 
+        Args:
+            lower: The lowest number of bound stars.
+            upper: The number above the highest.
+
         Examples:
             >>> counts = Counts(n_stars=100, fewest=0)
             >>> low, high = counts.cell(jnp.array(50.0), jnp.array(51.0))  # 50 of 100 stars
@@ -124,7 +128,14 @@ class DensityTable(eqx.Module):
         cholesky: Float[Array, "component summary summary"],
         counts: Counts,
     ) -> "DensityTable":
-        """A table of one law (arguments: `natal.likelihood.mixture.Mixture`)."""
+        """A table of one law (arguments: `natal.likelihood.mixture.Mixture`).
+
+        Args:
+            log_weight: ln of the components' weights.
+            location: Means of the latent numbers.
+            cholesky: Lower triangular factors of their covariances.
+            counts: Numbers of bound stars that a cluster may have.
+        """
         root = [[cholesky[:, i, j] for j in range(i + 1)] for i in range(N_SIZES + 1)]
         inverse = [1.0 / row[-1] for row in root]
         log_height = log_weight + jnp.log(math.prod(inverse[:-1]))
@@ -255,7 +266,12 @@ class DensityTable(eqx.Module):
 
 
 def log_sum(exponent: Array, factor: Array) -> Array:
-    """ln of the sum over components (first axis) of factor x exp(exponent)."""
+    """ln of the sum over components (first axis) of factor x exp(exponent).
+
+    Args:
+        exponent: Exponents, a component along the first axis.
+        factor: Positive factors of the same shape.
+    """
     largest = lax.stop_gradient(exponent.max(0))
     # a law that cannot be has no largest term
     largest = jnp.where(jnp.isfinite(largest), largest, 0.0)

@@ -62,7 +62,12 @@ class LawTable(Protocol):
     """Many laws, stacked along the last axis of every leaf, whose densities are evaluated at once."""
 
     def log_prob(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
-        """ln of the density of measured summaries under each law, per physical unit of each summary."""
+        """ln of the density of measured summaries under each law, per physical unit of each summary.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         ...
 
 
@@ -71,7 +76,12 @@ class DistanceTable(Protocol):
     """Many laws, stacked along the last axis of every leaf, from which distances are evaluated at once."""
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
-        """Squared Mahalanobis distance of measured summaries from each law's mean."""
+        """Squared Mahalanobis distance of measured summaries from each law's mean.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         ...
 
 
@@ -81,12 +91,22 @@ class PlainTable(eqx.Module):
     laws: Conditional
 
     def log_prob(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
-        """ln of the density of measured summaries under each law, per physical unit of each summary."""
+        """ln of the density of measured summaries under each law, per physical unit of each summary.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         log_densities: Array = jax.vmap(lambda law: law.observed(error).log_prob(y), in_axes=-1)(self.laws)
         return log_densities
 
     def distance2(self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None) -> Float[Array, " law"]:
-        """Squared Mahalanobis distance of measured summaries from each law's mean."""
+        """Squared Mahalanobis distance of measured summaries from each law's mean.
+
+        Args:
+            y: Measured summaries, in physical units.
+            error: Their standard errors; None: exact.
+        """
         distances: Array = jax.vmap(lambda law: law.distance2(y, error), in_axes=-1)(self.laws)
         return distances
 

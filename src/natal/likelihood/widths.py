@@ -95,6 +95,10 @@ def fit_remainder(ensemble: Ensemble, validation: Runs) -> np.ndarray:
 def fit_widths(ensemble: Ensemble, validation: Runs) -> Widths:
     """All that the Gaussian likelihoods take from validation runs.
 
+    Args:
+        ensemble: The trained networks, whose residuals are measured.
+        validation: Validation runs.
+
     Raises:
         NatalError: If the runs are of another split.
     """

@@ -282,7 +282,15 @@ def _prior_a(law: Law, row: Row) -> Range:
 
 
 def grouped(law: Law, clusters: pd.DataFrame) -> Iterator[Group]:
-    """Groups of clusters of which the same columns are known; each group is one compiled program."""
+    """Groups of clusters of which the same columns are known; each group is one compiled program.
+
+    Args:
+        law: What the campaign knows.
+        clusters: A row a cluster, as `natal.campaign.catalogues` reads them.
+
+    Returns:
+        Groups in the order in which their columns first appear.
+    """
     rows = _rows(clusters)
     keys = [_pattern(law, row) for row in rows]
     for pattern, n_nodes in dict.fromkeys(keys):
@@ -550,7 +558,7 @@ def _remarks(law: Law, row: Row, cluster: Row) -> Iterator[UserWarning]:
     prior_like = [name for name, share in left.items() if share > PRIOR_SD]
     if prior_like:
         said = " and ".join(f"{name} (sd {100 * left[name]:.0f} % of the prior's)" for name in prior_like)
-        yield UserWarning(f"nearly the prior in {said}: {row['used'].replace(' ', ', ')} alone say little of it")
+        yield UserWarning(f"nearly the prior in {said}: from {row['used'].replace(' ', ', ')} alone little is learned of it")
     if row["at_edge"]:
         yield UserWarning(
             f"cut by the prior's box ({100 * row['edge_mass_q0']:.0f} % of it within {100 * EDGE_WIDTH:g} % of an edge "

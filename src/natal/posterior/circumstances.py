@@ -61,7 +61,12 @@ def quantiles(value: float, err_low: float, err_high: float, lower: float, upper
 
 
 def at(quantile: Any, z: Any) -> Array:
-    """The age or the mass that belongs to standard normal numbers, by its quantiles at `KNOTS`."""
+    """The age or the mass that belongs to standard normal numbers, by its quantiles at `KNOTS`.
+
+    Args:
+        quantile: The age (yr) or the mass (Msun) at each of `KNOTS`.
+        z: Standard normal numbers; beyond the outermost knots the outermost value is given.
+    """
     found: Array = jnp.interp(z, jnp.asarray(KNOTS, quantile.dtype), quantile)
     return found
 

@@ -576,7 +576,12 @@ def _areas(mass: Float[Array, "nq na"], levels: Float[Array, " level"]) -> Float
 
 
 def quarters(grid: Grid, mass: Float[Array, "nq na"]) -> Quarters:
-    """Cut a grid posterior into 16 blocks of about equal mass."""
+    """Cut a grid posterior into 16 blocks of about equal mass.
+
+    Args:
+        grid: Centres of the cells in Q0 and a.
+        mass: Posterior probability of each cell; the sum is 1.
+    """
 
     def cut(marginal: Float[Array, " n"], centres: Float[Array, " n"]) -> tuple[Float[Array, " cut"], Int[Array, " n"]]:
         """The cell edges closest below the quartiles, and which quarter each cell falls into."""

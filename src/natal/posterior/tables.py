@@ -180,7 +180,12 @@ def write_answers(
 
 
 def write_posteriors(path: str | Path, tree: xr.DataTree) -> None:
-    """Write what `posterior_tree` gives, as groups of a netCDF file."""
+    """Write what `posterior_tree` gives, as groups of a netCDF file.
+
+    Args:
+        path: Where to write.
+        tree: Groups of draws and data, with the dimension `case`.
+    """
     packed = {"zlib": True, "complevel": 1, "shuffle": True, "fletcher32": True}
     encoding = {f"/{name}": dict.fromkeys(group.data_vars, packed) for name, group in tree.children.items()}
     with atomic_path(path, n_bytes=tree.nbytes) as partial:

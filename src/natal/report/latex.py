@@ -54,7 +54,15 @@ class LatexTable:
     notes: list[str] = field(default_factory=list)
 
     def write(self, name: str, *, is_aas: bool) -> str:
-        """The table as AASTeX's deluxetable, or as a plain one between rules; its label is `tab:` and the name."""
+        """The table as AASTeX's deluxetable, or as a plain one between rules; its label is `tab:` and the name.
+
+        Args:
+            name: For the label.
+            is_aas: For a journal of the AAS.
+
+        Returns:
+            LaTeX.
+        """
         from astropy.io import ascii as formats
         from astropy.table import Table
 
@@ -113,7 +121,16 @@ def rounded(value: float, *errors: float) -> list[str]:
 
 
 def with_error(value: float, low: float, high: float) -> str:
-    """A cell: a value with its errors to either side, one number if they look the same."""
+    """A cell: a value with its errors to either side, one number if they look the same.
+
+    Args:
+        value: The value.
+        low: Its error to smaller values.
+        high: Its error to larger values.
+
+    Returns:
+        LaTeX, with two digits of the smaller error.
+    """
     middle, below, above = rounded(value, low, high)
     if float(below) == float(above):
         return f"${middle} \\pm {below}$" if float(below) else f"${middle}$"
@@ -121,7 +138,13 @@ def with_error(value: float, low: float, high: float) -> str:
 
 
 def simulations_table(config: dict[str, Any], box: Box, summaries: pd.DataFrame) -> LatexTable:
-    """What was simulated: clusters, integration, the box, and how many runs."""
+    """What was simulated: clusters, integration, the box, and how many runs.
+
+    Args:
+        config: The campaign's configuration.
+        box: Ranges of Q0 and a.
+        summaries: `summaries.csv`, a row a run.
+    """
     cluster, integration = config["cluster"], config["integration"]
     kroupa = cluster["imf"] == "kroupa"
     low, high = cluster["imf_mass_range_msun"]
@@ -194,7 +217,12 @@ def data_table(observed: pd.DataFrame) -> LatexTable:
 
 
 def births_table(observed: pd.DataFrame, doubts: Sequence[str]) -> LatexTable:
-    """The births of the user's own clusters; `doubts` say of which not to trust them."""
+    """The births of the user's own clusters; `doubts` say of which not to trust them.
+
+    Args:
+        observed: `observed.csv`, a row a cluster.
+        doubts: One sentence each.
+    """
     columns, units = {"Name": _names(observed)}, {}
     variables = {name: variable for name, variable in VARIABLES.items() if name not in MEASURABLE}
     for name, symbol in {"q0": "$Q_0$", "sfe": "SFE"}.items():
@@ -217,7 +245,12 @@ def births_table(observed: pd.DataFrame, doubts: Sequence[str]) -> LatexTable:
 
 
 def population_table(law: pd.DataFrame, remarks: Sequence[str]) -> LatexTable:
-    """The distribution of births behind the user's clusters."""
+    """The distribution of births behind the user's clusters.
+
+    Args:
+        law: `population.csv`, a row a parameter.
+        remarks: What to say below the table, one sentence each.
+    """
     heads = ("Parameter", "Unit", "Median", r"95\,\%", "Prior")
     columns: dict[str, list[str]] = {"Law": [], **{head: [] for head in heads}}
     for row in law.fillna({"prior": ""}).to_dict("records"):

@@ -63,7 +63,12 @@ def combinations(base: TrainingSettings, grid: Sequence[dict[str, list[Any]]]) -
 
 
 def changed(base: TrainingSettings, changes: dict[str, Any]) -> TrainingSettings:
-    """`base` with `changes` applied."""
+    """`base` with `changes` applied.
+
+    Args:
+        base: The settings to begin with.
+        changes: New values by key.
+    """
     return TrainingSettings(**(base.model_dump() | changes))
 
 
@@ -101,6 +106,13 @@ def splits(train: Runs, validation: Runs, folds: int, rng: np.random.Generator) 
 
 def joined(train: Runs, validation: Runs) -> Runs:
     """Training and validation runs as one.
+
+    Args:
+        train: Training runs.
+        validation: Validation runs.
+
+    Returns:
+        All runs, as the split "train".
 
     Raises:
         NatalError: If a split is another one, or if the two share points.

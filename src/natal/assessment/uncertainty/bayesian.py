@@ -60,7 +60,12 @@ class PointStatistics(NamedTuple):
 
 
 def point_statistics(runs: Runs, normaliser: Normaliser) -> PointStatistics:
-    """Means, counts and squares about the means of each point's runs, in normalised units."""
+    """Means, counts and squares about the means of each point's runs, in normalised units.
+
+    Args:
+        runs: Training runs.
+        normaliser: The ensemble's.
+    """
     points = replicate_means(runs)
     # a lone run has no scatter
     squares = (points.n - 1)[:, None] * np.nan_to_num(points.scatter) ** 2 / np.asarray(normaliser.y_std) ** 2
@@ -69,7 +74,15 @@ def point_statistics(runs: Runs, normaliser: Normaliser) -> PointStatistics:
 
 
 def make_bayesian_network(hidden: int, outputs: int = N_OUTPUTS) -> eqx.nn.MLP:
-    """The network whose weights are sampled: 2 -> hidden -> outputs with tanh; 2 -> outputs if hidden is 0."""
+    """The network whose weights are sampled: 2 -> hidden -> outputs with tanh; 2 -> outputs if hidden is 0.
+
+    Args:
+        hidden: Units of the hidden layer; 0 for none.
+        outputs: Numbers that the network gives.
+
+    Returns:
+        A network whose weights are still to be drawn.
+    """
     depth = 1 if hidden else 0
     return eqx.nn.MLP(len(BIRTH), outputs, hidden, depth, activation=jnp.tanh, dtype=DTYPE, key=jax.random.key(0))
 
@@ -86,7 +99,12 @@ def draw_network(network: eqx.nn.MLP) -> eqx.nn.MLP:
 
 
 def with_parameters(network: eqx.nn.MLP, parameters: list[Array]) -> eqx.nn.MLP:
-    """The network with these weights and biases, in the order of its layers."""
+    """The network with these weights and biases, in the order of its layers.
+
+    Args:
+        network: Gives the shape.
+        parameters: Weight and bias of each layer in turn.
+    """
     filled: eqx.nn.MLP = eqx.tree_at(
         lambda n: [p for layer in n.layers for p in (layer.weight, layer.bias)], network, parameters
     )

@@ -42,7 +42,12 @@ class GaussianLikelihood(Protocol):
 
 
 def fix_scale(ensemble: Ensemble, train: Runs) -> ConstantLikelihood:
-    """A predictor with one scale for all points, the root-mean-square training residual: others stay exchangeable."""
+    """A predictor with one scale for all points, the root-mean-square training residual: others stay exchangeable.
+
+    Args:
+        ensemble: Predicts the means.
+        train: Runs that give the residuals.
+    """
     residual = train.y - np.asarray(ensemble(train.x)[0], dtype=float)
     return ConstantLikelihood(ensemble, jnp.asarray(np.sqrt((residual**2).mean(0)), DTYPE))
 
@@ -112,14 +117,27 @@ def calibrate(predictor: GaussianLikelihood, calibration: Runs, by_point: bool =
 
 
 def run_scores(predictor: GaussianLikelihood, runs: Runs) -> Float[np.ndarray, "run summary"]:
-    """Absolute residual of each run and summary, divided by the predicted scale."""
+    """Absolute residual of each run and summary, divided by the predicted scale.
+
+    Args:
+        predictor: Gives mean and scale at each birth.
+        runs: Runs that neither has learned from.
+
+    Returns:
+        No unit: 2 is a residual of two predicted standard deviations.
+    """
     laws = laws_at(predictor, runs.x)
     scores: np.ndarray = np.abs(runs.y - np.asarray(laws.mean, dtype=float)) / np.asarray(laws.sigma, dtype=float)
     return scores
 
 
 def laws_at(predictor: GaussianLikelihood, x: Float[np.ndarray, "run birth"]) -> DiagonalGaussian:
-    """The predictor's laws at many points, leaves with a leading axis."""
+    """The predictor's laws at many points, leaves with a leading axis.
+
+    Args:
+        predictor: Gives a law at one birth.
+        x: Births (Q0, a in AU).
+    """
     return _laws_at(predictor, jnp.asarray(x, DTYPE))
 
 

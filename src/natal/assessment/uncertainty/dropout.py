@@ -48,7 +48,14 @@ class DropoutNetwork(eqx.Module):
 def dropout_loss(
     network: DropoutNetwork, x: Float[Array, "run birth"], y: Float[Array, "run summary"], key: PRNGKeyArray | None
 ) -> Float[Array, ""]:
-    """Mean squared error with neurons dropped anew for every run; without a key that of the whole network."""
+    """Mean squared error with neurons dropped anew for every run; without a key that of the whole network.
+
+    Args:
+        network: The network.
+        x: Births, normalised.
+        y: Summaries, normalised.
+        key: Decides which neurons are dropped; None: none is.
+    """
     if key is None:
         return mean_squared_error(network, x, y)
     keys = jax.random.split(key, len(x))
@@ -56,7 +63,12 @@ def dropout_loss(
 
 
 def freeze_mask(network: DropoutNetwork, key: PRNGKeyArray) -> eqx.nn.MLP:
-    """The network without the neurons that `key` drops; at every x it is equal to `network(x, key)`."""
+    """The network without the neurons that `key` drops; at every x it is equal to `network(x, key)`.
+
+    Args:
+        network: The network.
+        key: Decides which neurons are dropped.
+    """
     following = network.network.layers[1:]
     if not following:
         return network.network

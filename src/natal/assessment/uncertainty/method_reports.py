@@ -129,7 +129,12 @@ def share_and_error(held: Bool[np.ndarray, "case level"], point_id: np.ndarray) 
 
 
 def evaluation_seconds(likelihood: Likelihood, test: Runs) -> float:
-    """Seconds of a log likelihood with its gradient in (Q0, a), per point in a batch of `speed.BATCH`."""
+    """Seconds of a log likelihood with its gradient in (Q0, a), per point in a batch of `speed.BATCH`.
+
+    Args:
+        likelihood: The likelihood of a method.
+        test: Test runs, which are evaluated.
+    """
     chosen = np.arange(BATCH) % len(test)
     x, y = jnp.asarray(test.x[chosen], DTYPE), jnp.asarray(test.y[chosen], DTYPE)
 

@@ -150,6 +150,10 @@ def half_mass_radius_of_plummer() -> float:
 def pairs(n_stars: int, fraction: float) -> int:
     """How many pairs there are among n stars, if this fraction of systems are pairs.
 
+    Args:
+        n_stars: Stars, in pairs or alone.
+        fraction: Pairs over pairs and single stars.
+
     Examples:
         >>> pairs(150, 0.5)  # 50 pairs and 50 single stars
         50

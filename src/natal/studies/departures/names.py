@@ -20,6 +20,10 @@ FIGURES = ("table", "laws")
 def stars_of(suite: str, n_stars: int) -> int:
     """Stars of a suite's clusters: `n_stars`, or k if it is called n<k>.
 
+    Args:
+        suite: The suite's name.
+        n_stars: Stars of a cluster in all suites that do not say another number.
+
     Examples:
         >>> stars_of("king", 100), stars_of("n200", 100)
         (100, 200)

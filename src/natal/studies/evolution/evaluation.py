@@ -37,6 +37,10 @@ def log_scores(ensemble: DensityEnsemble, clusters: Outcomes) -> np.ndarray:
     """ln of the predicted density of each snapshot, per unit f_bound, km/s and AU, shape (row,).
 
     For dissolved clusters it is ln of the probability to have dissolved.
+
+    Args:
+        ensemble: Gives the predicted laws.
+        clusters: Snapshots, with x = (Q0, a in AU, t in yr).
     """
     return np.asarray(_log_scores(ensemble, on_device(clusters)), dtype=float)
 

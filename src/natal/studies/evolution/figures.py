@@ -101,7 +101,13 @@ def scaling(
 
 
 def own_time(t_yr: np.ndarray, a_au: np.ndarray, mass_msun: float) -> np.ndarray:
-    """tau = t sqrt(G M / a^3), without a unit."""
+    """tau = t sqrt(G M / a^3), without a unit.
+
+    Args:
+        t_yr: Ages.
+        a_au: Scale radii at birth.
+        mass_msun: The mass of all clusters.
+    """
     return t_yr * np.sqrt(G_AU3_PER_MSUN_YR2 * mass_msun / a_au**3)
 
 

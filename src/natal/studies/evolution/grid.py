@@ -73,7 +73,14 @@ def centres(edges: Float[Array, " edge"]) -> Float[Array, " edge-1"]:
 def laws_at(
     ensemble: DensityEnsemble, q0: Float[Array, " q"], a_au: Float[Array, " a"], t_yr: Float[Array, " t"]
 ) -> Mixture:
-    """The laws at all combinations of births and ages, leaves with leading axes (q, a, t)."""
+    """The laws at all combinations of births and ages, leaves with leading axes (q, a, t).
+
+    Args:
+        ensemble: Networks with the age as third input.
+        q0: Virial ratios at birth.
+        a_au: Scale radii at birth.
+        t_yr: Ages.
+    """
 
     def row(q: Array) -> Mixture:
         return jax.vmap(lambda a: jax.vmap(lambda t: ensemble(jnp.stack([q, a, t])))(t_yr))(a_au)

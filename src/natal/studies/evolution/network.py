@@ -77,7 +77,12 @@ def coordinate_limits(box: Ranges) -> Box:
 
 
 def trivial_part(coordinates: str, log_a: Array) -> Float[Array, "*batch latent"]:
-    """The part of the latent numbers that is known without learning."""
+    """The part of the latent numbers that is known without learning.
+
+    Args:
+        coordinates: Name of the inputs; for `direct` nothing is known.
+        log_a: ln of the scale radius in AU.
+    """
     given: Array = scaling(log_a)
     return jnp.zeros_like(given) if coordinates == "direct" else given
 

@@ -51,6 +51,10 @@ def inputs(rows: pd.DataFrame, kind: str) -> Float[np.ndarray, "row input"]:
 
     The dispersion at birth is that of the Plummer sphere, sigma^2 = 2 K / (3 M) = Q0 pi G M / (16 a), but for a factor
     that all clusters share.
+
+    Args:
+        rows: Rows of `later_states`.
+        kind: `dimensionless`, `birth` or `first snapshot`.
     """
     log_a, log_t = np.log(rows.a_au.to_numpy()), np.log(rows.t_yr.to_numpy())
     if kind == "dimensionless":
@@ -62,7 +66,15 @@ def inputs(rows: pd.DataFrame, kind: str) -> Float[np.ndarray, "row input"]:
 
 
 def scaling(rows: pd.DataFrame, kind: str) -> Float[np.ndarray, "row 3"]:
-    """What of the outputs need not be learned: for `dimensionless` inputs -ln(a) / 2 of ln sigma_v, ln a of ln r_h."""
+    """What of the outputs need not be learned: for `dimensionless` inputs -ln(a) / 2 of ln sigma_v, ln a of ln r_h.
+
+    Args:
+        rows: Rows of `later_states`.
+        kind: One of `INPUTS`.
+
+    Returns:
+        To be added to f_bound, ln sigma_v and ln r_h; 0 for other inputs.
+    """
     given = np.zeros((len(rows), len(STATE)))
     if kind == "dimensionless":
         given[:, 1:] = np.log(rows[["a_au"]].to_numpy()) * [-0.5, 1.0]
@@ -75,7 +87,13 @@ def outputs(rows: pd.DataFrame) -> Float[np.ndarray, "row 3"]:
 
 
 def make_network(key: PRNGKeyArray, n_inputs: int, hidden: tuple[int, ...]) -> eqx.nn.MLP:
-    """An untrained network with ReLU, of hidden layers of any widths, and Glorot's weights."""
+    """An untrained network with ReLU, of hidden layers of any widths, and Glorot's weights.
+
+    Args:
+        key: For the weights.
+        n_inputs: Numbers that go in.
+        hidden: Units of each hidden layer.
+    """
     sizes = [n_inputs, *hidden, len(STATE)]
     network = eqx.nn.MLP(
         n_inputs, len(STATE), max(hidden), len(hidden), activation=ACTIVATIONS["relu"], dtype=DTYPE, key=key

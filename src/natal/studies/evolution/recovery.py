@@ -101,7 +101,12 @@ def data(cases: pd.DataFrame) -> jax.Array:
 
 
 def recovery_table(cases: pd.DataFrame, recovered: Recovered) -> pd.DataFrame:
-    """One row a case: truth, observation, and both posteriors; columns for the known age begin with known_."""
+    """One row a case: truth, observation, and both posteriors; columns for the known age begin with known_.
+
+    Args:
+        cases: Clusters with their truths and summaries.
+        recovered: Their posteriors, with the age unknown and known.
+    """
     columns: dict[str, Any] = {f"{name}_true": cases[name].to_numpy() for name in BIRTH_AND_AGE}
     columns |= {name: cases[name].to_numpy() for name in SUMMARIES}
     for prefix, summary, names in (

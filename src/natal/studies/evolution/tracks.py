@@ -50,7 +50,12 @@ def read_tracks(path: str | Path, n_stars: int, ranges: Box) -> pd.DataFrame:
 
 
 def snapshots(table: pd.DataFrame, split: str) -> pd.DataFrame:
-    """The rows of one split."""
+    """The rows of one split.
+
+    Args:
+        table: Tracks, from `read_tracks`.
+        split: train, validation or test.
+    """
     return table[table.split == split].reset_index(drop=True)
 
 

@@ -33,6 +33,10 @@ def overfitting(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Accuracies on training, validation and fresh rows by cure, the loss on fresh rows, and mean losses by step.
 
     Look for: the gap between training and validation, and what closes it; a validation loss that turns and rises.
+
+    Args:
+        table: A row a cure, from `repeated.overfitting`.
+        curves: Mean losses by cure, step and set.
     """
     figure, (axes,) = panels(1, 3, 4.6, width=15.0)
     place, names = np.arange(len(table)), [case.replace(" ", "\n") for case in table.case]
@@ -75,6 +79,10 @@ def symmetry(table: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """Loss by step from weights that are all zero, all alike, and drawn.
 
     Look for: how many neurons differ in the end, and what they can say together.
+
+    Args:
+        table: A row a start, from `single.symmetry`.
+        curves: Losses by start and step.
     """
     figure, ((ax,),) = panels(1, 1, 4.2, width=7.0)
     for colour, start, n in zip((GREY, ORANGE, BLUE), table.start, table.distinct_units, strict=True):
@@ -119,6 +127,10 @@ def sine(errors: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """What a network says of sin(3 x) on its way, and its error by step.
 
     Look for: a line first, then the bend, then the sine.
+
+    Args:
+        errors: rms error by step, from `single.sine`.
+        curves: What the network says at some steps.
     """
     figure, axes = panels(1, 2, 4.2)
     left, right = axes[0]

@@ -32,7 +32,13 @@ def mean_and_error(values: np.ndarray) -> tuple[float, float]:
 
 
 def noisy_rows(key: PRNGKeyArray, n: int, noise: float) -> Rows:
-    """sin(3 x1) + x2 / 2 on [-1, 1]^2, in units far from one, with Gaussian noise."""
+    """sin(3 x1) + x2 / 2 on [-1, 1]^2, in units far from one, with Gaussian noise.
+
+    Args:
+        key: For the rows.
+        n: How many.
+        noise: Standard deviation of the noise, before the change of units.
+    """
     key_x, key_noise = jax.random.split(key)
     x = jax.random.uniform(key_x, (n, 2), DTYPE, -1, 1)
     y = jnp.sin(3 * x[:, :1]) + 0.5 * x[:, 1:] + noise * jax.random.normal(key_noise, (n, 1), DTYPE)
@@ -65,7 +71,15 @@ def _scores(key: PRNGKeyArray, settings: Leakage, with_test: Array) -> Float[Arr
 
 
 def leakage(key: PRNGKeyArray, settings: Leakage) -> pd.DataFrame:
-    """Root mean squared errors on test rows as they would be reported, and on fresh rows of the same network."""
+    """Root mean squared errors on test rows as they would be reported, and on fresh rows of the same network.
+
+    Args:
+        key: For rows and weights.
+        settings: Sizes, steps and repeats.
+
+    Returns:
+        One row for each way to leak, with means over repeats and standard errors.
+    """
     keys = jax.random.split(key, settings.repeats)
     run = jax.vmap(partial(_scores, settings=settings), in_axes=(0,), axis_size=settings.repeats)
     curves = {leak: np.asarray(run(keys, with_test=jnp.full(settings.repeats, float(leak)))) for leak in (False, True)}
@@ -88,7 +102,13 @@ def leakage(key: PRNGKeyArray, settings: Leakage) -> pd.DataFrame:
 
 
 def labelled_rows(key: PRNGKeyArray, n: int, n_features: int) -> Rows:
-    """Standard normal features, of which two tell the label, and that with probability 0.9 only."""
+    """Standard normal features, of which two tell the label, and that with probability 0.9 only.
+
+    Args:
+        key: For the rows.
+        n: How many.
+        n_features: Inputs of each row, two or more.
+    """
     key_x, key_flip = jax.random.split(key)
     x = jax.random.normal(key_x, (n, n_features), DTYPE)
     label = (x[:, :1] + x[:, 1:2] > 0) ^ jax.random.bernoulli(key_flip, 0.1, (n, 1))
@@ -119,7 +139,15 @@ def _accuracies(
 
 
 def overfitting(key: PRNGKeyArray, settings: Overfitting) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Accuracies of an untamed network and of each cure; and the mean curves, (case, step, set)."""
+    """Accuracies of an untamed network and of each cure; and the mean curves, (case, step, set).
+
+    Args:
+        key: For rows and weights.
+        settings: Sizes, steps, repeats and the strength of each cure.
+
+    Returns:
+        One row a cure, with means over repeats and standard errors; and the curves.
+    """
     keys, zero = jax.random.split(key, settings.repeats), jnp.asarray(0.0)
     run = jax.vmap(_accuracies, in_axes=(0, None, None, None, None))
     decay, dropout = jnp.asarray(settings.weight_decay), jnp.asarray(settings.dropout)

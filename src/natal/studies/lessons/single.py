@@ -23,7 +23,16 @@ def sine_rows(n: int = SINE_POINTS) -> Rows:
 
 
 def learning_rates(key: PRNGKeyArray, rates: tuple[float, ...], steps: int) -> pd.DataFrame:
-    """Loss by step of plain gradient descent on the sine, from the same weights with every rate."""
+    """Loss by step of plain gradient descent on the sine, from the same weights with every rate.
+
+    Args:
+        key: For the weights.
+        rates: Learning rates.
+        steps: Steps of each training.
+
+    Returns:
+        Columns rate, step and loss.
+    """
     rows, network = sine_rows(), make_network(key, 1, WIDTH, 2, "tanh")
 
     def curve(rate: Array) -> Array:
@@ -42,7 +51,12 @@ def learning_rates(key: PRNGKeyArray, rates: tuple[float, ...], steps: int) -> p
 
 
 def distinct_units(network: eqx.nn.MLP, x: Float[Array, "row input"]) -> int:
-    """Hidden neurons of the first layer that differ at any row by more than rounding; alike ones count once."""
+    """Hidden neurons of the first layer that differ at any row by more than rounding; alike ones count once.
+
+    Args:
+        network: The network.
+        x: Rows at which units are compared.
+    """
     layers: Any = network.layers
     active = np.asarray(network.activation(jax.vmap(layers[0])(x)), float).T
     kept: list[np.ndarray] = []
@@ -53,7 +67,15 @@ def distinct_units(network: eqx.nn.MLP, x: Float[Array, "row input"]) -> int:
 
 
 def symmetry(key: PRNGKeyArray, steps: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The sine learned from weights that are all 0, all 1/2, and Glorot's: neurons that differ, losses; the curves."""
+    """The sine learned from weights that are all 0, all 1/2, and Glorot's: neurons that differ, losses; the curves.
+
+    Args:
+        key: For the drawn weights.
+        steps: Steps of each training.
+
+    Returns:
+        One row a start; and losses by start and step.
+    """
     rows, drawn = sine_rows(), make_network(key, 1, WIDTH, 1, "tanh")
 
     def filled(value: float) -> eqx.nn.MLP:
@@ -80,6 +102,14 @@ def likelihood(key: PRNGKeyArray, sigma: float = 0.3, n: int = 200) -> tuple[dic
 
     -ln L = N / (2 sigma^2) MSE + N ln(sigma sqrt(2 pi)): the same minimum, and gradients with the ratio N / (2
     sigma^2); the sigma of the highest likelihood is the root of the smallest MSE.
+
+    Args:
+        key: For rows and lines.
+        sigma: The rows' noise.
+        n: Number of rows.
+
+    Returns:
+        Slope, constant and sigma as found and as expected; and both measures of each line.
     """
     rng = np.random.default_rng(int(jax.random.randint(key, (), 0, 2**31 - 1)))
     x = rng.uniform(-1, 1, n)
@@ -135,6 +165,15 @@ def hinges(key: PRNGKeyArray, built: tuple[int, ...], trained: tuple[int, ...], 
 
     Between knots a step h apart the error is at most h^2 / 8 max|f''| = 9 h^2 / 8 (Taylor); h = 2 / n, so that it
     falls as n^-2.
+
+    Args:
+        key: For the weights that are trained.
+        built: Numbers of hinges whose weights are written down.
+        trained: Numbers of hinges that are trained.
+        steps: Steps of each training.
+
+    Returns:
+        Columns hinges, how, largest_error and bound.
     """
     table = []
     with jax.enable_x64(True):
@@ -151,7 +190,15 @@ def hinges(key: PRNGKeyArray, built: tuple[int, ...], trained: tuple[int, ...], 
 
 
 def sine(key: PRNGKeyArray, steps: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The sine learned by 1-32-32-1 with tanh and Adam: what it says at some steps, and its error at each."""
+    """The sine learned by 1-32-32-1 with tanh and Adam: what it says at some steps, and its error at each.
+
+    Args:
+        key: For the weights.
+        steps: Steps of the training.
+
+    Returns:
+        rms error by step; and what the network says at four steps, with the truth.
+    """
     rows = sine_rows()
     network = make_network(key, 1, WIDTH, 2, "tanh")
     _, seen = eqx.filter_jit(

@@ -31,7 +31,16 @@ class Rows(NamedTuple):
 def make_network(
     key: PRNGKeyArray, n_inputs: int, width: int, depth: int, activation: str = "relu", initialisation: str = "glorot"
 ) -> eqx.nn.MLP:
-    """An untrained network with one output."""
+    """An untrained network with one output.
+
+    Args:
+        key: For the weights.
+        n_inputs: Numbers that go in.
+        width: Units of each hidden layer.
+        depth: Number of hidden layers.
+        activation: A key of `natal.emulator.perceptron.ACTIVATIONS`.
+        initialisation: Law of the first weights, as `emulator.initialisation` allows them.
+    """
     network = eqx.nn.MLP(n_inputs, 1, width, depth, activation=ACTIVATIONS[activation], dtype=DTYPE, key=key)
     return initialise(key, network, initialisation)
 
@@ -39,7 +48,14 @@ def make_network(
 def outputs(
     network: eqx.nn.MLP, x: Float[Array, "row input"], key: PRNGKeyArray | None = None, dropout: Scalar = 0.0
 ) -> Float[Array, "row output"]:
-    """Of many rows; with a key each hidden neuron is zero with probability `dropout`, the others larger by as much."""
+    """Of many rows; with a key each hidden neuron is zero with probability `dropout`, the others larger by as much.
+
+    Args:
+        network: The network.
+        x: Inputs.
+        key: Decides which neurons are dropped; None: none is.
+        dropout: Share of neurons to drop.
+    """
     layers: Any = network.layers
     for k, layer in enumerate(layers[:-1]):
         x = network.activation(jax.vmap(layer)(x))
@@ -50,18 +66,33 @@ def outputs(
 
 
 def squared_error(predicted: Float[Array, "row output"], y: Float[Array, "row output"]) -> Float[Array, ""]:
-    """Mean squared error."""
+    """Mean squared error.
+
+    Args:
+        predicted: What the network says.
+        y: What is true.
+    """
     return jnp.mean((predicted - y) ** 2)
 
 
 def cross_entropy(predicted: Float[Array, "row output"], y: Float[Array, "row output"]) -> Float[Array, ""]:
-    """Mean cross entropy in nat; `predicted` are logits, `y` 0 or 1."""
+    """Mean cross entropy in nat; `predicted` are logits, `y` 0 or 1.
+
+    Args:
+        predicted: ln of the odds of a 1.
+        y: The labels.
+    """
     entropy: Array = optax.sigmoid_binary_cross_entropy(predicted, y).mean()
     return entropy
 
 
 def accuracy(predicted: Float[Array, "row output"], y: Float[Array, "row output"]) -> Float[Array, ""]:
-    """Share of rows on the right side of a logit of 0."""
+    """Share of rows on the right side of a logit of 0.
+
+    Args:
+        predicted: ln of the odds of a 1.
+        y: The labels, 0 or 1.
+    """
     return jnp.mean((predicted > 0) == (y > 0.5))
 
 
@@ -81,6 +112,21 @@ def train(
     """`steps` steps on all `rows`; `watch` sees the network before each, and what it returns is stacked.
 
     `weight_decay` is the lambda of a penalty lambda sum ||W||^2; without `dropout` no key is used.
+
+    Args:
+        key: For dropout.
+        network: Where to start.
+        rows: What to learn.
+        rate: Learning rate.
+        watch: Called with the network before each step.
+        steps: How many.
+        loss: Of predictions and truths.
+        weight_decay: lambda, 0 for no penalty.
+        dropout: Share of neurons to drop; None: none.
+        adam: Adam, or plain gradient descent.
+
+    Returns:
+        The network after the last step; and what `watch` saw, with the step as first axis.
     """
     parameters, static = eqx.partition(network, eqx.is_array)
     optimiser = optax.scale_by_adam() if adam else optax.identity()

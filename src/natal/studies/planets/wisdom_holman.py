@@ -35,18 +35,36 @@ class System(NamedTuple):
 
 
 def start(position_au: Vectors, velocity_au_yr: Vectors, mass_msun: Masses) -> System:
-    """Systems from heliocentric positions and velocities."""
+    """Systems from heliocentric positions and velocities.
+
+    Args:
+        position_au: Heliocentric positions.
+        velocity_au_yr: Heliocentric velocities.
+        mass_msun: The planets' masses; the star has 1 Msun.
+    """
     star = -(mass_msun * velocity_au_yr).sum(-1) / (1 + mass_msun.sum(-1))
     return System(position_au, velocity_au_yr + star[..., None])
 
 
 def kick(now: System, mass_msun: Masses, dt_yr: float | Float[Array, ""]) -> System:
-    """Change velocities by the planets' pull on each other, for `dt_yr`."""
+    """Change velocities by the planets' pull on each other, for `dt_yr`.
+
+    Args:
+        now: The systems.
+        mass_msun: The planets' masses.
+        dt_yr: For how long.
+    """
     return now._replace(velocity_au_yr=now.velocity_au_yr + dt_yr * accelerations(now.position_au, mass_msun, 0.0))
 
 
 def drift(now: System, mass_msun: Masses, dt_yr: float | Float[Array, ""]) -> System:
-    """Move for `dt_yr`: half of the star's own motion, the planets' ellipses about it, the other half."""
+    """Move for `dt_yr`: half of the star's own motion, the planets' ellipses about it, the other half.
+
+    Args:
+        now: The systems.
+        mass_msun: The planets' masses.
+        dt_yr: For how long.
+    """
     half = _jump(now, mass_msun, 0.5 * dt_yr)
     return _jump(System(*kepler_drift(*half, dt_yr)), mass_msun, 0.5 * dt_yr)
 
@@ -97,7 +115,12 @@ def kepler_drift(
 
 
 def axes_au(now: System, mass_msun: Masses) -> Masses:
-    """Osculating heliocentric semi-major axes; negative for orbits that are not bound."""
+    """Osculating heliocentric semi-major axes; negative for orbits that are not bound.
+
+    Args:
+        now: The systems.
+        mass_msun: The planets' masses.
+    """
     star = -(mass_msun * now.velocity_au_yr).sum(-1)
     speed2 = ((now.velocity_au_yr - star[..., None]) ** 2).sum(0)
     r = jnp.sqrt((now.position_au**2).sum(0))

@@ -18,7 +18,15 @@ def as_numpy(sample: Sample) -> Sample:
 
 
 def squared_errors(predicted: Sample, true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
-    """Squared errors of Phi, of the force vector and of the density (as 4 pi G rho), at every point."""
+    """Squared errors of Phi, of the force vector and of the density (as 4 pi G rho), at every point.
+
+    Args:
+        predicted: A field at some points.
+        true: The true field at the same points.
+
+    Returns:
+        By measure, in natal.studies.potential's units.
+    """
     return {
         "potential": np.square(np.subtract(predicted.potential, true.potential)),
         "force": np.square(np.subtract(predicted.acceleration, true.acceleration)).sum(1),
@@ -33,7 +41,15 @@ def squared_values(true: Sample) -> dict[str, Float[np.ndarray, " point"]]:
 
 
 def relative_errors(predicted: Sample, true: Sample) -> dict[str, float]:
-    """rms error over rms value of each measure, over all points."""
+    """rms error over rms value of each measure, over all points.
+
+    Args:
+        predicted: A field at some points.
+        true: The true field at the same points.
+
+    Returns:
+        By measure, without a unit.
+    """
     values = squared_values(true)
     return {
         name: float(np.sqrt(error.mean() / values[name].mean()))

@@ -76,7 +76,12 @@ def plummer_sphere() -> SoftenedParticles:
 
 @eqx.filter_jit
 def sample_field(field: SoftenedParticles, position: Float[Array, "point 3"]) -> Sample:
-    """The field at many points."""
+    """The field at many points.
+
+    Args:
+        field: The field's particles.
+        position: In units of a.
+    """
     at_once = max(1, PAIRS_AT_ONCE // len(field.mass))
     functions = (field.potential, field.acceleration, field.laplacian)
     values = lax.map(lambda x: tuple(f(x) for f in functions), position, batch_size=min(at_once, len(position)))

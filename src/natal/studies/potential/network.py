@@ -25,14 +25,24 @@ def make_potential_network(key: PRNGKeyArray) -> eqx.nn.MLP:
 
 
 def potential_at(network: eqx.nn.MLP, position: Float[Array, "point 3"]) -> Float[Array, " point"]:
-    """Phi at many points."""
+    """Phi at many points.
+
+    Args:
+        network: Phi of one point.
+        position: In units of a.
+    """
     return jax.vmap(network)(position)
 
 
 def potential_and_gradient(
     network: eqx.nn.MLP, position: Float[Array, "point 3"]
 ) -> tuple[Float[Array, " point"], Float[Array, "point 3"]]:
-    """Phi and grad Phi at many points, by reverse-mode differentiation."""
+    """Phi and grad Phi at many points, by reverse-mode differentiation.
+
+    Args:
+        network: Phi of one point.
+        position: In units of a.
+    """
     return jax.vmap(jax.value_and_grad(network))(position)
 
 
@@ -44,6 +54,10 @@ def through_second_order(
     A layer h = tanh(z) passes on its gradient, dh = h' dz, and its Laplacian, lap h = h' lap z + h'' |dz|^2, with h' =
     1 - h^2 and h'' = -2 h h' (Li et al. 2024, Nat. Mach. Intell. 6, 209). In training this took about half the time of
     forward-over-reverse differentiation.
+
+    Args:
+        network: Phi of one point, with tanh in each hidden layer.
+        position: In units of a.
     """
     n = len(position)
     axes = jnp.broadcast_to(jnp.eye(3, dtype=position.dtype)[:, None], (3, n, 3))
@@ -67,7 +81,12 @@ def _split(carried: Array) -> tuple[Array, Array, Array]:
 
 @eqx.filter_jit
 def predict(network: eqx.nn.MLP, position: Float[Array, "point 3"]) -> Sample:
-    """The network's field at many points, in the precision of its weights."""
+    """The network's field at many points, in the precision of its weights.
+
+    Args:
+        network: Phi of one point.
+        position: In units of a.
+    """
     position = position.astype(network.layers[0].weight.dtype)
     potential, gradient, laplacian = through_second_order(network, position)
     return Sample(position, potential, -gradient, laplacian)

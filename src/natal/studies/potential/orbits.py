@@ -91,7 +91,12 @@ def _follow(
 
 
 def distance(tracks: Tracks, reference: Tracks) -> Float[np.ndarray, "time orbit"]:
-    """Distance of the same orbits in two fields, in a."""
+    """Distance of the same orbits in two fields, in a.
+
+    Args:
+        tracks: Orbits in one field.
+        reference: The same orbits in another, at the same times.
+    """
     apart: np.ndarray = np.linalg.norm(tracks.position - reference.position, axis=-1)
     return apart
 

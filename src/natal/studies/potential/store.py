@@ -40,7 +40,13 @@ def write_samples(path: str | Path, samples: dict[str, dict[str, Sample]], diges
 
 
 def read_sample(path: str | Path, field: str, part: str) -> Sample:
-    """Read one sample in double precision."""
+    """Read one sample in double precision.
+
+    Args:
+        path: A file of `write_samples`.
+        field: Name of the field.
+        part: train, test or line.
+    """
     with h5py.File(path) as file:
         return Sample(*(file[f"{field}/{part}/{name}"][:] for name in Sample._fields))
 

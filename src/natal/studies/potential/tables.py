@@ -58,7 +58,12 @@ def predictors(networks: dict[str, list[eqx.nn.MLP]], true: SoftenedParticles, i
 
 
 def predicted(predictor: Predictor, at: Sample) -> Sample:
-    """The predictor's field at a sample's points; networks in the single precision in which they were trained."""
+    """The predictor's field at a sample's points; networks in the single precision in which they were trained.
+
+    Args:
+        predictor: A network, or a field that is known.
+        at: A sample, of which only the points count.
+    """
     if isinstance(predictor.field, LearnedField):
         return as_numpy(predict(predictor.field.network, jnp.asarray(at.position, jnp.float32)))
     with jax.enable_x64(True):
@@ -179,7 +184,15 @@ def _orbit_rows(
 
 
 def line_table(chosen: list[Predictor], line: Sample) -> pd.DataFrame:
-    """Phi, the x component of the force and 4 pi G rho along a line, for every predictor's first seed."""
+    """Phi, the x component of the force and 4 pi G rho along a line, for every predictor's first seed.
+
+    Args:
+        chosen: The predictors.
+        line: Points along the x axis.
+
+    Returns:
+        Columns terms, x_a (units of a) and the measures.
+    """
     rows = []
     for predictor in chosen:
         if predictor.seed > 0:

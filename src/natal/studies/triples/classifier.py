@@ -74,6 +74,10 @@ def _probabilities(classifier: Classifier, x: Float[Array, "system feature"]) ->
 def tempered(probability: Float[np.ndarray, " system"], temperature: float) -> Float[np.ndarray, " system"]:
     """Probabilities whose logits are divided by `temperature`.
 
+    Args:
+        probability: Probabilities between 0 and 1.
+        temperature: Above 1: closer to 1/2; below 1: further away.
+
     Examples:
         >>> tempered(np.array([0.9]), 2.0).round(2).tolist()
         [0.75]
@@ -157,7 +161,12 @@ def _network(key: PRNGKeyArray, n_features: int, width: int, depth: int) -> eqx.
 
 
 def save_classifier(path: str | Path, classifier: Classifier) -> None:
-    """Write a file: a JSON header line, then arrays (`eqx.tree_serialise_leaves`)."""
+    """Write a file: a JSON header line, then arrays (`eqx.tree_serialise_leaves`).
+
+    Args:
+        path: Where to write.
+        classifier: The trained classifier.
+    """
     networks = classifier.networks
     header = {
         "format": FORMAT,

@@ -58,6 +58,11 @@ def fit_logistic(x: PerTriple, unstable: Bool[np.ndarray, " triple"]) -> Float[n
 
 
 def logistic(x: PerTriple, coefficients: Float[np.ndarray, "2"]) -> PerTriple:
-    """P(unstable | x) with the coefficients of `fit_logistic`."""
+    """P(unstable | x) with the coefficients of `fit_logistic`.
+
+    Args:
+        x: One number a triple.
+        coefficients: Intercept and slope.
+    """
     probability: PerTriple = expit(coefficients[0] + coefficients[1] * x)
     return probability

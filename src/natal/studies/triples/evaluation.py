@@ -18,6 +18,13 @@ METHODS = ("network", "network_untempered", "criterion")
 def share(hits: int, n: int) -> dict[str, Any]:
     """A share with its exact binomial 95 % interval (Clopper & Pearson 1934); None if there is no case.
 
+    Args:
+        hits: Cases that count.
+        n: All cases.
+
+    Returns:
+        n, share, low and high.
+
     Examples:
         >>> {name: round(value, 2) for name, value in share(5, 10).items()}
         {'n': 10, 'share': 0.5, 'low': 0.19, 'high': 0.81}

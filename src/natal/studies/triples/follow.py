@@ -76,7 +76,13 @@ def elements(
     velocity_au_yr: Float[Array, "3 batch 3"],
     mass_msun: Float[Array, "batch 3"],
 ) -> Elements:
-    """Semi-major axes from energies, 1/a = 2/r - v^2 / (G M), and distances, inner and outer."""
+    """Semi-major axes from energies, 1/a = 2/r - v^2 / (G M), and distances, inner and outer.
+
+    Args:
+        position_au: Positions of the three stars.
+        velocity_au_yr: Their velocities.
+        mass_msun: Their masses; the first two are the inner pair.
+    """
     m1, m2, m3 = mass_msun.T
     gm = G_AU3_PER_MSUN_YR2 * jnp.stack([m1 + m2, m1 + m2 + m3], axis=-1)
 
@@ -90,7 +96,12 @@ def elements(
 
 
 def total_energy(now: Clocked, mass_msun: Float[Array, "batch 3"]) -> Float[Array, " batch"]:
-    """Kinetic plus potential energy, in Msun AU^2 / yr^2."""
+    """Kinetic plus potential energy, in Msun AU^2 / yr^2.
+
+    Args:
+        now: The triples.
+        mass_msun: Masses of the three stars.
+    """
     return kinetic_energy(now.velocity_au_yr, mass_msun) + potential_energy(now.position_au, mass_msun, NO_SOFTENING_AU)
 
 
@@ -127,7 +138,12 @@ def begin(
 
 
 def is_active(run: Run, t_end_yr: Float[Array, ""]) -> Bool[Array, " batch"]:
-    """Whether a system must be followed further."""
+    """Whether a system must be followed further.
+
+    Args:
+        run: The systems so far.
+        t_end_yr: When to stop.
+    """
     return (run.now.t_yr < t_end_yr) & (run.max_change < STOP_CHANGE)
 
 

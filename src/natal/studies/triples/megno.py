@@ -41,7 +41,13 @@ class Neighbour(NamedTuple):
 
 
 def begin(position_au: Vectors, velocity_au_yr: Vectors, b_au: PerTriple) -> tuple[Clocked, Neighbour]:
-    """Triples at t = 0, and neighbours a unit length away in a direction that all triples share."""
+    """Triples at t = 0, and neighbours a unit length away in a direction that all triples share.
+
+    Args:
+        position_au: Positions of the three stars.
+        velocity_au_yr: Their velocities.
+        b_au: The inner semi-major axis, which the time transformation needs.
+    """
     # any direction is fine: a random one has a part along the fastest growth
     place, motion = (jax.random.normal(jax.random.key(k), (3, 1, 3), position_au.dtype) for k in (0, 1))
     shifts = jnp.broadcast_to(place, position_au.shape), jnp.broadcast_to(CIRCULAR_AU_YR * motion, position_au.shape)

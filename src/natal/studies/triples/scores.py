@@ -31,6 +31,13 @@ class Reliability(NamedTuple):
 def brier(probability: Probabilities, outcome: Outcomes) -> float:
     """Mean squared difference of probability and outcome (Brier 1950).
 
+    Args:
+        probability: Predicted probabilities.
+        outcome: Whether it happened.
+
+    Returns:
+        0 is best; 1/4 is what a constant 1/2 gets.
+
     Examples:
         >>> brier(np.array([0.8, 0.4]), np.array([True, False]))
         0.1
@@ -86,6 +93,10 @@ def brier_parts(probability: Probabilities, outcome: Outcomes, n_bins: int = 10)
 def roc_curve(score: Probabilities, outcome: Outcomes) -> tuple[np.ndarray, np.ndarray]:
     """False and true positive rates at every threshold, from (0, 0) to (1, 1); higher scores mean yes.
 
+    Args:
+        score: One number a case.
+        outcome: Whether it happened.
+
     Examples:
         >>> no, yes = roc_curve(np.array([0.9, 0.6, 0.3]), np.array([True, False, True]))
         >>> no.tolist(), yes.tolist()
@@ -109,12 +120,29 @@ class Ranking(NamedTuple):
     covariance: Float[np.ndarray, "score score"]
 
     def interval(self, k: int, level: float = 0.95) -> tuple[float, float]:
-        """Normal interval of area k, with the probability `level`."""
+        """Normal interval of area k, with the probability `level`.
+
+        Args:
+            k: Place of the score.
+            level: Of the interval.
+
+        Returns:
+            Its ends; the upper one is at most 1.
+        """
         half = norm.ppf(0.5 + level / 2) * np.sqrt(self.covariance[k, k])
         return float(self.auc[k] - half), float(min(self.auc[k] + half, 1.0))
 
     def difference(self, k: int, other: int, level: float = 0.95) -> tuple[float, float, float]:
-        """Area k minus another area, with its normal interval; cases are paired."""
+        """Area k minus another area, with its normal interval; cases are paired.
+
+        Args:
+            k: Place of one score.
+            other: Place of the other.
+            level: Of the interval.
+
+        Returns:
+            The difference and the ends of its interval.
+        """
         gap = self.auc[k] - self.auc[other]
         variance = self.covariance[k, k] + self.covariance[other, other] - 2 * self.covariance[k, other]
         half = norm.ppf(0.5 + level / 2) * np.sqrt(max(variance, 0.0))

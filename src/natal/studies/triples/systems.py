@@ -64,7 +64,13 @@ def _draw_any(n: int, prior: Prior, rng: np.random.Generator) -> pd.DataFrame:
 
 
 def log_uniform(limits: tuple[float, float], n: int, rng: np.random.Generator) -> PerTriple:
-    """`n` log-uniform draws between the limits."""
+    """`n` log-uniform draws between the limits.
+
+    Args:
+        limits: The lowest and the highest value, both positive.
+        n: How many.
+        rng: For the draws.
+    """
     low, high = limits
     return np.exp(rng.uniform(np.log(low), np.log(high), n))
 

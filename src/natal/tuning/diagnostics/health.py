@@ -109,7 +109,15 @@ def idle_checks(history: History) -> Iterator[dict[str, Any]]:
 
 
 def normalisation_checks(train: Runs, normaliser: Normaliser) -> Iterator[dict[str, Any]]:
-    """Do normalised births and summaries have mean 0 and standard deviation 1? Which of them span decades?"""
+    """Do normalised births and summaries have mean 0 and standard deviation 1? Which of them span decades?
+
+    Args:
+        train: Training runs.
+        normaliser: The ensemble's.
+
+    Returns:
+        Rows of the table of health.
+    """
     seen = (np.asarray(values, float) for values in normalised(train, normaliser))
     for columns, raw, values in zip((BIRTH, SUMMARIES), (train.x, train.y), seen, strict=True):
         for name, physical, z in zip(columns, raw.T, values.T, strict=True):

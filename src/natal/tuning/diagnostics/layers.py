@@ -68,6 +68,13 @@ def idle_shares(network: eqx.nn.MLP, x: Float[Array, "run birth"]) -> Float[Arra
     """Share of each hidden layer's units whose activation is flat at every run: dead ReLUs, others saturated.
 
     A ReLU that is off at some runs is not idle: it learns from the others.
+
+    Args:
+        network: One member.
+        x: Births, normalised.
+
+    Returns:
+        Numbers between 0 and 1, one a hidden layer.
     """
     slope: Callable[[Array], Array] = jax.vmap(jax.vmap(jax.grad(network.activation)))
     shares = []
