@@ -88,6 +88,11 @@ def test_measurements_say_when_and_how(page):
             assert REMADE.search(section) or REMADE.search(top), f"{name}: what remakes it?"
 
 
+@pytest.mark.parametrize("page", pages("studies"), ids=lambda page: page.name)
+def test_studies_say_when_and_how(page):
+    assert page.name == "index.md" or (DATE.search(shown(page)) and f"make study STUDY={page.stem}" in page.read_text())
+
+
 @pytest.mark.parametrize("folder", ["explanation", "measurements"])
 def test_pages_are_short(folder):
     for page in pages(folder):

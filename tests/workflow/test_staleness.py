@@ -121,6 +121,21 @@ def test_a_changed_setting_reruns_its_stages(planned, changes, expected):
     assert planned.stale(changes=changes) == expected
 
 
+@pytest.mark.slow
+def test_settings_of_densities_are_those_of_the_law_of_observables_too(editable):
+    """If there is one: here its files are empty, and Snakemake holds them for made by today's jobs."""
+    in_report = {"observables": {"in_report": True}}
+    listed = editable.snakemake("--summary", changes=in_report).stdout.splitlines()[1:]
+    for path in (editable.folder / line.partition("\t")[0] for line in listed):
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert editable.snakemake("--touch", "--forceall", changes=in_report).returncode == 0
+    assert editable.stale(changes=in_report) == {}
+    both = {"density": 1, "joint": 1, "likelihood": 1} | AFTER_LIKELIHOOD
+    assert editable.stale(changes=in_report | {"density": {"learning_rate": 0.002}}) == both
+
+
 def test_other_units_rerun_nothing(planned):
     """The same lengths and times, whichever way they are written."""
     au = math.pi / 648_000
