@@ -558,7 +558,7 @@ def _remarks(law: Law, row: Row, cluster: Row) -> Iterator[UserWarning]:
     prior_like = [name for name, share in left.items() if share > PRIOR_SD]
     if prior_like:
         said = " and ".join(f"{name} (sd {100 * left[name]:.0f} % of the prior's)" for name in prior_like)
-        yield UserWarning(f"nearly the prior in {said}: from {row['used'].replace(' ', ', ')} alone little is learned of it")
+        yield UserWarning(f"nearly the prior in {said}: little follows from {row['used'].replace(' ', ', ')} alone")
     if row["at_edge"]:
         yield UserWarning(
             f"cut by the prior's box ({100 * row['edge_mass_q0']:.0f} % of it within {100 * EDGE_WIDTH:g} % of an edge "
