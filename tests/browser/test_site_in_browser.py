@@ -82,6 +82,9 @@ def test_the_search_finds_without_a_server(site, browser):
         ("is not a finite number", "howto/messages.html"),
         ("preempted", "howto/slurm.html"),
         ("r_hp_pc", "howto/own_clusters.html"),
+        ("add a summary", "howto/extending.html"),
+        ("softening_au", "tutorials/change_one_thing.html"),
+        ("Ctrl-C", "howto/messages.html"),
     ):
         browser.open(site / "index.html")
         browser.evaluate("document.querySelector('input.md-search__input').focus()")

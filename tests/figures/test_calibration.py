@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from matplotlib import colors
 from matplotlib.figure import Figure
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 from natal.assessment.uniformity import simultaneous_band
 from natal.figures import calibration as figures
+from natal.report.captions import CAPTIONS
 
 N = 60
 LEVELS = (0.50, 0.68, 0.90, 0.95)
@@ -48,6 +49,19 @@ def test_pit_differences(values):
         edges = band_of(ax)
         assert edges[:, 1].max() == pytest.approx((band.high - band.place).max())
         assert edges[:, 1].min() == pytest.approx((band.low - band.place).min())
+
+
+def test_overconfidence_looks_as_the_caption_says():
+    """Posteriors half as wide as they should be: a hill, then a valley; of the joint level a valley."""
+    z = 2 * np.random.default_rng(1).normal(size=4000)
+    pit = norm.cdf(z)
+    drawn = figures.pit_differences({"q0": pit, "a_au": pit, "joint": abs(2 * pit - 1)}, {})
+    *parameters, joint = (dict(zip(*curves(ax)[1], strict=True)) for ax in drawn.axes)
+    assert all(curve[0.1] > 0.1 and curve[0.9] < -0.1 for curve in parameters)
+    assert max(joint.values()) < 0.01
+    assert joint[0.75] < -0.2
+    assert "a hill on the left with a valley on the right is overconfidence" in CAPTIONS["calibration_pit"]
+    assert "For the joint level a valley is overconfidence" in CAPTIONS["calibration_pit"]
 
 
 def test_rank_histograms(values):

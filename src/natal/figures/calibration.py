@@ -30,8 +30,9 @@ LEVEL_COLOURS = (BLUE, GREEN, ORANGE, VERMILLION)
 def pit_differences(values: Mapping[str, Float[np.ndarray, " case"]], sbc: Mapping[str, np.ndarray]) -> Figure:
     """ECDF minus uniform of the PITs of q0 and a and of the joint HPD level, with simultaneous 95 % bands.
 
-    Look for: curves within their bands. Steep ends (a fall on the left, a rise on the right) are overconfident; the
-    opposite is too wide; an arch to one side is biased.
+    Look for: curves within their bands. For q0 and a_au a hill on the left with a valley on the right is overconfident
+    (truths lie in the tails too often), the opposite too wide, a single hill or valley biased. For the joint level a
+    valley is overconfident, a hill too wide.
 
     Args:
         values: For q0, a_au and joint one number a case, from the grid.

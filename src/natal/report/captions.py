@@ -25,10 +25,10 @@ CAPTIONS = {
     "map": (
         "What the emulator has learned: mean outputs over (Q0, a) on the left, the standard deviation of single "
         "clusters according to the campaign's likelihood on the right. Dots are simulated points in the same colours, "
-        "on the right those with at least eight surviving realizations. Look for dots that vanish in the ground. Bad "
-        "sign: dots of another colour than their surroundings, or bends in the contours where there are no dots. "
-        "Contours of all three outputs that run the same way somewhere would mean that (Q0, a) cannot be told apart "
-        "there."
+        "on the right those with at least eight surviving realizations. Look for dots that can hardly be seen, since "
+        "they have the colour of what surrounds them. Bad sign: dots of another colour, or bends in the contours "
+        "where there are no dots. Contours of all three outputs that run the same way somewhere would mean that (Q0, "
+        "a) cannot be told apart there."
     ),
     "loss_curves": (
         "Training and validation loss of each member, with the epoch whose weights were kept. Look for curves that "
@@ -41,9 +41,9 @@ CAPTIONS = {
         "their bars, most of all if they lie on one side: that is the emulator's error."
     ),
     "residuals": (
-        "Single test runs minus prediction. Look for a running mean that follows zero everywhere. Bad sign: a mean "
-        "that leaves zero is a bias; dashed lines that leave the grey band, wider on one side and narrower on the "
-        "other, show where a constant width is wrong."
+        "Single test runs minus prediction, with their running mean (line) and standard deviation (dashed). Look for a "
+        "mean that stays at zero. Bad sign: a mean that leaves zero, which is a bias. Where the dashed lines leave the "
+        "grey band, a constant width is wrong: too narrow where they lie outside of it, too wide where inside."
     ),
     "spread_and_error": (
         "Squared error of the ensemble's mean at points that it has not learned from, without the noise of their "
@@ -71,7 +71,7 @@ CAPTIONS = {
     ),
     "pit": (
         "Posterior probability below the true value. Look for flat histograms. Bad sign: a U shape is overconfident, a "
-        "hump is too wide, a slope is biased. The band is as narrow as that of the coverage plot."
+        "hump is too wide, a slope is biased. The band takes cases as independent, as that of the coverage plot does."
     ),
     "likelihood_contours": (
         "What single summaries say of (Q0, a) by themselves, and all of them together, for a test cluster near "
@@ -87,15 +87,16 @@ CAPTIONS = {
     ),
     "calibration_coverage": (
         "Coverage of the calibration draws, over all and by third of the true Q0 and the true a. Look for every marker "
-        "within its bar, which is as long as n allows. Bad sign: markers below it are overconfident, above it too "
-        "wide; a trend from third to third means that a width is right on average only."
+        "within its bar, which is what chance allows with so many clusters. Bad sign: markers below it are "
+        "overconfident, above it too wide; a trend from third to third means that a width is right on average only."
     ),
     "calibration_pit": (
         "Where the truth lies in its posterior: the distribution of its posterior probability, minus the uniform one, "
         "from the grid and by rank among NUTS draws. Look for curves within the band, which holds all of an honest "
         "curve with a probability of 95 % (dotted: the band of the dashed curve, if NUTS sampled fewer clusters). Bad "
-        "sign: one arch is a bias, a fall and a rise at the ends is overconfidence. If only the dashed curve leaves "
-        "its band, the sampler is wrong and not the likelihood."
+        "sign: for Q0 and a, a hill on the left with a valley on the right is overconfidence, the reverse too wide, a "
+        "single hill or valley a bias. For the joint level a valley is overconfidence, a hill too wide. If only the "
+        "dashed curve leaves its band, the sampler is wrong and not the likelihood."
     ),
     "calibration_sbc": (
         "Ranks of the truth among posterior draws. Look for bars of about the same height. Bad sign: a U is "
@@ -134,7 +135,7 @@ CAPTIONS = {
     "corner": (
         "NUTS draws over the prior's box with the regions that hold 68 and 95 % of them, the grid posterior dashed, "
         "and the truth in orange. Look for dashed contours on the solid ones, and for a truth inside the outer "
-        "contour in 19 of 20 cases. Bad sign: contours that part from the grid's (the sampler failed), or that the "
+        "contour in 19 of 20 cases. Bad sign: contours that differ from the grid's (the sampler failed), or that the "
         "box cuts off (a limit rather than a measurement)."
     ),
     "catalogue": (
