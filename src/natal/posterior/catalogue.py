@@ -89,7 +89,12 @@ class Law:
         return tuple(n for n in self.ensemble.latents.sizes if n in (*pattern.measured, *pattern.limited))
 
     def table(self, pattern: Pattern, n_q0: int = CELLS[0]) -> JointTable:
-        """Laws of a pattern's sizes over the prior's Q0, in `n_q0` cells, and all ln tau that were simulated."""
+        """Laws of a pattern's sizes over the prior's Q0 and all ln tau that were simulated.
+
+        Args:
+            pattern: What is known of a cluster.
+            n_q0: Number of cells in Q0.
+        """
         return make_table(self.ensemble, self.sizes(pattern), self.q0, n_q0, self.reach.log_tau)
 
 
