@@ -25,6 +25,7 @@ ACCOUNTING_PROGRAMS = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
 CPUS = 4
 MEMORY_MB = 16000
 KILL_WAIT_S = 10
+UP = ("idle", "mix", "alloc")
 
 SLURM_CONF = """\
 ClusterName=natal
@@ -161,6 +162,24 @@ class PrivateSlurm:
         # a node that reports by itself is back already: to resume it is an error then
         self.run("scontrol", "update", f"nodename={self.node}", f"state={state}", *why, check=state != "resume")
 
+    def fail_node(self) -> None:
+        """End the node's daemon and all that it started, at once, as a power cut does."""
+        slurmd = self.daemon("slurmd")
+        slurmd.kill()
+        slurmd.wait()
+        # first those that would tell the controller how a job ended
+        for of_node in (lambda folder: (folder / "comm").read_text() == "slurmstepd\n", _is_of_job):
+            _wait_for(lambda of_node=of_node: not self._kill(of_node), 20, "processes of jobs to end")
+        self._daemons = [(name, process) for name, process in self._daemons if name != "slurmd"]
+
+    def start_node(self) -> None:
+        """Start the node's daemon and wait until the node is there."""
+        self._start_daemon("slurmd", ["slurmd", "-D", "-N", self.node], lambda: self.node_state() in UP)
+
+    def node_state(self) -> str:
+        """The node's state in sinfo's short words: idle, mix, down*."""
+        return self.run("sinfo", "--noheader", "--format=%t", f"--nodes={self.node}", check=False).strip()
+
     def wait_until_idle(self, timeout_s: float = 60) -> None:
         """Wait until no job waits, runs or ends."""
         _wait_for(lambda: not self.queue(), timeout_s, "jobs to end")
@@ -180,11 +199,7 @@ class PrivateSlurm:
         self._start_daemon(
             "slurmctld", ["slurmctld", "-D"], lambda: "is UP" in self.run("scontrol", "ping", check=False)
         )
-        self._start_daemon(
-            "slurmd",
-            ["slurmd", "-D", "-N", self.node],
-            lambda: "idle" in self.run("sinfo", "--noheader", "--format=%t", check=False),
-        )
+        self.start_node()
 
     def _configure(self) -> None:
         ports = dict(zip(("slurmctld_port", "slurmd_port", "slurmdbd_port"), _free_ports(3), strict=True))
@@ -279,15 +294,24 @@ class PrivateSlurm:
             shutil.rmtree(self.folder)
 
     def _no_job_lives(self) -> bool:
-        """Kill what jobs or an interrupted start left running: no children of ours, but they know our configuration."""
+        """Kill what jobs or an interrupted start left running."""
+        return not self._kill(lambda folder: True)
+
+    def _kill(self, chosen: Callable[[Path], bool]) -> bool:
+        """Kill processes that know our configuration, those chosen by their folder in /proc; whether there were any."""
         mark = f"SLURM_CONF={self.folder}/".encode()
         found = False
-        for environment in Path("/proc").glob("[0-9]*/environ"):
+        for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if mark in environment.read_bytes():
+                if mark in (folder / "environ").read_bytes() and chosen(folder):
                     found = True
-                    os.kill(int(environment.parent.name), signal.SIGKILL)
-        return not found
+                    os.kill(int(folder.name), signal.SIGKILL)
+        return found
+
+
+def _is_of_job(folder: Path) -> bool:
+    """Whether a process, by its folder in /proc, runs in a job."""
+    return b"SLURM_JOB_ID=" in (folder / "environ").read_bytes()
 
 
 def _wait_for(condition: Callable[[], bool], timeout_s: float, what: str) -> None:

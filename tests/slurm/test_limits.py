@@ -12,6 +12,7 @@ pytestmark = pytest.mark.slurm
 
 SETTINGS = """
 AccountingStorageEnforce=limits,qos
+JobRequeue=0
 PreemptType=preempt/partition_prio
 PreemptMode=CANCEL
 PartitionName=urgent Nodes={node} PriorityTier=10 MaxTime=INFINITE State=UP
@@ -66,4 +67,26 @@ def test_urgent_jobs_end_others_while_the_database_is_away(project, undisturbed)
         os.kill(database, signal.SIGCONT)
     assert "ended as PREEMPTED" in project.output
     assert project.resumed_from(SHARDS[0]) >= 8
+    assert_as_undisturbed(project, undisturbed)
+
+
+def test_the_only_node_fails_while_shards_are_left_to_submit(project, undisturbed):
+    """Its job ends as NODE_FAIL; this and the others are submitted for the same node, and run when it is back."""
+    profile = project.folder / "profiles" / "slurm" / "config.yaml"
+    text = profile.read_text()
+    assert "slurm-requeue: true" in text
+    # else Slurm itself starts the job again (test_faults.py)
+    profile.write_text(text.replace("slurm-requeue: true", "slurm-requeue: false"))
+    driver = project.start(SUMMARIES, "--jobs", "1")
+    project.wait_for(lambda: max(project.snapshots().values()) >= 8, "snapshots")
+    (first,) = project.slurm.queue()
+    project.slurm.fail_node()
+    project.wait_for(lambda: f"Slurm job {first['JOBID']} ended as NODE_FAIL" in project.output, "the failed job")
+    # the next one waits for a node that may never come back, which is said
+    project.wait_for(lambda: "natal: Slurm lets jobs of this run wait: " in project.output, "the line")
+    project.slurm.start_node()
+    assert driver.wait() == 0, project.output
+    assert "--exclude" not in project.output
+    assert [job["State"] for job in project.jobs()] == ["NODE_FAIL", *["COMPLETED"] * len(SHARDS)]
+    assert max(map(project.resumed_from, SHARDS)) >= 8
     assert_as_undisturbed(project, undisturbed)
