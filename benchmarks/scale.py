@@ -100,11 +100,14 @@ class Campaign:
         design = make_design(self.config).set_index("point_id", drop=False)
         recipe = plan.recipes(self.config)
         script = ROOT / "workflow" / "scripts" / "simulate" / "simulate.py"
+        # to look up versions takes as long as to write
+        common = made_by("")
         for shard in plan.shards(self.config).values():
             settings = {key: self.config[key] for key in ("seed", "cluster", "integration")}
             settings |= {"points": recipe(shard), "ids": shard.point_ids}
             settings["realizations"] = [shard.first_realization, shard.n_realizations]
-            attributes = made_by(stage_digest(str(script), settings)) | {
+            attributes = common | {
+                "digest": stage_digest(str(script), settings),
                 "stem": "0" * 16,
                 "threads": 1,
                 "interactions": 1e9,

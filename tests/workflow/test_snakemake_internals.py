@@ -56,6 +56,7 @@ PIECES = [
     "snakemake.dag:DAG.targetjobs",
     "snakemake.io:_IOFile.is_newer",
     "snakemake.persistence:PersistenceBase.params",
+    "snakemake.persistence:PersistenceBase.save_iocache",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
     "snakemake.scheduling.job_scheduler:JobScheduler._executor",
     "snakemake.scheduling.job_scheduler:JobScheduler._user_kill",

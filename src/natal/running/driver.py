@@ -33,6 +33,9 @@ from natal.running.slurm_states import Watch
 ANSWERS = {"catalogue", "observe", "observed"}
 """Rules that answer for a user's own clusters."""
 
+SNAKEMAKE = Path(".snakemake")
+"""Snakemake's own files, where it runs."""
+
 CLOCK_S = 60
 """Seconds that clocks of machines may differ without a warning."""
 
@@ -97,6 +100,7 @@ class Driver:
 
     def _prepare(self) -> None:
         """Before jobs are planned: lock the campaign, empty the queue of earlier runs, check every file."""
+        snakemake_internals.plan_without_cache(self.workflow)
         try:
             runs = snakemake_internals.runs_jobs(self.workflow)
             if runs:
@@ -126,17 +130,12 @@ class Driver:
     def _check_writable(self) -> None:
         """Raise `NatalError` naming the first folder in which jobs could write nothing, such as a colleague's."""
         logs = Path("logs") / self.results.name
-        for folder in (
-            self._simulations,
-            self.results / "emulator",
-            self.results,
-            logs,
-            Path(".snakemake"),
-            Path(".cache"),
-        ):
-            there = next(path for path in (folder, *folder.parents) if path.exists())
-            if not os.access(there, os.W_OK | os.X_OK):
-                said = f"{there} cannot be written: it belongs to {_owner(there)}, and jobs would fail there"
+        made = [self._simulations, self.results / "emulator", self.results, logs, SNAKEMAKE, Path(".cache")]
+        there = [Path(folder) for top in (self.results, logs) for folder, *_ in os.walk(top)]
+        there += [path for path in SNAKEMAKE.glob("*") if path.is_dir()]
+        for path in (next(path for path in (folder, *folder.parents) if path.exists()) for folder in (*made, *there)):
+            if not os.access(path, os.W_OK | os.X_OK):
+                said = f"{path} cannot be written: it belongs to {_owner(path)}, and jobs would fail there"
                 raise NatalError(f"{said}; let its group write (docs/howto/slurm.md, two people)")
 
     def _find_what_is_not_as_it_should_be(self, made: Mapping[str, tuple[str | None, list[Path]]]) -> None:

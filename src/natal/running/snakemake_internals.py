@@ -188,6 +188,22 @@ def outputs(workflow: Any) -> dict[str, tuple[str | None, list[Path]]]:
     }
 
 
+def plan_without_cache(workflow: Any) -> None:
+    """Let planning do without Snakemake's cache of dates where it cannot be written: who may only look may plan.
+
+    Args:
+        workflow: Snakemake's workflow, before planning.
+    """
+    persistence = workflow.persistence
+    save = persistence.save_iocache
+
+    def save_if_possible() -> None:
+        with suppress(OSError):
+            save()
+
+    persistence.save_iocache = save_if_possible
+
+
 def judge_inputs(is_same: Callable[[str, Path], bool | None]) -> None:
     """Let a function decide, in place of dates, whether a rule's outputs were made from an input as it is now.
 
