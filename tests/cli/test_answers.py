@@ -74,15 +74,15 @@ def test_what_cannot_be_answered_is_said_in_one_line(natal, campaign, table, arg
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        ("B,-0.6,1.0,100", "row 2, column sigma_los_kms: -0.6 must be above 0"),
-        ("A,0.6,1.0,100", "row 2, column name: 'A' is empty or not unique"),
-        ("B,0.6,1.0,", "row 2, column age_yr: give age and mass"),
+        ("B,-0.6,,1.0,100", "row 2, column sigma_los_kms: -0.6 must be above 0"),
+        ("A,0.6,,1.0,100", "row 2, column name: 'A' is empty or not unique"),
+        ("B,,1.2,1.0,100", "row 2, there is no observable among"),
     ],
 )
 def test_a_strict_answer_refuses_a_table_with_a_bad_row(natal, campaign, table, bad, said):
     """Whether the row cannot be read or has no answer: one line, exit code 1, no files."""
     save_joint(campaign / "emulator" / "joint.eqx", random_law().ensemble, REACH, 4.0, {})
-    path = table(f"name,sigma_los_kms,age_myr,mass_msun\nA,0.6,1.0,100\n{bad}\n")
+    path = table(f"name,sigma_los_kms,lambda_msr,age_myr,mass_msun\nA,0.6,,1.0,100\n{bad}\n")
     done = natal("answer", path, "--campaign", campaign, "--out", "answers", "--strict")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1].startswith(f"natal: {path}, {said}")

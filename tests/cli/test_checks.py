@@ -56,6 +56,27 @@ def test_all_mistakes_of_a_table_are_said_with_their_lines(natal, table):
     ]
 
 
+@pytest.mark.parametrize(("form", "name"), [("fits", "a.fits"), ("votable", "a.vot"), ("ascii.ecsv", "a.ecsv")])
+def test_mistakes_of_a_table_without_lines_are_said_with_their_rows(natal, tmp_path, monkeypatch, form, name):
+    """One line for each; of formats that are no lines of text, or another kind of them, rows alone are named."""
+    from astropy.table import Table
+
+    monkeypatch.chdir(tmp_path)
+    Table({"name": ["A", "A", "B"], "r_hp_pc": [0.4, 0.5, -1.0]}).write(name, format=form)
+    done = natal("check", name)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [
+        f"natal: {name}, row 2, column name: 'A' is empty or not unique",
+        f"{name}, row 3, column r_hp_pc: -1.0 pc (-206265 AU) must be above 0",
+    ]
+
+
+def test_lines_before_the_header_count(natal, table):
+    """They are lines of an editor, but no rows."""
+    table("# my clusters\n\n# of today\nname,r_hp_pc\nA,0.4\nB,-1\n")
+    assert natal("check", "clusters.csv").stderr.startswith("natal: clusters.csv, row 2 (line 6), column r_hp_pc: -1 pc")
+
+
 def test_hundreds_of_mistakes_are_counted(natal, table):
     """The first ones are named."""
     table("name,f_bound,sigma_v_kms,r_h_au\n" + "".join(f"{k},2,4.5,450\n" for k in range(50)))

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import math
 import unicodedata
 from collections.abc import Iterator
@@ -119,7 +120,7 @@ def csv_rows(
 
 
 def lines_of_rows(path: str) -> dict[int, int]:
-    """The line of a CSV file that each row ends on.
+    """The line of a CSV file that each row ends on; lines before the header that begin with # are no rows.
 
     Args:
         path: The file.
@@ -128,8 +129,9 @@ def lines_of_rows(path: str) -> dict[int, int]:
         Lines by row number, both from 1.
     """
     reader = csv.reader(io.StringIO(utf8(path, file_bytes(path, "table")), newline=""), skipinitialspace=True)
-    lines = [reader.line_num for row in reader if row]
-    return dict(enumerate(lines[1:], start=1))
+    lines = [(reader.line_num, row[0].startswith("#")) for row in reader if row]
+    rows = itertools.dropwhile(lambda line: line[1], lines)
+    return dict(enumerate((number for number, _ in itertools.islice(rows, 1, None)), start=1))
 
 
 def file_bytes(path: str, key: str) -> bytes:

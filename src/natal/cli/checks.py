@@ -83,12 +83,14 @@ def _check_table(file: str) -> None:
             if catalogue.refused:
                 raise ManyMistakes(catalogue.refused)
     except NatalError as error:
-        # messages count rows, editors count lines
+        # messages count rows, editors count lines, of which FITS has none
         lines = lines_of_rows(file) if f"{file}, row " in str(error) and file.endswith(".csv") else {}
-        said = [
-            re.sub(r"(?<=, row )\d+", lambda row: f"{row[0]} (line {lines[int(row[0])]})", one, count=1)
-            for one in lines_of(error)
-        ]
+
+        def with_line(row: re.Match[str]) -> str:
+            line = lines.get(int(row[0]))
+            return row[0] if line is None else f"{row[0]} (line {line})"
+
+        said = [re.sub(r"(?<=, row )\d+", with_line, one, count=1) for one in lines_of(error)]
         raise ManyMistakes(said) from error
 
 
