@@ -74,7 +74,8 @@ def test_mistakes_of_a_table_without_lines_are_said_with_their_rows(natal, tmp_p
 def test_lines_before_the_header_count(natal, table):
     """They are lines of an editor, but no rows."""
     table("# my clusters\n\n# of today\nname,r_hp_pc\nA,0.4\nB,-1\n")
-    assert natal("check", "clusters.csv").stderr.startswith("natal: clusters.csv, row 2 (line 6), column r_hp_pc: -1 pc")
+    said = natal("check", "clusters.csv").stderr
+    assert said.startswith("natal: clusters.csv, row 2 (line 6), column r_hp_pc: -1 pc")
 
 
 def test_hundreds_of_mistakes_are_counted(natal, table):
