@@ -259,6 +259,12 @@ def test_mistakes_in_a_population_are_one_line(observing):
         observing.population(rows)
     with pytest.raises(NatalError, match="clusters must have a column name"):
         observing.population(rows.drop(columns="name"))
+    # one word makes pandas read the whole column as words
+    with pytest.raises(NatalError, match=r"^clusters, row 2: r_hp_au = 'far' must be a number"):
+        observing.population(rows.assign(r_hp_au=["100.0", "far"]))
+    for name in ("a", np.nan):
+        with pytest.raises(NatalError, match=f"^clusters, row 2: name = '?{name}'? must be there, and in no row"):
+            observing.population(rows.assign(name=["a", name]))
     limited = rows.assign(r_hp_au=[100.0, 120.0], r_hp_au_upper=[np.nan, 130.0])
     with pytest.raises(NatalError, match=r"^clusters, row 2: r_hp_au_upper = 130\.0 is a limit beside a value"):
         observing.population(limited)

@@ -316,15 +316,18 @@ class TrainedCampaign:
         law = replace(self.observables, prior=prior_box)
         if "name" not in clusters or clusters.columns.has_duplicates:
             raise NatalError("clusters must have a column name, and no two columns of one name")
-        if clusters.empty or clusters["name"].isna().any() or clusters["name"].duplicated().any():
-            raise NatalError("clusters must have rows with a name each, no two the same")
+        if clusters.empty:
+            raise NatalError("clusters must have rows")
+        names = clusters["name"]
+        for k in np.flatnonzero(names.isna() | names.duplicated())[:1]:
+            raise NatalError(f"clusters, row {k + 1}: name = {names.iloc[k]!r} must be there, and in no row before")
         if prior_box is not None and not all(
             name in prior_box and 0 < prior_box[name][0] < prior_box[name][1] < np.inf for name in BIRTH
         ):
             raise NatalError(f"prior_box = {prior_box!r} must give a range (low, high) of {' and '.join(BIRTH)}")
         rows = []
         for k, record in enumerate(clusters.to_dict("records")):
-            given = {str(key): value for key, value in record.items() if key != "name" and not pd.isna(value)}
+            given = {str(key): _read(value) for key, value in record.items() if key != "name" and not pd.isna(value)}
             try:
                 rows.append(_row_of(str(record["name"]), given))
             except NatalError as error:
@@ -333,6 +336,14 @@ class TrainedCampaign:
         for place, said in refusals(law, table).items():
             raise NatalError(f"clusters, row {place + 1}, {said}")
         return answer_population(seed, law, table, settings or Population())
+
+
+def _read(value: Any) -> Any:
+    """A cell's number: one word in a column makes pandas take all its numbers for words."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def load_campaign(folder: str | Path) -> TrainedCampaign:

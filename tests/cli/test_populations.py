@@ -64,6 +64,12 @@ def test_too_few_clusters_are_said_in_one_line(natal, observing, tmp_path):
     done = natal("population", path, "--campaign", observing, "--out", tmp_path / "out")
     assert done.exit_code == 1
     assert done.stderr.splitlines()[-1] == "natal: 2 clusters are no population, at least 3 are needed"
+    path.write_text("name,r_hp_au\nA,100\nB,120\nC,far\n")
+    done = natal("population", path, "--campaign", observing, "--out", tmp_path / "out")
+    said = done.stderr.splitlines()[-1]
+    assert said.startswith(
+        f"natal: 2 clusters are no population, at least 3 are needed; without an answer: {path}, row 3"
+    )
     done = natal("population", path, "--campaign", observing, "--out", tmp_path)
     assert done.exit_code == 1
     assert "would replace" in done.stderr

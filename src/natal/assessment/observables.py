@@ -4,7 +4,7 @@ Cases are calibration clusters, which no network was trained on. First they are 
 observables. Then they are rescaled to other ages and masses, and seen with errors and gaps, as real clusters are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -171,17 +171,28 @@ class Pool:
         self._places = np.column_stack([self.q0, self._log_tau]) / self._widths
         self.projected = [name for name in OBSERVABLES if name in law.names]
 
-    def nearest(self, q0: float, tau: float) -> int:
+    def nearest(self, q0: float, tau: float, without: Sequence[int] = ()) -> int:
         """The snapshot that is nearest to this Q0 and ln tau.
 
         Args:
             q0: Virial ratio at birth, K/|W|.
             tau: ln of the age in the cluster's own units, t sqrt(G M / a^3).
+            without: Numbers of clusters whose snapshots are passed over.
 
         Returns:
             The snapshot's number.
         """
-        return int(((self._places - np.array([q0, tau]) / self._widths) ** 2).sum(1).argmin())
+        distance2 = ((self._places - np.array([q0, tau]) / self._widths) ** 2).sum(1)
+        distance2.reshape(len(self.seen.point_id), -1)[list(without)] = np.inf
+        return int(distance2.argmin())
+
+    def cluster(self, snapshot: int) -> int:
+        """The number of the cluster that a snapshot belongs to.
+
+        Args:
+            snapshot: The snapshot's number.
+        """
+        return snapshot // len(self.seen.time_yr)
 
     def a_au(self, snapshot: int, age_yr: float, mass_msun: float) -> float:
         """The scale radius (AU) at which a cluster of this age and mass looks like the snapshot.

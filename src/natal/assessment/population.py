@@ -1,9 +1,10 @@
 """Can answers about populations be trusted? A check with synthetic populations of simulated clusters.
 
 A population's parameters are drawn from the hyperprior, its births from the population. Each cluster looks like the
-calibration snapshot that is nearest to its Q0 and ln tau; no network was trained on these. Clusters that dissolved are
-missing from the table. There are two kinds of table: `summaries` has exact summaries at the campaign's own age and
-mass; `projected` has projected observables with errors and gaps, at uncertain ages and masses.
+calibration snapshot that is nearest to its Q0 and ln tau. No network was trained on these, and no cluster is in a
+population twice: its chance would count twice. Clusters that dissolved are missing from the table. There are two kinds
+of table: `summaries` has exact summaries at the campaign's own age and mass; `projected` has projected observables with
+errors and gaps, at uncertain ages and masses.
 """
 
 from collections.abc import Callable
@@ -15,10 +16,11 @@ import jax
 import numpy as np
 import pandas as pd
 from jaxtyping import PRNGKeyArray
-from scipy.stats import truncnorm
+from scipy.stats import halfnorm, qmc, truncnorm, uniform
 
 from natal.assessment.observables import AGE_ERRORS, GAP, MASS_ERRORS, Pool, possible
 from natal.assessment.uniformity import check_uniform
+from natal.errors import NatalError
 from natal.likelihood.joint import log_tau
 from natal.population.inference import Walk, in_its_light, moments_of_cells, sample_laws
 from natal.population.terms import Selection, Terms, terms_of
@@ -46,24 +48,32 @@ Births = Callable[[np.random.Generator], tuple[float, float]]
 """A birth (q0, a_au) of a population."""
 
 
-def drawn_parameters(rng: np.random.Generator, law: Law, settings: Population) -> dict[str, float]:
-    """Draw the parameters of the law `normal` from the hyperprior.
+def drawn_parameters(rng: np.random.Generator, law: Law, settings: Population, n: int) -> pd.DataFrame:
+    """Draw parameters of the law `normal` from the hyperprior, in a Latin hypercube.
+
+    Posteriors are drawn to the middle of the box. So independent centres that by chance are more often low than high
+    make answers look too large; in a hypercube each n-th part of the prior has one value.
 
     Args:
-        rng: For the draws.
-        law: What the campaign knows; its box limits the locations.
-        settings: The widths of the hyperprior.
+        rng: For the hypercube.
+        law: What the campaign knows.
+        settings: The hyperprior.
+        n: How many populations.
 
     Returns:
-        Location and scale of Q0 and of ln a (AU), by name.
+        One row a population, with the columns `HYPERPARAMETERS`.
     """
     low, high = np.log(law.reach.a_au)
-    return {
-        "q0_location": rng.uniform(*law.q0),
-        "q0_scale": abs(rng.normal(0, settings.prior.q0_scale)),
-        "ln_a_location": rng.uniform(low, high),
-        "ln_a_scale": abs(rng.normal(0, settings.prior.ln_a_scale)),
-    }
+    priors = (
+        uniform(law.q0[0], law.q0[1] - law.q0[0]),
+        halfnorm(scale=settings.prior.q0_scale),
+        uniform(low, high - low),
+        halfnorm(scale=settings.prior.ln_a_scale),
+    )
+    levels = qmc.LatinHypercube(len(priors), rng=rng).random(n)
+    return pd.DataFrame(
+        {name: prior.ppf(levels[:, k]) for k, (name, prior) in enumerate(zip(HYPERPARAMETERS, priors, strict=True))}
+    )
 
 
 def births_of(parameters: dict[str, float], law: Law) -> Births:
@@ -128,6 +138,7 @@ def observed_population(
     law, reach = pool.law, pool.law.reach
     rows: list[dict[str, Any]] = []
     truth = np.empty((n, len(BIRTH)))
+    taken: list[int] = []
     for _ in range(MOST_TRIES):
         q0, a_au = born(rng)
         row: dict[str, Any] = {"name": f"{label} {len(rows)}"}
@@ -143,7 +154,7 @@ def observed_population(
         tau = float(log_tau(age, mass, a_au))
         if not reach.log_tau[0] <= tau <= reach.log_tau[1]:
             continue
-        snapshot = pool.nearest(q0, tau)
+        snapshot = pool.nearest(q0, tau, taken)
         if not pool.survived(snapshot):
             continue
         # the birth becomes exactly that of the snapshot, which is close to it
@@ -158,6 +169,7 @@ def observed_population(
             row |= pool.summaries(snapshot, place[1], mass)
         truth[len(rows)] = place
         rows.append(row)
+        taken.append(pool.cluster(snapshot))
         if len(rows) == n:
             return rows, truth
     return None
@@ -180,7 +192,15 @@ def check_populations(
         % interval, `rank` (share of draws below the truth), `rhat`; and for comparison `stacked`, `stacked_low` and
         `stacked_high`, from the mean or standard deviation of the clusters' posterior means. `violations` has a row for
         each population that violates the law, and each law: true and recovered mean and sd of Q0.
+
+    Raises:
+        NatalError: A population would have more clusters than there are.
     """
+    if settings.check.clusters > len(seen.point_id):
+        raise NatalError(
+            f"population.check.clusters = {settings.check.clusters}: at most {len(seen.point_id)}, the number of "
+            "calibration clusters"
+        )
     # every cluster on the same cells
     fixed = replace(law, prior={"q0": law.q0, "a_au": law.reach.a_au})
     plain = settings.model_copy(update={"survivors": True, "observable": {}})
@@ -215,10 +235,10 @@ def check_populations(
 def _populations(
     rng: np.random.Generator, pool: Pool, settings: Population, table: str, n: int, n_clusters: int
 ) -> list[tuple[list[dict[str, Any]], np.ndarray, dict[str, float]]]:
-    drawn: list[tuple[list[dict[str, Any]], np.ndarray, dict[str, float]]] = []
-    while len(drawn) < n:
-        parameters = drawn_parameters(rng, pool.law, settings)
-        one = observed_population(rng, pool, births_of(parameters, pool.law), table, n_clusters, f"p{len(drawn)}")
+    drawn = []
+    for k, row in drawn_parameters(rng, pool.law, settings, n).iterrows():
+        parameters = {str(name): float(value) for name, value in row.items()}
+        one = observed_population(rng, pool, births_of(parameters, pool.law), table, n_clusters, f"p{k}")
         if one is not None:
             drawn.append((*one, parameters))
     return drawn

@@ -19,7 +19,7 @@ from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.files.formats import write_csv
 from natal.population.laws import CENTRES, FLOOR, LAWS, model
-from natal.population.terms import Selection, Terms, centres, terms_of
+from natal.population.terms import Selection, Terms, centres, first_of, terms_of
 from natal.posterior import mixing
 from natal.posterior.catalogue import Law, without_refused
 from natal.posterior.grid import QUANTILES
@@ -410,7 +410,13 @@ def answer_to_files(
         NatalError: As `answer_population`; no row has an answer.
     """
     left, said = without_refused(law, clusters, source, refused)
-    answer = answer_population(seed, law, left, settings)
+    try:
+        answer = answer_population(seed, law, left, settings)
+    except NatalError as error:
+        if not said:
+            raise
+        # these rows may be why clusters are too few
+        raise NatalError(f"{error}; without an answer: {first_of(said)}") from error
     write_csv(files[0], answer.law)
     write_csv(files[1], answer.clusters)
     answer.tree.attrs |= {**made_by, "virial_convention": "K/|W|"}
@@ -433,5 +439,4 @@ def told(answer: PopulationAnswer, settings: Population, refused: list[str]) -> 
 
 def _first_reasons(clusters: pd.DataFrame) -> str:
     rows = clusters[clusters.left_out != ""]
-    said = [f"{row.case} ({row.left_out})" for row in rows[:5].itertuples()]
-    return ", ".join(said) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return first_of([f"{row.case} ({row.left_out})" for row in rows.itertuples()])

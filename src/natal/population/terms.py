@@ -20,7 +20,7 @@ from natal.errors import NatalError
 from natal.likelihood.joint import COUNT, Measured, Pattern, log_tau
 from natal.observables.declared import MEASURABLE
 from natal.posterior.catalogue import Group, Law, grouped
-from natal.posterior.circumstances import KNOTS
+from natal.posterior.circumstances import KNOTS, nodes
 from natal.posterior.flags import P_OUTSIDE
 from natal.posterior.joint_grid import JointCase, log_likelihoods, make_table, pairs_of, prior_predictive_p
 from natal.posterior.spread import map_cases
@@ -32,8 +32,15 @@ CELLS = (40, 20)
 MIN_REACHED = 0.5
 """Share of the box in ln a that must have been simulated at a cluster's age and mass; else the cluster is left out."""
 
+LEAST_WEIGHT = 1e-4
+"""Least weight of a pair of age and mass in the sums: all lighter ones have 0.0008 together, and cost as much as those
+that count."""
+
 SMALLEST_CHANCE = 1e-6
 """Least chance of being in the table, at the best birth: limits that allow less are a mistake."""
+
+N_SAID = 5
+"""Most rows that a line names."""
 
 FEWEST = 3
 """Fewest clusters that make a population."""
@@ -162,7 +169,7 @@ def terms_of(
     table["left_out"] = said
     used = np.flatnonzero(table.left_out == "")
     if len(used) < FEWEST:
-        others = "; ".join(f"{case}: {why}" for case, why in zip(table.case, said, strict=True) if why)
+        others = first_of([f"{case}: {why}" for case, why in zip(table.case, said, strict=True) if why])
         raise NatalError(
             f"{len(used)} clusters are no population, at least {FEWEST} are needed" + (f" ({others})" if others else "")
         )
@@ -173,6 +180,16 @@ def terms_of(
     q0 = np.linspace(*law.q0, CELLS[0] + 1)
     likelihood = np.exp(log_likelihood[used] - peak)
     return Terms(q0.astype(DTYPE), ln_a.astype(DTYPE), likelihood, chances, kind.reshape(-1).astype("int32")), table
+
+
+def first_of(said: list[str]) -> str:
+    """The first of many sentences, for one line.
+
+    Examples:
+        >>> first_of(["a: far", "b: far", "c: far", "d: far", "e: far", "f: far"])
+        'a: far; b: far; c: far; d: far; e: far and 1 more'
+    """
+    return "; ".join(said[:N_SAID]) + (f" and {len(said) - N_SAID} more" if len(said) > N_SAID else "")
 
 
 def _unlike(p: float) -> str:
@@ -270,12 +287,20 @@ def _of_case(
     shared: Any, one: JointCase, pattern: Pattern, asked: Pattern, n_nodes: tuple[int, int]
 ) -> tuple[Array, Array, Array]:
     table, a_au, limits = shared
-    _, _, age, mass, log_weight = pairs_of(one, n_nodes)
+    kept = _heavy(n_nodes)
+    age, mass, log_weight = (values[kept] for values in pairs_of(one, n_nodes)[2:])
+    log_weight = log_weight - jax.nn.logsumexp(log_weight)
     log_likelihood, _, simulated = log_likelihoods(table, one.seen, pattern, a_au, (age, mass))
     log_chance, *_ = log_likelihoods(table, limits, asked, a_au, (age, mass))
     weight = jnp.where(simulated, log_weight, -jnp.inf)
     likelihood, chance = (jax.nn.logsumexp(values + weight, axis=-1) for values in (log_likelihood, log_chance))
     return likelihood, chance, jnp.exp(jax.nn.logsumexp(weight, axis=-1)).mean()
+
+
+def _heavy(n_nodes: tuple[int, int]) -> np.ndarray:
+    """Places of the pairs of age and mass that have a weight to speak of."""
+    weights = (nodes(n)[1] for n in n_nodes)
+    return np.flatnonzero(np.outer(*weights) > LEAST_WEIGHT)
 
 
 def centres(terms: Terms) -> dict[str, Float[np.ndarray, " cell"]]:
