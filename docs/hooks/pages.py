@@ -22,6 +22,8 @@ PUBLIC = """# natal
 What `import natal` gives. Nothing heavy is loaded before it is used.
 
 """
+# pages that were written for a question come before signatures that hold the same word
+LAST_FOUND = "---\nsearch: {boost: 0.2}\n---\n\n"
 MARKED = re.compile(r"^<!-- made while the site is built: (\w+) -->$", re.MULTILINE)
 # what readers of the file itself see in the place of a drawing
 DRAWN = re.compile(r"^<!-- drawn in its place: house -->\n```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -35,7 +37,7 @@ MADE = {
 def on_files(files: Any, config: Any, **_: Any) -> Any:
     """Add the reference of every package, and the notebooks."""
     for name, text in _references():
-        files.append(File.generated(config, f"reference/api/{name}.md", content=text))
+        files.append(File.generated(config, f"reference/api/{name}.md", content=LAST_FOUND + text))
     for notebook in (ROOT / "docs").rglob("*.ipynb"):
         name = notebook.relative_to(ROOT / "docs").with_suffix(".md").as_posix()
         files.append(File.generated(config, name, content=_notebook(notebook)))

@@ -84,7 +84,8 @@ def test_the_search_finds_without_a_server(site, browser):
         ("r_hp_pc", "howto/own_clusters.html"),
         ("add a summary", "howto/extending.html"),
         ("softening_au", "tutorials/change_one_thing.html"),
-        ("Ctrl-C", "howto/messages.html"),
+        ("interrupted", "explanation/staleness.html"),
+        ("share a campaign", "howto/sharing.html"),
     ):
         browser.open(site / "index.html")
         browser.evaluate("document.querySelector('input.md-search__input').focus()")
