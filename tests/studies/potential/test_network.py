@@ -19,7 +19,7 @@ from natal.studies.potential.network import (
     predict,
     through_second_order,
 )
-from natal.studies.potential.settings import PotentialSettings
+from natal.studies.potential.settings import PotentialSettings, Weights
 from natal.studies.potential.store import load_networks, save_networks
 from natal.studies.potential.training import TERMS, Scales, loss_terms, measure_scales, train_potential
 
@@ -134,6 +134,20 @@ def test_forces_alone_learn_the_potential_up_to_its_gauge():
     test = plummer_sample(500, seed=2)
     found = as_numpy(predict(network, jnp.asarray(test.position, jnp.float32)))
     assert relative_errors(found, test)["potential"] < 0.1
+
+
+def test_weights_say_what_counts():
+    """A weight of next to nothing leaves the loss without its term; losses are told without weights."""
+    train, short = plummer_sample(2000), PotentialSettings(steps=100, batch_size=16)
+    curves = {}
+    for gamma in (1e-6, 100.0):
+        weighted = short.model_copy(update={"weights": Weights(gamma=gamma)})
+        curves[gamma] = train_potential(jax.random.key(9), train, -1.0, TERMS["all"], weighted, "test")[1].losses[0]
+    without = train_potential(jax.random.key(9), train, -1.0, TERMS["potential_force"], short, "test")[1].losses[0]
+    np.testing.assert_allclose(curves[1e-6][:2], without[:2], rtol=0.02)
+    assert curves[100.0][0] > 1.5 * without[0]
+    # with a hundred times the weight the term itself would be a hundred times as large
+    assert 1.1 * curves[100.0][2] < curves[1e-6][2] < 100 * curves[100.0][2]
 
 
 def test_a_rate_that_explodes_is_a_users_mistake():

@@ -16,13 +16,22 @@ from natal.errors import NatalError
 from natal.settings.reading import check
 from natal.studies.potential import figures
 from natal.studies.potential.accuracy import as_numpy, relative_errors, relative_errors_by_radius, torque
+from natal.studies.potential.expansion import fit_expansions
 from natal.studies.potential.fields import Sample, SoftenedParticles, plummer_sphere, sample_field, uniform_in_radius
-from natal.studies.potential.metrics import accuracy_numbers, mean_and_sd, orbit_numbers, training_numbers
+from natal.studies.potential.metrics import (
+    accuracy_numbers,
+    expansion_numbers,
+    mean_and_sd,
+    orbit_numbers,
+    training_numbers,
+    weight_numbers,
+)
 from natal.studies.potential.names import field_names, figure_names
 from natal.studies.potential.network import make_potential_network
-from natal.studies.potential.settings import Potential
+from natal.studies.potential.settings import Potential, Weights
 from natal.studies.potential.store import read_sample, read_tracks, write_samples, write_tracks
 from natal.studies.potential.tables import accuracy_tables, line_table, orbit_tables, predictors
+from natal.studies.potential.weighting import density_maps, expansion_errors, network_errors, swept_tables, variations
 
 pytestmark = pytest.mark.slow
 
@@ -156,6 +165,56 @@ def test_training_numbers_leave_out_what_was_not_trained():
     assert numbers["seconds"] == {"mean": 6.0, "sd": 0.0}
 
 
+def swept():
+    """Errors of untrained networks, as if of other weights of the Poisson term."""
+    network, test = make_potential_network(jax.random.key(1)), sphere_at(200)
+    weights = [Weights(), *variations(Weights(), "gamma", [0.1, 10.0])]
+    return pd.concat(
+        network_errors(network, test, 5.0, seed=seed, **w.model_dump()) for w in weights for seed in (0, 1)
+    )
+
+
+def compared():
+    """Errors of two expansions and of an untrained network, and maps."""
+    network, sphere, test = make_potential_network(jax.random.key(1)), plummer_sphere(), sphere_at(200)
+    with jax.enable_x64(True):
+        fitted = fit_expansions(sphere_at(300, 5.0), [0, 1], 1, Weights())
+        tables = [expansion_errors(expansion, test, 5.0) for expansion in fitted]
+        maps = density_maps(sphere, network, fitted[-1], 3.0)
+    tables += [network_errors(network, test, 5.0, terms="all", seed=seed) for seed in (0, 1)]
+    return pd.concat(tables), maps
+
+
+def test_a_sweep_is_put_together_by_field(tmp_path):
+    """The configuration's own weights, which every file has, count once."""
+    base = network_errors(make_potential_network(jax.random.key(1)), sphere_at(100), 5.0, seed=0, **dict(Weights()))
+    paths = [str(tmp_path / f"{number}.csv") for number in range(4)]
+    for path, (name, value) in zip(paths, [("alpha", 2), ("beta", 3), ("alpha", 4), ("beta", 5)], strict=True):
+        pd.concat([base, base.assign(**{name: value})]).to_csv(path, index=False)
+    found = swept_tables(paths, ["plummer", "clumps"])
+    assert found["clumps"].alpha.tolist() == [1, 1, 4, 4, 1, 1]
+    assert found["plummer"].beta.tolist() == [1, 1, 1, 1, 3, 3]
+
+
+def test_numbers_of_sweeps_and_expansions():
+    """Means over seeds by weights and region; an expansion by its degree, networks apart."""
+    table = swept()
+    numbers = weight_numbers(table)
+    assert [(one["gamma"], one["region"]) for one in numbers[:3]] == [(1, "within"), (1, "beyond"), (0.1, "within")]
+    assert len(numbers) == 6
+    assert numbers[0]["force"] == {"mean": pytest.approx(table.force.iloc[0]), "sd": 0.0}
+    rows, maps = compared()
+    found = expansion_numbers(rows)
+    assert [(one["degree"], one["functions"]) for one in found["expansions"]] == [(0, 2), (0, 2), (1, 8), (1, 8)]
+    # the sphere is the basis' first function
+    assert max(one[name] for one in found["expansions"] for name in ("potential", "force", "density")) < 1e-4
+    assert found["networks"]["all"]["within"]["force"]["mean"] > 0.5
+    np.testing.assert_allclose(maps.expansion, maps.exact, atol=1e-4)
+    # row by row from below, as they are drawn
+    assert maps.x_a.iloc[:2].is_monotonic_increasing
+    assert maps.y_a.iloc[0] == maps.y_a.iloc[1] == -3.0
+
+
 def test_figures_draw(study, tmp_path):
     """Every figure is drawn, without a warning, for a sphere alone and for particles."""
     name = "particles_20au"
@@ -165,6 +224,8 @@ def test_figures_draw(study, tmp_path):
         figures.profiles(tables["profiles"], 5.0),
         figures.line(tables["line"]),
         figures.curves({name: {"potential": curves()}}),
+        figures.weights({"clumps": swept()}, {"alpha": 1.0, "beta": 1.0, "gamma": 1.0}),
+        figures.expansions(*compared()),
         figures.tracks(study["tracks"], ["one", "rest"], name),
         figures.orbits(study["orbits"], name),
     ]
@@ -208,6 +269,11 @@ def test_configurations_are_valid(names):
             "config: training.terms.0 = 'poisson' is not allowed: one of potential, force, potential_force, "
             "potential_poisson, all",
         ),
+        ({"sweep": {"seeds": 4}}, "config: sweep.seeds = 4 is not allowed: it must be at most training.seeds = 3"),
+        (
+            {"training": {"weights": {"gamma": 0}}},
+            "config: training.weights.gamma = 0 is not allowed: a positive number",
+        ),
         (
             {"orbits": {"starts": {"mine": {"position": [1.0, 0.0], "velocity": [0, 0, 0]}}}},
             "config: orbits.starts.mine.position = [1.0, 0.0] is not allowed: three numbers",
@@ -233,4 +299,6 @@ def test_the_workflow_plans_every_network(tmp_path):
     done = subprocess.run(command, cwd=project.folder, env=project.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     planned = job_counts(done.stdout)
-    assert planned == {"cluster": 1, "fields": 1, "train": 4, "evaluate": 2, "metrics": 1, "figures": 1}
+    once = dict.fromkeys(("cluster", "fields", "sweep", "expansions", "metrics", "figures"), 1)
+    # one network more, of the clumps
+    assert planned == once | {"train": 5, "evaluate": 2}

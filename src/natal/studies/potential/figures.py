@@ -12,6 +12,7 @@ from matplotlib.ticker import NullFormatter
 from natal.figures.colours import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
 from natal.figures.style import panels, shared_legend, styled
 from natal.studies.potential.accuracy import MEASURES
+from natal.studies.potential.names import CLUMPS, WEIGHTS
 from natal.studies.potential.orbits import Tracks
 from natal.studies.potential.tables import EXACT, HALVED, NO_SEED, SPHERE
 
@@ -37,6 +38,8 @@ NAMES = {
 }
 SYMBOLS = {"potential": "Φ", "force": "F", "density": "ρ"}
 UNITS = {"potential": r"Φ [$GM/a$]", "force": r"$F_x$ [$GM/a^2$]", "density": r"4πGρ [$GM/a^3$]"}
+MEASURE_COLOURS = {"potential": ORANGE, "force": SKY, "density": VERMILLION}
+WEIGHT_NAMES = {"alpha": "α, of Φ", "beta": "β, of F", "gamma": "γ, of Poisson's equation"}
 ORBIT_LABELS = {
     "distance_a": "distance [a]",
     "energy_change_own": r"$|\Delta E/E|$ so far, own Φ",
@@ -49,11 +52,8 @@ LOWEST = 1e-16
 
 def field_title(field: str) -> str:
     """A field's name in titles."""
-    return (
-        "Plummer sphere"
-        if field == SPHERE
-        else f"particles, ε = {field.removeprefix('particles_').removesuffix('au')} AU"
-    )
+    own = {SPHERE: "Plummer sphere", CLUMPS: "clumps"}
+    return own.get(field, f"particles, ε = {field.removeprefix('particles_').removesuffix('au')} AU")
 
 
 def _by_terms(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -189,6 +189,77 @@ def curves(tables: Mapping[str, Mapping[str, pd.DataFrame]]) -> Figure:
         ax.set(yscale="log", xlabel="step", title=field_title(field))
     axes[0, 0].set_ylabel("training loss (1: predicts nothing)")
     shared_legend(figure, axes[0, 0])
+    return figure
+
+
+@styled
+def weights(tables: Mapping[str, pd.DataFrame], base: Mapping[str, float]) -> Figure:
+    """Errors against one weight of the loss, the others as in the configuration; one row a field, one column a weight.
+
+    Dots are networks, lines geometric means over seeds. Filled: within the trained radius; open: beyond. Look for:
+    which error a weight buys, and at whose cost. Only ratios of weights matter: the optimisers know no size of a loss.
+
+    Args:
+        tables: By field, errors of networks by their weights.
+        base: The configuration's weights.
+    """
+    varied = [name for name in WEIGHTS if any(table[name].nunique() > 1 for table in tables.values())]
+    figure, axes = panels(len(tables), len(varied), 3.2 * len(tables) + 0.5, sharex="col", sharey="row")
+    for row, (field, table) in zip(axes, tables.items(), strict=True):
+        for ax, name in zip(row, varied, strict=True):
+            others = [other for other in WEIGHTS if other != name]
+            rows = table[(table[others] == [base[other] for other in others]).all(axis=1)]
+            for measure, colour in MEASURE_COLOURS.items():
+                for region, filled in (("within", colour), ("beyond", "none")):
+                    chosen = rows[rows.region == region]
+                    mean = np.exp(np.log(chosen[measure]).groupby(chosen[name]).mean())
+                    label = f"{SYMBOLS[measure]}, {region} the trained radius"
+                    ax.plot(mean.index, mean, "-" if region == "within" else ":", color=colour, linewidth=1.2)
+                    ax.plot(chosen[name], chosen[measure], "o", mfc=filled, color=colour, markersize=5, label=label)
+            ax.axvline(base[name], color=GREY, linestyle="--", linewidth=1)
+            ax.set(xscale="log", yscale="log", title=field_title(field))
+        row[0].set_ylabel("rms error / rms value")
+    for ax, name in zip(axes[-1], varied, strict=True):
+        ax.set_xlabel(WEIGHT_NAMES[name])
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
+    return figure
+
+
+@styled
+def expansions(table: pd.DataFrame, maps: pd.DataFrame) -> Figure:
+    """Errors of expansions of the clumps' field against their highest degree, and the density in a plane.
+
+    Black lines are expansions, horizontal lines networks (mean over seeds): within the trained radius solid, beyond it
+    dotted. The maps share one scale of colours. Look for: the degree from which an expansion is nearer to the field
+    than a network, and clumps that are drawn out or lost.
+
+    Args:
+        table: Errors of expansions and networks by region.
+        maps: 4πGρ in the plane z = 0, as `natal.studies.potential.weighting.density_maps` gives it.
+    """
+    figure, axes = panels(2, 3, 6.6)
+    of_expansions, of_networks = table[table.degree.notna()], table[table.degree.isna()]
+    for ax, measure in zip(axes[0], MEASURES, strict=True):
+        for region, style in (("within", "-"), ("beyond", ":")):
+            rows = of_expansions[of_expansions.region == region]
+            ax.plot(
+                rows.degree, rows[measure], f"o{style}", color=BLACK, label=f"expansion, {region} the trained radius"
+            )
+            for terms, one in _by_terms(of_networks[of_networks.region == region]):
+                mean = np.exp(np.log(one[measure]).mean())
+                label = f"network, {NAMES[terms]}, {region}"
+                ax.axhline(mean, color=COLOURS[terms], linestyle=style, linewidth=1.5, label=label)
+        ax.set(yscale="log", xlabel="highest degree of the harmonics", title=SYMBOLS[measure])
+    axes[0, 0].set_ylabel("rms error / rms value")
+    titles = {"exact": "true field", "network": "network", "expansion": "expansion, highest degree"}
+    x, y = np.sort(maps.x_a.unique()), np.sort(maps.y_a.unique())
+    for ax, (column, title) in zip(axes[1], titles.items(), strict=True):
+        values = maps[column].to_numpy().reshape(len(y), len(x))
+        drawn = ax.pcolormesh(x, y, values, vmin=0.0, vmax=maps.exact.max(), cmap="viridis", rasterized=True)
+        ax.set(title=title, xlabel="x [a]", aspect="equal")
+    axes[1, 0].set_ylabel("y [a]")
+    figure.colorbar(drawn, ax=list(axes[1]), label=UNITS["density"])
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 

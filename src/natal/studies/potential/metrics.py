@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from natal.studies.potential.accuracy import MEASURES
+from natal.studies.potential.names import WEIGHTS
 from natal.studies.potential.tables import NO_SEED
 
 OWN = ("torque", *(f"rounding_{name}" for name in MEASURES))
@@ -65,3 +66,22 @@ def training_numbers(curves: pd.DataFrame) -> Numbers:
         for name in ("potential", "force", "poisson", "seconds")
         if last[name].notna().any()
     }
+
+
+def weight_numbers(table: pd.DataFrame) -> list[Numbers]:
+    """Errors over seeds by the weights of the loss and region, of a sweep."""
+    by_weights = table.groupby([*WEIGHTS, "region"], sort=False)
+    return [
+        dict(zip((*WEIGHTS, "region"), key, strict=True)) | {name: mean_and_sd(rows[name]) for name in MEASURES}
+        for key, rows in by_weights
+    ]
+
+
+def expansion_numbers(table: pd.DataFrame) -> Numbers:
+    """Errors by region of every expansion, and of the networks beside them over seeds."""
+    of_expansions = table[table.degree.notna()]
+    records = of_expansions[["degree", "functions", "region", *MEASURES]].astype({"degree": int, "functions": int})
+    networks: Numbers = {}
+    for (terms, region), rows in table.groupby(["terms", "region"], sort=False):
+        networks.setdefault(str(terms), {})[str(region)] = {name: mean_and_sd(rows[name]) for name in MEASURES}
+    return {"expansions": records.to_dict("records"), "networks": networks}

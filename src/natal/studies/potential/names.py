@@ -2,7 +2,13 @@
 
 from collections.abc import Sequence
 
-PLUMMER = "plummer"
+PLUMMER, CLUMPS = "plummer", "clumps"
+WEIGHTS = ("alpha", "beta", "gamma")
+"""Weights of potential, force and Poisson's equation in the loss."""
+
+ALL = "all"
+"""The combination of all terms of the loss."""
+
 TABLES = ("accuracy", "profiles", "orbits", "line")
 
 
@@ -23,4 +29,5 @@ def field_names(softenings_au: Sequence[float]) -> list[str]:
 
 def figure_names(fields: Sequence[str]) -> list[str]:
     """The study's figures."""
-    return ["accuracy", "profiles", "line", "curves", *(f"{kind}_{f}" for f in fields for kind in ("tracks", "orbits"))]
+    whole = ["accuracy", "profiles", "line", "curves", "weights", "expansions"]
+    return [*whole, *(f"{kind}_{f}" for f in fields for kind in ("tracks", "orbits"))]

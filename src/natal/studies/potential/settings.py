@@ -1,10 +1,11 @@
 """Configuration of the study `potential`. Nothing heavy is imported: the Snakefile reads it."""
 
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from natal.settings.base import Count, Different, FolderName, Listed, Positive, Section, Seed
+from natal.settings.base import Count, Different, FolderName, Listed, Positive, RuleError, Section, Seed
 from natal.settings.mistakes import Allowed
 
 Term = Literal["potential", "force", "potential_force", "potential_poisson", "all"]
@@ -35,6 +36,19 @@ class SamplePoints(Section):
     test_radius: Positive
 
 
+class Weights(Section):
+    """Weights of the loss's terms; each term is 1 for a network that says nothing."""
+
+    alpha: Positive = 1.0
+    """Of the potential."""
+
+    beta: Positive = 1.0
+    """Of the force."""
+
+    gamma: Positive = 1.0
+    """Of Poisson's equation."""
+
+
 class PotentialSettings(Section):
     """Networks and their training."""
 
@@ -43,6 +57,33 @@ class PotentialSettings(Section):
     steps: Annotated[int, Field(ge=100, multiple_of=100)] = 3000
     batch_size: Count = 64
     learning_rate: Positive = 7.0e-3
+    weights: Weights = Weights()
+
+
+class Sweep(Section):
+    """Weights of the loss multiplied one at a time, in the loss with all terms."""
+
+    fields: Annotated[tuple[Literal["plummer", "clumps"], ...], *Different, Field(min_length=1)]
+    weights: Annotated[tuple[Literal["alpha", "beta", "gamma"], ...], *Different, Field(min_length=1)]
+    factors: Annotated[tuple[Positive, ...], *Different, Field(min_length=1)]
+    seeds: Count
+
+
+class Clumps(Section):
+    """An irregular field: Plummer spheres of one radius, in units of a."""
+
+    number: Annotated[int, Field(ge=2, le=1000)]
+    radius: Positive
+    extent: Annotated[tuple[Positive, Positive, Positive], Listed]
+    mass_ratio: Annotated[float, Field(ge=1)]
+
+
+class Expansions(Section):
+    """Multipole expansions of the irregular field, and the networks beside them."""
+
+    terms: Annotated[tuple[Term, ...], *Different, Field(min_length=1)]
+    degrees: Annotated[tuple[Annotated[int, Field(ge=0, le=24)], ...], *Different, Field(min_length=1)]
+    radial: Annotated[int, Field(ge=0, le=24)]
 
 
 class Start(Section):
@@ -77,3 +118,11 @@ class Potential(Section):
     points: SamplePoints
     training: PotentialSettings
     orbits: Orbits
+    clumps: Clumps
+    expansions: Expansions
+    sweep: Sweep
+
+    def rules(self) -> Iterator[RuleError]:
+        """No sweep has more seeds than there are networks with equal weights."""
+        if self.sweep.seeds > self.training.seeds:
+            yield RuleError("sweep.seeds", f"it must be at most training.seeds = {self.training.seeds}")

@@ -15,6 +15,7 @@ from natal.emulator.loop import drawn_batches, fit_networks
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
 from natal.studies.potential.fields import Sample
+from natal.studies.potential.names import WEIGHTS
 from natal.studies.potential.network import (
     fix_gauge,
     make_potential_network,
@@ -54,7 +55,7 @@ class Scales(NamedTuple):
 
 
 class TrainingCurve(NamedTuple):
-    """Mean squared errors over `Scales` squared, means over each 100 steps.
+    """Mean squared errors over `Scales` squared, without their weights, means over each 100 steps.
 
     Attributes:
         step: Shape (check,).
@@ -120,20 +121,22 @@ def train_potential(
         train: The true field at training points.
         central_potential: Phi at the origin, which fixes the constant if no term is for the potential.
         terms: Terms of the loss.
-        settings: Steps, batches and rate.
+        settings: Steps, batches, rate and weights of the terms.
         label: Name of the work in progress lines.
 
     Raises:
         NatalError: If the loss does not stay finite.
     """
     scales = measure_scales(train)
+    weights = dict(zip(QUANTITIES, (getattr(settings.weights, name) for name in WEIGHTS), strict=True))
     n_checks = -(-settings.steps // STEPS_PER_CHECK)
     n_steps = n_checks * STEPS_PER_CHECK
     rate = optax.warmup_cosine_decay_schedule(0.0, settings.learning_rate, int(WARMUP * n_steps), n_steps)
     key_start, key_run = jax.random.split(key)
 
     def loss(network: eqx.nn.MLP, *rows_and_key: Any) -> dict[str, Array]:
-        return loss_terms(network, Sample(*rows_and_key[:-1]), scales, terms)
+        found = loss_terms(network, Sample(*rows_and_key[:-1]), scales, terms)
+        return {name: weights[name] * value for name, value in found.items()}
 
     fit = fit_networks(
         jax.random.split(key_run, n_checks),
@@ -154,5 +157,6 @@ def train_potential(
     network = fit.networks
     if "potential" not in terms:
         network = fix_gauge(network, jnp.zeros(3, DTYPE), central_potential)
-    losses = np.stack([fit.train_loss.get(name, np.full(n_checks, np.nan, DTYPE)) for name in QUANTITIES], axis=1)
+    untrained = np.full(n_checks, np.nan, DTYPE)
+    losses = np.stack([fit.train_loss.get(name, untrained) / weights[name] for name in QUANTITIES], axis=1)
     return network, TrainingCurve(STEPS_PER_CHECK * np.arange(1, n_checks + 1), losses, fit.seconds)

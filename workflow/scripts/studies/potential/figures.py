@@ -7,6 +7,7 @@ from natal.running.jobs import script
 from natal.studies.potential import figures
 from natal.studies.potential.names import field_names
 from natal.studies.potential.store import read_tracks
+from natal.studies.potential.weighting import swept_tables
 
 
 def by_field(paths: list[str]) -> dict[str, pd.DataFrame]:
@@ -22,6 +23,10 @@ with script(snakemake):
         "profiles": figures.profiles(by_field(files.profiles), config["points"]["radius"]),
         "line": figures.line(by_field(files.line)),
         "curves": figures.curves({f: {t: pd.read_csv(next(curves)) for t in terms} for f in fields}),
+        "weights": figures.weights(
+            swept_tables(files.sweeps, config["sweep"]["fields"]), config["training"]["weights"]
+        ),
+        "expansions": figures.expansions(pd.read_csv(files.expansions), pd.read_csv(files.maps)),
     }
     for field, table, tracks in zip(fields, files.orbits, files.tracks, strict=True):
         drawn[f"tracks_{field}"] = figures.tracks(*read_tracks(tracks), field)
