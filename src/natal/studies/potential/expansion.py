@@ -7,16 +7,11 @@ Phi_nlm with K_nl = 4 n (n + 2 l + 2) + (2 l + 1) (2 l + 3).
 """
 
 from collections.abc import Sequence
-from functools import partial
-from math import factorial
-from typing import Any
+from math import factorial, prod
+from typing import NamedTuple
 
-import equinox as eqx
-import jax
-import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
-from jax import lax
 from jaxtyping import Array, Float
 from scipy.optimize import minimize_scalar
 
@@ -24,74 +19,106 @@ from natal.studies.potential.fields import Sample
 from natal.studies.potential.settings import Weights
 from natal.studies.potential.training import measure_scales
 
-POINTS_AT_ONCE = 256
+POINTS_AT_ONCE = 1024
 RIDGE = 1e-13
 """Added to the normal matrix, whose diagonal is 1: what rounding leaves of columns that are hardly independent."""
 
+Jet = Float[np.ndarray, "... 4 point"]
+"""A value and its three derivatives, at each point. Thousands of functions would take a compiler minutes."""
 
-def solid_harmonics(x: Float[Array, "3"], degree: int) -> Float[Array, " harmonic"]:
+
+def solid_harmonics(x: Float[np.ndarray, "3 4 point"], degree: int) -> Float[np.ndarray, "harmonic 4 point"]:
     """Real solid harmonics r^l Y_lm up to a degree: the squares of one l sum to r^(2 l) (Schmidt's normalisation).
 
     Args:
-        x: A point.
+        x: Three coordinates, each with its derivatives.
         degree: The highest l.
 
     Returns:
         Ordered by l; within l, m = 0, then pairs (cos m phi, sin m phi) for m = 1 to l.
 
     Examples:
-        >>> solid_harmonics(jnp.array([2.0, 3.0, 5.0]), 1).tolist()
-        [1.0, 5.0, 2.0, 3.0]
+        >>> solid_harmonics(coordinates(np.array([[2.0, 3.0, 5.0]])), 1)[:, 0, 0]
+        array([1., 5., 2., 3.])
     """
-    r2 = x @ x
+    r2 = _square(x)
+    one, nothing = np.zeros_like(r2), np.zeros_like(r2)
+    one[0] = 1.0
     # r^m sin^m(theta) times cos and sin of m phi
-    cosine, sine = [jnp.ones_like(r2)], [jnp.zeros_like(r2)]
+    cosine, sine = [one], [nothing]
     for _ in range(degree):
-        cosine.append(x[0] * cosine[-1] - x[1] * sine[-1])
-        sine.append(x[0] * sine[-1] + x[1] * cosine[-2])
+        c, s = cosine[-1], sine[-1]
+        cosine.append(_times(x[0], c) - _times(x[1], s))
+        sine.append(_times(x[0], s) + _times(x[1], c))
     # r^(l - m) times the m-th derivative of Legendre's polynomial of degree l
-    derivative: dict[tuple[int, int], Any] = {}
+    legendre = {}
     for m in range(degree + 1):
-        derivative[m, m] = float(np.prod(np.arange(1, 2 * m, 2)))
+        legendre[m, m] = prod(range(1, 2 * m, 2)) * one
         for ell in range(m + 1, degree + 1):
-            below = derivative.get((ell - 2, m), 0.0)
-            derivative[ell, m] = ((2 * ell - 1) * x[2] * derivative[ell - 1, m] - (ell + m - 1) * r2 * below) / (
-                ell - m
-            )
+            below = _times(r2, legendre.get((ell - 2, m), nothing))
+            up = (2 * ell - 1) * _times(x[2], legendre[ell - 1, m])
+            legendre[ell, m] = (up - (ell + m - 1) * below) / (ell - m)
     found = []
     for ell in range(degree + 1):
-        found.append(derivative[ell, 0] * cosine[0])
+        found.append(legendre[ell, 0])
         for m in range(1, ell + 1):
-            scaled = np.sqrt(2.0 * factorial(ell - m) / factorial(ell + m)) * derivative[ell, m]
-            found += [scaled * cosine[m], scaled * sine[m]]
-    return jnp.stack(found)
+            scaled = np.sqrt(2.0 * factorial(ell - m) / factorial(ell + m)) * legendre[ell, m]
+            found += [_times(scaled, cosine[m]), _times(scaled, sine[m])]
+    return np.stack(found)
 
 
-def basis(x: Float[Array, "3"], degree: int, radial: int) -> Float[Array, " function"]:
-    """All functions Phi_nlm at one point, in units of the basis' own radius.
+def basis(position: Float[np.ndarray, "point 3"], degree: int, radial: int) -> Float[np.ndarray, "function 4 point"]:
+    """All functions Phi_nlm with their gradients, in units of the basis' own radius.
 
     Args:
-        x: The point.
+        position: Points.
         degree: The highest l.
         radial: The highest n.
 
     Returns:
         Ordered by l, then by m as in `solid_harmonics`, then by n: those of a lower degree come first.
     """
-    r2 = x @ x
-    xi = (r2 - 1.0) / (r2 + 1.0)
-    harmonics = solid_harmonics(2.0 * x / (1.0 + r2), degree)
+    x = coordinates(position)
+    sum_of_squares = _square(x)
+    sum_of_squares[0] += 1.0
+    inverse, root = _power(sum_of_squares, -1.0), _power(sum_of_squares, -0.5)
+    xi = -2.0 * inverse
+    xi[0] += 1.0
+    harmonics = _times(solid_harmonics(2.0 * _times(x, inverse), degree), -root)
     found = []
     for ell in range(degree + 1):
-        order = ell + 1
-        # C_n(xi) / C_n(1), by Gegenbauer's recursion with C_n(1) = (2 order)_n / n!
-        polynomials = [jnp.ones_like(xi), xi][: radial + 1]
+        # C_n(xi) / C_n(1) of order l + 1, by Gegenbauer's recursion
+        polynomials = [harmonics[0] * 0.0, xi]
+        polynomials[0][0] = 1.0
         for n in range(2, radial + 1):
-            polynomials.append(
-                (2 * (n + order - 1) * xi * polynomials[-1] - (n - 1) * polynomials[-2]) / (n + 2 * order - 1)
-            )
-        found.append(jnp.outer(harmonics[ell**2 : (ell + 1) ** 2], jnp.stack(polynomials)).ravel())
-    return -jnp.concatenate(found) / jnp.sqrt(1.0 + r2)
+            up = 2 * (n + ell) * _times(xi, polynomials[-1])
+            polynomials.append((up - (n - 1) * polynomials[-2]) / (n + 2 * ell + 1))
+        of_degree = harmonics[ell**2 : (ell + 1) ** 2, None]
+        found.append(_times(of_degree, np.stack(polynomials[: radial + 1])).reshape(-1, *xi.shape))
+    return np.concatenate(found)
+
+
+def coordinates(position: Float[np.ndarray, "point 3"]) -> Float[np.ndarray, "3 4 point"]:
+    """x, y and z with their derivatives."""
+    jets = np.zeros((3, 4, len(position)))
+    jets[:, 0] = np.transpose(position)
+    jets[range(3), range(1, 4)] = 1.0
+    return jets
+
+
+def _times(a: Jet, b: Jet) -> Jet:
+    return np.concatenate(
+        [a[..., :1, :] * b[..., :1, :], a[..., :1, :] * b[..., 1:, :] + a[..., 1:, :] * b[..., :1, :]], -2
+    )
+
+
+def _square(x: Float[np.ndarray, "3 4 point"]) -> Jet:
+    squared: Jet = _times(x, x).sum(0)
+    return squared
+
+
+def _power(a: Jet, exponent: float) -> Jet:
+    return np.concatenate([a[:1] ** exponent, exponent * a[:1] ** (exponent - 1.0) * a[1:]])
 
 
 def density_factors(degree: int, radial: int) -> Float[np.ndarray, " function"]:
@@ -102,7 +129,7 @@ def density_factors(degree: int, radial: int) -> Float[np.ndarray, " function"]:
     ).astype(float)
 
 
-class Expansion(eqx.Module):
+class Expansion(NamedTuple):
     """A potential as a sum of basis functions.
 
     Attributes:
@@ -112,32 +139,38 @@ class Expansion(eqx.Module):
         radial: The highest n.
     """
 
-    coefficients: Float[Array, " function"]
-    scale: float = eqx.field(static=True)
-    degree: int = eqx.field(static=True)
-    radial: int = eqx.field(static=True)
+    coefficients: Float[np.ndarray, " function"]
+    scale: float
+    degree: int
+    radial: int
 
-    @eqx.filter_jit
-    def sample(self, position: Float[Array, "point 3"]) -> Sample:
+    def sample(self, position: Float[Array | np.ndarray, "point 3"]) -> Sample:
         """The field at many points."""
-        one = partial(_quantities, scale=self.scale, degree=self.degree, radial=self.radial)
-        rows = lax.map(lambda x: one(x) @ self.coefficients, position, batch_size=POINTS_AT_ONCE)
-        return Sample(position, rows[:, 0], -rows[:, 1:4], rows[:, 4])
+        rows = [
+            self.coefficients @ _quantities(part, self.scale, self.degree, self.radial) for part in _parts(position)
+        ]
+        potential, *gradient, laplacian = np.concatenate(rows, axis=1)
+        return Sample(np.asarray(position), potential, -np.stack(gradient, axis=1), laplacian)
 
 
-def _quantities(x: Float[Array, "3"], scale: float, degree: int, radial: int) -> Float[Array, "5 function"]:
-    """Phi, its gradient and its Laplacian at one point, for every function."""
-    y = x / scale
-    value = basis(y, degree, radial)
-    gradient = jax.jacfwd(basis)(y, degree, radial).T / scale
-    laplacian = -density_factors(degree, radial) * value / (scale * (1.0 + y @ y)) ** 2
-    return jnp.concatenate([value[None], gradient, laplacian[None]])
+def _parts(values: Float[Array | np.ndarray, "point column"]) -> list[np.ndarray]:
+    return np.array_split(np.asarray(values), -(-len(values) // POINTS_AT_ONCE))
+
+
+def _quantities(
+    position: Float[np.ndarray, "point 3"], scale: float, degree: int, radial: int
+) -> Float[np.ndarray, "5 function point"]:
+    """Phi, its gradient and its Laplacian, of every function."""
+    at = position / scale
+    found = np.moveaxis(basis(at, degree, radial), 1, 0)
+    found[1:] /= scale
+    weight = (scale * (1.0 + np.square(at).sum(1))) ** -2.0
+    laplacian = -density_factors(degree, radial)[:, None] * weight * found[0]
+    return np.concatenate([found, laplacian[None]])
 
 
 def fit_expansions(train: Sample, degrees: Sequence[int], radial: int, weights: Weights) -> list[Expansion]:
     """Fit expansions by least squares: each has the lowest loss of its kind, the loss being that of the networks.
-
-    JAX must have double precision enabled.
 
     Args:
         train: The true field at training points.
@@ -147,21 +180,15 @@ def fit_expansions(train: Sample, degrees: Sequence[int], radial: int, weights: 
     """
     scale, highest = fitted_radius(train), max(degrees)
     each_term = np.sqrt([weights.alpha, weights.beta, weights.gamma]) / np.array(measure_scales(train))
-    by_row = jnp.asarray(each_term[[0, 1, 1, 1, 2]])
     labels = np.column_stack([train.potential, -np.asarray(train.acceleration), train.laplacian])
-
-    @jax.jit
-    def products(x: Array, label: Array) -> tuple[Array, Array]:
-        columns = jax.vmap(partial(_quantities, scale=scale, degree=highest, radial=radial))(x)
-        columns = (by_row[:, None] * columns).reshape(-1, columns.shape[-1])
-        return columns.T @ columns, columns.T @ (by_row * label).ravel()
-
     n_functions = (highest + 1) ** 2 * (radial + 1)
     matrix, vector = np.zeros((n_functions, n_functions)), np.zeros(n_functions)
-    for first in range(0, len(labels), POINTS_AT_ONCE):
-        chunk = slice(first, first + POINTS_AT_ONCE)
-        more = products(jnp.asarray(train.position[chunk]), jnp.asarray(labels[chunk]))
-        matrix, vector = matrix + np.asarray(more[0]), vector + np.asarray(more[1])
+    for at, label in zip(_parts(train.position), _parts(labels), strict=True):
+        columns = _quantities(at, scale, highest, radial)
+        for term, function, true in zip(each_term[[0, 1, 1, 1, 2]], columns, label.T, strict=True):
+            scaled = term * function
+            matrix += scaled @ scaled.T
+            vector += scaled @ (term * true)
     size = np.sqrt(np.diag(matrix))
     matrix, vector = matrix / np.outer(size, size), vector / size
     fitted = []
@@ -169,7 +196,7 @@ def fit_expansions(train: Sample, degrees: Sequence[int], radial: int, weights: 
         n = (degree + 1) ** 2 * (radial + 1)
         regular = matrix[:n, :n] + RIDGE * n * np.eye(n)
         coefficients = scipy.linalg.solve(regular, vector[:n], assume_a="pos") / size[:n]
-        fitted.append(Expansion(jnp.asarray(coefficients), scale, degree, radial))
+        fitted.append(Expansion(coefficients, scale, degree, radial))
     return fitted
 
 

@@ -249,7 +249,8 @@ def expansions(table: pd.DataFrame, maps: pd.DataFrame) -> Figure:
                 mean = np.exp(np.log(one[measure]).mean())
                 label = f"network, {NAMES[terms]}, {region}"
                 ax.axhline(mean, color=COLOURS[terms], linestyle=style, linewidth=1.5, label=label)
-        ax.set(yscale="log", xlabel="highest degree of the harmonics", title=SYMBOLS[measure])
+        ax.set(yscale="log", xlabel="highest degree", title=SYMBOLS[measure])
+        _whole_decades(ax)
     axes[0, 0].set_ylabel("rms error / rms value")
     titles = {"exact": "true field", "network": "network", "expansion": "expansion, highest degree"}
     x, y = np.sort(maps.x_a.unique()), np.sort(maps.y_a.unique())

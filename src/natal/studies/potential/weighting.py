@@ -67,10 +67,9 @@ def network_errors(network: eqx.nn.MLP, test: Sample, trained_radius: float, **c
 
 
 def expansion_errors(expansion: Expansion, test: Sample, trained_radius: float) -> pd.DataFrame:
-    """An expansion's errors by region, with its degree and number of functions. JAX must have double precision."""
-    found = as_numpy(expansion.sample(jnp.asarray(test.position)))
+    """An expansion's errors by region, with its degree and number of functions."""
     columns = {"degree": expansion.degree, "functions": len(expansion.coefficients)}
-    return errors_by_region(found, test, trained_radius).assign(**columns)
+    return errors_by_region(expansion.sample(test.position), test, trained_radius).assign(**columns)
 
 
 def plane(extent: float) -> Float[Array, "point 3"]:
