@@ -21,7 +21,7 @@ with script(snakemake, cpu_devices=1) as log:
     radius = config["points"]["radius"]
     tables = [
         network_errors(network, test, radius, seed=seed, **settings.weights.model_dump())
-        for seed, network in enumerate(load_networks(snakemake.input.networks)[: section["seeds"]])
+        for seed, network in enumerate(load_networks(snakemake.input.networks[0])[: section["seeds"]])
     ]
     for weights in variations(settings.weights, snakemake.wildcards.weight, section["factors"]):
         changed = settings.model_copy(update={"weights": weights})
