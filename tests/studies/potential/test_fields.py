@@ -19,7 +19,7 @@ from natal.studies.potential.fields import (
 )
 from natal.units import G_AU3_PER_MSUN_YR2
 
-pytestmark = pytest.mark.usefixtures("float64")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float64")]
 
 CLUSTER = {
     "n_stars": 64,
@@ -31,9 +31,6 @@ CLUSTER = {
     "dt_yr": 0.05,
     "max_energy_error": 1.0e-3,
 }
-
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")

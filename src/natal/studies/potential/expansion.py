@@ -122,7 +122,12 @@ def _power(a: Jet, exponent: float) -> Jet:
 
 
 def density_factors(degree: int, radial: int) -> Float[np.ndarray, " function"]:
-    """K_nl of every function, in the order of `basis`."""
+    """K_nl of every function, in the order of `basis`.
+
+    Args:
+        degree: The highest l.
+        radial: The highest n.
+    """
     n = np.arange(radial + 1)
     return np.concatenate(
         [np.tile(4 * n * (n + 2 * ell + 2) + (2 * ell + 1) * (2 * ell + 3), 2 * ell + 1) for ell in range(degree + 1)]

@@ -22,6 +22,11 @@ MAP_CELLS = 121
 def variations(base: Weights, name: str, factors: Sequence[float]) -> list[Weights]:
     """Weights of which one is multiplied with each of some factors.
 
+    Args:
+        base: The weights.
+        name: The one that is multiplied.
+        factors: With what.
+
     Examples:
         >>> variations(Weights(beta=2.0), "beta", [10.0])
         [Weights(alpha=1.0, beta=20.0, gamma=1.0)]
@@ -61,13 +66,26 @@ def errors_by_region(predicted: Sample, true: Sample, trained_radius: float) -> 
 
 
 def network_errors(network: eqx.nn.MLP, test: Sample, trained_radius: float, **columns: Any) -> pd.DataFrame:
-    """A network's errors by region, beside columns that say which network it is."""
+    """A network's errors by region.
+
+    Args:
+        network: The network.
+        test: The true field at test points.
+        trained_radius: Within which it was trained.
+        columns: That say which network it is.
+    """
     found = as_numpy(predict(network, jnp.asarray(test.position, jnp.float32)))
     return errors_by_region(found, test, trained_radius).assign(**columns)
 
 
 def expansion_errors(expansion: Expansion, test: Sample, trained_radius: float) -> pd.DataFrame:
-    """An expansion's errors by region, with its degree and number of functions."""
+    """An expansion's errors by region, with its degree and number of functions.
+
+    Args:
+        expansion: The expansion.
+        test: The true field at test points.
+        trained_radius: Within which it was fitted.
+    """
     columns = {"degree": expansion.degree, "functions": len(expansion.coefficients)}
     return errors_by_region(expansion.sample(test.position), test, trained_radius).assign(**columns)
 
@@ -84,7 +102,14 @@ def plane(extent: float) -> Float[Array, "point 3"]:
 
 
 def density_maps(true: SoftenedParticles, network: eqx.nn.MLP, expansion: Expansion, extent: float) -> pd.DataFrame:
-    """4 pi G rho in the plane z = 0: the truth, a network, an expansion. JAX must have double precision enabled."""
+    """4 pi G rho in the plane z = 0. JAX must have double precision enabled.
+
+    Args:
+        true: The true field.
+        network: A network that learned it.
+        expansion: An expansion of it.
+        extent: Half of the side of the square that is shown, in a.
+    """
     at = plane(extent)
     return pd.DataFrame(
         {
