@@ -152,7 +152,9 @@ def terms_of(
         for place, text in _outside(group, selection).items():
             said[place] = text
         if not keep_unlike:
-            found = prior_predictive_p(jax.random.fold_in(key, k), law.table(group.pattern), group.cases, group.pattern)
+            # on the cells' own lattice: one compiled program makes both tables
+            table_of_group = make_table(law.ensemble, law.sizes(group.pattern), law.q0, CELLS[0], law.reach.log_tau)
+            found = prior_predictive_p(jax.random.fold_in(key, k), table_of_group, group.cases, group.pattern)
             p[group.rows] = found
     for place in np.flatnonzero(~(p >= P_OUTSIDE)).tolist():
         said[place] = said[place] or _unlike(p[place])
