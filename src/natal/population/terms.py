@@ -20,7 +20,7 @@ from natal.errors import NatalError
 from natal.likelihood.joint import COUNT, Measured, Pattern, log_tau
 from natal.observables.declared import MEASURABLE
 from natal.posterior.catalogue import Group, Law, grouped
-from natal.posterior.circumstances import KNOTS, nodes
+from natal.posterior.circumstances import KNOTS
 from natal.posterior.flags import P_OUTSIDE
 from natal.posterior.joint_grid import JointCase, log_likelihoods, make_table, pairs_of, prior_predictive_p
 from natal.posterior.spread import map_cases
@@ -31,10 +31,6 @@ CELLS = (40, 20)
 
 MIN_REACHED = 0.5
 """Share of the box in ln a that must have been simulated at a cluster's age and mass; else the cluster is left out."""
-
-LEAST_WEIGHT = 1e-4
-"""Least weight of a pair of age and mass in the sums: all lighter ones have 0.0008 together, and cost as much as those
-that count."""
 
 SMALLEST_CHANCE = 1e-6
 """Least chance of being in the table, at the best birth: limits that allow less are a mistake."""
@@ -289,20 +285,12 @@ def _of_case(
     shared: Any, one: JointCase, pattern: Pattern, asked: Pattern, n_nodes: tuple[int, int]
 ) -> tuple[Array, Array, Array]:
     table, a_au, limits = shared
-    kept = _heavy(n_nodes)
-    age, mass, log_weight = (values[kept] for values in pairs_of(one, n_nodes)[2:])
-    log_weight = log_weight - jax.nn.logsumexp(log_weight)
+    _, _, age, mass, log_weight = pairs_of(one, n_nodes)
     log_likelihood, _, simulated = log_likelihoods(table, one.seen, pattern, a_au, (age, mass))
     log_chance, *_ = log_likelihoods(table, limits, asked, a_au, (age, mass))
     weight = jnp.where(simulated, log_weight, -jnp.inf)
     likelihood, chance = (jax.nn.logsumexp(values + weight, axis=-1) for values in (log_likelihood, log_chance))
     return likelihood, chance, jnp.exp(jax.nn.logsumexp(weight, axis=-1)).mean()
-
-
-def _heavy(n_nodes: tuple[int, int]) -> np.ndarray:
-    """Places of the pairs of age and mass that have a weight to speak of."""
-    weights = (nodes(n)[1] for n in n_nodes)
-    return np.flatnonzero(np.outer(*weights) > LEAST_WEIGHT)
 
 
 def centres(terms: Terms) -> dict[str, Float[np.ndarray, " cell"]]:
