@@ -57,6 +57,7 @@ def test_a_population_is_answered(natal, observing, tmp_path):
     assert "natal population" in natal("provenance", tmp_path / "out" / "population.csv").stdout
 
 
+@pytest.mark.slow
 def test_too_few_clusters_are_said_in_one_line(natal, observing, tmp_path):
     """Exit code 1; the answer never replaces the table."""
     path = tmp_path / "population.csv"

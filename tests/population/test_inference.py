@@ -138,6 +138,7 @@ def test_a_cluster_is_drawn_to_the_population():
     np.testing.assert_allclose(found, joint.mean(1), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_an_answer_names_what_is_left_out(law):
     """A cluster unlike all others is left out, unless it is to be kept; and too few clusters are no population."""
     drawn = seen_of(law, births(np.random.default_rng(5), 8), 5)

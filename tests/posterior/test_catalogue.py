@@ -64,6 +64,7 @@ def test_the_law_that_made_them_is_calibrated(law):
     assert (table.simulated > 0.5).all()
 
 
+@pytest.mark.slow
 def test_age_and_mass_are_summed_over(law):
     """A posterior's moments by drawing ages, masses and births from the prior, weighted with the likelihood."""
     clusters, _ = clusters_of(law, 1, np.random.default_rng(5))

@@ -467,6 +467,7 @@ def test_the_users_own_clusters_have_their_chapter(render, metrics):
     assert len([value for name, value in page.attributes if name == "src"]) == len(FIGURES) + 3
 
 
+@pytest.mark.slow
 def test_clusters_of_any_table_have_their_chapter(render, metrics):
     """Values with either kind of error, limits, gaps; remarks as they are in the table."""
     rows = [

@@ -34,6 +34,7 @@ def test_every_combination_once():
     assert {"activation": "tanh", "learning_rate": 0.2} in found
 
 
+@pytest.mark.slow
 def test_layers_side_by_side(pair):
     """Linear and deep networks are told apart; a linear one does not learn the bends."""
     base = TrainingSettings(members=2, learning_rate=1e-2, max_epochs=60, hidden=(16, 16))

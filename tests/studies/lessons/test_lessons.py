@@ -29,6 +29,7 @@ def test_configurations_are_valid_and_mistakes_named():
         check(Lessons, config)
 
 
+@pytest.mark.slow
 def test_hinges_reach_the_theorys_rate():
     """The largest error is below 9 h^2 / 8, comes near it, and falls fourfold for twice as many hinges."""
     table = single.hinges(KEY, (16, 32, 64), (), 10)
@@ -55,6 +56,7 @@ def test_mean_squared_error_is_a_gaussian_likelihood():
     assert table.mse.idxmin() == table.minus_ln_l.idxmin()
 
 
+@pytest.mark.slow
 def test_equal_weights_stay_equal():
     """From zero or a constant all neurons do the same for ever, and the sine is not learned; from Glorot's it is."""
     table, curves = single.symmetry(KEY, 1500)
@@ -66,6 +68,7 @@ def test_equal_weights_stay_equal():
     assert len(curves) == 3 * 1500
 
 
+@pytest.mark.slow
 def test_three_learning_rates():
     """A small one moves little, a right one learns, a large one never settles."""
     losses = single.learning_rates(KEY, (1e-4, 0.1, 2.0), 2000).groupby("rate").loss
@@ -75,6 +78,7 @@ def test_three_learning_rates():
     assert not last[2.0] < first[2.0]
 
 
+@pytest.mark.slow
 def test_the_sine_is_learned():
     """To a per cent; at first there is nothing of it."""
     errors, curves = single.sine(KEY, 2000)
@@ -83,6 +87,7 @@ def test_the_sine_is_learned():
     assert curves.step.nunique() == 4
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_test_rows_that_stop_training_flatter():
     """Honest scores are what the network is worth, within four errors; those of rows that chose it are too good."""
@@ -94,6 +99,7 @@ def test_test_rows_that_stop_training_flatter():
     assert sigma["stopped by test rows"] > 4
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_each_cure_helps():
     """An untamed network knows its rows by heart; each cure takes at least a third off the loss on fresh rows."""
@@ -110,6 +116,7 @@ def test_each_cure_helps():
     assert set(curves.case) == {"untamed", "weight decay", "dropout", "more data"}
 
 
+@pytest.mark.slow
 def test_the_figures_show_their_tables():
     """Bars, points and curves are those of the tables; the drawn network computes the worked example."""
     errors = {f"{name}_se": [0.1, 0.1] for name in ("reported", "true")}
