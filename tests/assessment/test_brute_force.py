@@ -69,6 +69,9 @@ class ExactLaw(PlainLaw):
     def distance2(self, y, error=None):
         raise NotImplementedError
 
+    def log_prob_alone(self, k, value):
+        raise NotImplementedError
+
 
 class ExactDensity(dist.Distribution):
     pytree_data_fields = ("centre",)
