@@ -46,7 +46,7 @@ def test_inputs_are_those_of_the_text_as_far_as_clusters_have_them(tracks):
 
 def test_hidden_layers_have_the_widths_that_were_asked_for():
     """100-50-50 of the text: 3 inputs and 3 outputs make 8,153 parameters."""
-    network = primer.make_network(jax.random.key(0), 3, (100, 50, 50))
+    network = primer.primer_network(jax.random.key(0), 3, (100, 50, 50))
     assert [layer.weight.shape for layer in network.layers] == [(100, 3), (50, 100), (50, 50), (3, 50)]
     assert primer.count_parameters(network) == 4 * 100 + 101 * 50 + 51 * 50 + 51 * 3 == 8153
 

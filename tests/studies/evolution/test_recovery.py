@@ -141,9 +141,9 @@ def test_the_distance_of_exact_draws_is_the_expected_one():
         cell = np.unravel_index(rng.choice(mass.size, 1000, p=mass / mass.sum()), SHAPE)
         ends = [np.asarray(e, dtype=float) for e in edges]
         draws = np.column_stack([e[k] + (e[1] - e[0]) * rng.random(1000) for e, k in zip(ends, cell, strict=True)])
-        found.append(grid.total_variation_of_draws(edges, values, draws))
+        found.append(grid.total_variation_of_cells(edges, values, draws))
     assert np.mean(found) == pytest.approx(grid.expected_total_variation(1000), rel=0.15)
-    assert grid.total_variation_of_draws(edges, -values, draws) > 0.5
+    assert grid.total_variation_of_cells(edges, -values, draws) > 0.5
 
 
 @pytest.mark.parametrize("prior", [UNKNOWN, ROUGH])

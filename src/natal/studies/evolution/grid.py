@@ -222,7 +222,7 @@ def known_age(
     return summaries
 
 
-def total_variation_of_draws(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
+def total_variation_of_cells(edges: Edges, values: np.ndarray, draws: np.ndarray) -> float:
     """Total variation distance between draws and a case's grid posterior, on 27 blocks of about equal mass.
 
     Blocks are thirds in q0, each cut into thirds in a_au, and those into thirds in t_yr, along cell edges. For n exact,

@@ -86,7 +86,7 @@ def outputs(rows: pd.DataFrame) -> Float[np.ndarray, "row 3"]:
     return np.column_stack([rows.f_bound, np.log(rows.sigma_v_kms), np.log(rows.r_h_au)])
 
 
-def make_network(key: PRNGKeyArray, n_inputs: int, hidden: tuple[int, ...]) -> eqx.nn.MLP:
+def primer_network(key: PRNGKeyArray, n_inputs: int, hidden: tuple[int, ...]) -> eqx.nn.MLP:
     """An untrained network with ReLU, of hidden layers of any widths, and Glorot's weights.
 
     Args:
@@ -128,7 +128,7 @@ def compare(key: PRNGKeyArray, table: pd.DataFrame, settings: PrimerSettings) ->
         }
         for rate in (0.0, settings.dropout):
             training = TrainingSettings(dropout_rate=rate, **settings.model_dump(exclude={"hidden", "dropout"}))
-            make = partial(make_network, n_inputs=x["train"].shape[1], hidden=settings.hidden)
+            make = partial(primer_network, n_inputs=x["train"].shape[1], hidden=settings.hidden)
             plain = eqx.filter_vmap(make)(jax.random.split(key, settings.members))
             networks = eqx.filter_vmap(partial(TrainingNetwork.around, dropout_rate=rate, batch_norm=False))(plain)
             networks, history = train_by_epochs(

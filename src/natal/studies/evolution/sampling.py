@@ -71,7 +71,7 @@ def nuts_table(cases: pd.DataFrame, recovered: Recovered, result: NutsResult) ->
     distances = []
     for case in range(n_cases):
         values = np.asarray(grid.log_mass(recovered.laws, log_prior_t, y[case]), dtype=float)
-        distances.append(grid.total_variation_of_draws(recovered.edges, values, flat[case]))
+        distances.append(grid.total_variation_of_cells(recovered.edges, values, flat[case]))
     columns: dict[str, Any] = {
         "point_id": cases.point_id.to_numpy(),
         "realization": cases.realization.to_numpy(),

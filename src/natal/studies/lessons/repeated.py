@@ -12,7 +12,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
 from natal.studies.lessons.settings import Leakage, Overfitting
-from natal.studies.lessons.training import Rows, accuracy, cross_entropy, make_network, outputs, squared_error, train
+from natal.studies.lessons.training import Rows, accuracy, cross_entropy, make_perceptron, outputs, squared_error, train
 
 LEAKS = {
     "honest": (False, False),
@@ -66,7 +66,7 @@ def _scores(key: PRNGKeyArray, settings: Leakage, with_test: Array) -> Float[Arr
         return jnp.stack([error(rows) for rows in (validation, test, fresh)])
 
     normalised = Rows((learned.x - mean_x) / sd_x, (learned.y - mean_y) / sd_y)
-    seen: Array = train(keys[4], make_network(keys[5], 2, 32, 2), normalised, 1e-2, watch, steps=settings.steps)[1]
+    seen: Array = train(keys[4], make_perceptron(keys[5], 2, 32, 2), normalised, 1e-2, watch, steps=settings.steps)[1]
     return seen
 
 
@@ -132,7 +132,7 @@ def _accuracies(
             "accuracy": jnp.stack([accuracy(*one) for one in sets]),
         }
 
-    network = make_network(keys[3], settings.features, 32, 2)
+    network = make_perceptron(keys[3], settings.features, 32, 2)
     options: Any = {"weight_decay": weight_decay, "dropout": dropout, "loss": cross_entropy}
     seen: dict[str, Array] = train(keys[4], network, learned, 3e-3, watch, steps=settings.steps, **options)[1]
     return seen

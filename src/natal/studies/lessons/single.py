@@ -10,7 +10,7 @@ import pandas as pd
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from natal.emulator.network_files import DTYPE
-from natal.studies.lessons.training import Rows, make_network, outputs, squared_error, train
+from natal.studies.lessons.training import Rows, make_perceptron, outputs, squared_error, train
 
 WIDTH = 32
 SINE_POINTS = 128
@@ -33,7 +33,7 @@ def learning_rates(key: PRNGKeyArray, rates: tuple[float, ...], steps: int) -> p
     Returns:
         Columns rate, step and loss.
     """
-    rows, network = sine_rows(), make_network(key, 1, WIDTH, 2, "tanh")
+    rows, network = sine_rows(), make_perceptron(key, 1, WIDTH, 2, "tanh")
 
     def curve(rate: Array) -> Array:
         def watch(network: eqx.nn.MLP) -> Array:
@@ -76,7 +76,7 @@ def symmetry(key: PRNGKeyArray, steps: int) -> tuple[pd.DataFrame, pd.DataFrame]
     Returns:
         One row a start; and losses by start and step.
     """
-    rows, drawn = sine_rows(), make_network(key, 1, WIDTH, 1, "tanh")
+    rows, drawn = sine_rows(), make_perceptron(key, 1, WIDTH, 1, "tanh")
 
     def filled(value: float) -> eqx.nn.MLP:
         network: eqx.nn.MLP = jax.tree.map(
@@ -183,7 +183,7 @@ def hinges(key: PRNGKeyArray, built: tuple[int, ...], trained: tuple[int, ...], 
             table.append({"hinges": n, "how": "written down", "largest_error": error, "bound": 9 / 8 * (2 / n) ** 2})
     rows = sine_rows(512)
     for n in trained:
-        network, _ = train(key, make_network(key, 1, n, 1, "relu", "he"), rows, 1e-2, lambda _: 0.0, steps=steps)
+        network, _ = train(key, make_perceptron(key, 1, n, 1, "relu", "he"), rows, 1e-2, lambda _: 0.0, steps=steps)
         error = float(jnp.abs(outputs(network, rows.x) - rows.y).max())
         table.append({"hinges": n, "how": "trained", "largest_error": error, "bound": np.nan})
     return pd.DataFrame(table)
@@ -200,7 +200,7 @@ def sine(key: PRNGKeyArray, steps: int) -> tuple[pd.DataFrame, pd.DataFrame]:
         rms error by step; and what the network says at four steps, with the truth.
     """
     rows = sine_rows()
-    network = make_network(key, 1, WIDTH, 2, "tanh")
+    network = make_perceptron(key, 1, WIDTH, 2, "tanh")
     _, seen = eqx.filter_jit(
         lambda network: train(key, network, rows, 3e-3, lambda n: outputs(n, rows.x)[:, 0], steps=steps)
     )(network)

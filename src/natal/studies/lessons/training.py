@@ -28,7 +28,7 @@ class Rows(NamedTuple):
     y: Float[Array, "row output"]
 
 
-def make_network(
+def make_perceptron(
     key: PRNGKeyArray, n_inputs: int, width: int, depth: int, activation: str = "relu", initialisation: str = "glorot"
 ) -> eqx.nn.MLP:
     """An untrained network with one output.
