@@ -9,6 +9,7 @@ summaries.csv. HDF5's own opens are one a shard more when summaries.csv is gathe
 import argparse
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,16 +17,20 @@ import time
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pandas as pd
 import yaml
 
 from natal.campaign import plan
 from natal.campaign.design import make_design
-from natal.provenance.digests import stage_digest
+from natal.files.sealed import read_seal, write_seal
+from natal.provenance.digests import stage_digest, with_more_settings
 from natal.provenance.environment import made_by
 from natal.simulation.clusters import SimulatedClusters, SummaryTracks
 from natal.simulation.shard_files import write_shard
+from natal.simulation.shard_format import SUMMARY_DATASETS
+from natal.variables import BIRTH
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).with_name("results")
@@ -96,26 +101,45 @@ class Campaign:
         (folder / "counter" / "sitecustomize.py").write_text(COUNTER, encoding="utf-8")
 
     def fabricate(self) -> None:
-        """Write every shard as its job would, of clusters that are all alike."""
+        """Write every shard as its job would: the first of each size, and others as copies with their own values."""
         design = make_design(self.config).set_index("point_id", drop=False)
         recipe = plan.recipes(self.config)
-        script = ROOT / "workflow" / "scripts" / "simulate" / "simulate.py"
+        script = str(ROOT / "workflow" / "scripts" / "simulate" / "simulate.py")
+        keys = ("seed", "cluster", "integration")
+        shared = stage_digest(script, {key: self.config[key] for key in keys})
         # to look up versions takes as long as to write
         common = made_by("")
+        written: dict[tuple[int, int], Path] = {}
         for shard in plan.shards(self.config).values():
-            settings = {key: self.config[key] for key in ("seed", "cluster", "integration")}
-            settings |= {"points": recipe(shard), "ids": shard.point_ids}
+            settings = {"points": recipe(shard), "ids": shard.point_ids}
             settings["realizations"] = [shard.first_realization, shard.n_realizations]
             attributes = common | {
-                "digest": stage_digest(str(script), settings),
+                "digest": with_more_settings(shared, settings),
                 "stem": "0" * 16,
                 "threads": 1,
                 "interactions": 1e9,
                 "started_unix_s": time.time(),
                 **dict.fromkeys(("compile_time_s", "integrate_time_s", "wall_time_s"), 1.0),
             }
-            points, runs = design.loc[shard.point_ids], self._clusters(shard)
-            write_shard(self.folder / SIMULATIONS / f"{shard.name}.h5", points, shard.n_realizations, runs, attributes)
+            points, path = design.loc[shard.point_ids], self.folder / SIMULATIONS / f"{shard.name}.h5"
+            size = shard.n_points, shard.n_realizations
+            if size in written:
+                self._copy(written[size], path, points, attributes)
+            else:
+                written[size] = path
+                write_shard(path, points, shard.n_realizations, self._clusters(shard), attributes)
+
+    def _copy(self, source: Path, path: Path, points: pd.DataFrame, attributes: dict[str, Any]) -> None:
+        shutil.copyfile(source, path)
+        rng = np.random.default_rng(int(points.point_id.iloc[0]))
+        with h5py.File(path, "r+") as file:
+            file.attrs["digest"] = attributes["digest"]
+            for name in ("point_id", *BIRTH):
+                file[name][:] = points[name].to_numpy()
+            dispersion = file[SUMMARY_DATASETS["sigma_v_kms"]]
+            dispersion[:] = rng.uniform(0.5, 1.0, dispersion.shape)
+        own = {"first_id": int(points.point_id.iloc[0]), "digest": attributes["digest"]}
+        write_seal(path, read_seal(source) | own)
 
     def _clusters(self, shard: plan.Shard) -> SimulatedClusters:
         n_stars, n_times = self.config["cluster"]["n_stars"], self.config["integration"]["snapshots"]
@@ -138,8 +162,8 @@ class Campaign:
             summaries=SummaryTracks(summaries),
         )
 
-    def call(self, what: str, *arguments: str) -> dict[str, Any]:
-        """Run snakemake; what it took."""
+    def call(self, what: str, *arguments: str, quiet: tuple[str, ...] = ("--quiet",)) -> dict[str, Any]:
+        """Run snakemake; what it took. Quiet dry runs are what Snakemake advises for very large workflows."""
         counts = self.folder / "counts.txt"
         counts.unlink(missing_ok=True)
         # a shard's code and the default profile are this checkout's
@@ -155,7 +179,7 @@ class Campaign:
             "--directory",
             ".",
         ]
-        command += ["--profile", str(ROOT / "profiles" / "local"), "--quiet", "all"]
+        command += ["--profile", str(ROOT / "profiles" / "local"), *quiet]
         started, before = time.perf_counter(), _cpu_s_of_children()
         done = subprocess.run(
             [*command, "--configfile", "scale.yaml"], cwd=self.folder, env=environment, capture_output=True, text=True
@@ -179,6 +203,7 @@ def measure(n_shards: int, design: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name:
         campaign = Campaign(Path(name), n_shards, design)
         rows = [campaign.call("dry run, nothing there", SUMMARIES, "-n")]
+        rows.append(campaign.call("dry run, nothing there, each job told", SUMMARIES, "-n", quiet=()))
         campaign.fabricate()
         rows.append(campaign.call("dry run, all shards there", SUMMARIES, "-n"))
         rows.append(campaign.call("dry run again", SUMMARIES, "-n"))

@@ -293,3 +293,14 @@ def test_a_folder_that_cannot_be_written_is_no_trouble(project, monkeypatch):
     monkeypatch.setattr(digests, "MEMORY", folder / "file" / "code.json")
     start_again()
     assert digest_now().startswith("code:2-")
+
+
+def test_settings_that_come_later_count_the_same(project):
+    """Of jobs that share most: in any order, and a setting that is there already is replaced."""
+    _, digest_now = project
+    settings = {"seed": 3, "ids": [1, 2], "box": {"a": 1.5}}
+    whole = digest_now(settings)
+    shared = digest_now({"seed": 3})
+    assert digests.with_more_settings(shared, {"ids": [1, 2], "box": {"a": 1.5}}) == whole
+    assert digests.with_more_settings(digest_now(settings | {"ids": []}), {"ids": [1, 2]}) == whole
+    assert digests.with_more_settings(shared, {"ids": [1], "box": {"a": 1.5}}) != whole

@@ -10,8 +10,8 @@ from natal.observables.declared import OBSERVABLES
 from natal.observables.projected import LINES, observe
 from natal.simulation.lines_of_sight import (
     final_table,
+    joined,
     observe_shard,
-    observe_shards,
     read_lines_of_sight,
     write_lines_of_sight,
 )
@@ -38,6 +38,11 @@ def shards(tmp_path_factory):
     return paths
 
 
+def see_all(shards):
+    """All shards, one after the other."""
+    return joined(shards, [observe_shard(path, 5.0) for path in shards])
+
+
 def test_each_line_and_time_is_that_of_its_stars(shards):
     """Without t = 0; point by point, realization by realization."""
     seen = observe_shard(shards[0], 5.0)
@@ -55,7 +60,7 @@ def test_each_line_and_time_is_that_of_its_stars(shards):
 
 def test_shards_are_joined_in_the_order_of_points(shards):
     """Whatever the order of files; another set of times is refused by name."""
-    seen = observe_shards(shards, 5.0)
+    seen = see_all(shards)
     np.testing.assert_array_equal(seen.point_id, np.repeat([3, 4, 7, 8], 3))
     np.testing.assert_array_equal(seen.observables[6:], observe_shard(shards[0], 5.0).observables)
 
@@ -67,12 +72,12 @@ def test_other_times_are_refused(shards, tmp_path):
     with h5py.File(other, "r+") as file:
         file["time_yr"][-1] = 5.0
     with pytest.raises(NatalError, match=r"other\.h5 holds other times"):
-        observe_shards([shards[0], other], 5.0)
+        see_all([shards[0], other])
 
 
 def test_files_and_tables(shards, tmp_path):
     """What is written is read; the table has three rows a cluster, with its split."""
-    seen = observe_shards(shards, 5.0)
+    seen = see_all(shards)
     write_lines_of_sight(tmp_path / "seen.h5", seen, 5.0)
     for before, after in zip(seen, read_lines_of_sight(tmp_path / "seen.h5"), strict=True):
         np.testing.assert_array_equal(before, after)

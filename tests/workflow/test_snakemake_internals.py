@@ -54,7 +54,12 @@ PIECES = [
     "snakemake.dag:DAG.forcefiles",
     "snakemake.dag:DAG.needrun_jobs",
     "snakemake.dag:DAG.targetjobs",
+    "snakemake.dag:DAG.update_conda_envs",
+    "snakemake.dag:ScriptProcessor.process_job",
+    "snakemake.io:_IOFile.is_checksum_eligible",
     "snakemake.io:_IOFile.is_newer",
+    "snakemake.resources:Resource.evaluate",
+    "snakemake.workflow:Workflow.deployment_settings",
     "snakemake.persistence:PersistenceBase.params",
     "snakemake.persistence:PersistenceBase.save_iocache",
     "snakemake.settings.types:ResourceSettings.overwrite_resources",
@@ -116,6 +121,64 @@ def test_dates_are_compared_by_the_method_that_is_replaced():
     source = inspect.getsource(import_module("snakemake.dag").DAG.update_needrun)
     assert "for f in job.input" in source, "snakemake compares dates otherwise: see judge_inputs"
     assert "await f.is_newer(output_mintime_)" in source, "snakemake compares dates otherwise: see judge_inputs"
+
+
+@pytest.fixture
+def quick(workflow, monkeypatch):
+    """A workflow of one rule with a parameter and a resource, whose planning was hastened."""
+    for place, name in (("dag:ScriptProcessor", "process_job"), ("resources:Resource", "evaluate")):
+        module, _, owner = place.partition(":")
+        owner = getattr(import_module(f"snakemake.{module}"), owner)
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    resource = import_module("snakemake.resources").Resource("mem_mb", lambda wildcards, attempt: 100 * attempt)
+    params = [lambda wildcards, output: str(output), "text"]
+    workflow.rules = [SimpleNamespace(name="any", params=params, resources={"mem_mb": resource})]
+    workflow.dryrun, workflow.deployment_settings = True, SimpleNamespace(deployment_method=set())
+    workflow.dag = SimpleNamespace(update_conda_envs=lambda: print("environments"))
+    snakemake_internals.hasten_planning(workflow)
+    return workflow
+
+
+def test_arguments_of_a_rules_functions_are_found_once(quick, monkeypatch):
+    """Snakemake still finds the same ones, and does not ask Python for them."""
+    common = import_module("snakemake.common")
+    (rule,) = quick.rules
+    monkeypatch.setattr(common.inspect, "signature", None)
+    assert list(common.get_function_params(rule.params[0])) == ["wildcards", "output"]
+    assert rule.resources["mem_mb"].evaluate("any", attempt=3, threads=1).value == 300
+    assert "kwargs" in common.get_function_params(rule.resources["mem_mb"].evaluate)
+
+
+def test_a_script_is_looked_for_once(quick, monkeypatch):
+    """Of ten thousand jobs of one rule; another rule's is looked for, too."""
+    looked = []
+    module = import_module("snakemake.dag")
+    monkeypatch.setattr(module.script, "get_source", lambda entry, *_: [looked.append(entry), *range(4)])
+    processor = module.ScriptProcessor(SimpleNamespace(workflow=SimpleNamespace(sourcecache=Sources())))
+    for name in ("a.py", "b.py"):
+        rule = SimpleNamespace(name=name, script=name, basedir="")
+        for _ in range(3):
+            processor.process_job(SimpleNamespace(is_script=True, rule=rule, wildcards=None, params=None))
+    assert looked == ["a.py", "b.py"]
+
+
+class Sources:
+    """A cache of source files that has all of them."""
+
+    def exists(self, _):
+        return True
+
+
+def test_a_dry_run_needs_no_environments(quick, capsys):
+    """Unless conda is asked for."""
+    quick.dag.update_conda_envs()
+    assert not capsys.readouterr().out
+    conda = import_module("snakemake.settings.types").DeploymentMethod.CONDA
+    quick.dag.update_conda_envs = lambda: print("environments")
+    quick.deployment_settings.deployment_method = {conda}
+    snakemake_internals.hasten_planning(quick)
+    quick.dag.update_conda_envs()
+    assert capsys.readouterr().out
 
 
 def test_a_run_with_errors_ends_with_onerror():

@@ -8,6 +8,7 @@ from natal.campaign.config import check_campaign
 from natal.campaign.inventory import read_layout
 from natal.campaign.own_clusters import OwnClusters, read_own_clusters
 from natal.errors import NatalError
+from natal.provenance.digests import with_more_settings
 from natal.running.snakemake_internals import check_interpreter, config_layers
 from natal.running.surroundings import check_packages
 from natal.settings.campaign import Campaign
@@ -43,6 +44,9 @@ SIMULATIONS = RESULTS / "simulations"
 # as the simulations that are there were cut, so that more realizations leave them alone
 SHARDS = plan.shards(config, read_layout(SIMULATIONS), runs_in_time)
 RECIPE = plan.recipes(config)
+# of what all shards share
+SIMULATE = digest("simulate/simulate.py", "seed", "cluster", "integration")
+STEM = digest("simulate/simulate.py", "seed", "cluster", "integration.dt_yr", "integration.precision")
 
 # files that several rules read, by the names they have there
 LIKELIHOOD = {name.split(".")[0]: RESULTS / "emulator" / name for name in ("ensemble.eqx", "likelihood.json")}
@@ -117,15 +121,14 @@ def shown(path, chapter, caption=None, **label):
 def shard_digest(name):
     # The shard's own points, not the whole design: another block or an edited row leaves this shard alone. They are
     # parameters, not a file: Snakemake 9.27 does not look at a job behind an `ancient` input that is to be remade.
-    return digest("simulate/simulate.py", "seed", "cluster", "integration", **shard_runs(name))
+    return with_more_settings(SIMULATE, shard_runs(name))
 
 
 @cache
 def shard_stem(name):
     """What the clusters are, and how they are followed, but not until when: shards of one stem share their beginning."""
-    keys = "seed", "cluster", "integration.dt_yr", "integration.precision"
     # short: a seal has room for few bytes
-    return sha256(digest("simulate/simulate.py", *keys, **shard_runs(name)).encode()).hexdigest()[:16]
+    return sha256(with_more_settings(STEM, shard_runs(name)).encode()).hexdigest()[:16]
 
 
 def shard_runs(name):

@@ -12,6 +12,8 @@ rule observables:
     output: table=RESULTS / "observables.csv", snapshots=SNAPSHOTS
     log: LOGS / "observables.log"
     benchmark: LOGS / "observables.benchmark.tsv"
+    # files are read side by side
+    threads: 4
     params: digest=digest("observables/observables.py", "observables.aperture")
     message: "See all snapshots along three lines of sight"
     script: "../scripts/observables/observables.py"

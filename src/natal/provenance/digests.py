@@ -48,8 +48,26 @@ def stage_digest(script: str | Path, settings: Mapping[str, Any]) -> str:
     Returns:
         Digests by name, as in 'code:0123456789abcdef emulator:01234567 seed:89abcdef': two of them show what differs.
     """
-    digests = {name: _digest(settings[name])[:8] for name in sorted(settings)}
-    return " ".join(f"{name}:{digest}" for name, digest in ({"code": code_digest(script)} | digests).items())
+    return _joined({"code": code_digest(script)}, settings)
+
+
+def with_more_settings(digest: str, settings: Mapping[str, Any]) -> str:
+    """The digest of a stage that reads more settings: of ten thousand jobs that share most, the shared ones count once.
+
+    Args:
+        digest: As of `stage_digest`.
+        settings: What else is read: values of JSON types, by name.
+
+    Returns:
+        As `stage_digest` gives it for all settings.
+    """
+    return _joined(digest_parts(digest), settings)
+
+
+def _joined(known: Mapping[str, str], settings: Mapping[str, Any]) -> str:
+    digests = {**known, **{name: _digest(value)[:8] for name, value in settings.items()}}
+    names = ["code", *sorted(digests.keys() - {"code"})]
+    return " ".join(f"{name}:{digests[name]}" for name in names)
 
 
 def digest_parts(digest: str) -> dict[str, str]:

@@ -101,6 +101,7 @@ class Driver:
     def _prepare(self) -> None:
         """Before jobs are planned: lock the campaign, empty the queue of earlier runs, check every file."""
         snakemake_internals.plan_without_cache(self.workflow)
+        snakemake_internals.hasten_planning(self.workflow)
         try:
             runs = snakemake_internals.runs_jobs(self.workflow)
             if runs:
@@ -161,7 +162,10 @@ class Driver:
             same = recorded.is_made_from(made[rule][1], file) if rule in made else None
             return alone if same is None else same
 
-        snakemake_internals.judge_inputs(is_same)
+        def is_known(file: Path) -> bool:
+            return file.parent == self._simulations
+
+        snakemake_internals.judge_inputs(is_same, is_known)
 
     def _line(self, recorded: Recorded, file: Path, digest: str) -> str | None:
         """What is wrong with an output, if its record tells it and Snakemake does not see it."""

@@ -12,7 +12,6 @@ from natal.errors import NatalError
 from natal.files.atomic import atomic_path
 from natal.observables.declared import OBSERVABLES
 from natal.observables.projected import LINES, observe
-from natal.progress import track
 from natal.simulation.shard_format import SUMMARY_DATASETS
 from natal.variables import BIRTH, SUMMARIES
 
@@ -85,12 +84,12 @@ def observe_shard(path: str | Path, aperture: float) -> LinesOfSight:
     return LinesOfSight(point_id, realization, birth, mass.sum(1), time_yr, summaries, columns[-1].astype(bool), seen)
 
 
-def observe_shards(paths: Sequence[str | Path], aperture: float) -> LinesOfSight:
-    """What observers see of all shards' clusters.
+def joined(paths: Sequence[str | Path], parts: Sequence[LinesOfSight]) -> LinesOfSight:
+    """Put what was seen of several shards together.
 
     Args:
         paths: The shards.
-        aperture: Radius of the aperture in units of the projected half-number radius.
+        parts: What was seen of each (`observe_shard`).
 
     Returns:
         Clusters ordered by point, then realization.
@@ -98,18 +97,17 @@ def observe_shards(paths: Sequence[str | Path], aperture: float) -> LinesOfSight
     Raises:
         NatalError: Shards differ in their stored times.
     """
-    parts = [observe_shard(path, aperture) for path in track(paths, total=len(paths), label="observe", unit="shards")]
     for path, part in zip(paths, parts, strict=True):
         if not np.array_equal(part.time_yr, parts[0].time_yr):
             raise NatalError(f"{path} holds other times than {paths[0]}: run the campaign again")
     time_yr = parts[0].time_yr
-    joined = LinesOfSight(
+    together = LinesOfSight(
         *(
             time_yr if name == "time_yr" else np.concatenate([getattr(part, name) for part in parts])
             for name in LinesOfSight._fields
         )
     )
-    return joined.at(np.lexsort((joined.realization, joined.point_id)))
+    return together.at(np.lexsort((together.realization, together.point_id)))
 
 
 def final_table(seen: LinesOfSight, split: pd.Series) -> pd.DataFrame:

@@ -1,7 +1,5 @@
 """Gather the end-of-run summaries of all shards into one table."""
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +10,7 @@ from natal.errors import NatalError
 from natal.files.formats import write_csv, write_json
 from natal.progress import track
 from natal.running.jobs import script
+from natal.running.side_by_side import side_by_side
 from natal.simulation.shard_format import EARLIER
 from natal.simulation.shard_tables import ShardTables, concatenated, join_design, read_shard
 
@@ -35,15 +34,9 @@ def read(path: Path, digest: str) -> ShardTables | NatalError:
 
 with script(snakemake) as log:
     paths = [Path(path) for path in snakemake.input.shards]
-    # HDF5 reads one file at a time in a process
-    with ProcessPoolExecutor(snakemake.threads, multiprocessing.get_context("fork")) as pool:
-        several = snakemake.threads > 1 and len(paths) > SHARDS_AT_A_TIME
-        reading = (
-            pool.map(read, paths, snakemake.params.shard_digests, chunksize=SHARDS_AT_A_TIME)
-            if several
-            else map(read, paths, snakemake.params.shard_digests)
-        )
-        found = list(track(reading, total=len(paths), label="read", unit="shards"))
+    digests, n_processes = snakemake.params.shard_digests, snakemake.threads
+    reading = side_by_side(read, paths, digests, n_processes=n_processes, at_a_time=SHARDS_AT_A_TIME)
+    found = list(track(reading, total=len(paths), label="read", unit="shards"))
     if errors := [error for error in found if isinstance(error, NatalError)]:
         others = f" (and {len(errors) - 1} more shards are not as they should be)" if len(errors) > 1 else ""
         raise NatalError(f"{errors[0]}{others}")
