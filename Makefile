@@ -79,7 +79,7 @@ test-all: test test-slow
 # a private one-node Slurm, as root, from Debian packages; says why and skips where that cannot be
 test-slurm: env
 	tests/slurm/install.sh
-	$(BIN)/python -m pytest -m slurm tests/slurm -v -n 2 --dist loadfile -p no:cacheprovider
+	$(BIN)/python -m pytest -m slurm tests/slurm -v -n 3 --dist loadfile -p no:cacheprovider
 
 # a report and the site of `make docs` in a headless Chromium, which is installed as root on Debian;
 # NATAL_REPORT=results/smoke/report.html spares the run of a tiny campaign, NATAL_SITE=site the building of the site

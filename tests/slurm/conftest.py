@@ -9,11 +9,15 @@ from slurm_project import CAMPAIGN, SUMMARIES, SlurmProject
 
 
 @pytest.fixture(scope="session")
-def slurm():
-    """A running private Slurm."""
-    reason = missing()
-    if reason:
+def can_run():
+    """Skips where no private Slurm can run."""
+    if reason := missing():
         pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def slurm(can_run):
+    """A running private Slurm."""
     with PrivateSlurm() as running:
         yield running
 
@@ -28,12 +32,12 @@ def cache(shared):
 
 @pytest.fixture(scope="session")
 def undisturbed(shared, cache, once):
-    """The bytes of summaries.csv of the campaign run on this machine, without Slurm and without faults."""
+    """The results of the campaign run on this machine, without Slurm and without faults."""
 
     def run():
         project = Project(shared / "undisturbed", cache, CAMPAIGN)
         project.run(SUMMARIES)
-        return (project.folder / SUMMARIES).read_bytes()
+        return project.results()
 
     return once(run, "undisturbed")
 

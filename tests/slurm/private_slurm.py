@@ -25,6 +25,7 @@ ACCOUNTING_PROGRAMS = ("slurmdbd", "sacctmgr", "mariadbd", "mariadb-install-db")
 CPUS = 4
 MEMORY_MB = 16000
 KILL_WAIT_S = 10
+DATABASE_BYTES = 500_000_000
 UP = ("idle", "mix", "alloc")
 
 SLURM_CONF = """\
@@ -113,6 +114,7 @@ class PrivateSlurm:
     def __enter__(self) -> "PrivateSlurm":
         # short: a socket's path has at most 107 characters
         self.folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+        self.database = Path(tempfile.mkdtemp(prefix="slurm-", dir=_memory()))
         try:
             self._start()
         except BaseException:
@@ -185,7 +187,7 @@ class PrivateSlurm:
         _wait_for(lambda: not self.queue(), timeout_s, "jobs to end")
 
     def _start(self) -> None:
-        names = ("munge", "state", "spool", "database", "logs", "bin")
+        names = ("munge", "state", "spool", "logs", "bin", "tmp")
         for name in names:
             (self.folder / name).mkdir(mode=0o755)
         # every user's clients must reach the configuration and munge's socket
@@ -236,16 +238,13 @@ class PrivateSlurm:
         )
 
     def _start_accounting(self) -> None:
-        data, database_socket = self.folder / "database", self.folder / "database.socket"
-        self.run("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--skip-test-db")
-        options = [f"--datadir={data}", f"--socket={database_socket}", f"--pid-file={self.folder}/database.pid"]
+        data, database_socket = self.database, self.folder / "database.socket"
+        # temporary tables of two databases that are made at once have the same names
+        options = [f"--datadir={data}", f"--tmpdir={self.folder}/tmp", "--user=root"]
+        self.run("mariadb-install-db", "--no-defaults", *options, "--skip-test-db")
+        options += [f"--socket={database_socket}", f"--pid-file={self.folder}/database.pid"]
         # what slurmdbd asks for; the default is smaller
-        options += [
-            "--user=root",
-            "--skip-networking",
-            "--innodb-buffer-pool-size=64M",
-            "--innodb-lock-wait-timeout=900",
-        ]
+        options += ["--skip-networking", "--innodb-buffer-pool-size=64M", "--innodb-lock-wait-timeout=900"]
         self._start_daemon("mariadbd", ["mariadbd", "--no-defaults", *options], database_socket.exists)
         client_settings = {"MYSQL_UNIX_PORT": str(database_socket)}
         self._start_daemon("slurmdbd", ["slurmdbd", "-D"], self._accounting_answers, client_settings)
@@ -292,6 +291,7 @@ class PrivateSlurm:
                 process.wait()
             _wait_for(self._no_job_lives, 20, "processes of jobs to end")
             shutil.rmtree(self.folder)
+            shutil.rmtree(self.database)
 
     def _no_job_lives(self) -> bool:
         """Kill what jobs or an interrupted start left running."""
@@ -307,6 +307,12 @@ class PrivateSlurm:
                     found = True
                     os.kill(int(folder.name), signal.SIGKILL)
         return found
+
+
+def _memory() -> str:
+    """A folder in memory, where a database does not wait for a disk, if it has room for one."""
+    folder = "/dev/shm"
+    return folder if os.path.isdir(folder) and shutil.disk_usage(folder).free > DATABASE_BYTES else "/tmp"
 
 
 def _is_of_job(folder: Path) -> bool:

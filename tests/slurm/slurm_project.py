@@ -6,17 +6,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Collection
 from pathlib import Path
 
+import h5py
+import numpy as np
 from private_slurm import PrivateSlurm
 from project import TIMEOUT_S, Project
 
 from natal.simulation.checkpoint import HEADER_BYTES
 
-# shards of some five seconds, with a snapshot every quarter of a second
+# shards of some four seconds, with a snapshot every fifth of a second
 CAMPAIGN = {
     "campaign": "faults",
-    "integration": {"t_end_yr": 500, "dt_yr": 0.01, "snapshots": 21},
+    "integration": {"t_end_yr": 500, "dt_yr": 0.02, "snapshots": 21},
     "design": {"realizations": 4, "points_per_job": 4, "train": [4], "validation": [4], "test": [4], "calibration": 0},
     # the private Slurm's GPUs are made of air
     "resources": {"allow_cpu": True},
@@ -103,17 +106,41 @@ class SlurmProject(Project):
         self.wait_for(lambda: self.snapshots()[shard] >= n, f"{n} snapshots of {shard}")
         return self.process_of(self.checkpoint(shard))
 
-    def assert_as_undisturbed(self, undisturbed: bytes) -> None:
+    def wait_for_first(self, shards: Collection[str], n: int) -> tuple[str, int]:
+        """Wait until one of several shards has `n` snapshots; returns its name and its job's process id."""
+        reached: list[str] = []
+
+        def is_one_there() -> bool:
+            snapshots = self.snapshots()
+            reached[:] = [shard for shard in shards if snapshots[shard] >= n]
+            return bool(reached)
+
+        self.wait_for(is_one_there, f"{n} snapshots of one of {shards}")
+        return reached[0], self.process_of(self.checkpoint(reached[0]))
+
+    def assert_as_undisturbed(self, undisturbed: Path) -> None:
         """The table is the undisturbed one, byte for byte, and every checkpoint is gone."""
-        assert (self.folder / SUMMARIES).read_bytes() == undisturbed
+        assert (self.folder / SUMMARIES).read_bytes() == (undisturbed / "summaries.csv").read_bytes()
         left = sorted(path.name for path in (self.results() / "simulations").iterdir())
         left = [name for name in left if not name.endswith((".set-aside", ".json"))]
         assert left == sorted(f"{shard}.h5" for shard in SHARDS)
+
+    def assert_shards_as_undisturbed(self, undisturbed: Path, *shards: str) -> None:
+        """Every array of some shards is the undisturbed one, bit for bit; there are no other shards."""
+        for shard in shards:
+            found, expected = _arrays(self.shard(shard)), _arrays(undisturbed / "simulations" / f"{shard}.h5")
+            assert len(expected) > 3
+            assert found == expected
+        assert {path.stem for path in (self.results() / "simulations").glob("*.h5")} == set(shards)
 
     def snapshots(self) -> dict[str, int]:
         """How many snapshots are in each shard's checkpoint."""
         paths = {shard: self.checkpoint(shard) for shard in SHARDS}
         return {shard: _n_snapshots(path) if path.exists() else 0 for shard, path in paths.items()}
+
+    def n_jobs(self) -> dict[str, int]:
+        """How many jobs each shard has had."""
+        return {shard: len(self.jobs_of(shard)) for shard in SHARDS}
 
     def wait_for(self, condition, what: str, timeout_s: float = 180) -> None:
         """Poll a condition."""
@@ -167,6 +194,20 @@ class SlurmProject(Project):
                 driver.wait()
         self.slurm.run("scancel", "--user=root", check=False)
         self.slurm.wait_until_idle()
+
+
+def _arrays(path: Path) -> dict[str, tuple[str, bytes]]:
+    """Type and bytes of all arrays of an HDF5 file."""
+    arrays = {}
+    with h5py.File(path) as file:
+        file.visititems(
+            lambda name, item: (
+                arrays.update({name: (str(item.dtype), np.asarray(item).tobytes())})
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    return arrays
 
 
 def _n_snapshots(path: Path) -> int:

@@ -1,63 +1,49 @@
-"""Jobs, nodes and drivers that end: the same command ends the campaign with the bytes of an undisturbed run, and redoes
+"""Jobs and nodes that end: the same command ends the campaign with the bytes of an undisturbed run, and redoes
 nothing."""
 
 import os
-import re
 import signal
 import time
 
 import pytest
-from slurm_project import HALFWAY, SUMMARIES, VICTIM
+from slurm_project import HALFWAY, SHARDS, SUMMARIES, VICTIM
 
 pytestmark = pytest.mark.slurm
 
 
-def assert_nothing_was_redone(project, snapshots):
-    """A shard whose job ran more than once went on from what it had when the fault came."""
-    for shard, n in snapshots.items():
-        if len(project.jobs_of(shard, duplicates=True)) > 1 and n > 0:
-            assert project.resumed_from(shard) >= n, shard
+def test_jobs_that_hang_are_killed_or_are_cancelled(project, undisturbed):
+    """Each shard's job ends half-way in its own way; the retry goes on from the last snapshot, within the same call.
 
-
-def test_a_killed_job(project, undisturbed):
-    """SIGKILL half-way: the retry goes on from the last snapshot, within the same call."""
-    driver = project.start(SUMMARIES)
-    process = project.wait_for_snapshots(VICTIM, HALFWAY)
-    snapshots = project.snapshots()
-    os.kill(process, signal.SIGKILL)
+    What hangs is ended by its limit of a minute, and the retry has two; memory grows, too. Meanwhile a job gets SIGKILL
+    and one is cancelled: scancel sends SIGTERM, at which the job stops cleanly and says how to go on.
+    """
+    hanging, killed, cancelled = SHARDS
+    a_minute = f"simulate:runtime=attempt if wildcards.shard == '{hanging}' else 10"
+    driver = project.start(SUMMARIES, "--set-resources", "simulate:gpu=1", a_minute)
+    snapshots = {}
+    # two run at a time, in any order
+    while left := set(SHARDS) - set(snapshots):
+        shard, process = project.wait_for_first(left, HALFWAY)
+        snapshots[shard] = project.snapshots()[shard]
+        if shard == hanging:
+            os.kill(process, signal.SIGSTOP)
+        elif shard == killed:
+            os.kill(process, signal.SIGKILL)
+        else:
+            (job_id,) = (job["JOBID"] for job in project.slurm.queue() if shard in job["COMMENT"])
+            project.slurm.run("scancel", job_id)
     assert driver.wait() == 0, project.output
-    assert_nothing_was_redone(project, snapshots)
+
+    for shard in SHARDS:
+        assert project.resumed_from(shard) >= snapshots[shard] >= HALFWAY
     project.assert_as_undisturbed(undisturbed)
-    assert [job["State"] for job in project.jobs_of(VICTIM)] == ["FAILED", "COMPLETED"]
-
-
-def test_a_cancelled_job(project, undisturbed):
-    """scancel sends SIGTERM: the job stops cleanly and says how to go on; the retry does."""
-    driver = project.start(SUMMARIES)
-    project.wait_for_snapshots(VICTIM, HALFWAY)
-    snapshots = project.snapshots()
-    (job,) = (job for job in project.slurm.queue() if VICTIM in job["COMMENT"])
-    project.slurm.run("scancel", job["JOBID"])
-    assert driver.wait() == 0, project.output
-    assert "natal: stopped by SIGTERM" in project.slurm_log(VICTIM, job["JOBID"])
-    assert_nothing_was_redone(project, snapshots)
-    project.assert_as_undisturbed(undisturbed)
-
-
-def test_a_time_limit(project, undisturbed):
-    """A job that hangs is ended by its limit of a minute, and the retry has two; memory grows, too."""
-    driver = project.start(SUMMARIES, "--set-resources", "simulate:gpu=1", "simulate:runtime=attempt")
-    process = project.wait_for_snapshots(VICTIM, HALFWAY)
-    snapshots = project.snapshots()
-    os.kill(process, signal.SIGSTOP)
-    assert driver.wait() == 0, project.output
-    first, second = project.jobs_of(VICTIM)
+    assert [job["State"] for job in project.jobs_of(killed)] == ["FAILED", "COMPLETED"]
+    assert "natal: stopped by SIGTERM" in project.slurm_log(cancelled, job_id)
+    first, second = project.jobs_of(hanging)
     assert (first["State"], second["State"]) == ("TIMEOUT", "COMPLETED")
     assert (first["TimelimitRaw"], second["TimelimitRaw"]) == ("1", "2")
     memory = [int(job["ReqTRES"].partition("mem=")[2].partition("M")[0]) for job in (first, second)]
     assert memory[1] == 2 * memory[0]
-    assert_nothing_was_redone(project, snapshots)
-    project.assert_as_undisturbed(undisturbed)
 
 
 def test_a_node_that_goes_down_and_comes_back(project, undisturbed):
@@ -70,31 +56,7 @@ def test_a_node_that_goes_down_and_comes_back(project, undisturbed):
     project.slurm.set_node("resume")
     assert driver.wait() == 0, project.output
     assert len(project.jobs_of(VICTIM, duplicates=True)) == 2
-    assert_nothing_was_redone(project, snapshots)
-    project.assert_as_undisturbed(undisturbed)
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
-def test_a_driver_that_ends_and_is_started_again(project, undisturbed, how):
-    """The second call stops what the first left in the queue, and goes on from its snapshots.
-
-    After SIGTERM Snakemake lets running jobs end; after the others they are cut. A killed driver cancels nothing: by
-    Slurm's own accounts the second call does.
-    """
-    driver = project.start(SUMMARIES)
-    process = project.wait_for_snapshots(VICTIM, HALFWAY)
-    if how != signal.SIGTERM:
-        # else it might end before anybody cuts it
-        os.kill(process, signal.SIGSTOP)
-    snapshots = project.snapshots()
-    os.kill(driver.pid, how)
-    driver.wait()
-    output = project.finish(SUMMARIES)
-    assert_nothing_was_redone(project, snapshots)
-    assert (project.resumed_from(VICTIM) >= HALFWAY) == (how != signal.SIGTERM)
-    if how == signal.SIGKILL:
-        first, second = project.jobs_of(VICTIM)
-        assert first["State"].startswith("CANCELLED")
-        assert second["State"] == "COMPLETED"
-        assert re.search(rf"natal: cancelling \d jobs of an earlier run: .*\b{first['JobID']}\b", output)
+    for shard, n in snapshots.items():
+        if len(project.jobs_of(shard, duplicates=True)) > 1 and n > 0:
+            assert project.resumed_from(shard) >= n, shard
     project.assert_as_undisturbed(undisturbed)

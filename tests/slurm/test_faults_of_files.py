@@ -1,41 +1,12 @@
-"""Files, disks and folders that fail, and two drivers at once: as in test_faults.py, which runs beside this."""
+"""Files and disks that fail, and two drivers at once: as in test_faults.py, which runs beside this."""
 
 import os
-import shutil
-import signal
 import subprocess
 
 import pytest
-from slurm_project import HALFWAY, SHARDS, SUMMARIES, VICTIM
+from slurm_project import SHARDS, SUMMARIES, VICTIM
 
 pytestmark = pytest.mark.slurm
-
-
-def test_a_driver_that_was_killed_while_its_jobs_ended(project, undisturbed):
-    """Shards that nobody was there to see complete are not simulated again."""
-    driver = project.start(SUMMARIES)
-    project.wait_for_snapshots(VICTIM, HALFWAY)
-    os.kill(driver.pid, signal.SIGKILL)
-    driver.wait()
-    project.slurm.wait_until_idle(120)
-    assert all(project.shard(shard).exists() for shard in SHARDS)
-    project.finish(SUMMARIES)
-    for shard in SHARDS:
-        assert len(project.jobs_of(shard)) == 1 or project.resumed_from(shard) == 21
-    project.assert_as_undisturbed(undisturbed)
-
-
-def test_snakemakes_folder_is_removed(project, undisturbed):
-    """Nothing more can be recorded: the call says so, cancels its jobs and ends, and the next one goes on."""
-    driver = project.start(SUMMARIES)
-    project.wait_for_snapshots(VICTIM, 3)
-    shutil.rmtree(project.folder / ".snakemake")
-    assert driver.wait() != 0
-    assert ".snakemake/ was removed while jobs ran: they are cancelled; run again to go on" in project.output
-    project.slurm.wait_until_idle()
-    project.finish(SUMMARIES)
-    assert project.resumed_from(VICTIM) >= 3
-    project.assert_as_undisturbed(undisturbed)
 
 
 def test_a_gpu_that_jax_does_not_find(project):
@@ -71,34 +42,39 @@ def small_disk(project):
     subprocess.run(["umount", "--lazy", folder], check=True)
 
 
-def test_a_full_disk(project, undisturbed, small_disk):
-    """The job says in one line what is full; with more room the same command goes on."""
+def test_a_full_disk_that_becomes_read_only(project, undisturbed, small_disk):
+    """The job says in one line what is full; with more room the same command goes on.
+
+    If nothing can be written, one line says so before anything is submitted; writable again, the same command makes
+    what is missing.
+    """
     assert project.start(SUMMARIES, "--retries", "0").wait() != 0
     assert "No space left on device" in "".join(map(project.log, SHARDS))
     assert "Traceback" not in "".join(map(project.log, SHARDS))
     small_disk("size=100m")
+    project.finish(f"results/faults/simulations/{VICTIM}.h5")
+
+    small_disk("ro")
+    n_jobs, n_printed = project.n_jobs(), len(project.output)
+    assert project.start(SUMMARIES).wait() != 0
+    assert "results/faults/.lock cannot be written (Read-only file system)" in project.output[n_printed:]
+    assert "Traceback" not in project.output[n_printed:]
+    assert project.n_jobs() == n_jobs
+    small_disk("rw")
+    made = [shard for shard in SHARDS if project.shard(shard).exists()]
+    assert VICTIM in made
     project.finish(SUMMARIES)
+    for shard, n in project.n_jobs().items():
+        assert n == n_jobs[shard] + (shard not in made)
     assert max(map(project.resumed_from, SHARDS)) > 1
     project.assert_as_undisturbed(undisturbed)
 
 
-def test_a_read_only_folder(project, undisturbed, small_disk):
-    """One line before anything is submitted; writable again, the same command makes what is missing."""
-    small_disk("size=100m")
-    project.finish(f"results/faults/simulations/{VICTIM}.h5")
-    small_disk("ro")
-    before = len(project.output)
-    assert project.start(SUMMARIES).wait() != 0
-    assert "results/faults/.lock cannot be written (Read-only file system)" in project.output[before:]
-    assert "Traceback" not in project.output[before:]
-    small_disk("rw")
-    project.finish(SUMMARIES)
-    assert [len(project.jobs_of(shard)) for shard in SHARDS] == [1, 1, 1]
-    project.assert_as_undisturbed(undisturbed)
+def test_two_drivers_at_once_and_damaged_shards(project, undisturbed):
+    """The second one says who is at work and leaves everything alone; `make status` says what runs, and how far.
 
-
-def test_two_drivers_at_once(project, undisturbed):
-    """The second one says who is at work and leaves everything alone; `make status` says what runs, and how far."""
+    Later a truncated file, a foreign one and a flipped bit: each is named, and only those shards are simulated again.
+    """
     first = project.start(SUMMARIES)
     project.wait_for_snapshots(VICTIM, 2)
     lines = project.status().splitlines()
@@ -113,10 +89,6 @@ def test_two_drivers_at_once(project, undisturbed):
     assert [len(project.jobs_of(shard)) for shard in SHARDS] == [1, 1, 1]
     project.assert_as_undisturbed(undisturbed)
 
-
-def test_damaged_shards(project, undisturbed):
-    """A truncated file, a foreign one and a flipped bit: each is named, and only those shards are simulated again."""
-    project.finish(SUMMARIES)
     truncated, foreign, flipped = (project.shard(shard) for shard in SHARDS)
     os.truncate(truncated, truncated.stat().st_size // 2)
     output = project.finish(SUMMARIES)

@@ -20,8 +20,8 @@ PartitionName=urgent Nodes={node} PriorityTier=10 MaxTime=INFINITE State=UP
 
 
 @pytest.fixture(scope="module")
-def strict_slurm(slurm):
-    """A Slurm with limits, in which urgent jobs end others (`slurm` skips where none can run)."""
+def strict_slurm(can_run):
+    """A Slurm with limits, in which urgent jobs end others."""
     with PrivateSlurm(settings=SETTINGS) as running:
         yield running
 
@@ -35,28 +35,25 @@ def project(strict_slurm, tmp_path, cache):
     shutil.rmtree(project.folder, ignore_errors=True)
 
 
-def assert_as_undisturbed(project, undisturbed):
-    """The table, byte for byte."""
-    assert (project.folder / SUMMARIES).read_bytes() == undisturbed
+def test_a_limit_on_submitted_jobs_and_urgent_jobs(project, undisturbed):
+    """What is refused waits for its turn: no job fails, and one line says what happens.
 
-
-def test_a_limit_on_submitted_jobs(project, undisturbed):
-    """What is refused waits for its turn: no job fails, and one line says what happens."""
+    Then urgent jobs end others while the database is away. PREEMPTED is the end of a job, which is submitted again; and
+    squeue knows all that sacct does not tell.
+    """
+    *first, last = SHARDS
     limit = ("sacctmgr", "-i", "modify", "user", "root", "set")
     project.slurm.run(*limit, "MaxSubmitJobs=1")
     try:
-        assert project.start(SUMMARIES, "--retries", "0").wait() == 0, project.output
+        project.finish(*(f"results/faults/simulations/{shard}.h5" for shard in first), "--retries", "0")
     finally:
         project.slurm.run(*limit, "MaxSubmitJobs=-1")
-    assert [job["State"] for job in project.jobs()] == ["COMPLETED"] * len(SHARDS)
+    assert [job["State"] for job in project.jobs()] == ["COMPLETED"] * len(first)
     assert project.output.count("natal: Slurm takes no more jobs for now (AssocMaxSubmitJobLimit)") == 1
-    assert_as_undisturbed(project, undisturbed)
+    project.assert_shards_as_undisturbed(undisturbed, *first)
 
-
-def test_urgent_jobs_end_others_while_the_database_is_away(project, undisturbed):
-    """PREEMPTED is the end of a job, which is submitted again; and squeue knows all that sacct does not tell."""
     driver = project.start(SUMMARIES)
-    project.wait_for_snapshots(SHARDS[0], 8)
+    project.wait_for_snapshots(last, 8)
     database = project.slurm.daemon("slurmdbd").pid
     os.kill(database, signal.SIGSTOP)
     try:
@@ -66,18 +63,19 @@ def test_urgent_jobs_end_others_while_the_database_is_away(project, undisturbed)
     finally:
         os.kill(database, signal.SIGCONT)
     assert "ended as PREEMPTED" in project.output
-    assert project.resumed_from(SHARDS[0]) >= 8
-    assert_as_undisturbed(project, undisturbed)
+    assert project.resumed_from(last) >= 8
+    project.assert_as_undisturbed(undisturbed)
 
 
 def test_the_only_node_fails_while_shards_are_left_to_submit(project, undisturbed):
-    """Its job ends as NODE_FAIL; this and the others are submitted for the same node, and run when it is back."""
+    """Its job ends as NODE_FAIL; this and the other are submitted for the same node, and run when it is back."""
+    shards = SHARDS[:2]
     profile = project.folder / "profiles" / "slurm" / "config.yaml"
     text = profile.read_text()
     assert "slurm-requeue: true" in text
     # else Slurm itself starts the job again (test_faults.py)
     profile.write_text(text.replace("slurm-requeue: true", "slurm-requeue: false"))
-    driver = project.start(SUMMARIES, "--jobs", "1")
+    driver = project.start(*(f"results/faults/simulations/{shard}.h5" for shard in shards), "--jobs", "1")
     project.wait_for(lambda: max(project.snapshots().values()) >= 8, "snapshots")
     (first,) = project.slurm.queue()
     project.slurm.fail_node()
@@ -87,6 +85,6 @@ def test_the_only_node_fails_while_shards_are_left_to_submit(project, undisturbe
     project.slurm.start_node()
     assert driver.wait() == 0, project.output
     assert "--exclude" not in project.output
-    assert [job["State"] for job in project.jobs()] == ["NODE_FAIL", *["COMPLETED"] * len(SHARDS)]
-    assert max(map(project.resumed_from, SHARDS)) >= 8
-    assert_as_undisturbed(project, undisturbed)
+    assert [job["State"] for job in project.jobs()] == ["NODE_FAIL", *["COMPLETED"] * len(shards)]
+    assert max(map(project.resumed_from, shards)) >= 8
+    project.assert_shards_as_undisturbed(undisturbed, *shards)

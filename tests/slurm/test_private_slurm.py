@@ -61,6 +61,7 @@ def test_a_job_outlives_its_node(slurm):
 def assert_nothing_is_left(slurm):
     """No daemon, no process of a job, no file."""
     assert not slurm.folder.exists()
+    assert not slurm.database.exists()
     for pid in slurm.pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

@@ -488,6 +488,20 @@ def test_pauses_grow_while_nothing_happens(mended, tmp_path):
     assert executor.next_seconds_between_status_checks == 1
 
 
+@pytest.mark.parametrize("took_s", [3, 20, 100, 400])
+def test_nobody_waits_much_longer_than_jobs_take(mended, tmp_path, took_s):
+    """The end of a job is seen after a quarter of its time at most, and a second."""
+    executor = Executor()
+    watch = mended(executor)
+    executor.next_seconds_between_status_checks = 1
+    info = submitted(executor, "1", tmp_path)
+    while not executor.succeeded:
+        watch.now += executor.next_seconds_between_status_checks
+        watch.states = {"1": "COMPLETED"} if watch.now >= took_s else {}
+        look(executor, info)
+    assert watch.now <= 1.25 * took_s + 1
+
+
 @pytest.mark.parametrize("side_by_side", [57, 10])
 def test_an_hour_of_long_jobs_takes_some_thirty_looks(mended, workflow, tmp_path, side_by_side):
     """A million clusters in 57 jobs of an hour, which end at any time: with their submissions fewer than 100 calls."""

@@ -509,7 +509,8 @@ class _SlurmJobs:
         """
         least = self._workflow.executor_settings.init_seconds_before_status_checks
         longest = TELL_EVERY_S if self._watch.is_silent or self._refused else LONGEST_PAUSE_S
-        pause = self._executor.next_seconds_between_status_checks + 10
+        # never more than a quarter of the time that was waited already
+        pause = max(1, 1.25 * self._executor.next_seconds_between_status_checks)
         if took_s:
             pause = min(took_s) / LOOKS_PER_JOB
         self._executor.next_seconds_between_status_checks = max(least, min(pause, longest))
