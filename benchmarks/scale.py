@@ -163,7 +163,7 @@ class Campaign:
         )
 
     def call(self, what: str, *arguments: str, quiet: tuple[str, ...] = ("--quiet",)) -> dict[str, Any]:
-        """Run snakemake; what it took. Quiet dry runs are what Snakemake advises for very large workflows."""
+        """Run snakemake; what it took. Snakemake advises quiet dry runs for very large workflows."""
         counts = self.folder / "counts.txt"
         counts.unlink(missing_ok=True)
         # a shard's code and the default profile are this checkout's
