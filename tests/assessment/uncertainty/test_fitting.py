@@ -6,9 +6,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from closed_form import BOX, LIMITS, OFFSET, SIGMA, SLOPE, linear_mean, make_runs, uniform_points
-from scipy.stats import chi2, norm
+from numpyro.infer.util import log_density as log_density_of
+from scipy.stats import chi2, halfnorm, norm
 
-from natal.assessment.uncertainty.bayesian import fit_bayesian, point_statistics
+from natal.assessment.uncertainty.bayesian import (
+    fit_bayesian,
+    make_bayesian_network,
+    model,
+    point_statistics,
+    with_parameters,
+)
 from natal.assessment.uncertainty.dropout import DropoutNetwork, dropout_loss, fit_mc_dropout, freeze_mask
 from natal.assessment.uncertainty.spread import SpreadLikelihood, fit_noise, with_noise
 from natal.assessment.uncertainty.variance_head import (
@@ -310,6 +317,35 @@ def test_points_stand_for_their_runs():
         )
     # float32 statistics in sums of some hundreds to thousands
     assert np.ptp(differences) < 1e-5 * np.abs(of_runs) * 10
+
+
+@pytest.mark.parametrize("predict_noise", [False, True])
+def test_the_sampled_density_is_prior_times_likelihood_of_all_runs(predict_noise):
+    """At random weights: normal priors, and the normal density of every run about the network at its point."""
+    runs = make_runs("train", 12, 3, seed=8)
+    normaliser = fit_normaliser(runs)
+    points, (x, y) = point_statistics(runs, normaliser), normalised(runs, normaliser)
+    network = make_bayesian_network(5, 6 if predict_noise else 3)
+    rng = np.random.default_rng(1)
+    differences = []
+    for _ in range(10):
+        values = {}
+        for k, layer in enumerate(network.layers):
+            values[f"weight_{k}"] = rng.normal(size=layer.weight.shape) * layer.in_features**-0.5
+            values[f"bias_{k}"] = rng.normal(size=layer.bias.shape)
+        scales = [network.layers[k // 2].in_features ** -0.5 if k % 2 == 0 else 1.0 for k in range(4)]
+        prior = sum(norm.logpdf(value, 0, scale).sum() for value, scale in zip(values.values(), scales, strict=True))
+        filled = with_parameters(network, [jnp.asarray(value, DTYPE) for value in values.values()])
+        outputs = np.asarray(jax.vmap(filled)(x), float)
+        sigma = np.exp(0.5 * outputs[:, 3:])
+        if not predict_noise:
+            values["noise"] = sigma = rng.uniform(0.3, 2.0, 3)
+            prior += halfnorm.logpdf(sigma).sum()
+        of_runs = norm.logpdf(np.asarray(y, float), outputs[:, :3], sigma).sum()
+        given = {name: jnp.asarray(value, DTYPE) for name, value in values.items()}
+        differences.append(prior + of_runs - log_density_of(model, (network, points), {}, given)[0])
+    # float32 sums of some hundreds
+    np.testing.assert_allclose(differences, differences[0], rtol=0, atol=0.01)
 
 
 @pytest.mark.slow

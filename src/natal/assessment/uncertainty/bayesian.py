@@ -111,6 +111,17 @@ def with_parameters(network: eqx.nn.MLP, parameters: list[Array]) -> eqx.nn.MLP:
     return filled
 
 
+def _at_points(network: eqx.nn.MLP, x: Float[Array, "point birth"]) -> Float[Array, "output point"]:
+    # as matrix products with points along the last axis: two to three times faster than `vmap`
+    values = x.T
+    for layer in network.layers:
+        assert layer.bias is not None
+        values = layer.weight @ values + layer.bias[:, None]
+        if layer is not network.layers[-1]:
+            values = jnp.tanh(values)
+    return values
+
+
 def model(network: eqx.nn.MLP, points: PointStatistics) -> None:
     """The NumPyro model: priors of weights and noise, and the likelihood of all runs given their points' statistics.
 
@@ -118,18 +129,17 @@ def model(network: eqx.nn.MLP, points: PointStatistics) -> None:
         network: With six outputs it predicts means and log-variances; with three, all points have the same noise.
         points: Statistics of the training runs.
     """
-    outputs = jax.vmap(draw_network(network))(points.x)
+    outputs = _at_points(draw_network(network), points.x)
     if network.out_size == N_OUTPUTS:
         mean = outputs
-        noise = numpyro.sample("noise", dist.HalfNormal(1.0).expand([N_OUTPUTS]).to_event(1))
+        log_noise = jnp.log(numpyro.sample("noise", dist.HalfNormal(1.0).expand([N_OUTPUTS]).to_event(1)))[:, None]
     else:
-        mean, log_variance = jnp.split(outputs, 2, axis=-1)
-        noise = jnp.exp(0.5 * log_variance)
-    numpyro.deterministic("predicted", jnp.stack(jnp.broadcast_arrays(mean, noise)))
-    numpyro.sample("means", dist.Normal(mean, noise / jnp.sqrt(points.n)[:, None]).to_event(2), obs=points.mean)
-    # the runs about their mean: a normal likelihood without its constants
-    freedom = points.n[:, None] - 1
-    numpyro.factor("squares", -(freedom * jnp.log(noise) + 0.5 * points.squares / noise**2).sum())
+        mean, log_variance = jnp.split(outputs, 2)
+        log_noise = 0.5 * log_variance
+    numpyro.deterministic("predicted", jnp.stack(jnp.broadcast_arrays(mean, jnp.exp(log_noise))))
+    # a normal likelihood of all runs, without its constants
+    squares = points.n * (points.mean.T - mean) ** 2 + points.squares.T
+    numpyro.factor("runs", -(points.n * log_noise + 0.5 * squares * jnp.exp(-2 * log_noise)).sum())
 
 
 def fit_bayesian(
