@@ -4,6 +4,7 @@ import fcntl
 import gc
 import os
 import pickle
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -12,6 +13,8 @@ import pytest
 import yaml
 from jaxtyping import install_import_hook
 from project import ROOT, merged
+
+MOST_MAPS = 15_000
 
 # the collector would look through all that imports leave behind, again and again: for a third of their time
 gc.disable()
@@ -41,6 +44,19 @@ def pytest_collection_finish(session) -> None:
     """What is imported now stays: from here on, the collector looks at what tests make."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _few_programs():
+    """Forget compiled programs, between two files, before they are too many.
+
+    Each takes some ten memory maps. Linux gives a process 65,530; at the limit the compiler ends it.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > MOST_MAPS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
