@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 import yaml
+from by_file import pytest_xdist_make_scheduler  # noqa: F401 (a hook of pytest's)
 from jaxtyping import install_import_hook
 from project import ROOT, merged
 
