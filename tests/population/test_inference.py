@@ -12,6 +12,7 @@ from numpyro.infer.util import log_density
 from scipy.stats import halfnorm, norm, truncnorm
 
 from natal.errors import NatalError
+from natal.population import terms as terms_module
 from natal.population.inference import (
     Scales,
     Walk,
@@ -301,3 +302,39 @@ def test_limits_hold_for_what_was_not_measured(law):
     terms, _ = terms_of(jax.random.key(0), law, clusters, selection, keep_unlike=True)
     shares = terms.likelihood / terms.likelihood.sum((1, 2), keepdims=True)
     np.testing.assert_allclose(shares, np.broadcast_to(terms.in_table / terms.in_table.sum(), shares.shape), rtol=2e-2)
+
+
+@pytest.mark.slow
+def test_splines_between_rows_and_tabulated_chances_change_nothing(law, monkeypatch):
+    """Clusters of uncertain age and mass: as with all rows, and with limits that no cluster is beyond.
+
+    Shares of a cluster's likelihood that lie elsewhere: 2 % at most. Chances to be in the table: 0.002.
+    """
+    drawn = seen_of(law, births(np.random.default_rng(8), 12), 8)
+    clusters = table_of(drawn, np.ones(12, bool))
+    for name, value, error in (("age_yr", 500.0, 100.0), ("mass_msun", 100.0, 15.0)):
+        clusters[[name, f"{name}_err_low", f"{name}_err_high"]] = value, error, error
+    sizes = ("sigma_los_kms", "r_hp_au")
+    for name in sizes:
+        clusters[f"{name}_err_low"] = clusters[f"{name}_err_high"] = 0.1 * clusters[name]
+    found, _ = terms_of(jax.random.key(0), law, clusters, Selection(), keep_unlike=True)
+    monkeypatch.setattr(terms_module, "ROWS_SUMMED", terms_module.CELLS[0])
+    everywhere = Selection(limits={name: (1e-9, np.inf) for name in sizes})
+    exact, _ = terms_of(jax.random.key(0), law, clusters, everywhere, keep_unlike=True)
+    shares = [cells.likelihood / cells.likelihood.sum((1, 2), keepdims=True) for cells in (found, exact)]
+    assert 0.5 * np.abs(shares[0] - shares[1]).sum((1, 2)).max() < 0.02
+    np.testing.assert_allclose(found.in_table, exact.in_table, atol=2e-3)
+
+
+def test_rows_between_are_those_of_a_smooth_likelihood():
+    """A normal likelihood is found exactly, columns without simulations stay impossible, and depths do not ring."""
+    q0 = (np.arange(40) + 0.5) / 40
+    rows = (np.arange(terms_module.ROWS_SUMMED) + 0.5) / terms_module.ROWS_SUMMED
+
+    def values(at):
+        return np.stack([-0.5 * ((at - 0.4) / 0.2) ** 2, np.full(len(at), -np.inf), -(((at - 0.8) / 0.02) ** 2)], 1)
+
+    found = np.asarray(terms_module._all_rows(jnp.asarray(values(rows))))
+    np.testing.assert_allclose(found[:, 0], values(q0)[:, 0], atol=1e-5)
+    assert np.isneginf(found[:, 1]).all()
+    assert found[:, 2].max() < 0.5

@@ -117,9 +117,11 @@ def log_likelihood(terms: Terms, shares: Shares) -> Float[Array, ""]:
         terms: What the clusters say.
         shares: The population.
     """
-    likelihood, in_table = jnp.asarray(terms.likelihood), jnp.asarray(terms.in_table)
-    each = jnp.einsum("cqa,a,q->c", likelihood, shares.ln_a, shares.q0)
-    share = jnp.einsum("kqa,a,q->k", in_table, shares.ln_a, shares.q0)
+    # one product over all cells reads each matrix once, from its beginning to its end
+    of_cell = jnp.outer(shares.q0, shares.ln_a).ravel()
+    each, share = (
+        jnp.asarray(cells).reshape(-1, len(of_cell)) @ of_cell for cells in (terms.likelihood, terms.in_table)
+    )
     total: Array = jnp.log(each + FLOOR).sum() - jnp.log(share + FLOOR)[jnp.asarray(terms.kind)].sum()
     return total
 

@@ -9,25 +9,33 @@ reach.
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from jaxtyping import Array, Float, PRNGKeyArray
+from scipy.interpolate import make_interp_spline
 
 from natal.emulator.network_files import DTYPE
 from natal.errors import NatalError
-from natal.likelihood.joint import COUNT, Measured, Pattern, log_tau
+from natal.likelihood.joint import COUNT, Measured, Pattern, Scale, log_tau
 from natal.observables.declared import MEASURABLE
 from natal.posterior.catalogue import Group, Law, grouped
 from natal.posterior.circumstances import KNOTS
 from natal.posterior.flags import P_OUTSIDE
-from natal.posterior.joint_grid import JointCase, log_likelihoods, make_table, pairs_of, prior_predictive_p
+from natal.posterior.joint_grid import JointCase, JointTable, log_likelihoods, make_table, pairs_of, prior_predictive_p
 from natal.posterior.spread import map_cases
 from natal.variables import BIRTH
 
 CELLS = (40, 20)
 """Cells in Q0 and in ln a. If a cell is no wider than a posterior's standard deviation, sums are exact to 1e-8."""
+
+ROWS_SUMMED = 16
+"""Rows in Q0 at which likelihoods are worked out if ages or masses are summed over; a cubic spline has the others."""
+
+DEEPEST = 60.0
+"""Between rows, a likelihood below its largest value by more than this in ln counts as this far below."""
 
 MIN_REACHED = 0.5
 """Share of the box in ln a that must have been simulated at a cluster's age and mass; else the cluster is left out."""
@@ -148,10 +156,10 @@ def terms_of(
         for place, text in _outside(group, selection).items():
             said[place] = text
         if not keep_unlike:
-            # on the cells' own lattice: one compiled program makes both tables
-            table_of_group = make_table(law.ensemble, law.sizes(group.pattern), law.q0, CELLS[0], law.reach.log_tau)
-            found = prior_predictive_p(jax.random.fold_in(key, k), table_of_group, group.cases, group.pattern)
-            p[group.rows] = found
+            # on the cells' own rows: one compiled program makes both tables
+            p[group.rows] = prior_predictive_p(
+                jax.random.fold_in(key, k), law.table(group.pattern, _rows(group)), group.cases, group.pattern
+            )
     for place in np.flatnonzero(~(p >= P_OUTSIDE)).tolist():
         said[place] = said[place] or _unlike(p[place])
     ln_a = _box(law, groups, said)
@@ -246,13 +254,29 @@ def _cells(
     pattern, seen = _selected(law, group, asked, limits)
     wanted = {*law.sizes(pattern), *asked.limited}
     names = tuple(name for name in law.ensemble.latents.sizes if name in wanted)
-    table = make_table(law.ensemble, names, law.q0, CELLS[0], law.reach.log_tau)
+    table = make_table(law.ensemble, names, law.q0, _rows(group), law.reach.log_tau)
     a_au = jnp.asarray(np.exp(0.5 * (ln_a[1:] + ln_a[:-1])), DTYPE)
-    shared = table, a_au, jax.tree.map(jnp.asarray, limits)
+    # without limits the chance depends on Q0 and tau alone
+    chances = None if asked.limited else _chances(table, limits, asked)
+    shared = table, a_au, jax.tree.map(jnp.asarray, limits), chances
     cases = jax.tree.map(jnp.asarray, group.cases._replace(seen=seen))
     found: tuple[np.ndarray, np.ndarray, np.ndarray] = map_cases(
         _of_case, shared, cases, pattern, asked, group.n_nodes, label="likelihoods", unit="clusters"
     )
+    return found
+
+
+def _rows(group: Group) -> int:
+    """Number of rows in Q0 at which a group's likelihoods are worked out."""
+    return CELLS[0] if group.n_nodes == (1, 1) else ROWS_SUMMED
+
+
+@eqx.filter_jit
+def _chances(table: JointTable, limits: Measured, asked: Pattern) -> Float[Array, "row tau"]:
+    """ln of the chance to be in the table for all laws of `table`; without limits on sizes no scale is needed."""
+    nowhere = jnp.ones(table.laws.log_weight.shape[-1], DTYPE)
+    laws = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, -2), table.laws)
+    found: Array = laws.log_prob(limits, asked, Scale(nowhere, nowhere))
     return found
 
 
@@ -284,13 +308,30 @@ def _selected(law: Law, group: Group, asked: Pattern, limits: Measured) -> tuple
 def _of_case(
     shared: Any, one: JointCase, pattern: Pattern, asked: Pattern, n_nodes: tuple[int, int]
 ) -> tuple[Array, Array, Array]:
-    table, a_au, limits = shared
+    table, a_au, limits, chances = shared
     _, _, age, mass, log_weight = pairs_of(one, n_nodes)
-    log_likelihood, _, simulated = log_likelihoods(table, one.seen, pattern, a_au, (age, mass))
-    log_chance, *_ = log_likelihoods(table, limits, asked, a_au, (age, mass))
+    log_likelihood, which, simulated = log_likelihoods(table, one.seen, pattern, a_au, (age, mass))
+    if chances is None:
+        log_chance, *_ = log_likelihoods(table, limits, asked, a_au, (age, mass))
+    else:
+        log_chance = chances[:, which]
     weight = jnp.where(simulated, log_weight, -jnp.inf)
-    likelihood, chance = (jax.nn.logsumexp(values + weight, axis=-1) for values in (log_likelihood, log_chance))
+    likelihood, chance = (
+        _all_rows(jax.nn.logsumexp(values + weight, axis=-1)) for values in (log_likelihood, log_chance)
+    )
     return likelihood, chance, jnp.exp(jax.nn.logsumexp(weight, axis=-1)).mean()
+
+
+def _all_rows(values: Float[Array, "row na"]) -> Float[Array, "nq na"]:
+    """Logarithms in the cells of all rows in Q0, by cubic splines through those rows that were worked out."""
+    n = len(values)
+    if n == CELLS[0]:
+        return values
+    at, wanted = ((np.arange(rows) + 0.5) / rows for rows in (n, CELLS[0]))
+    spline = jnp.asarray(make_interp_spline(at, np.eye(n))(wanted), values.dtype)
+    # splines want finite numbers; columns that no simulation reaches have none
+    lowest = jnp.where(jnp.isfinite(values), values, -jnp.inf).max() - DEEPEST
+    return jnp.where(jnp.isfinite(values).any(0), spline @ jnp.maximum(values, lowest), -jnp.inf)
 
 
 def centres(terms: Terms) -> dict[str, Float[np.ndarray, " cell"]]:
