@@ -62,6 +62,12 @@ WRONG = [
     ("integration.dt_yr", "1.0e-320", ["integration.dt_yr = 1e-320", "more than 1e+09 times", "t_end_yr = 500 yr"]),
     ("integration.t_end_yr", ".nan", ["integration.t_end_yr = nan", "positive number (yr)"]),
     ("integration.t_end_yr", ".inf", ["integration.t_end_yr = inf", "positive number (yr)"]),
+    (
+        "integration.clusters_per_batch",
+        "0",
+        ["integration.clusters_per_batch = 0", "null, or a whole number from 1 up"],
+    ),
+    ("integration.clusters_per_batch", "8.5", ["integration.clusters_per_batch = 8.5", "null, or a whole number"]),
     ("integration.snapshots", "1", ["integration.snapshots = 1", "from 2 up"]),
     ("cluster.n_stars", "4", ["cluster.n_stars = 4", "from 5 up"]),
     ("cluster.n_stars", "-2.5", ["cluster.n_stars = -2.5", "whole number from 5 up"]),

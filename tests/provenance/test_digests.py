@@ -209,6 +209,19 @@ def test_settings_count_but_not_their_order(project):
     assert len({digest_now(other) for other in [settings, *others]}) == 1 + len(others)
 
 
+def test_a_size_of_batches_counts_where_it_is_given(project):
+    """With null a digest is the one that campaigns have which were made before there was such a key."""
+    _, digest_now = project
+    before = digest_now({"integration": {"dt_yr": 0.05}})
+    assert digest_now({"integration": {"dt_yr": 0.05, "clusters_per_batch": None}}) == before
+    assert digest_now({"integration": {"dt_yr": 0.05}, "integration.clusters_per_batch": None}) == before
+    sizes = [digest_now({"integration": {"dt_yr": 0.05, "clusters_per_batch": n}}) for n in (4, 8)]
+    stem = digest_now({"integration.dt_yr": 0.05, "integration.clusters_per_batch": 4})
+    assert len({before, *sizes, stem, digest_now({"integration.dt_yr": 0.05})}) == 5
+    # another key may say something by null
+    assert digest_now({"integration": {"dt_yr": 0.05, "other": None}}) != before
+
+
 def test_a_digest_names_what_changed(project):
     """Settings by name, the code as a whole; what came or went counts."""
     folder, digest_now = project

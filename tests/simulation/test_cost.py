@@ -2,7 +2,14 @@
 
 import pytest
 
-from natal.simulation.cost import batch_size, interactions, memory_bytes, runs_in_minutes, runtime_minutes
+from natal.simulation.cost import (
+    batch_size,
+    clusters_computed,
+    interactions,
+    memory_bytes,
+    runs_in_minutes,
+    runtime_minutes,
+)
 
 
 def test_interactions_count_all_pairs():
@@ -70,6 +77,30 @@ def test_jobs_on_an_accelerator_share_few_programs():
     assert sorted(set(sizes.values())) == [2**k for k in range(13)]
 
 
+@pytest.mark.parametrize("on_cpu", [True, False])
+@pytest.mark.parametrize(("n_runs", "size"), [(1, 1), (3, 4), (9, 16), (20, 20), (21, 20), (1000, 20)])
+def test_a_batch_that_is_asked_for(on_cpu, n_runs, size):
+    """On any device; a job that is smaller fills no twenty places."""
+    assert batch_size(100, on_cpu=on_cpu, n_runs=n_runs, clusters_per_batch=20) == size
+
+
+def test_copies_in_a_last_batch_take_time():
+    """101 runs in batches of 100 are 200; the few copies in batches of natal's own size are not counted."""
+    assert clusters_computed(101, 100, clusters_per_batch=100) == 200
+    assert clusters_computed(5, 100, clusters_per_batch=100) == 8
+    assert clusters_computed(101, 100, clusters_per_batch=None) == 101
+    # 600 runs in two batches of 400: 8e12 interactions in place of 6e12
+    assert runtime_minutes(600, 1000, 10_000, 1.0, clusters_per_batch=400) == 277
+
+
+def test_batches_take_memory():
+    """45 numbers a star for each batch that is on its way, at most for all clusters of the job."""
+    without = memory_bytes(1000, 100)
+    for n_devices, moving in ((1, 100), (2, 200), (64, 1000), (None, 1000)):
+        with_batches = memory_bytes(1000, 100, clusters_per_batch=100, n_devices=n_devices)
+        assert with_batches - without == 45 * 8 * 100 * moving
+
+
 def test_clusters_of_a_job_by_time():
     """So many minutes at a speed, no more than fit into memory, at least one."""
     # 100 clusters of 100 stars, 6e5 steps: 6e11 interactions, 10 min at 1e9 a second
@@ -78,3 +109,6 @@ def test_clusters_of_a_job_by_time():
     assert runs_in_minutes(1, 10_000, 10_000_000, 0.5, 1e12) == 1
     fitting = runs_in_minutes(1e6, 100, 600_000, 100.0, 1e9)
     assert memory_bytes(fitting, 100) <= 1e9 < memory_bytes(fitting + 1, 100)
+    fewer = runs_in_minutes(1e6, 100, 600_000, 100.0, 1e9, clusters_per_batch=4096)
+    needed = [memory_bytes(n, 100, clusters_per_batch=4096) for n in (fewer, fewer + 1)]
+    assert needed[0] <= 1e9 < needed[1]

@@ -8,6 +8,7 @@ import pytest
 
 from natal.errors import NatalError
 from natal.settings.cluster import ClusterModel
+from natal.settings.integration import Integration
 from natal.simulation.cost import memory_bytes
 from natal.simulation.setup import Setup
 
@@ -23,7 +24,7 @@ from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
 from natal.simulation.shard_files import write_shard
 
-n_stars, n_runs, snapshots, folder = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+n_stars, n_runs, snapshots, per_batch, folder = *map(int, sys.argv[1:5]), sys.argv[5]
 peak_kb = 0
 
 def watch():
@@ -40,7 +41,9 @@ setup = Setup.of(
     np.full(n_runs, 0.7),
     np.full(n_runs, 100.0),
     cluster=ClusterModel(n_stars=n_stars),
-    integration=Integration(t_end_yr=0.05 * (snapshots - 1), snapshots=snapshots),
+    integration=Integration(
+        t_end_yr=0.05 * (snapshots - 1), snapshots=snapshots, clusters_per_batch=per_batch or None
+    ),
 )
 with Checkpoint(folder + "/shard.checkpoint", {}) as checkpoint:
     runs = simulate(setup, checkpoint=checkpoint)
@@ -53,9 +56,9 @@ os._exit(0)
 """
 
 
-def peak_bytes(n_stars, n_runs, snapshots, folder):
+def peak_bytes(n_stars, n_runs, snapshots, folder, per_batch=0):
     """The largest memory of its own that a process has while it simulates and writes a shard."""
-    command = [sys.executable, "-c", JOB, *map(str, (n_stars, n_runs, snapshots, folder))]
+    command = [sys.executable, "-c", JOB, *map(str, (n_stars, n_runs, snapshots, per_batch, folder))]
     # the compiler works as it does in a job, not as in these tests
     environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
@@ -83,6 +86,14 @@ def test_memory_of_many_runs(small, tmp_path):
 
 
 @pytest.mark.slow
+def test_memory_of_large_batches(small, tmp_path):
+    """8000 runs in two batches side by side: 290 MB more than in batches of natal's own size."""
+    added = peak_bytes(100, 8_000, 3, tmp_path, per_batch=4_000) - small
+    expected = memory_bytes(8_000, 100, clusters_per_batch=4_000, n_devices=2) - memory_bytes(0, 100)
+    assert added == pytest.approx(expected, rel=0.25)
+
+
+@pytest.mark.slow
 def test_snapshots_go_to_disk(small, tmp_path):
     """501 snapshots of 128 runs are 360 MB on disk; a fifth of that, at most, is ever held."""
     assert peak_bytes(100, 128, 501, tmp_path) - small < 0.2 * 7 * 8 * 128 * 100 * 501
@@ -100,3 +111,13 @@ def test_a_job_that_cannot_fit_says_so_before_it_starts():
         NatalError, match=r"needs 1\.\d\d GB, more than resources.max_memory_gb = 1: raise it, or lower"
     ):
         Setup.of([0.5] * 2000, 100.0, cluster=ClusterModel(n_stars=1000)).check_memory(1.0, n_snapshots_held=11)
+
+
+def test_what_batches_take_counts():
+    """A job that fits with natal's own batches does not with one large one, and the line names it."""
+    in_one = Integration(clusters_per_batch=2000)
+    Setup.of([0.5] * 2000, 100.0, cluster=ClusterModel(n_stars=1000)).check_memory(1.0, n_snapshots_held=3)
+    with pytest.raises(
+        NatalError, match=r"needs 1\.36 GB, .*: raise it, or lower integration.clusters_per_batch = 2000"
+    ):
+        Setup.of([0.5] * 2000, 100.0, cluster=ClusterModel(n_stars=1000), integration=in_one).check_memory(1.0, 3)

@@ -8,7 +8,7 @@ import reference
 from natal.errors import NatalError
 from natal.settings.cluster import ClusterModel
 from natal.settings.integration import Integration
-from natal.simulation import run
+from natal.simulation import batches, run
 from natal.simulation.setup import Setup
 from natal.variables import SUMMARIES
 
@@ -62,6 +62,25 @@ def test_cutting_into_shards_does_not_matter(together):
     """A job that simulates only some of the runs gives the bits of the job that simulates all."""
     rows = np.arange(5, N_RUNS)
     assert_identical(simulate(rows), together, rows)
+
+
+def test_batches_of_another_size(together, monkeypatch):
+    """`clusters_per_batch` is what programs are compiled for; a last batch that is not full changes nothing.
+
+    Sums are taken in another order: numbers agree to rounding that 100 steps let grow.
+    """
+    sizes, compiled = [], batches._compile
+    monkeypatch.setattr(
+        batches, "_compile", lambda setup, size, device: sizes.append(size) or compiled(setup, size, device)
+    )
+    rows = np.arange(4, 11)
+    runs = simulate(rows, integration=Integration(t_end_yr=5.0, dt_yr=0.05, snapshots=3, clusters_per_batch=5))
+    assert sizes == [5]
+    for name in ("position_au", "velocity_au_yr", "mass_msun", "kinetic_energy", "potential_energy"):
+        values = getattr(together, name)[rows]
+        np.testing.assert_allclose(getattr(runs, name), values, rtol=1e-10, atol=1e-10 * np.abs(values).max())
+    for name, values in runs.summaries.items():
+        np.testing.assert_allclose(values, together.summaries[name][rows], rtol=1e-10)
 
 
 def test_shapes(together):

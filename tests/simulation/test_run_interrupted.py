@@ -224,6 +224,7 @@ def test_a_simulation_that_was_not_alone_fails(computed, path):
             {"integration": Integration(t_end_yr=2.0, dt_yr=0.05, snapshots=5, precision="float32"), "seed": 6},
             {"runs", "seed", "integration"},
         ),
+        ({"integration": Integration(t_end_yr=2.0, dt_yr=0.05, snapshots=5, clusters_per_batch=2)}, {"integration"}),
         # the same call, spelled differently; the energy error that is allowed decides on finished runs only
         ({"q0": CALL["q0"].tolist(), "point_id": CALL["point_id"].astype(np.int32)}, set()),
         ({"cluster": ClusterModel(imf="kroupa")}, set()),

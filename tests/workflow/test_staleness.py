@@ -45,6 +45,7 @@ SETTINGS = {
     "`cluster.*`, `integration.*`": [
         ({"cluster": {"softening_au": 1.5}}, SIMULATED | AFTER_SUMMARIES),
         ({"integration": {"dt_yr": 0.04}}, SIMULATED | AFTER_SUMMARIES),
+        ({"integration": {"clusters_per_batch": 3}}, SIMULATED | AFTER_SUMMARIES),
     ],
     "a later `integration.t_end_yr`, other `snapshots`": [
         ({"integration": {"t_end_yr": 30}}, SIMULATED | AFTER_SUMMARIES),

@@ -46,7 +46,12 @@ SHARDS = plan.shards(config, read_layout(SIMULATIONS), runs_in_time)
 RECIPE = plan.recipes(config)
 # of what all shards share
 SIMULATE = digest("simulate/simulate.py", "seed", "cluster", "integration")
-STEM = digest("simulate/simulate.py", "seed", "cluster", "integration.dt_yr", "integration.precision")
+STEM = digest(
+    "simulate/simulate.py",
+    "seed",
+    "cluster",
+    *(f"integration.{key}" for key in ("dt_yr", "precision", "clusters_per_batch")),
+)
 
 # files that several rules read, by the names they have there
 LIKELIHOOD = {name.split(".")[0]: RESULTS / "emulator" / name for name in ("ensemble.eqx", "likelihood.json")}

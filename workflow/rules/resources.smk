@@ -19,7 +19,11 @@ def growing(**amounts):
 
 def simulating(n_runs):
     """What a job asks for that simulates clusters beside those of the design."""
-    return growing(mem_mb=memory_mb(n_runs), runtime=runtime_min(n_runs))
+
+    def mem_mb(wildcards, attempt, threads):
+        return attempt * memory_mb(n_runs, threads)
+
+    return {"mem_mb": mem_mb, **growing(runtime=runtime_min(n_runs))}
 
 
 def answering(n_clusters):
@@ -28,14 +32,17 @@ def answering(n_clusters):
     return growing(mem_mb=answers.memory_mb(n_clusters, n_draws), runtime=answers.runtime_min(n_clusters))
 
 
-def memory_mb(n_runs, host_bytes=0):
-    return ceil((WORKFLOW_BYTES + 1.3 * memory_bytes(n_runs, config["cluster"]["n_stars"]) + host_bytes) / 1e6)
+def memory_mb(n_runs, threads, host_bytes=0):
+    batch = config["integration"]["clusters_per_batch"]
+    simulating = memory_bytes(n_runs, config["cluster"]["n_stars"], clusters_per_batch=batch, n_devices=threads)
+    return ceil((WORKFLOW_BYTES + 1.3 * simulating + host_bytes) / 1e6)
 
 
 def runtime_min(n_runs):
     integration = config["integration"]
     n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
-    return runtime_minutes(n_runs, config["cluster"]["n_stars"], n_steps, gint_per_s())
+    n_stars, batch = config["cluster"]["n_stars"], integration["clusters_per_batch"]
+    return runtime_minutes(n_runs, n_stars, n_steps, gint_per_s(), batch)
 
 
 @cache
@@ -45,11 +52,13 @@ def runs_in_time():
     n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
     speed = resources["gint_per_s"] or remembered_gint_per_s(SIMULATIONS) or DEFAULT_GINT_PER_S
     max_bytes = 1e9 * resources["max_memory_gb"]
-    return runs_in_minutes(config["design"]["job_minutes"], config["cluster"]["n_stars"], n_steps, speed, max_bytes)
+    n_stars, batch = config["cluster"]["n_stars"], integration["clusters_per_batch"]
+    return runs_in_minutes(config["design"]["job_minutes"], n_stars, n_steps, speed, max_bytes, batch)
 
 
-def shard_memory_mb(wildcards, attempt):
-    return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, GPU_HOST_BYTES * asks_for_gpu(workflow, "simulate"))
+def shard_memory_mb(wildcards, attempt, threads):
+    host_bytes = GPU_HOST_BYTES * asks_for_gpu(workflow, "simulate")
+    return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, threads, host_bytes)
 
 
 def shard_runtime_min(wildcards, attempt):

@@ -28,6 +28,9 @@ APART = {
 """Packages and modules that decide where, when and whether something runs and what is said of it, but not its
 result."""
 
+ONLY_WHERE_GIVEN = {"integration.clusters_per_batch"}
+"""Settings that count in a digest only where they are not null: they came when campaigns had been made without."""
+
 PACKAGE_FOLDER = Path(__file__).parents[1]
 PACKAGE = PACKAGE_FOLDER.name
 
@@ -65,9 +68,20 @@ def with_more_settings(digest: str, settings: Mapping[str, Any]) -> str:
 
 
 def _joined(known: Mapping[str, str], settings: Mapping[str, Any]) -> str:
-    digests = {**known, **{name: _digest(value)[:8] for name, value in settings.items()}}
+    given = {name: _given(name, value) for name, value in settings.items() if not _is_left_out(name, value)}
+    digests = {**known, **{name: _digest(value)[:8] for name, value in given.items()}}
     names = ["code", *sorted(digests.keys() - {"code"})]
     return " ".join(f"{name}:{digests[name]}" for name in names)
+
+
+def _given(name: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return value
+    return {key: part for key, part in value.items() if not _is_left_out(f"{name}.{key}", part)}
+
+
+def _is_left_out(name: str, value: Any) -> bool:
+    return value is None and name in ONLY_WHERE_GIVEN
 
 
 def digest_parts(digest: str) -> dict[str, str]:

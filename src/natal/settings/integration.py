@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from natal.settings.base import Positive, RuleError, Section
+from natal.settings.base import Count, Positive, RuleError, Section
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,9 @@ class Integration(Section):
     """precision of positions and velocities"""
     max_energy_error: Positive = 1.0e-3
     """largest allowed abs(E_T − E_0)/abs(W_0); a job with a worse run fails and says so"""
+    clusters_per_batch: Count | None = None
+    """clusters that one core or GPU takes through their steps together; `null`: by the number of stars and the device.
+    Another number changes results in their last digits, by rounding (`docs/howto/gpu.md`)"""
 
     def rules(self) -> Iterator[RuleError]:
         """A whole number of steps, and not too many, fits between snapshots."""

@@ -1,8 +1,8 @@
 """Takes many small clusters from snapshot to snapshot, in batches, with compiled programs.
 
 On a CPU the size of a batch follows from the number of stars only, so that a realization's result depends neither on
-which others share its job nor on the number of devices. On an accelerator it also follows from the size of the job, by
-powers of two.
+which others share its job nor on the number of devices. On an accelerator, or where `integration.clusters_per_batch`
+asks for a size, it also follows from the size of the job if that is smaller, by powers of two.
 """
 
 from collections import deque
@@ -44,7 +44,12 @@ class BatchEngine:
     def __init__(self, setup: Setup, devices: list[jax.Device]) -> None:
         self.setup = setup
         self.on_cpu = devices[0].platform == "cpu"
-        self.batch_size = batch_size(setup.cluster.n_stars, on_cpu=self.on_cpu, n_runs=setup.n_runs)
+        self.batch_size = batch_size(
+            setup.cluster.n_stars,
+            on_cpu=self.on_cpu,
+            n_runs=setup.n_runs,
+            clusters_per_batch=setup.integration.clusters_per_batch,
+        )
         # a device that would have nothing to do needs no program
         self.devices = devices[: -(-setup.n_runs // self.batch_size)]
         # JAX keeps its precision by thread

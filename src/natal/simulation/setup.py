@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import numpy as np
 
 from natal.errors import NatalError
@@ -135,10 +136,13 @@ class Setup:
             NatalError: They do not fit; the line says what to change.
         """
         n_stars, item_bytes = self.cluster.n_stars, np.dtype(self.integration.precision).itemsize
-        needed = memory_bytes(self.n_runs, n_stars, n_snapshots_held, item_bytes)
+        batch = self.integration.clusters_per_batch
+        held = self.n_runs, n_stars, n_snapshots_held, item_bytes
+        needed = memory_bytes(*held, clusters_per_batch=batch, n_devices=jax.local_device_count())
         if needed > max_memory_gb * 1e9:
+            lower = "" if batch is None else f"integration.clusters_per_batch = {batch}, "
             raise NatalError(
                 f"a job of {self.n_runs} runs of {n_stars} stars needs {needed / 1e9:.2f} GB, more than "
-                f"resources.max_memory_gb = {max_memory_gb:g}: raise it, or lower design.points_per_job or "
+                f"resources.max_memory_gb = {max_memory_gb:g}: raise it, or lower {lower}design.points_per_job or "
                 "design.realizations"
             )

@@ -18,7 +18,12 @@ with script(snakemake) as log:
     cluster = ClusterModel(**config["cluster"])
     integration = Integration(**config["integration"])
     q0, a_au = (sum(box[name]) / 2 for name in ("q0", "a_au"))
-    batch = batch_size(cluster.n_stars, on_cpu=device.on_cpu(), n_runs=plan.runs_per_job(config))
+    batch = batch_size(
+        cluster.n_stars,
+        on_cpu=device.on_cpu(),
+        n_runs=plan.runs_per_job(config),
+        clusters_per_batch=integration.clusters_per_batch,
+    )
     seconds = {
         "simulation_alone_s": time_simulation(cluster, integration, q0, a_au),
         "simulation_batched_s": time_simulation(cluster, integration, q0, a_au, batch),
