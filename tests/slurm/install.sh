@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The Debian packages of a private Slurm, for `make test-slurm`. No service is started.
+# The Debian packages of a private Slurm, and of clocks that are wrong, for `make test-slurm`. No service is started.
 set -euo pipefail
 
 missing=()
-for package in munge slurmctld slurmd slurm-client slurmdbd mariadb-server; do
+for package in munge slurmctld slurmd slurm-client slurmdbd mariadb-server faketime; do
   dpkg-query --show --showformat='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing+=("$package")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0

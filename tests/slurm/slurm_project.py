@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import h5py
@@ -60,15 +60,21 @@ class SlurmProject(Project):
             text = text.replace(old, new)
         profile.write_text(text)
 
-    def start(self, *arguments: str, changes: dict | None = None) -> Driver:
-        """Start snakemake in the background; its output is in driver.log."""
+    def start(
+        self,
+        *arguments: str,
+        changes: dict | None = None,
+        around: Sequence[str] = (),
+        more_environment: dict[str, str] | None = None,
+    ) -> Driver:
+        """Start snakemake in the background, by a program around it if told; its output is in driver.log."""
         more = ("--slurm-init-seconds-before-status-checks", "1")
-        command = self.command("profiles/slurm", *arguments, *more, changes=changes)
+        command = [*around, *self.command("profiles/slurm", *arguments, *more, changes=changes)]
         with open(self.folder / "driver.log", "a") as log:
             driver = Driver(
                 command,
                 cwd=self.folder,
-                env=self.environment | self.slurm.environment,
+                env=self.environment | self.slurm.environment | (more_environment or {}),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
