@@ -56,6 +56,8 @@ PIECES = [
     "snakemake.dag:DAG.targetjobs",
     "snakemake.dag:DAG.update_conda_envs",
     "snakemake.dag:ScriptProcessor.process_job",
+    "snakemake.jobs:Job.is_pipe_or_service_input",
+    "snakemake.jobs:Job.pipe_or_service_output",
     "snakemake.io:_IOFile.is_checksum_eligible",
     "snakemake.io:_IOFile.is_newer",
     "snakemake.resources:Resource.evaluate",
@@ -126,7 +128,8 @@ def test_dates_are_compared_by_the_method_that_is_replaced():
 @pytest.fixture
 def quick(workflow, monkeypatch):
     """A workflow of one rule with a parameter and a resource, whose planning was hastened."""
-    for place, name in (("dag:ScriptProcessor", "process_job"), ("resources:Resource", "evaluate")):
+    replaced = {"dag:ScriptProcessor": "process_job", "resources:Resource": "evaluate"}
+    for place, name in (replaced | {"jobs:Job": "is_pipe_or_service_input"}).items():
         module, _, owner = place.partition(":")
         owner = getattr(import_module(f"snakemake.{module}"), owner)
         monkeypatch.setattr(owner, name, getattr(owner, name))
@@ -167,6 +170,31 @@ class Sources:
 
     def exists(self, _):
         return True
+
+
+def test_pipes_among_inputs_are_looked_for_once(quick):
+    """As Snakemake finds them, but each job before is asked once for all inputs."""
+    job_class, asked = import_module("snakemake.jobs").Job, []
+
+    class Before:
+        def __init__(self, *piped):
+            self._piped = set(piped)
+
+        @property
+        def pipe_or_service_output(self):
+            asked.append(self)
+            return self._piped
+
+    job = Hashable(dag=SimpleNamespace())
+    job.dag.dependencies = {job: {Before("a"): {"a"}, Before(): {"b", "c"}}}
+    assert [job_class.is_pipe_or_service_input(job, file) for file in "abcd"] == [True, False, False, False]
+    assert len(asked) == 2
+
+
+class Hashable(SimpleNamespace):
+    """One that may be a key, as jobs are."""
+
+    __hash__ = object.__hash__
 
 
 def test_a_dry_run_needs_no_environments(quick, capsys):

@@ -17,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
@@ -215,7 +215,8 @@ def hasten_planning(workflow: Any) -> None:
     """Spare what Snakemake works out for each job although it is the same for all jobs of a rule.
 
     That is half of the planning of ten thousand jobs: the arguments of the rule's functions, whether its script is
-    there, and in a dry run its environment.
+    there, and in a dry run its environment. And for each input of a job, whether it is a pipe: Snakemake looks through
+    all jobs before it, which is quadratic where ten thousand files are gathered.
 
     Args:
         workflow: Snakemake's workflow, before planning.
@@ -240,6 +241,13 @@ def hasten_planning(workflow: Any) -> None:
             seen.add((type(self), job.rule.name))
 
     processor.process_job = look_once
+    job_class: Any = import_module("snakemake.jobs").Job
+
+    @cache
+    def piped(job: Any) -> set[Any]:
+        return {file for before in job.dag.dependencies[job] for file in before.pipe_or_service_output}
+
+    job_class.is_pipe_or_service_input = lambda job, file: file in piped(job)
     method = import_module("snakemake.settings.types").DeploymentMethod.CONDA
     if workflow.dryrun and method not in workflow.deployment_settings.deployment_method:
         # environments are recorded where jobs run
