@@ -17,7 +17,7 @@ from natal.emulator.ensemble import Ensemble
 from natal.errors import NatalError
 from natal.likelihood.density import load_density, save_density
 from natal.likelihood.density_training import train_density
-from natal.likelihood.kinds import make_likelihood
+from natal.likelihood.kinds import make_likelihood, untempered
 from natal.likelihood.mixture import Mixture
 from natal.likelihood.mixture_density import Counts
 from natal.likelihood.protocols import Likelihood
@@ -281,6 +281,16 @@ def test_density_likelihoods_stay_in_the_box(trained, kind):
     likelihood.conditional(jnp.array([0.5, 50.0]))
     with pytest.raises(NatalError, match=r"q0 = 1.6 is not in"):
         likelihood.conditional(jnp.array([1.6, 100.0]))
+
+
+def test_only_a_mixture_is_tempered(trained):
+    """And not for predictions."""
+    single, mixture = (
+        make_likelihood(kind, blank_ensemble(), diagonal_widths(), {kind: trained[0]}, tempering=0.5)
+        for kind in ("heteroscedastic", "mixture")
+    )
+    found = [law.conditional(jnp.array([1.0, 100.0])).tempering for law in (single, mixture, untempered(mixture))]
+    assert found == [0.0, 0.5, 0.0]
 
 
 def test_a_file_brings_back_the_same_law(trained, tmp_path):

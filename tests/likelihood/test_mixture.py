@@ -1,5 +1,6 @@
 """The law of one cluster's outcome: probabilities that add up, draws that follow it, measurement errors of any size."""
 
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -252,3 +253,18 @@ def test_counts_far_from_a_component_keep_their_precision(error):
 def test_it_is_a_law_as_all_likelihoods_have():
     """What inference asks for."""
     assert isinstance(LAW, Conditional)
+
+
+@pytest.mark.parametrize("error", [None, jnp.array([0.05, 0.2, 20.0])])
+def test_only_clusters_with_few_bound_stars_are_tempered(error):
+    """ln densities are divided by 1 + 0.5 (0.65 - f); draws are those of the law itself."""
+    tempered = replace(LAW, tempering=0.5)
+    for share, by in ((0.25, 1.2), (0.64, 1.005), (0.66, 1.0), (1.0, 1.0), (-0.1, 1.325)):
+        if share < 0 and error is None:
+            continue
+        y = jnp.array([share, 1.1, 160.0])
+        expected = LAW.observed(error).log_prob(y) / by
+        assert float(tempered.observed(error).log_prob(y)) == pytest.approx(float(expected), rel=1e-5)
+        assert float(LAW.observed(error).log_prob(y)) == pytest.approx(float(expected * by), rel=1e-5)
+    key = jax.random.key(0)
+    np.testing.assert_array_equal(tempered.observed().sample(key, (9,)), LAW.observed().sample(key, (9,)))

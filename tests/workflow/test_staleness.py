@@ -70,7 +70,10 @@ SETTINGS = {
     "`design.job_minutes`": [({"design": {"job_minutes": 30}}, {"report": 1})],
     "`emulator.*`": [({"emulator": {"learning_rate": 0.002}}, {"train": 1} | AFTER_ENSEMBLE)],
     "`density.*`": [({"density": {"learning_rate": 0.002}}, {"density": 1, "likelihood": 1} | AFTER_LIKELIHOOD)],
-    "`likelihood`": [({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD)],
+    "`likelihood`, `tempering`": [
+        ({"likelihood": "constant"}, {"likelihood": 1} | AFTER_LIKELIHOOD),
+        ({"tempering": 0.25}, {"likelihood": 1} | AFTER_LIKELIHOOD),
+    ],
     "`inference.*`": [
         (
             {"inference": {"warmup": 60}},

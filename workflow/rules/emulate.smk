@@ -46,7 +46,7 @@ rule likelihood:
     output: LIKELIHOOD["likelihood"]
     log: LOGS / "likelihood.log"
     benchmark: LOGS / "likelihood.benchmark.tsv"
-    params: digest=digest("emulate/likelihood.py", "likelihood", box=BOX)
+    params: digest=digest("emulate/likelihood.py", "likelihood", "tempering", box=BOX)
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Fit the likelihoods' widths on validation runs and compare them"
     script: "../scripts/emulate/likelihood.py"

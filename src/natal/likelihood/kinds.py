@@ -7,6 +7,8 @@ heteroscedastic mean and covariance both predicted, one component a network (`na
 mixture         several components a network, for skewed, bounded and discrete summaries
 """
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -83,19 +85,30 @@ class DensityLikelihood(eqx.Module):
     Attributes:
         ensemble: The trained emulator; here only its box is used.
         density: The trained density networks.
+        tempering: Of densities (`natal.likelihood.mixture_density.temperature`); 0 for none.
     """
 
     ensemble: Ensemble
     density: DensityEnsemble
+    tempering: float = eqx.field(static=True, default=0.0)
 
     def conditional(self, x: Float[Array, " birth"]) -> Mixture:
         """The law of the summaries at x = (q0, a_au)."""
         refuse_outside(x, self.ensemble.box)
-        return self.density(x)
+        return replace(self.density(x), tempering=self.tempering)
+
+
+def untempered(likelihood: Likelihood) -> Likelihood:
+    """The same likelihood with densities that integrate to the probability to survive: for predictions."""
+    return replace(likelihood, tempering=0.0) if isinstance(likelihood, DensityLikelihood) else likelihood
 
 
 def make_likelihood(
-    kind: str, ensemble: Ensemble, widths: Widths, densities: dict[str, DensityEnsemble] | None = None
+    kind: str,
+    ensemble: Ensemble,
+    widths: Widths,
+    densities: dict[str, DensityEnsemble] | None = None,
+    tempering: float = 0.0,
 ) -> Likelihood:
     """Build the likelihood that the config key `likelihood` names.
 
@@ -105,6 +118,7 @@ def make_likelihood(
         widths: As fitted to validation runs.
         densities: Trained density networks by the name of their likelihood; only 'heteroscedastic' and 'mixture' need
             theirs.
+        tempering: Of the likelihood 'mixture'; the others have none.
 
     Raises:
         NatalError: If the name is not known.
@@ -116,5 +130,5 @@ def make_likelihood(
     if kind == "ensemble":
         return EnsembleLikelihood(ensemble, jnp.asarray(widths.remainder, DTYPE))
     if kind in KINDS and densities is not None:
-        return DensityLikelihood(ensemble, densities[kind])
+        return DensityLikelihood(ensemble, densities[kind], tempering if kind == "mixture" else 0.0)
     raise NatalError(f"likelihood = {kind!r} is not known; allowed: {', '.join(KINDS)}")

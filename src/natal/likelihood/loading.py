@@ -44,11 +44,13 @@ def load_likelihoods(ensemble: str | Path, fitted: str | Path, box: Box, kinds: 
     """
     parameters = read_json(fitted)
     digest, widths = parameters["design_digest"], widths_from_json(parameters)
+    # fits of earlier versions have none
+    tempering = parameters.get("tempering", 0.0)
     network = load_ensemble(ensemble, box=box, design_digest=digest)
     likelihoods = {}
     for kind in kinds:
         densities = {}
         if kind in DENSITY_COMPONENTS:
             densities[kind] = load_density(Path(fitted).parent / f"{kind}.eqx", box=box, design_digest=digest)
-        likelihoods[kind] = make_likelihood(kind, network, widths, densities)
+        likelihoods[kind] = make_likelihood(kind, network, widths, densities, tempering)
     return likelihoods

@@ -35,12 +35,15 @@ class Mixture(eqx.Module):
         location: Means of the latent numbers in the order of `LATENT`, z of the count last; before the cut.
         cholesky: Lower triangles of their covariances; before the cut.
         counts: The numbers of bound stars that a cluster may have.
+        tempering: Of densities of all summaries together (`natal.likelihood.mixture_density.temperature`); 0 for none.
+            Draws are not tempered.
     """
 
     log_weight: Float[Array, " component"]
     location: Float[Array, "component summary"]
     cholesky: Float[Array, "component summary summary"]
     counts: Counts = eqx.field(static=True)
+    tempering: float = eqx.field(static=True, default=0.0)
 
     def observed(self, error: Float[Array, " summary"] | None = None) -> "Observed":
         """The distribution of a surviving cluster's summaries, measured with independent Gaussian errors.
@@ -84,7 +87,7 @@ class Mixture(eqx.Module):
 
     def tabulated(self) -> DensityTable:
         """What is needed of this law to evaluate densities."""
-        return DensityTable.of(self.log_weight, self.location, self.cholesky, self.counts)
+        return DensityTable.of(self.log_weight, self.location, self.cholesky, self.counts, self.tempering)
 
     def from_afar(self) -> "LatentNormal":
         """Mean and covariance of the latent numbers given survival."""
@@ -147,7 +150,7 @@ class LatentNormal(eqx.Module):
 class Observed(dist.Distribution):  # type: ignore[misc]  # NumPyro has no types
     """The distribution of a surviving cluster's measured summaries, per physical unit of each.
 
-    It integrates to the probability to survive, and not to 1.
+    It integrates to the probability to survive, and not to 1, as long as it is not tempered.
     """
 
     support = dist.constraints.real_vector

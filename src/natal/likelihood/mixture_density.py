@@ -102,6 +102,27 @@ class Counts(NamedTuple):
         return math.log(self.fewest / (self.n_stars + 1 - self.fewest)) if self.fewest else -FAR
 
 
+TEMPERED_BELOW = 0.65
+"""Share of bound stars below which densities are tempered."""
+
+
+def temperature(share: Array, tempering: float) -> Array:
+    """The T by which ln densities are divided: 1 + tempering x (0.65 - share of bound stars), at least 1.
+
+    Networks that learned from finitely many runs are too sure of clusters that kept few of their stars. How large T
+    must be was measured with other campaigns (docs/measurements/training_runs.md).
+
+    Args:
+        share: Measured share of bound stars; errors may have carried it below 0.
+        tempering: 0 for none.
+
+    Examples:
+        >>> temperature(jnp.array([0.05, 0.45, 0.9]), 0.5).round(2).tolist()
+        [1.2999999523162842, 1.100000023841858, 1.0]
+    """
+    return 1.0 + tempering * jnp.clip(TEMPERED_BELOW - jnp.maximum(share, 0.0), 0.0)
+
+
 class DensityTable(eqx.Module):
     """Laws prepared for densities. Arrays have the shape (component, *law).
 
@@ -112,6 +133,7 @@ class DensityTable(eqx.Module):
         root: Rows of the lower triangles.
         inverse: One over the triangles' diagonals.
         counts: The numbers of bound stars that a cluster may have.
+        tempering: Of densities (`temperature`); 0 for none.
     """
 
     log_height: Array
@@ -119,6 +141,7 @@ class DensityTable(eqx.Module):
     root: list[Vector]  # rows of the lower triangle
     inverse: Vector  # of the triangle's diagonal
     counts: Counts = eqx.field(static=True)
+    tempering: float = eqx.field(static=True, default=0.0)
 
     @classmethod
     def of(
@@ -127,6 +150,7 @@ class DensityTable(eqx.Module):
         location: Float[Array, "component summary"],
         cholesky: Float[Array, "component summary summary"],
         counts: Counts,
+        tempering: float = 0.0,
     ) -> "DensityTable":
         """A table of one law (arguments: `natal.likelihood.mixture.Mixture`).
 
@@ -135,6 +159,7 @@ class DensityTable(eqx.Module):
             location: Means of the latent numbers.
             cholesky: Lower triangular factors of their covariances.
             counts: Numbers of bound stars that a cluster may have.
+            tempering: Of densities.
         """
         root = [[cholesky[:, i, j] for j in range(i + 1)] for i in range(N_SIZES + 1)]
         inverse = [1.0 / row[-1] for row in root]
@@ -142,7 +167,7 @@ class DensityTable(eqx.Module):
         if counts.fewest:
             spread = jnp.sqrt(dot(root[-1], root[-1]))
             log_height = log_height - log_ndtr((location[:, -1] - counts.lowest) / spread)
-        return cls(log_height, list(location.T), root, inverse, counts)
+        return cls(log_height, list(location.T), root, inverse, counts, tempering)
 
     def log_prob(
         self, y: Float[Array, " summary"], error: Float[Array, " summary"] | None = None
@@ -154,12 +179,14 @@ class DensityTable(eqx.Module):
             error: Standard deviations of the measurements; None means no errors.
 
         Returns:
-            ln of densities per physical unit of each summary.
+            ln of densities per physical unit of each summary, divided by `temperature`.
         """
         seen = [y[k] for k in SIZES]
         if error is None:
-            return self._log_prob_exact(seen, self.counts.n_stars * y[COUNT])
-        return self._log_prob_measured(seen, [error[k] for k in SIZES], y[COUNT], error[COUNT])
+            found = self._log_prob_exact(seen, self.counts.n_stars * y[COUNT])
+        else:
+            found = self._log_prob_measured(seen, [error[k] for k in SIZES], y[COUNT], error[COUNT])
+        return found / temperature(y[COUNT], self.tempering) if self.tempering else found
 
     def _log_prob_exact(self, seen: Vector, count: Array) -> Array:
         latent = [jnp.log(value) if is_log else value for value, is_log in zip(seen, IS_LOG, strict=True)]

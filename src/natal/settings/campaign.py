@@ -1,6 +1,9 @@
 """The whole configuration of a campaign, and the rules across its sections."""
 
 from collections.abc import Iterator
+from typing import Annotated
+
+from pydantic import Field
 
 from natal.settings.adaptive import Adaptive
 from natal.settings.base import Count, FolderName, Positive, RuleError, Section, Seed, TableFile
@@ -56,6 +59,9 @@ class Campaign(Section):
     density: Density
     likelihood: Kind
     """law of one cluster's summaries (`docs/explanation/likelihoods.md`)"""
+    tempering: Annotated[float, Field(ge=0, le=5)] = 0.5
+    """of `mixture`: posteriors of clusters that kept a share f of their stars are widened, by raising the likelihood to
+    the power 1/(1 + tempering * (0.65 − f)) where f is below 0.65; 0: none (`docs/measurements/training_runs.md`)"""
     inference: Inference
     uncertainty: UncertaintySettings
     checks: Checks

@@ -22,10 +22,12 @@ with script(snakemake, cpu_devices=1) as log:
     densities = {
         kind: load_density(snakemake.input[kind], box=box, design_digest=digest) for kind in DENSITY_COMPONENTS
     }
-    likelihoods = {kind: make_likelihood(kind, ensemble, widths, densities) for kind in KINDS}
+    tempering = snakemake.config["tempering"]
+    likelihoods = {kind: make_likelihood(kind, ensemble, widths, densities, tempering) for kind in KINDS}
     scores = validation_scores(likelihoods, validation, box)
     content = {
         "kind": snakemake.config["likelihood"],
+        "tempering": tempering,
         **widths_to_json(widths),
         "sigma_budget": sigma_budget(widths, validation, error_of_the_mean(points)),
         "members_spread": spread_calibration(points),

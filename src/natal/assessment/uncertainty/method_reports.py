@@ -16,6 +16,7 @@ from natal.assessment.speed import BATCH, seconds_per_call
 from natal.assessment.uncertainty.conformal import Calibrated, laws_at, region_shares, run_scores
 from natal.data.runs import Runs
 from natal.emulator.network_files import DTYPE
+from natal.likelihood.kinds import untempered
 from natal.likelihood.protocols import Likelihood
 from natal.posterior.grid import answer_cases, make_grid
 from natal.variables import SUMMARIES, Box
@@ -44,7 +45,7 @@ def likelihood_report(
         box inside the highest-density region of each level. All of `calibration_report`. `evaluation_s`.
     """
     x, y = jnp.asarray(test.x, DTYPE), jnp.asarray(test.y, DTYPE)
-    mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, likelihood, x, y))
+    mean, pit, log_density = (np.asarray(v, dtype=float) for v in _predict(key, untempered(likelihood), x, y))
     grid = make_grid(likelihood, prior_box, grid_shape)
     wanted = ("summary", "areas", "truths")
     answers = answer_cases(key, likelihood, grid, y, None, wanted=wanted, levels=LEVELS, truth=x)
