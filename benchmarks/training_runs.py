@@ -5,10 +5,11 @@
 
 Simulates independent sets of training and validation runs of the default campaign's size, and fresh draws that nothing
 learns from. Trains the law on each set and on all of them together, and scores each on the same draws, on all cells of
-a grid. The table of docs/measurements/training_runs.md.
+a grid, with and without tempering. The tables of docs/measurements/training_runs.md.
 """
 
 import argparse
+from dataclasses import replace
 
 import equinox as eqx
 import jax
@@ -33,6 +34,7 @@ REALIZATIONS, VALIDATION_SHARE = 4, 96 / 512
 CELLS = (256, 192)
 CLUSTERS_AT_A_TIME = 6000
 CASES_AT_A_TIME = 16
+TEMPERINGS = (0.0, 0.25, 0.5, 0.75)
 
 
 def tracks_of(x: Float[np.ndarray, "run birth"], seed: int) -> pd.DataFrame:
@@ -49,13 +51,14 @@ def tracks_of(x: Float[np.ndarray, "run birth"], seed: int) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def score(law: DensityEnsemble, draws: Outcomes) -> tuple[np.ndarray, ...]:
+def score(law: DensityEnsemble, draws: Outcomes, tempering: float) -> tuple[np.ndarray, ...]:
     """Of each draw: ln posterior density at its birth, mass of the denser region, entropy, posterior mean (births)."""
     edges = [np.linspace(*BOX[name], n + 1) for name, n in zip(BIRTH, CELLS, strict=True)]
     centres = [(edge[1:] + edge[:-1]) / 2 for edge in edges]
     area = float(np.prod([edge[1] - edge[0] for edge in edges]))
     cells = jnp.asarray(np.stack(np.meshgrid(*centres, indexing="ij"), -1).reshape(-1, len(BIRTH)), "float32")
     table = eqx.filter_jit(lambda law, cells: jax.vmap(lambda x: law(x).tabulated())(cells))(law, cells)
+    table = replace(table, tempering=tempering)
     arrays, static = eqx.partition(table, eqx.is_array)
     arrays = jax.tree.map(lambda leaf: jnp.moveaxis(leaf, 0, 1), arrays)
 
@@ -72,9 +75,9 @@ def score(law: DensityEnsemble, draws: Outcomes) -> tuple[np.ndarray, ...]:
     return tuple(np.asarray(values, float) for values in found)
 
 
-def row(law: DensityEnsemble, draws: Outcomes) -> dict[str, float]:
+def row(law: DensityEnsemble, draws: Outcomes, tempering: float) -> dict[str, float]:
     """What the table says of one law."""
-    log_density, level, entropy, mean = score(law, draws)
+    log_density, level, entropy, mean = score(law, draws, tempering)
     regions = coverage_by_region(mean, level)
     hot = regions[(regions.by == "q0") & (regions.third == "high")].iloc[0]
     return {
@@ -117,7 +120,8 @@ def main() -> None:
             counts,
             settings.model_copy(update={"steps": steps}),
         )
-        rows[name] = {"runs": some.run.nunique()} | row(law, draws)
+        for tempering in TEMPERINGS:
+            rows[name, tempering] = {"runs": some.run.nunique()} | row(law, draws, tempering)
         print(pd.DataFrame(rows).T.round(4).to_string(), flush=True)
 
 
