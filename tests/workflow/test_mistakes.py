@@ -6,7 +6,7 @@ MISTAKES = [
     (
         {"integration": {"dtyr": 0.05}},
         "config: unknown key integration.dtyr (did you mean dt_yr?); allowed: t_end_yr, dt_yr, snapshots, "
-        "precision, max_energy_error",
+        "precision, max_energy_error, clusters_per_batch",
     ),
     (
         {"inference": {"prior": {"q0": [0.4, 1.5], "a_au": [50, 200]}}},
