@@ -40,7 +40,7 @@ def test_the_pages_networks_give_the_same_laws(ensemble):
     """Read back as the script does: weights, locations and triangles of every component, to single precision."""
     rng = np.random.default_rng(0)
     seen = rng.uniform([0.1, 2, 100], [1, 9, 800], (500, 3))
-    law = json.loads(json.dumps(law_of_page(ensemble, seen)))
+    law = json.loads(json.dumps(law_of_page(ensemble, seen, 0.5)))
     x = np.array([0.8, 90.0])
     place = [
         np.sqrt(3) * (2 * ((np.log(v) if one["log"] else v) - one["low"]) / (one["high"] - one["low"]) - 1)

@@ -12,7 +12,7 @@ from natal.emulator.network_files import DTYPE
 from natal.likelihood.density import DensityEnsemble, DensityNetwork, scaling
 from natal.likelihood.joint import COUNT, Scale, draw_clusters, log_tau
 from natal.likelihood.joint_network import JointEnsemble, Reach
-from natal.likelihood.mixture_density import IS_LOG, LATENT
+from natal.likelihood.mixture_density import IS_LOG, LATENT, TEMPERED_BELOW
 from natal.observables.declared import MEASURABLE
 from natal.units import G_AU3_PER_MSUN_YR2, KMS_PER_AU_YR
 from natal.variables import BIRTH, SUMMARIES
@@ -21,12 +21,15 @@ N_DRAWN = 4000
 """Clusters of the prior from which the ranges of observables' sliders follow."""
 
 
-def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summary"]) -> dict[str, Any] | None:
+def law_of_page(
+    ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summary"], tempering: float
+) -> dict[str, Any] | None:
     """Weights and scaling of the density networks, and the range of each slider.
 
     Args:
         ensemble: The density networks.
         seen: Summaries of clusters, in physical units; sliders run from their 1 % to their 99 % quantile.
+        tempering: Of the likelihood.
 
     Returns:
         What the page's script reads (`report/templates/report/ask.js`); None if the script does not know the campaign's
@@ -50,6 +53,8 @@ def law_of_page(ensemble: DensityEnsemble, seen: Float[np.ndarray, "cluster summ
         "components": members.components,
         "stars": members.counts.n_stars,
         "fewest": members.counts.fewest,
+        "tempering": tempering,
+        "tempered_below": TEMPERED_BELOW,
         "members": _members(members, ensemble.n_members),
         "fields": [_field(name, values) for name, values in zip(SUMMARIES, seen.T, strict=True)],
     }

@@ -54,7 +54,9 @@ with script(snakemake, cpu_devices=1):
         "speed": speed_bars({label: speed[key] for label, key in SPEED_LABELS.items()}),
     }
     laws = {
-        "summaries": law_of_page(likelihood.density, test.y) if hasattr(likelihood, "density") else None,
+        "summaries": law_of_page(likelihood.density, test.y, likelihood.tempering)
+        if hasattr(likelihood, "density")
+        else None,
         "observables": joint_law_of_page(*load_joint(files.joint[0])[:2]) if files.joint else None,
     }
     write_json(snakemake.output.page, laws)

@@ -51,6 +51,7 @@ natal.summaries = (law, cells, prior) => {
     const exact = error[1] === 0 && error[2] === 0;
     // errors so small that the exponential is straight across them could only add rounding
     const noise = [1, 2].map((k) => Math.max(error[k], 1e-3 * y[k])), straight = error[1] < 1e-3 * y[1] && error[2] < 1e-3 * y[2];
+    const temperature = 1 + law.tempering * Math.max(law.tempered_below - Math.max(y[0], 0), 0);
     const u = [Math.log(y[1]), Math.log(y[2])], terms = new Float64Array(per);
     return natal.everyCell(nq, na, (cell) => {
       let largest = -Infinity;
@@ -108,7 +109,7 @@ natal.summaries = (law, cells, prior) => {
       }
       let sum = 0;
       for (let c = 0; c < per; c++) sum += Math.exp(terms[c] - largest);
-      return largest + Math.log(sum);
+      return (largest + Math.log(sum)) / temperature;
     });
   };
 
