@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -66,10 +67,15 @@ def peak_bytes(n_stars, n_runs, snapshots, folder, per_batch=0):
     return float(done.stdout.split()[-1])
 
 
+def lower_peak_bytes(*job, folder, per_batch=0):
+    """Of two tries: compiler threads and freed blocks that the allocator keeps add 10 MB by chance, seldom 30 MB."""
+    return min(peak_bytes(*job, tempfile.mkdtemp(dir=folder), per_batch) for _ in range(2))
+
+
 @pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """The peak of a job that is all baseline."""
-    return peak_bytes(100, 16, 3, tmp_path_factory.mktemp("small"))
+    return lower_peak_bytes(100, 16, 3, folder=tmp_path_factory.mktemp("small"))
 
 
 @pytest.mark.slow
@@ -81,14 +87,14 @@ def test_the_baseline(small):
 @pytest.mark.slow
 def test_memory_of_many_runs(small, tmp_path):
     """8000 runs of 100 stars: what they add to the baseline is three snapshots of 45 MB, and not much besides."""
-    added = peak_bytes(100, 8_000, 3, tmp_path) - small
+    added = lower_peak_bytes(100, 8_000, 3, folder=tmp_path) - small
     assert added == pytest.approx(memory_bytes(8_000, 100) - memory_bytes(0, 100), rel=0.2)
 
 
 @pytest.mark.slow
 def test_memory_of_large_batches(small, tmp_path):
     """8000 runs in two batches side by side: 290 MB more than in batches of natal's own size."""
-    added = peak_bytes(100, 8_000, 3, tmp_path, per_batch=4_000) - small
+    added = lower_peak_bytes(100, 8_000, 3, folder=tmp_path, per_batch=4_000) - small
     expected = memory_bytes(8_000, 100, clusters_per_batch=4_000, n_devices=2) - memory_bytes(0, 100)
     assert added == pytest.approx(expected, rel=0.25)
 
