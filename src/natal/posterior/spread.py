@@ -9,6 +9,7 @@ import numpy as np
 from jax import lax
 from jax.sharding import Mesh, PartitionSpec
 
+from natal.posterior.programs import call
 from natal.progress import track
 
 CASES_PER_CALL = 256
@@ -42,11 +43,10 @@ def map_cases(
         # every call has the same shape: the last is filled up with copies of its last case
         chosen = np.minimum(np.arange(first, first + per_call), n - 1)
         batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
-        found.append(jax.device_get(_one_call(function, shared, batch, settings)))
+        found.append(jax.device_get(call(_one_call, function, shared, batch, settings)))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
 
-@eqx.filter_jit
 def _one_call(function: Callable[..., Any], shared: Any, cases: Any, settings: tuple[Any, ...]) -> Any:
     arrays, static = eqx.partition(shared, eqx.is_array)
 

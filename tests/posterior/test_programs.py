@@ -1,0 +1,164 @@
+"""Programs kept on disk: the same bits as traced ones, and another program for whatever a trace depends on."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from natal.likelihood.mixture_density import temperature
+from natal.population.inference import sample_laws
+from natal.population.terms import Terms
+from natal.posterior import programs
+from natal.settings.population import Population
+
+SHARES = np.array([0.05, 0.45, 0.9], "float32")
+
+traced = programs._traced
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of kept programs, as a process finds it that has run none yet."""
+    monkeypatch.setenv(programs.FOLDER, str(tmp_path / "kept"))
+    monkeypatch.setattr(programs, "_loaded", {})
+    return tmp_path / "kept"
+
+
+@pytest.fixture
+def later(folder, monkeypatch):
+    """Begins another process: it must not trace."""
+
+    def begin():
+        monkeypatch.setattr(programs, "_loaded", {})
+        monkeypatch.setattr(programs, "_made", lambda *_: pytest.fail("a kept program is traced again"))
+        monkeypatch.setattr(programs, "_traced", lambda *_: pytest.fail("a kept program is traced again"))
+
+    return begin
+
+
+def kept(folder):
+    """Names of the programs in a folder."""
+    return {path.name for path in folder.glob("*.program")}
+
+
+def test_a_later_process_does_not_trace(folder, later):
+    """It takes the program from disk, with other numbers too, and returns the same bits."""
+    assert programs.call(temperature, SHARES, 0.5).tolist() == traced(temperature, (SHARES, 0.5)).tolist()
+    later()
+    others = SHARES[::-1].copy()
+    assert programs.call(temperature, others, 0.5).tolist() == traced(temperature, (others, 0.5)).tolist()
+    assert len(kept(folder)) == 1
+
+
+def changed_code(monkeypatch):
+    monkeypatch.setattr(programs, "_code", lambda: "other code")
+    return temperature, SHARES, 0.5
+
+
+def changed_setting(monkeypatch):
+    monkeypatch.setattr(programs, "TRACED_UNDER", ("jax_debug_nans",))
+    return temperature, SHARES, 0.5
+
+
+CHANGES = {
+    "a number that is no array": lambda _: (temperature, SHARES, 0.25),
+    "a shape": lambda _: (temperature, SHARES[:2], 0.5),
+    "a type": lambda _: (temperature, SHARES.astype("float16"), 0.5),
+    "natal's code": changed_code,
+    "settings of JAX": changed_setting,
+    "the function": lambda _: (jnp.nextafter, SHARES, 0.5),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_whatever_a_trace_depends_on_has_a_program_of_its_own(folder, monkeypatch, change):
+    """The first one is never taken for the second."""
+    programs.call(temperature, SHARES, 0.5)
+    function, *arguments = change(monkeypatch)
+    found = programs.call(function, *arguments)
+    assert np.array_equal(found, traced(function, tuple(arguments)))
+    assert len(kept(folder)) == 2
+
+
+def local(share):
+    return 2 * share
+
+
+@pytest.mark.parametrize("function", [local, lambda share: 2 * share], ids=["not natal's", "a lambda"])
+def test_functions_that_are_not_known_by_their_names_are_traced(folder, function):
+    """The code of others may change without natal's."""
+    assert programs.call(function, SHARES).tolist() == (2 * SHARES).tolist()
+    assert not kept(folder)
+
+
+def printing(share):
+    jax.debug.print("{}", share)
+    return 2 * share
+
+
+def test_what_jax_cannot_write_down_is_traced_once(folder, monkeypatch):
+    """A program with effects, for one."""
+    monkeypatch.setattr(printing, "__module__", "natal.printing")
+    monkeypatch.setattr(programs, "_made", counted := Counted(programs._made))
+    for _ in range(2):
+        assert programs.call(printing, SHARES).tolist() == (2 * SHARES).tolist()
+    assert counted.calls == 1
+    assert not kept(folder)
+
+
+class Counted:
+    """A function that counts its calls."""
+
+    def __init__(self, function):
+        self.function, self.calls = function, 0
+
+    def __call__(self, *arguments):
+        self.calls += 1
+        return self.function(*arguments)
+
+
+@pytest.mark.parametrize("content", [b"", b"damaged"])
+def test_a_damaged_program_is_made_again(folder, monkeypatch, content):
+    """By the next process that wants it."""
+    programs.call(temperature, SHARES, 0.5)
+    (path,) = folder.glob("*.program")
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    monkeypatch.setattr(programs, "_loaded", {})
+    assert programs.call(temperature, SHARES, 0.5).tolist() == traced(temperature, (SHARES, 0.5)).tolist()
+    assert len(path.read_bytes()) == len(whole)
+
+
+def test_a_folder_that_cannot_be_written_costs_nothing_but_time(folder):
+    """Here it would be below a file."""
+    folder.write_text("a file")
+    assert programs.call(temperature, SHARES, 0.5).tolist() == traced(temperature, (SHARES, 0.5)).tolist()
+
+
+def test_nothing_is_kept_without_a_folder(folder, monkeypatch, tmp_path):
+    """As in a user's own Python, where constants may be anything."""
+    monkeypatch.setenv(programs.FOLDER, "")
+    programs.call(temperature, SHARES, 0.5)
+    assert not kept(folder)
+
+
+@pytest.mark.slow
+def test_nuts_walks_the_same_way_from_disk(folder, later):
+    """NUTS on a law of a population, over two devices: the same bits traced, made and read."""
+    edges = np.linspace(0.5, 1.5, 41).astype("float32"), np.linspace(3.9, 5.3, 21).astype("float32")
+    terms = Terms(*edges, np.ones((3, 40, 20), "float32"), np.ones((1, 40, 20), "float32"), np.zeros(3, "int32"))
+    settings = Population(sampler={"chains": 2, "warmup": 20, "draws": 20})
+
+    def draws():
+        return sample_laws(jax.random.key(0), "normal", [terms], settings)[0].parameters
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(programs.FOLDER, "")
+        found = draws()
+    made = draws()
+    assert len(kept(folder)) == 1
+    later()
+    read = draws()
+    for name, values in found.items():
+        assert np.array_equal(values, made[name]), name
+        assert np.array_equal(values, read[name]), name
