@@ -22,7 +22,7 @@ gc.disable()
 # waiting threads of linear algebra take the processors from the other process: workers and jobs inherit this
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # tests patch constants that are no part of a traced program's name: none is kept between processes
-os.environ.setdefault("NATAL_PROGRAMS", "")
+os.environ["NATAL_PROGRAMS"] = ""
 jax.config.update("jax_num_cpu_devices", 2)
 install_import_hook("natal", "runtime_types.check")
 

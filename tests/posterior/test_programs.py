@@ -1,11 +1,16 @@
 """Programs kept on disk: the same bits as traced ones, and another program for whatever a trace depends on."""
 
+import time
+
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import NamedSharding, PartitionSpec
+from project import ROOT
 
-from natal.likelihood.mixture_density import temperature
+from natal.likelihood.mixture_density import Counts, temperature
 from natal.population.inference import sample_laws
 from natal.population.terms import Terms
 from natal.posterior import programs
@@ -14,6 +19,7 @@ from natal.settings.population import Population
 SHARES = np.array([0.05, 0.45, 0.9], "float32")
 
 traced = programs._traced
+PACKAGE = ROOT / "src" / "natal"
 
 
 @pytest.fixture
@@ -21,6 +27,7 @@ def folder(tmp_path, monkeypatch):
     """A folder of kept programs, as a process finds it that has run none yet."""
     monkeypatch.setenv(programs.FOLDER, str(tmp_path / "kept"))
     monkeypatch.setattr(programs, "_loaded", {})
+    monkeypatch.setattr(programs, "_code", lambda: "code")
     return tmp_path / "kept"
 
 
@@ -30,7 +37,7 @@ def later(folder, monkeypatch):
 
     def begin():
         monkeypatch.setattr(programs, "_loaded", {})
-        monkeypatch.setattr(programs, "_made", lambda *_: pytest.fail("a kept program is traced again"))
+        monkeypatch.setattr(programs, "_kept", lambda *_: pytest.fail("a kept program is traced again"))
         monkeypatch.setattr(programs, "_traced", lambda *_: pytest.fail("a kept program is traced again"))
 
     return begin
@@ -55,9 +62,8 @@ def changed_code(monkeypatch):
     return temperature, SHARES, 0.5
 
 
-def changed_setting(monkeypatch):
-    monkeypatch.setattr(programs, "TRACED_UNDER", ("jax_debug_nans",))
-    return temperature, SHARES, 0.5
+def split(array):
+    return jax.device_put(array, NamedSharding(programs.device_mesh(), PartitionSpec("device")))
 
 
 CHANGES = {
@@ -65,7 +71,7 @@ CHANGES = {
     "a shape": lambda _: (temperature, SHARES[:2], 0.5),
     "a type": lambda _: (temperature, SHARES.astype("float16"), 0.5),
     "natal's code": changed_code,
-    "settings of JAX": changed_setting,
+    "where an array is": lambda _: (temperature, split(np.repeat(SHARES, 2)), 0.5),
     "the function": lambda _: (jnp.nextafter, SHARES, 0.5),
 }
 
@@ -80,15 +86,62 @@ def test_whatever_a_trace_depends_on_has_a_program_of_its_own(folder, monkeypatc
     assert len(kept(folder)) == 2
 
 
-def local(share):
+@pytest.mark.parametrize(
+    "setting",
+    ["jax_debug_nans", "jax_high_dynamic_range_gumbel", "jax_softmax_custom_jvp", "jax_threefry_partitionable"],
+)
+def test_settings_of_jax_have_programs_of_their_own(folder, setting):
+    """All of them: which ones a trace depends on is JAX's affair."""
+    programs.call(temperature, SHARES, 0.5)
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, not before)
+    try:
+        programs.call(temperature, SHARES, 0.5)
+    finally:
+        jax.config.update(setting, before)
+    assert len(kept(folder)) == 2
+
+
+def local(share, *_):
     return 2 * share
 
 
-@pytest.mark.parametrize("function", [local, lambda share: 2 * share], ids=["not natal's", "a lambda"])
-def test_functions_that_are_not_known_by_their_names_are_traced(folder, function):
-    """The code of others may change without natal's."""
-    assert programs.call(function, SHARES).tolist() == (2 * SHARES).tolist()
+class Mine(eqx.Module):
+    factor: float = 2.0
+
+
+UNKNOWN = {
+    "a function that is not natal's": (local, SHARES),
+    "a lambda": (lambda share: 2 * share, SHARES),
+    "a wrapped function": (jax.vmap(jnp.negative), SHARES),
+    "a method": (Counts(100, 0).cell, SHARES, SHARES),
+    "a type that is not natal's": (temperature, SHARES, Mine()),
+    "a function in a static field": (temperature, SHARES, jax.tree_util.Partial(local)),
+}
+
+
+@pytest.mark.parametrize("call", UNKNOWN.values(), ids=UNKNOWN)
+def test_what_is_not_known_by_its_name_has_no_program(folder, call):
+    """The code of others may change without natal's, and a name may be that of something else."""
+    function, *arguments = call
+    assert programs._name(programs._Call.of(function, tuple(arguments))) is None
+
+
+def test_what_is_not_known_is_traced(folder):
+    """With the same result, and nothing is written."""
+    assert programs.call(local, SHARES).tolist() == (2 * SHARES).tolist()
     assert not kept(folder)
+
+
+def test_code_that_changed_since_the_process_began_is_no_name(monkeypatch):
+    """What was imported may be older than what the file says now."""
+    programs._code.cache_clear()
+    monkeypatch.setattr(programs, "BEGUN", time.time() + 60)
+    assert len(programs._code()) == 64
+    programs._code.cache_clear()
+    monkeypatch.setattr(programs, "BEGUN", max(path.stat().st_ctime for path in PACKAGE.rglob("*.py")) - 1e-3)
+    assert programs._code() is None
+    programs._code.cache_clear()
 
 
 def printing(share):
@@ -98,8 +151,9 @@ def printing(share):
 
 def test_what_jax_cannot_write_down_is_traced_once(folder, monkeypatch):
     """A program with effects, for one."""
-    monkeypatch.setattr(printing, "__module__", "natal.printing")
-    monkeypatch.setattr(programs, "_made", counted := Counted(programs._made))
+    monkeypatch.setattr(printing, "__module__", programs.__name__)
+    monkeypatch.setattr(programs, "printing", printing, raising=False)
+    monkeypatch.setattr(programs, "_kept", counted := Counted(programs._kept))
     for _ in range(2):
         assert programs.call(printing, SHARES).tolist() == (2 * SHARES).tolist()
     assert counted.calls == 1
@@ -117,13 +171,20 @@ class Counted:
         return self.function(*arguments)
 
 
-@pytest.mark.parametrize("content", [b"", b"damaged"])
-def test_a_damaged_program_is_made_again(folder, monkeypatch, content):
+DAMAGES = {
+    "empty": lambda whole: b"",
+    "cut off": lambda whole: whole[:-10],
+    "one byte in the middle": lambda whole: whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_program_is_made_again(folder, monkeypatch, damage):
     """By the next process that wants it."""
     programs.call(temperature, SHARES, 0.5)
     (path,) = folder.glob("*.program")
     whole = path.read_bytes()
-    path.write_bytes(content)
+    path.write_bytes(damage(whole))
     monkeypatch.setattr(programs, "_loaded", {})
     assert programs.call(temperature, SHARES, 0.5).tolist() == traced(temperature, (SHARES, 0.5)).tolist()
     assert len(path.read_bytes()) == len(whole)

@@ -1,19 +1,22 @@
 """Keeps traced programs on disk, so that a process that runs one again need not trace it.
 
 JAX keeps what XLA has compiled. But to find it there, each process first traces and lowers the program, which for NUTS
-takes longer than sampling a small table. Here the lowered program is kept, too (`jax.export`), with what it follows
-from in the file's name: natal's code, versions and settings of JAX, devices, functions, and all arguments that are no
-arrays. A program that cannot be kept, or of which that is not known for sure, is traced as ever.
+takes longer than sampling a small table. Here the lowered program is kept, too (`jax.export`). The file's name digests
+all that it follows from: natal's code, versions and settings, devices, functions, types, and all arguments that are no
+arrays. A program of which that is not known for sure, or that cannot be written down, is traced as ever.
 """
 
 import hashlib
+import logging
 import os
 import pickle
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,17 +28,35 @@ from jaxtyping import Array
 
 from natal.files.atomic import atomic_path
 
+log = logging.getLogger("natal")
+
 FOLDER = "NATAL_PROGRAMS"
 """Environment variable with the folder of kept programs. Without it, or empty: none are kept."""
 
-STABLE = ("natal", "jax", "numpyro", "equinox")
-"""Packages whose functions are known by their names: the code and the versions are in a program's name."""
+KNOWN = ("natal", "jax", "jaxlib", "numpyro", "equinox", "numpy", "scipy")
+"""Packages whose functions and types are known by their names, since code or version are in a program's name."""
 
-TRACED_UNDER = (
-    *("jax_enable_x64", "jax_default_matmul_precision", "jax_default_prng_impl", "jax_threefry_partitionable"),
-    *("jax_numpy_dtype_promotion", "jax_numpy_rank_promotion", "jax_debug_nans", "jax_debug_infs"),
-)
-"""Settings of JAX that a traced program depends on."""
+BEGUN = time.time() - 60.0
+"""A file changed later may not be the code that this process has imported, a little before this module."""
+
+
+class _Call(NamedTuple):
+    """A call with its arrays apart from all else that it takes."""
+
+    function: Callable[..., Any]
+    leaves: list[Any]
+    tree: Any
+    rest: Any
+    shardings: list[NamedSharding]
+
+    @classmethod
+    def of(cls, function: Callable[..., Any], arguments: tuple[Any, ...]) -> "_Call":
+        arrays, rest = eqx.partition(arguments, eqx.is_array)
+        leaves, tree = jax.tree.flatten(arrays)
+        mesh = device_mesh()
+        everywhere = NamedSharding(mesh, PartitionSpec())
+        shardings = [_sharding(leaf, mesh) or everywhere for leaf in leaves]
+        return cls(function, leaves, tree, rest, shardings)
 
 
 class _Program(NamedTuple):
@@ -50,34 +71,43 @@ _loaded: dict[str, _Program | None] = {}
 """By name; None for those that JAX cannot write down."""
 
 
+def _sharding(leaf: Any, mesh: Mesh) -> NamedSharding | None:
+    """How an array is split over the mesh; None if it is not."""
+    given = getattr(leaf, "sharding", None)
+    return given if isinstance(given, NamedSharding) and given.mesh == mesh else None
+
+
+def device_mesh() -> Mesh:
+    """All local devices, along the axis "device"."""
+    return Mesh(np.array(jax.local_devices()), ("device",))
+
+
 def call(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function as one compiled program; all arrays among its arguments are traced.
 
     Args:
-        function: It is pure, and defined in a module.
-        arguments: Trees of arrays and of whatever else it takes.
+        function: It is pure.
+        arguments: Trees of arrays and of whatever else it takes. Arrays that are split over `device_mesh` stay so.
 
     Returns:
-        What the function returns, on all local devices.
+        What the function returns.
 
     Examples:
         >>> call(jax.numpy.add, 1.0, np.array([1.0, 2.0])).tolist()
         [2.0, 3.0]
     """
     folder = os.environ.get(FOLDER)
-    arrays, static = eqx.partition(arguments, eqx.is_array)
-    leaves, tree = jax.tree.flatten(arrays)
-    name = _name(leaves, tree, (function, static)) if folder else None
-    if name is None:
+    if not folder:
         return _traced(function, arguments)
-    everywhere = NamedSharding(Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec())
-    if name not in _loaded:
-        path = Path(folder or "", f"{name}.program")
-        _loaded[name] = _read(path) or _made(path, function, everywhere, leaves, tree, static)
-    program = _loaded[name]
+    made = _Call.of(function, arguments)
+    name = _name(made)
+    if name is not None and name not in _loaded:
+        path = Path(folder, f"{name}.program")
+        _loaded[name] = _read(path) or _kept(path, made)
+    program = None if name is None else _loaded[name]
     if program is None:
         return _traced(function, arguments)
-    returned = program.run(*jax.device_put(leaves, everywhere))
+    returned = program.run(*jax.device_put(made.leaves, made.shardings))
     return jax.tree.unflatten(jax.tree.structure(program.results), returned)
 
 
@@ -87,67 +117,95 @@ def _traced(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 
 
 def _read(path: Path) -> _Program | None:
-    """A kept program; None if there is none, or none that can be read."""
-    try:
-        lowered, results = pickle.loads(path.read_bytes())
-        return _Program(jax.jit(jax.export.deserialize(lowered).call), results)
-    except Exception:  # of a damaged file any kind; the program is made again
-        return None
+    """A kept program; None if there is none, or a damaged one."""
+    with suppress(OSError):
+        content = path.read_bytes()
+        if content[:32] == hashlib.sha256(content[32:]).digest():
+            # who can write here can have their code run anyway: it is a program
+            lowered, results = pickle.loads(content[32:])
+            return _Program(jax.jit(jax.export.deserialize(lowered).call), results)
+    return None
 
 
-def _made(
-    path: Path, function: Callable[..., Any], everywhere: NamedSharding, leaves: list[Any], tree: Any, static: Any
-) -> _Program | None:
-    """Trace and lower a program and keep it; None if JAX cannot write down such a program."""
+def _kept(path: Path, made: _Call) -> _Program | None:
+    """Trace and lower a program and keep it; None if it cannot be written down."""
     found: list[Any] = []
 
     def flat(*leaves: Array) -> list[Array]:
-        returned, structure = jax.tree.flatten(function(*eqx.combine(jax.tree.unflatten(tree, leaves), static)))
+        returned = made.function(*eqx.combine(jax.tree.unflatten(made.tree, leaves), made.rest))
+        leaves_returned, structure = jax.tree.flatten(returned)
         found.append(structure)
-        return returned
+        return leaves_returned
 
-    lowered = jax.export.export(jax.jit(flat, in_shardings=everywhere))
     try:
-        exported = lowered(*leaves)
+        exported = jax.export.export(jax.jit(flat, in_shardings=tuple(made.shardings)))(*made.leaves)
         results = jax.tree.unflatten(found[-1], range(found[-1].num_leaves))
         content = pickle.dumps((exported.serialize(), results))
-    except (ValueError, NotImplementedError, pickle.PicklingError):
+    # effects, operations that JAX does not promise to keep, no flatbuffers
+    except (ValueError, NotImplementedError, ImportError, pickle.PicklingError) as error:
+        log.debug("%s is not kept: %s", path.name, error)
         return None
     # this is only a memory
     with suppress(OSError), atomic_path(path) as partial:
-        partial.write_bytes(content)
+        partial.write_bytes(hashlib.sha256(content).digest() + content)
     return _Program(jax.jit(exported.call), results)
 
 
-def _name(leaves: list[Any], tree: Any, static: Any) -> str | None:
+def _name(made: _Call) -> str | None:
     """What a program follows from, digested; None if that is not known for sure."""
-    devices = jax.local_devices()
-    rest, structure = jax.tree.flatten(static)
+    code, devices = _code(), jax.local_devices()
+    rest, structure = jax.tree.flatten((made.function, made.rest))
+    names = [_name_of(value) for value in [*rest, *_types(made.tree), *_types(structure)]]
+    trees = [str(made.tree), str(structure)]
+    # an object in a static field that says nothing for sure of itself
+    if code is None or None in names or any("<" in tree for tree in trees):
+        return None
     said = [
-        _code(),
-        *(f"{name} {getattr(jax.config, name, None)}" for name in TRACED_UNDER),
+        code,
+        *(f"{name} {getattr(jax.config, name, None)}" for name in sorted(jax.config.values)),
         f"{len(devices)} {devices[0].platform} {devices[0].device_kind}",
-        *(f"{leaf.dtype} {leaf.shape} {getattr(leaf, 'weak_type', False)}" for leaf in leaves),
-        *(str(part) for part in (tree, structure)),
-        *_names(rest),
+        *(f"{leaf.dtype} {leaf.shape} {getattr(leaf, 'weak_type', False)}" for leaf in made.leaves),
+        *(str(sharding.spec) for sharding in made.shardings),
+        *trees,
+        *map(str, names),
     ]
-    # an address in memory: some object that says nothing of itself
-    return None if any(" at 0x" in part for part in said) else hashlib.sha256("\n".join(said).encode()).hexdigest()
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
 
 
-def _names(values: list[Any]) -> Iterator[str]:
-    for value in values:
-        module, name = (getattr(value, part, "") for part in ("__module__", "__qualname__"))
-        known = callable(value) and name and "<" not in name and module.partition(".")[0] in STABLE
-        yield f"{module}.{name}" if known else repr(value)
+def _name_of(value: Any) -> str | None:
+    """A function or type by its full name, if that leads to it; other values by what they print."""
+    module, name = (getattr(value, part, "") for part in ("__module__", "__qualname__"))
+    if not callable(value):
+        text = repr(value)
+        return None if "<" in text else f"{type(value).__qualname__} {text}"
+    if module.partition(".")[0] not in (*KNOWN, "builtins"):
+        return None
+    try:
+        # a wrapper may have the name of what it wraps, a method that of its class
+        found = attrgetter(name)(sys.modules[module])
+    except (AttributeError, KeyError):
+        return None
+    return f"{module}.{name}" if found is value else None
+
+
+def _types(tree: Any) -> Iterator[type]:
+    """The types of a tree's nodes."""
+    data = tree.node_data()
+    if data and data[0] is not type(None):
+        yield data[0]
+    for child in tree.children():
+        yield from _types(child)
 
 
 @cache
-def _code() -> str:
-    """A digest of all of natal's code, and of the versions of what it is written with."""
-    versions = [sys.version, *(f"{name} {version(name)}" for name in ("jaxlib", *STABLE[1:]))]
-    digest = hashlib.sha256("\n".join(versions).encode())
+def _code() -> str | None:
+    """A digest of natal's code and of the versions of what it is written with; None if code changed since it began."""
     package = Path(__file__).parents[1]
+    versions = [sys.version, *(f"{name} {version(name)}" for name in KNOWN if name != "natal")]
+    digest = hashlib.sha256("\n".join(versions).encode())
     for path in sorted(package.rglob("*.py")):
+        state = path.stat()
+        if max(state.st_mtime, state.st_ctime) > BEGUN:
+            return None
         digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()

@@ -7,9 +7,9 @@ import equinox as eqx
 import jax
 import numpy as np
 from jax import lax
-from jax.sharding import Mesh, PartitionSpec
+from jax.sharding import NamedSharding, PartitionSpec
 
-from natal.posterior.programs import call
+from natal.posterior.programs import call, device_mesh
 from natal.progress import track
 
 CASES_PER_CALL = 256
@@ -38,11 +38,13 @@ def map_cases(
     n, n_devices = len(jax.tree.leaves(cases)[0]), len(jax.local_devices())
     n_calls = -(-n // CASES_PER_CALL)
     per_call = -(-n // (n_calls * n_devices)) * n_devices
+    # each device gets its own cases only
+    split = NamedSharding(device_mesh(), PartitionSpec("device"))
     found = []
     for first in track(range(0, n, per_call), total=n_calls, label=label, unit=f"x {per_call} {unit}"):
         # every call has the same shape: the last is filled up with copies of its last case
         chosen = np.minimum(np.arange(first, first + per_call), n - 1)
-        batch = jax.tree.map(lambda array: array[chosen], cases)  # noqa: B023
+        batch = jax.device_put(jax.tree.map(lambda array: array[chosen], cases), split)  # noqa: B023
         found.append(jax.device_get(call(_one_call, function, shared, batch, settings)))
     return jax.tree.map(lambda *parts: np.concatenate(parts)[:n], *found)
 
@@ -54,6 +56,8 @@ def _one_call(function: Callable[..., Any], shared: Any, cases: Any, settings: t
         together = eqx.combine(arrays, static)
         return lax.map(lambda case: function(together, case, *settings), cases)
 
-    mesh, split = Mesh(np.array(jax.local_devices()), ("device",)), PartitionSpec("device")
-    spread = jax.shard_map(some, mesh=mesh, in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False)
+    split = PartitionSpec("device")
+    spread = jax.shard_map(
+        some, mesh=device_mesh(), in_specs=(PartitionSpec(), split), out_specs=split, check_vma=False
+    )
     return spread(arrays, cases)
