@@ -32,7 +32,8 @@ rule density:
     log: LOGS / "density.log"
     benchmark: LOGS / "density.benchmark.tsv"
     params: digest=digest("emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=BOX)
-    threads: 2
+    # one core is all that it keeps busy: the law of observables is trained beside it
+    threads: 1
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train the density networks"
     script: "../scripts/emulate/density.py"

@@ -25,7 +25,7 @@ rule joint:
     log: LOGS / "joint.log"
     benchmark: LOGS / "joint.benchmark.tsv"
     params: digest=digest("observables/joint.py", "seed", "density", "cluster.n_stars", box=BOX), box=BOX
-    threads: 2
+    threads: 1
     resources: **growing(mem_mb=6000, runtime=60)
     message: "Train the law of observables"
     script: "../scripts/observables/joint.py"
