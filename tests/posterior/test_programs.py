@@ -16,7 +16,7 @@ from natal.population.terms import Terms
 from natal.posterior import programs
 from natal.settings.population import Population
 
-SHARES = np.array([0.05, 0.45, 0.9], "float32")
+SHARES = np.array([0.05, 0.45, 0.6, 0.9], "float32")
 
 traced = programs._traced
 PACKAGE = ROOT / "src" / "natal"
@@ -71,7 +71,7 @@ CHANGES = {
     "a shape": lambda _: (temperature, SHARES[:2], 0.5),
     "a type": lambda _: (temperature, SHARES.astype("float16"), 0.5),
     "natal's code": changed_code,
-    "where an array is": lambda _: (temperature, split(np.repeat(SHARES, 2)), 0.5),
+    "where an array is": lambda _: (temperature, split(SHARES), 0.5),
     "the function": lambda _: (jnp.nextafter, SHARES, 0.5),
 }
 
