@@ -1,5 +1,6 @@
 """Programs kept on disk: the same bits as traced ones, and another program for whatever a trace depends on."""
 
+import json
 import time
 
 import equinox as eqx
@@ -194,6 +195,16 @@ def test_a_folder_that_cannot_be_written_costs_nothing_but_time(folder):
     """Here it would be below a file."""
     folder.write_text("a file")
     assert programs.call(temperature, SHARES, 0.5).tolist() == traced(temperature, (SHARES, 0.5)).tolist()
+
+
+def test_results_are_written_without_their_code():
+    """As names of types and numbers: nothing of the file is run in Python."""
+    tree = (1, {"b": None, "a": (2, Counts(3, 4))}, Counts(5, (6, 7)))
+    written = json.dumps(programs._written(tree))
+    assert written.count("natal.likelihood.mixture_density.Counts") == 2
+    assert programs._tree(json.loads(written)) == tree
+    with pytest.raises(ValueError, match="results hold a list"):
+        programs._written((1, [2]))
 
 
 def test_nothing_is_kept_without_a_folder(folder, monkeypatch, tmp_path):

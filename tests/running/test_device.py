@@ -16,29 +16,32 @@ import jax, jax.numpy as jnp
 from natal.running import device
 device.set_up(threads=2, cpu_devices=int(sys.argv[1]), cache_folder=sys.argv[2] if len(sys.argv) > 2 else None)
 jax.jit(lambda x: jnp.sin(x) @ x)(jnp.ones((8, 8))).block_until_ready()
-print(len(jax.local_devices()), os.environ["NPROC"], device.describe(), sep="|")
+print(len(jax.local_devices()), os.environ["NPROC"], device.describe(), os.environ.get("NATAL_PROGRAMS"), sep="|")
 """
 
 
-def run(*arguments):
+def run(*arguments, **environment):
     """Run the program above in a fresh process; its answers."""
     command = [sys.executable, "-c", PROGRAM, *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip().split("|")
+    own = {name: value for name, value in os.environ.items() if name != "NATAL_PROGRAMS"} | environment
+    return subprocess.run(command, env=own, check=True, capture_output=True, text=True).stdout.strip().split("|")
 
 
 @pytest.mark.parametrize("n", [1, 3])
 def test_as_many_devices_as_asked_for(n):
     """And the thread pool of XLA is held to the job's threads."""
-    devices, threads, described = run(n)
-    assert (devices, threads) == (str(n), "2")
+    devices, threads, described, programs = run(n)
+    assert (devices, threads, programs) == (str(n), "2", "None")
     assert described.startswith(f"{n} x ")
 
 
 def test_the_compile_cache_fills_and_serves(tmp_path):
     """Small programs are kept, too; the next process finds them and adds none."""
     folder = tmp_path / "cache"
-    run(1, folder)
+    *_, programs = run(1, folder)
     (processor,) = folder.iterdir()
+    # traced ones have a place there, too
+    assert programs == str(processor / "traced")
     assert processor.name == device.processor()
 
     def kept():
@@ -46,7 +49,8 @@ def test_the_compile_cache_fills_and_serves(tmp_path):
 
     first = kept()
     assert first
-    run(1, folder)
+    *_, programs = run(1, folder, NATAL_PROGRAMS="elsewhere")
+    assert programs == "elsewhere"
     assert kept() == first
 
 

@@ -7,14 +7,15 @@ arrays. A program of which that is not known for sure, or that cannot be written
 """
 
 import hashlib
+import json
 import logging
 import os
-import pickle
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import cache
+from importlib import import_module
 from importlib.metadata import version
 from operator import attrgetter
 from pathlib import Path
@@ -121,9 +122,8 @@ def _read(path: Path) -> _Program | None:
     with suppress(OSError):
         content = path.read_bytes()
         if content[:32] == hashlib.sha256(content[32:]).digest():
-            # who can write here can have their code run anyway: it is a program
-            lowered, results = pickle.loads(content[32:])
-            return _Program(jax.jit(jax.export.deserialize(lowered).call), results)
+            results, _, lowered = content[32:].partition(b"\n")
+            return _Program(jax.jit(jax.export.deserialize(bytearray(lowered)).call), _tree(json.loads(results)))
     return None
 
 
@@ -140,15 +140,41 @@ def _kept(path: Path, made: _Call) -> _Program | None:
     try:
         exported = jax.export.export(jax.jit(flat, in_shardings=tuple(made.shardings)))(*made.leaves)
         results = jax.tree.unflatten(found[-1], range(found[-1].num_leaves))
-        content = pickle.dumps((exported.serialize(), results))
-    # effects, operations that JAX does not promise to keep, no flatbuffers
-    except (ValueError, NotImplementedError, ImportError, pickle.PicklingError) as error:
+        content = json.dumps(_written(results)).encode() + b"\n" + exported.serialize()
+    # effects, operations that JAX does not promise to keep, no flatbuffers, results of other types
+    except (ValueError, NotImplementedError, ImportError) as error:
         log.debug("%s is not kept: %s", path.name, error)
         return None
     # this is only a memory
     with suppress(OSError), atomic_path(path) as partial:
         partial.write_bytes(hashlib.sha256(content).digest() + content)
     return _Program(jax.jit(exported.call), results)
+
+
+def _written(tree: Any) -> Any:
+    """A tree of tuples, dictionaries and numbers, for JSON.
+
+    Raises:
+        ValueError: There is something else in it.
+    """
+    if isinstance(tree, dict):
+        return {name: _written(part) for name, part in tree.items()}
+    if isinstance(tree, tuple) and (name := _name_of(type(tree))):
+        return [name, *map(_written, tree)]
+    if tree is None or isinstance(tree, int):
+        return tree
+    raise ValueError(f"results hold a {type(tree).__qualname__}")
+
+
+def _tree(written: Any) -> Any:
+    """The tree that `_written` wrote."""
+    if isinstance(written, dict):
+        return {name: _tree(part) for name, part in written.items()}
+    if isinstance(written, list):
+        module, _, name = written[0].rpartition(".")
+        kind, parts = getattr(import_module(module), name), map(_tree, written[1:])
+        return kind(parts) if kind is tuple else kind(*parts)
+    return written
 
 
 def _name(made: _Call) -> str | None:

@@ -71,7 +71,7 @@ def set_up(
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-        # a user's own value stays
+        # natal.posterior.programs reads it, which jobs know nothing of; a user's own value stays
         os.environ.setdefault("NATAL_PROGRAMS", str(folder / "traced"))
     _settle()
     _check_devices(allow_cpu=allow_cpu)
