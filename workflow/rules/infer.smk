@@ -14,7 +14,7 @@ rule recover:
     log: LOGS / "recover.log"
     benchmark: LOGS / "recover.benchmark.tsv"
     params: digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR)
-    threads: 2
+    threads: two_or_half
     resources: **growing(mem_mb=8000, runtime=120)
     message: "Recover the birth conditions of every test cluster"
     script: "../scripts/infer/recover.py"
@@ -38,7 +38,7 @@ if CALIBRATED:
                 box=BOX,
                 prior=PRIOR,
             ),
-        threads: 2
+        threads: two_or_half
         resources: **growing(mem_mb=8000, runtime=120)
         message: "Check posteriors of clusters drawn from the prior"
         script: "../scripts/infer/calibrate.py"
@@ -76,6 +76,8 @@ rule speed:
     benchmark: LOGS / "speed.benchmark.tsv"
     params: digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=BOX)
     threads: all_cores
+    # a figure waits for it, which then need not be drawn alone
+    priority: 1
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Measure the cost of a simulation and of the emulator"
     script: "../scripts/infer/speed.py"

@@ -71,6 +71,11 @@ def shard_threads(wildcards):
     return max(1, workflow.cores // len(SHARDS))
 
 
+def two_or_half(wildcards):
+    """Two cores; one of two: jobs side by side end sooner there (a cluster's profile sets it)."""
+    return 1 if workflow.resource_settings.cores in (1, 2) else 2
+
+
 def all_cores(wildcards):
     """So that nothing else runs beside (a cluster's profile sets it)."""
     return workflow.cores
