@@ -77,7 +77,7 @@ rule speed:
     params: digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=BOX)
     threads: all_cores
     # a figure waits for it, which then need not be drawn alone
-    priority: 1
+    priority: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Measure the cost of a simulation and of the emulator"
     script: "../scripts/infer/speed.py"

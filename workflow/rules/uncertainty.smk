@@ -18,7 +18,9 @@ rule uncertainty:
         digest=digest(
             "uncertainty/uncertainty.py", *INFERENCE_KEYS, "emulator", "uncertainty", box=BOX, prior=PRIOR
         ),
-    threads: 2
+    threads: two_or_half
+    # the longest of those that wait for the likelihood
+    priority: 1
     resources: **growing(mem_mb=8000, runtime=60)
     message: "Compare uncertainty methods"
     script: "../scripts/uncertainty/uncertainty.py"

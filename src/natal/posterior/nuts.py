@@ -25,7 +25,6 @@ from numpyro.distributions import biject_to
 from numpyro.infer import MCMC, NUTS
 from numpyro.infer.util import potential_energy
 
-from natal.compiling import long_running
 from natal.emulator.box import refuse_prior_outside
 from natal.likelihood.protocols import Conditional, Likelihood
 from natal.posterior.coordinates import Coordinates
@@ -170,7 +169,7 @@ def sample_potentials(
     mesh, split = Mesh(np.array(devices), ("device",)), PartitionSpec("device")
     one = partial(_walk, potential=potential, physical=physical, n_parameters=n_parameters, settings=settings)
     spread = jax.shard_map(jax.vmap(one), mesh=mesh, in_specs=(split,) * 2, out_specs=split, check_vma=False)
-    program = jax.jit(spread, compiler_options=long_running())
+    program = jax.jit(spread)
     arrays = jax.tree.map(jnp.asarray, (keys, cases))
     log.info("compiling NUTS for %d cases at a time", per_call)
     first_batch = np.minimum(np.arange(per_call), n - 1)
@@ -198,7 +197,8 @@ def _walk(
     settings: NutsSettings,
 ) -> tuple[Array, Array, Array, Array]:
     kernel = NUTS(
-        potential_fn=partial(potential, case),
+        # traced once; NumPyro would trace it in each of its loops
+        potential_fn=jax.jit(partial(potential, case)),
         step_size=settings.step_size,
         adapt_step_size=False,
         adapt_mass_matrix=False,
