@@ -1,4 +1,4 @@
-"""What a user uncomments in the Slurm profile takes effect."""
+"""What a user uncomments in the Slurm profile takes effect, and jobs' cores on clusters."""
 
 import re
 
@@ -24,3 +24,11 @@ def test_every_line_of_the_users_block_can_be_uncommented(tmp_path):
     assert filled_in.pop("set-resources") == {"simulate": simulate}
     assert shipped.pop("set-resources") == {"simulate": {"gpu": 1}}
     assert filled_in == shipped
+
+
+def test_cores_that_depend_on_the_machine_are_set_on_clusters():
+    """Snakemake knows no number of cores there."""
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    depend = re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *threads: [a-z]", rules, re.M)
+    assert {"simulate", "recover", "speed"} <= set(depend)
+    assert set(depend) == set(yaml.safe_load(PROFILE.read_text())["set-threads"])
