@@ -76,7 +76,7 @@ rule speed:
     benchmark: LOGS / "speed.benchmark.tsv"
     params: digest=digest("infer/speed.py", "cluster", "integration", "likelihood", box=BOX)
     threads: all_cores
-    # a figure waits for it, which then need not be drawn alone
+    # early: the figure that waits for it is then drawn beside other jobs
     priority: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Measure the cost of a simulation and of the emulator"

@@ -72,8 +72,8 @@ def shard_threads(wildcards):
 
 
 def two_or_half(wildcards):
-    """Two cores; one of two: jobs side by side end sooner there (a cluster's profile sets it)."""
-    return 1 if workflow.resource_settings.cores in (1, 2) else 2
+    """Two, but one where there are few: two jobs side by side then end sooner (a cluster's profile sets it)."""
+    return 1 if workflow.resource_settings.cores in (1, 2, 3) else 2
 
 
 def all_cores(wildcards):

@@ -20,7 +20,7 @@ from natal.settings.uncertainty import UncertaintySettings
 CHECK_DRAWS = 1000
 
 with script(snakemake, cpu_devices=snakemake.threads) as log:
-    # the chains of the Bayesian network run side by side
+    # the chains of the Bayesian network are spread over the threads
     config, files = snakemake.config, snakemake.input
     box, prior = plan.box(config), plan.prior_box(config)
     key = stage_key(config["seed"], "uncertainty")
