@@ -1,5 +1,6 @@
 """Programs kept on disk: the same bits as traced ones, and another program for whatever a trace depends on."""
 
+import hashlib
 import json
 import time
 
@@ -172,10 +173,13 @@ class Counted:
         return self.function(*arguments)
 
 
+FOREIGN = b'["os.system", "exit 1"]\n'
+
 DAMAGES = {
     "empty": lambda whole: b"",
     "cut off": lambda whole: whole[:-10],
     "one byte in the middle": lambda whole: whole[: len(whole) // 2] + b"?" + whole[len(whole) // 2 + 1 :],
+    "a foreign one": lambda whole: hashlib.sha256(FOREIGN + whole[-99:]).digest() + FOREIGN + whole[-99:],
 }
 
 
@@ -205,6 +209,11 @@ def test_results_are_written_without_their_code():
     assert programs._tree(json.loads(written)) == tree
     with pytest.raises(ValueError, match="results hold a list"):
         programs._written((1, [2]))
+    for name in ("os.system", "builtins.eval", "builtins.list", "natal.files.formats.read_json"):
+        with pytest.raises(ValueError, match=f"{name} is no kind of tuple"):
+            programs._tree([name, "1"])
+    with pytest.raises(ValueError, match="results hold 'text'"):
+        programs._tree(["builtins.tuple", "text"])
 
 
 def test_nothing_is_kept_without_a_folder(folder, monkeypatch, tmp_path):

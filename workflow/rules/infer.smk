@@ -14,7 +14,7 @@ rule recover:
     log: LOGS / "recover.log"
     benchmark: LOGS / "recover.benchmark.tsv"
     params: digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR)
-    threads: two_or_half
+    threads: one_or_two
     resources: **growing(mem_mb=8000, runtime=120)
     message: "Recover the birth conditions of every test cluster"
     script: "../scripts/infer/recover.py"
@@ -38,7 +38,7 @@ if CALIBRATED:
                 box=BOX,
                 prior=PRIOR,
             ),
-        threads: two_or_half
+        threads: one_or_two
         resources: **growing(mem_mb=8000, runtime=120)
         message: "Check posteriors of clusters drawn from the prior"
         script: "../scripts/infer/calibrate.py"

@@ -71,8 +71,8 @@ def shard_threads(wildcards):
     return max(1, workflow.cores // len(SHARDS))
 
 
-def two_or_half(wildcards):
-    """Two, but one where there are few: two jobs side by side then end sooner (a cluster's profile sets it)."""
+def one_or_two(wildcards):
+    """One where there are few, since two jobs side by side then end sooner, else two (a cluster's profile sets it)."""
     return 1 if workflow.resource_settings.cores in (1, 2, 3) else 2
 
 

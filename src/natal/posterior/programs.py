@@ -118,12 +118,13 @@ def _traced(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
 
 
 def _read(path: Path) -> _Program | None:
-    """A kept program; None if there is none, or a damaged one."""
-    with suppress(OSError):
+    """A kept program; None if there is none, or a damaged or foreign one."""
+    with suppress(OSError, ValueError):
         content = path.read_bytes()
         if content[:32] == hashlib.sha256(content[32:]).digest():
-            results, _, lowered = content[32:].partition(b"\n")
-            return _Program(jax.jit(jax.export.deserialize(bytearray(lowered)).call), _tree(json.loads(results)))
+            written, _, lowered = content[32:].partition(b"\n")
+            results = _tree(json.loads(written))
+            return _Program(jax.jit(jax.export.deserialize(bytearray(lowered)).call), results)
     return None
 
 
@@ -167,13 +168,23 @@ def _written(tree: Any) -> Any:
 
 
 def _tree(written: Any) -> Any:
-    """The tree that `_written` wrote."""
+    """The tree that `_written` wrote.
+
+    Raises:
+        ValueError: It names anything but a kind of tuple of the packages known here, or holds text.
+    """
     if isinstance(written, dict):
         return {name: _tree(part) for name, part in written.items()}
     if isinstance(written, list):
-        module, _, name = written[0].rpartition(".")
-        kind, parts = getattr(import_module(module), name), map(_tree, written[1:])
+        module, _, name = str(written[0]).rpartition(".")
+        known = module.partition(".")[0] in (*KNOWN, "builtins")
+        kind = getattr(import_module(module), name, None) if known else None
+        if not (isinstance(kind, type) and issubclass(kind, tuple)):
+            raise ValueError(f"{written[0]} is no kind of tuple")
+        parts = map(_tree, written[1:])
         return kind(parts) if kind is tuple else kind(*parts)
+    if isinstance(written, str):
+        raise ValueError(f"results hold {written!r}")
     return written
 
 
