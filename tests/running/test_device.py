@@ -54,6 +54,20 @@ def test_the_compile_cache_fills_and_serves(tmp_path):
     assert kept() == first
 
 
+@pytest.mark.parametrize(
+    ("gpu", "wanted", "expected"), [(False, "", "cpu"), (True, "", None), (False, "cpu,cuda", None)]
+)
+def test_only_a_job_that_simulates_looks_for_a_gpu(monkeypatch, no_trace, gpu, wanted, expected):
+    """Unless its user says where to compute; and it leaves memory of the GPU to jobs beside it."""
+    monkeypatch.setenv("JAX_PLATFORMS", wanted)
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    changes = {}
+    monkeypatch.setattr(device.jax.config, "update", changes.__setitem__)
+    device.set_up(threads=2, gpu=gpu, cache_folder=None)
+    assert changes.get("jax_platforms") == expected
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
 INTEL = "processor\t: 0\nmodel name\t: Xeon 8480\nflags\t\t: fpu avx2 avx512f\ncpu MHz\t\t: 2000.0\n"
 
 
@@ -88,12 +102,12 @@ def test_a_machine_without_a_description_still_has_a_name(monkeypatch, tmp_path)
     assert device.processor()
 
 
-def trouble_of(monkeypatch, *, allow_cpu=False, **environment):
+def trouble_of(monkeypatch, *, gpu=True, allow_cpu=False, **environment):
     """What a job says that is set up on this machine without GPUs, None if it goes on."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     try:
-        device.set_up(threads=2, cpu_devices=2, cache_folder=None, allow_cpu=allow_cpu)
+        device.set_up(threads=2, cpu_devices=2, cache_folder=None, gpu=gpu, allow_cpu=allow_cpu)
     except NatalError as error:
         return str(error)
 
@@ -101,7 +115,7 @@ def trouble_of(monkeypatch, *, allow_cpu=False, **environment):
 @pytest.fixture
 def no_trace(monkeypatch):
     """What a job changes in its own process."""
-    for name in ("NPROC", "XLA_FLAGS"):
+    for name in ("NPROC", "XLA_FLAGS", "XLA_PYTHON_CLIENT_PREALLOCATE"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setattr(device, "optimise_little", lambda: None)
 
@@ -117,6 +131,8 @@ def test_a_job_that_was_given_a_gpu_does_not_compute_without(monkeypatch, given)
     assert "nvidia-smi" in line
     assert "resources.allow_cpu: true" in line
     assert trouble_of(monkeypatch, allow_cpu=True, **given) is None
+    # a job that would not use it
+    assert trouble_of(monkeypatch, gpu=False, **given) is None
 
 
 @pytest.mark.usefixtures("no_trace")

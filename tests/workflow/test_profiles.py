@@ -1,10 +1,11 @@
-"""What a user uncomments in the Slurm profile takes effect, and jobs' cores on clusters."""
+"""What a user uncomments in the Slurm profile takes effect, jobs' cores on clusters, and which of them take a GPU."""
 
 import re
 
 import yaml
 from project import ROOT
 
+from natal.running.device import SIMULATING
 from natal.settings.reading import check_files
 
 PROFILE = ROOT / "profiles" / "slurm" / "config.yaml"
@@ -32,3 +33,13 @@ def test_cores_that_depend_on_the_machine_are_set_on_clusters():
     depend = re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *threads: [a-z]", rules, re.M)
     assert {"simulate", "recover", "speed"} <= set(depend)
     assert set(depend) == set(yaml.safe_load(PROFILE.read_text())["set-threads"])
+
+
+def test_rules_that_simulate_take_a_gpu():
+    """All those whose scripts call the simulator, and no name that no rule has."""
+    workflow = ROOT / "workflow"
+    rules = "".join(path.read_text() for path in [*workflow.glob("rules/*.smk"), *workflow.glob("studies/*.smk")])
+    scripts = dict(re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *script: \"\.\./(.*)\"$", rules, re.M))
+    calls = re.compile(r"natal\.simulation\.run |time_simulation")
+    assert {name for name, path in scripts.items() if calls.search((workflow / path).read_text())} <= SIMULATING
+    assert set(scripts) >= SIMULATING

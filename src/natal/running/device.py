@@ -17,6 +17,14 @@ log = logging.getLogger("natal")
 COMPILE_CACHE = Path(".cache") / "jax"
 """Compiled programs of all jobs that run in a folder."""
 
+SIMULATING = {
+    *("simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs", "speed"),
+    # of studies
+    *("cluster", "follow"),
+}
+"""Rules that a GPU makes faster: those that simulate. Other programs are small, and each takes long to compile for one
+(`docs/measurements/speed_gpu.md`)."""
+
 SETTLED: dict[str, Any] = {
     "jax_enable_x64": False,
     "jax_numpy_dtype_promotion": "standard",
@@ -43,7 +51,12 @@ set."""
 
 
 def set_up(
-    *, threads: int, cpu_devices: int = 1, cache_folder: str | Path | None = COMPILE_CACHE, allow_cpu: bool = True
+    *,
+    threads: int,
+    cpu_devices: int = 1,
+    cache_folder: str | Path | None = COMPILE_CACHE,
+    gpu: bool = False,
+    allow_cpu: bool = True,
 ) -> None:
     """Hold JAX to some threads, split into CPU devices, and give it a cache of what it compiles.
 
@@ -56,6 +69,7 @@ def set_up(
         threads: That computations may use.
         cpu_devices: Devices that the CPU is split into.
         cache_folder: Of compiled programs; None for none.
+        gpu: Whether to compute on a GPU if there is one. A user's own `JAX_PLATFORMS` is followed in any case.
         allow_cpu: Whether a job that was given a GPU may compute without one.
 
     Raises:
@@ -64,8 +78,12 @@ def set_up(
     logging.getLogger("jax").setLevel(logging.WARNING)
     # XLA sizes its thread pool by this variable when it starts; jobs side by side must not use each other's cores
     os.environ["NPROC"] = str(threads)
+    # by itself JAX takes three quarters of a GPU's memory when it starts; jobs side by side share the GPU
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     optimise_little()
     jax.config.update("jax_num_cpu_devices", cpu_devices)
+    if not gpu and not os.environ.get("JAX_PLATFORMS"):
+        jax.config.update("jax_platforms", "cpu")
     if cache_folder is not None:
         folder = Path(cache_folder).absolute() / processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))
@@ -74,7 +92,7 @@ def set_up(
         # natal.posterior.programs reads it, which jobs know nothing of; a user's own value stays
         os.environ.setdefault("NATAL_PROGRAMS", str(folder / "traced"))
     _settle()
-    _check_devices(allow_cpu=allow_cpu)
+    _check_devices(allow_cpu=allow_cpu or not gpu)
 
 
 def _settle() -> None:

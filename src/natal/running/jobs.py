@@ -55,7 +55,8 @@ def script(task: Any, *, cpu_devices: int | None = None, reads: Iterable[str] = 
             from natal.running import device
 
             allow_cpu = task.config.get("resources", {}).get("allow_cpu", False)
-            device.set_up(threads=task.threads, cpu_devices=cpu_devices, allow_cpu=allow_cpu)
+            gpu = task.rule in device.SIMULATING
+            device.set_up(threads=task.threads, cpu_devices=cpu_devices, gpu=gpu, allow_cpu=allow_cpu)
         yield log
 
 
