@@ -19,7 +19,9 @@ if "brute_force" in CHECKED:
                 "checks.brute_force.realizations",
                 prior=PRIOR,
             ),
-        threads: all_cores
+        threads: one_of_few
+        # it waits for nothing, and is long: at its end no core should be idle
+        priority: 1
         resources: **simulating(BRUTE_FORCE["grid"][0] * BRUTE_FORCE["grid"][1] * BRUTE_FORCE["realizations"])
         message: "Simulate a grid over the prior, for posteriors without an emulator"
         script: "../scripts/checks/brute_force_runs.py"
@@ -44,7 +46,7 @@ if "brute_force" in CHECKED:
                 box=BOX,
                 prior=PRIOR,
             ),
-        threads: 2
+        threads: 1
         resources: **growing(mem_mb=4000, runtime=30)
         message: "Compare posteriors with those from simulations alone"
         script: "../scripts/checks/brute_force.py"
@@ -64,7 +66,7 @@ if "posterior_predictive" in CHECKED:
             digest=digest(
                 "checks/posterior_predictive.py", "seed", "cluster", "integration", "checks.posterior_predictive"
             ),
-        threads: all_cores
+        threads: one_of_few
         resources: **simulating(PREDICTIVE["cases"] * PREDICTIVE["draws"])
         message: "Simulate clusters born as posteriors say and compare them with the observed ones"
         script: "../scripts/checks/posterior_predictive.py"

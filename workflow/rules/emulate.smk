@@ -21,6 +21,8 @@ rule train:
     benchmark: LOGS / "train.benchmark.tsv"
     params: digest=digest("emulate/train.py", "seed", "emulator", box=BOX)
     threads: 2
+    # before the density networks: all else waits for them, on one core
+    priority: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train the ensemble"
     script: "../scripts/emulate/train.py"
@@ -34,6 +36,7 @@ rule density:
     params: digest=digest("emulate/density.py", "seed", "density", "integration.t_end_yr", "cluster.n_stars", box=BOX)
     # one core is all that it keeps busy: the law of observables is trained beside it
     threads: 1
+    priority: 1
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train the density networks"
     script: "../scripts/emulate/density.py"

@@ -14,7 +14,9 @@ rule recover:
     log: LOGS / "recover.log"
     benchmark: LOGS / "recover.benchmark.tsv"
     params: digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR)
-    threads: one_or_two
+    threads: some_cores
+    # simulations and figures wait for it
+    priority: 1
     resources: **growing(mem_mb=8000, runtime=120)
     message: "Recover the birth conditions of every test cluster"
     script: "../scripts/infer/recover.py"
@@ -38,7 +40,7 @@ if CALIBRATED:
                 box=BOX,
                 prior=PRIOR,
             ),
-        threads: one_or_two
+        threads: some_cores
         resources: **growing(mem_mb=8000, runtime=120)
         message: "Check posteriors of clusters drawn from the prior"
         script: "../scripts/infer/calibrate.py"

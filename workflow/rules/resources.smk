@@ -71,9 +71,19 @@ def shard_threads(wildcards):
     return max(1, workflow.cores // len(SHARDS))
 
 
-def one_or_two(wildcards):
-    """One where there are few, since two jobs side by side then end sooner, else two (a cluster's profile sets it)."""
-    return 1 if workflow.resource_settings.cores in (1, 2, 3) else 2
+def has_few_cores():
+    """Whether jobs side by side, on a core each, end sooner than one after the other on all."""
+    return workflow.resource_settings.cores in (1, 2, 3)
+
+
+def some_cores(wildcards):
+    """One where there are few, else a quarter of all, two to four (a cluster's profile sets it)."""
+    return 1 if has_few_cores() else min(max(2, (workflow.resource_settings.cores or 0) // 4), 4)
+
+
+def one_of_few(wildcards):
+    """One where there are few, beside which other jobs run, else all (a cluster's profile sets it)."""
+    return 1 if has_few_cores() else all_cores(wildcards)
 
 
 def all_cores(wildcards):
