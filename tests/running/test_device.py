@@ -5,6 +5,7 @@ import platform
 import subprocess
 import sys
 
+import jax
 import pytest
 
 from natal.errors import NatalError
@@ -55,17 +56,30 @@ def test_the_compile_cache_fills_and_serves(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("gpu", "wanted", "expected"), [(False, "", "cpu"), (True, "", None), (False, "cpu,cuda", None)]
+    ("gpu", "wanted", "expected"),
+    [(False, None, "cpu"), (False, "", "cpu"), (True, None, None), (False, "cpu,cuda", None), (True, "cpu", None)],
 )
 def test_only_a_job_that_simulates_looks_for_a_gpu(monkeypatch, no_trace, gpu, wanted, expected):
-    """Unless its user says where to compute; and it leaves memory of the GPU to jobs beside it."""
-    monkeypatch.setenv("JAX_PLATFORMS", wanted)
-    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE", raising=False)
+    """Unless its user says where to compute: then JAX does what it is told."""
+    if wanted is None:
+        monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    else:
+        monkeypatch.setenv("JAX_PLATFORMS", wanted)
     changes = {}
     monkeypatch.setattr(device.jax.config, "update", changes.__setitem__)
     device.set_up(threads=2, gpu=gpu, cache_folder=None)
     assert changes.get("jax_platforms") == expected
-    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "false"), ("true", "true")])
+def test_a_job_leaves_memory_of_the_gpu_to_others(monkeypatch, no_trace, given, expected):
+    """Unless its user says otherwise."""
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE")
+    if given:
+        monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", given)
+    monkeypatch.setattr(device.jax.config, "update", lambda *_: None)
+    device.set_up(threads=2, cache_folder=None)
+    assert os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == expected
 
 
 INTEL = "processor\t: 0\nmodel name\t: Xeon 8480\nflags\t\t: fpu avx2 avx512f\ncpu MHz\t\t: 2000.0\n"
@@ -118,6 +132,9 @@ def no_trace(monkeypatch):
     for name in ("NPROC", "XLA_FLAGS", "XLA_PYTHON_CLIENT_PREALLOCATE"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setattr(device, "optimise_little", lambda: None)
+    platforms = jax.config.jax_platforms
+    yield
+    jax.config.update("jax_platforms", platforms)
 
 
 @pytest.mark.usefixtures("no_trace")
@@ -131,8 +148,11 @@ def test_a_job_that_was_given_a_gpu_does_not_compute_without(monkeypatch, given)
     assert "nvidia-smi" in line
     assert "resources.allow_cpu: true" in line
     assert trouble_of(monkeypatch, allow_cpu=True, **given) is None
-    # a job that would not use it
+    # one that does not use it says so
+    said = []
+    monkeypatch.setattr(device.log, "warning", said.append)
     assert trouble_of(monkeypatch, gpu=False, **given) is None
+    assert "does not use" in "".join(said)
 
 
 @pytest.mark.usefixtures("no_trace")

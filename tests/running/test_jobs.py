@@ -19,7 +19,8 @@ from natal.errors import NatalError
 from natal.files.formats import read_json
 from natal.files.locks import is_locked
 from natal.progress import Progress
-from natal.running.jobs import job
+from natal.running import device
+from natal.running.jobs import job, script
 from natal.settings.integration import Integration
 from natal.simulation.checkpoint import HEADER_BYTES, Checkpoint
 from natal.simulation.clusters import snapshot_type
@@ -48,7 +49,8 @@ import numpy as np
 from natal.running import device
 from natal.simulation.checkpoint import Checkpoint
 from natal.files.atomic import atomic_path
-from natal.running.jobs import job
+from natal.running import device
+from natal.running.jobs import job, script
 from natal.settings.integration import Integration
 from natal.simulation.run import simulate
 from natal.simulation.setup import Setup
@@ -204,6 +206,17 @@ def test_a_job_records_its_outputs_when_it_is_done(log_path, task, tmp_path):
     with job(log_path, task):
         pass
     assert read_json(tmp_path / "results/tiny/provenance/table.csv.json")["rule"] == "tabulate"
+
+
+@pytest.mark.parametrize(("rule", "gpu"), [("simulate", True), ("likelihood", False)])
+def test_only_rules_that_simulate_take_a_gpu(log_path, task, monkeypatch, rule, gpu):
+    """The frame of scripts goes by the rule's name."""
+    asked = {}
+    monkeypatch.setattr(device, "set_up", lambda **given: asked.update(given))
+    task.rule, task.log, task.threads = rule, [log_path], 3
+    with script(task, cpu_devices=2):
+        pass
+    assert asked == {"threads": 3, "cpu_devices": 2, "gpu": gpu, "allow_cpu": False}
 
 
 def test_a_job_that_fails_records_nothing(log_path, task, tmp_path):

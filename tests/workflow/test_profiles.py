@@ -1,7 +1,9 @@
 """What a user uncomments in the Slurm profile takes effect, jobs' cores on clusters, and which of them take a GPU."""
 
 import re
+from types import SimpleNamespace
 
+import pytest
 import yaml
 from project import ROOT
 
@@ -35,11 +37,34 @@ def test_cores_that_depend_on_the_machine_are_set_on_clusters():
     assert set(depend) == set(yaml.safe_load(PROFILE.read_text())["set-threads"])
 
 
+def scripts_of(folder):
+    """(rule, text of its script) of all Snakefiles in a folder of the workflow."""
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / folder).glob("*.smk"))
+    found = re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *script: \"\.\./(.*)\"$", rules, re.M)
+    assert len(found) > 20
+    return [(name, (ROOT / "workflow" / path).read_text()) for name, path in found]
+
+
 def test_rules_that_simulate_take_a_gpu():
-    """All those whose scripts call the simulator, and no name that no rule has."""
-    workflow = ROOT / "workflow"
-    rules = "".join(path.read_text() for path in [*workflow.glob("rules/*.smk"), *workflow.glob("studies/*.smk")])
-    scripts = dict(re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *script: \"\.\./(.*)\"$", rules, re.M))
-    calls = re.compile(r"natal\.simulation\.run |time_simulation")
-    assert {name for name, path in scripts.items() if calls.search((workflow / path).read_text())} <= SIMULATING
-    assert set(scripts) >= SIMULATING
+    """Those of the campaign whose scripts call the simulator, no others, and two of studies."""
+    of_campaign = {name for name, text in scripts_of("rules") if "natal.simulation.run " in text}
+    of_studies = {"cluster", "follow"}
+    assert of_campaign | of_studies == SIMULATING
+    assert {name for name, _ in scripts_of("studies")} >= of_studies
+
+
+@pytest.mark.parametrize(
+    ("cores", "few", "inferring", "checking"),
+    [
+        *[(1, True, 1, 1), (2, True, 1, 1), (3, True, 1, 1)],
+        *[(4, False, 2, 4), (11, False, 2, 11), (12, False, 3, 12), (64, False, 4, 64), (None, False, 2, None)],
+    ],
+)
+def test_cores_of_jobs(cores, few, inferring, checking):
+    """On few cores jobs run side by side; on Slurm, where nobody knows the number, the profile says it."""
+    settings = SimpleNamespace(cores=cores)
+    names = {"workflow": SimpleNamespace(cores=cores, resource_settings=settings), "cache": lambda function: function}
+    exec((ROOT / "workflow" / "rules" / "resources.smk").read_text(), names)
+    assert names["has_few_cores"]() == few
+    assert names["one_to_four"](None) == inferring
+    assert names["one_or_all"](None) == checking

@@ -19,10 +19,10 @@ if "brute_force" in CHECKED:
                 "checks.brute_force.realizations",
                 prior=PRIOR,
             ),
-        threads: one_of_few
-        # it waits for nothing, and is long: at its end no core should be idle
-        priority: 1
-        resources: **simulating(BRUTE_FORCE["grid"][0] * BRUTE_FORCE["grid"][1] * BRUTE_FORCE["realizations"])
+        threads: one_or_all
+        # on one core it is long, and should not be the last; on all it should not keep everything else waiting
+        priority: int(has_few_cores())
+        resources: **simulating("brute_force_runs", BRUTE_FORCE["grid"][0] * BRUTE_FORCE["grid"][1] * BRUTE_FORCE["realizations"])
         message: "Simulate a grid over the prior, for posteriors without an emulator"
         script: "../scripts/checks/brute_force_runs.py"
 
@@ -66,8 +66,8 @@ if "posterior_predictive" in CHECKED:
             digest=digest(
                 "checks/posterior_predictive.py", "seed", "cluster", "integration", "checks.posterior_predictive"
             ),
-        threads: one_of_few
-        resources: **simulating(PREDICTIVE["cases"] * PREDICTIVE["draws"])
+        threads: one_or_all
+        resources: **simulating("posterior_predictive", PREDICTIVE["cases"] * PREDICTIVE["draws"])
         message: "Simulate clusters born as posteriors say and compare them with the observed ones"
         script: "../scripts/checks/posterior_predictive.py"
 
@@ -79,7 +79,7 @@ rule trust_runs:
     params:
         digest=digest("checks/trust_runs.py", "seed", "cluster", "integration", "checks.trust.draws", prior=PRIOR)
     threads: all_cores
-    resources: **simulating(config["checks"]["trust"]["draws"])
+    resources: **simulating("trust_runs", config["checks"]["trust"]["draws"])
     message: "Simulate fresh clusters drawn from the prior"
     script: "../scripts/checks/trust_runs.py"
 
@@ -106,7 +106,7 @@ rule numerical_runs:
         ),
     threads: all_cores
     # as many steps as five times the clusters have
-    resources: **simulating(5 * config["checks"]["numerical"]["draws"])
+    resources: **simulating("numerical_runs", 5 * config["checks"]["numerical"]["draws"])
     message: "Follow the same clusters with the campaign's step and softening, and with half of them"
     script: "../scripts/checks/numerical_runs.py"
 

@@ -14,7 +14,7 @@ rule recover:
     log: LOGS / "recover.log"
     benchmark: LOGS / "recover.benchmark.tsv"
     params: digest=digest("infer/recover.py", *INFERENCE_KEYS, box=BOX, prior=PRIOR)
-    threads: some_cores
+    threads: one_to_four
     # simulations and figures wait for it
     priority: 1
     resources: **growing(mem_mb=8000, runtime=120)
@@ -40,7 +40,7 @@ if CALIBRATED:
                 box=BOX,
                 prior=PRIOR,
             ),
-        threads: some_cores
+        threads: one_to_four
         resources: **growing(mem_mb=8000, runtime=120)
         message: "Check posteriors of clusters drawn from the prior"
         script: "../scripts/infer/calibrate.py"

@@ -17,11 +17,11 @@ def growing(**amounts):
     return {name: times(amount) for name, amount in amounts.items()}
 
 
-def simulating(n_runs):
+def simulating(rule, n_runs):
     """What a job asks for that simulates clusters beside those of the design."""
 
     def mem_mb(wildcards, attempt, threads):
-        return attempt * memory_mb(n_runs, threads)
+        return attempt * memory_mb(n_runs, threads, host_bytes(rule))
 
     return {"mem_mb": mem_mb, **growing(runtime=runtime_min(n_runs))}
 
@@ -32,10 +32,10 @@ def answering(n_clusters):
     return growing(mem_mb=answers.memory_mb(n_clusters, n_draws), runtime=answers.runtime_min(n_clusters))
 
 
-def memory_mb(n_runs, threads, host_bytes=0):
+def memory_mb(n_runs, threads, more_bytes):
     batch = config["integration"]["clusters_per_batch"]
     simulating = memory_bytes(n_runs, config["cluster"]["n_stars"], clusters_per_batch=batch, n_devices=threads)
-    return ceil((WORKFLOW_BYTES + 1.3 * simulating + host_bytes) / 1e6)
+    return ceil((WORKFLOW_BYTES + 1.3 * simulating + more_bytes) / 1e6)
 
 
 def runtime_min(n_runs):
@@ -56,9 +56,13 @@ def runs_in_time():
     return runs_in_minutes(config["design"]["job_minutes"], n_stars, n_steps, speed, max_bytes, batch)
 
 
+def host_bytes(rule):
+    """What a GPU takes of the host's memory, if the rule's jobs ask for one."""
+    return GPU_HOST_BYTES * asks_for_gpu(workflow, rule)
+
+
 def shard_memory_mb(wildcards, attempt, threads):
-    host_bytes = GPU_HOST_BYTES * asks_for_gpu(workflow, "simulate")
-    return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, threads, host_bytes)
+    return attempt * memory_mb(SHARDS[wildcards.shard].n_runs, threads, host_bytes("simulate"))
 
 
 def shard_runtime_min(wildcards, attempt):
@@ -73,15 +77,16 @@ def shard_threads(wildcards):
 
 def has_few_cores():
     """Whether jobs side by side, on a core each, end sooner than one after the other on all."""
-    return workflow.resource_settings.cores in (1, 2, 3)
+    cores = workflow.resource_settings.cores
+    return cores is not None and cores < 4
 
 
-def some_cores(wildcards):
+def one_to_four(wildcards):
     """One where there are few, else a quarter of all, two to four (a cluster's profile sets it)."""
     return 1 if has_few_cores() else min(max(2, (workflow.resource_settings.cores or 0) // 4), 4)
 
 
-def one_of_few(wildcards):
+def one_or_all(wildcards):
     """One where there are few, beside which other jobs run, else all (a cluster's profile sets it)."""
     return 1 if has_few_cores() else all_cores(wildcards)
 

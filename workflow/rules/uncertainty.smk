@@ -18,7 +18,7 @@ rule uncertainty:
         digest=digest(
             "uncertainty/uncertainty.py", *INFERENCE_KEYS, "emulator", "uncertainty", box=BOX, prior=PRIOR
         ),
-    threads: some_cores
+    threads: one_to_four
     # the longest of those that wait for the likelihood
     priority: 1
     resources: **growing(mem_mb=8000, runtime=60)

@@ -18,12 +18,12 @@ COMPILE_CACHE = Path(".cache") / "jax"
 """Compiled programs of all jobs that run in a folder."""
 
 SIMULATING = {
-    *("simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs", "speed"),
+    *("simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs"),
     # of studies
     *("cluster", "follow"),
 }
-"""Rules that a GPU makes faster: those that simulate. Other programs are small, and each takes long to compile for one
-(`docs/measurements/speed_gpu.md`)."""
+"""Rules whose jobs take a GPU: those that simulate. Other programs are small, and take long to compile for one
+(`docs/measurements/speed_gpu.md` has times)."""
 
 SETTLED: dict[str, Any] = {
     "jax_enable_x64": False,
@@ -84,6 +84,8 @@ def set_up(
     jax.config.update("jax_num_cpu_devices", cpu_devices)
     if not gpu and not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
+        if _slurm_gave_gpu():
+            log.warning("Slurm gave this job a GPU, which it does not use: JAX_PLATFORMS=cuda,cpu would make it")
     if cache_folder is not None:
         folder = Path(cache_folder).absolute() / processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))

@@ -12,7 +12,7 @@ from natal.simulation.cost import batch_size
 
 with script(snakemake) as log:
     # the job reserves all cores, so that nothing runs beside it, and measures on one
-    device.set_up(threads=1, gpu=True)
+    device.set_up(threads=1)
     config = snakemake.config
     box = plan.box(config)
     cluster = ClusterModel(**config["cluster"])
