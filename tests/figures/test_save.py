@@ -34,6 +34,23 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, figure):
     assert b"CreationDate" not in content
 
 
+def test_a_figure_is_laid_out_once_and_can_be_again(tmp_path, figure):
+    """All formats have the first one's layout, with colour bars, too; what the caller changes later counts."""
+    figure = Figure(layout="constrained")
+    axes = figure.subplots()
+    figure.colorbar(axes.imshow([[0, 1]]))
+    engine, laid_out = figure.get_layout_engine(), []
+    execute = engine.execute
+    engine.execute = lambda figure: laid_out.append(figure) or execute(figure)
+    save_figures([tmp_path / f"line.{kind}" for kind in ("png", "pdf", "svg")], {"line": figure})
+    assert len(laid_out) == 1
+    before = axes.get_position().bounds
+    axes.set_ylabel("two\nlines")
+    assert figure.get_layout_engine() is engine
+    save_figures([tmp_path / "line.png"], {"line": figure})
+    assert axes.get_position().bounds != before
+
+
 def test_a_figure_that_was_not_drawn_is_an_error(tmp_path, figure):
     """And no file."""
     with pytest.raises(KeyError, match="circle"):

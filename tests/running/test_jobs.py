@@ -49,8 +49,7 @@ import numpy as np
 from natal.running import device
 from natal.simulation.checkpoint import Checkpoint
 from natal.files.atomic import atomic_path
-from natal.running import device
-from natal.running.jobs import job, script
+from natal.running.jobs import job
 from natal.settings.integration import Integration
 from natal.simulation.run import simulate
 from natal.simulation.setup import Setup

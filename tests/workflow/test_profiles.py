@@ -37,20 +37,20 @@ def test_cores_that_depend_on_the_machine_are_set_on_clusters():
     assert set(depend) == set(yaml.safe_load(PROFILE.read_text())["set-threads"])
 
 
-def scripts_of(folder):
-    """(rule, text of its script) of all Snakefiles in a folder of the workflow."""
-    rules = "".join(path.read_text() for path in (ROOT / "workflow" / folder).glob("*.smk"))
-    found = re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *script: \"\.\./(.*)\"$", rules, re.M)
-    assert len(found) > 20
-    return [(name, (ROOT / "workflow" / path).read_text()) for name, path in found]
-
-
 def test_rules_that_simulate_take_a_gpu():
-    """Those of the campaign whose scripts call the simulator, no others, and two of studies."""
-    of_campaign = {name for name, text in scripts_of("rules") if "natal.simulation.run " in text}
-    of_studies = {"cluster", "follow"}
-    assert of_campaign | of_studies == SIMULATING
-    assert {name for name, _ in scripts_of("studies")} >= of_studies
+    """Those of the campaign whose scripts call the simulator, and no others."""
+    rules = "".join(path.read_text() for path in (ROOT / "workflow" / "rules").glob("*.smk"))
+    scripts = re.findall(r"^ *rule (\w+):\n(?:(?!^ *rule ).*\n)*?^ *script: \"\.\./(.*)\"$", rules, re.M)
+    assert len(scripts) > 30
+    calls = "natal.simulation.run "
+    assert {name for name, path in scripts if calls in (ROOT / "workflow" / path).read_text()} == SIMULATING
+
+
+def resources(**names):
+    """What resources.smk defines, with these names of Snakemake and of other files."""
+    names = {"cache": lambda function: function, **names}
+    exec((ROOT / "workflow" / "rules" / "resources.smk").read_text(), names)
+    return names
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,19 @@ def test_rules_that_simulate_take_a_gpu():
 )
 def test_cores_of_jobs(cores, few, inferring, checking):
     """On few cores jobs run side by side; on Slurm, where nobody knows the number, the profile says it."""
-    settings = SimpleNamespace(cores=cores)
-    names = {"workflow": SimpleNamespace(cores=cores, resource_settings=settings), "cache": lambda function: function}
-    exec((ROOT / "workflow" / "rules" / "resources.smk").read_text(), names)
+    names = resources(workflow=SimpleNamespace(cores=cores, resource_settings=SimpleNamespace(cores=cores)))
     assert names["has_few_cores"]() == few
     assert names["one_to_four"](None) == inferring
     assert names["one_or_all"](None) == checking
+
+
+@pytest.mark.parametrize(("with_gpu", "expected"), [(["simulate"], 0.5), ([], 90), (["simulate", "trust_runs"], 90)])
+@pytest.mark.parametrize("configured", [None, 90])
+def test_the_speed_of_shards_is_not_that_of_jobs_on_other_devices(monkeypatch, with_gpu, expected, configured):
+    """A job without a GPU gets its time by a guess where shards had one."""
+    names = resources(workflow=None, config={"resources": {"gint_per_s": configured}}, SIMULATIONS=None)
+    monkeypatch.setitem(names, "is_job", lambda _: False)
+    monkeypatch.setitem(names, "remembered_gint_per_s", lambda _: 90)
+    monkeypatch.setitem(names, "asks_for_gpu", lambda _, rule: rule in with_gpu)
+    assert names["gint_per_s"]("trust_runs") == expected
+    assert names["gint_per_s"]("simulate") == 90

@@ -23,7 +23,7 @@ def simulating(rule, n_runs):
     def mem_mb(wildcards, attempt, threads):
         return attempt * memory_mb(n_runs, threads, host_bytes(rule))
 
-    return {"mem_mb": mem_mb, **growing(runtime=runtime_min(n_runs))}
+    return {"mem_mb": mem_mb, **growing(runtime=runtime_min(rule, n_runs))}
 
 
 def answering(n_clusters):
@@ -38,11 +38,11 @@ def memory_mb(n_runs, threads, more_bytes):
     return ceil((WORKFLOW_BYTES + 1.3 * simulating + more_bytes) / 1e6)
 
 
-def runtime_min(n_runs):
+def runtime_min(rule, n_runs):
     integration = config["integration"]
     n_steps = round(integration["t_end_yr"] / integration["dt_yr"])
     n_stars, batch = config["cluster"]["n_stars"], integration["clusters_per_batch"]
-    return runtime_minutes(n_runs, n_stars, n_steps, gint_per_s(), batch)
+    return runtime_minutes(n_runs, n_stars, n_steps, gint_per_s(rule), batch)
 
 
 @cache
@@ -67,7 +67,7 @@ def shard_memory_mb(wildcards, attempt, threads):
 
 def shard_runtime_min(wildcards, attempt):
     # what a shorter job leaves undone, the next attempt goes on with
-    return min(attempt * runtime_min(SHARDS[wildcards.shard].n_runs), config["resources"]["max_runtime_min"])
+    return min(attempt * runtime_min("simulate", SHARDS[wildcards.shard].n_runs), config["resources"]["max_runtime_min"])
 
 
 def shard_threads(wildcards):
@@ -97,8 +97,13 @@ def all_cores(wildcards):
 
 
 @cache
-def gint_per_s():
-    """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess."""
+def gint_per_s(rule):
+    """The configured speed of a job, else the lowest one measured on this campaign's finished shards, else a guess.
+
+    The first two are of a simulate job: where that has a GPU and the rule's jobs have none, the guess is left.
+    """
+    if asks_for_gpu(workflow, rule) != asks_for_gpu(workflow, "simulate"):
+        return DEFAULT_GINT_PER_S
     # a job has got its time already, and looks at nobody else's shard
     measured = None if is_job(workflow) else remembered_gint_per_s(SIMULATIONS)
     return config["resources"]["gint_per_s"] or measured or DEFAULT_GINT_PER_S

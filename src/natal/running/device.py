@@ -17,13 +17,9 @@ log = logging.getLogger("natal")
 COMPILE_CACHE = Path(".cache") / "jax"
 """Compiled programs of all jobs that run in a folder."""
 
-SIMULATING = {
-    *("simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs"),
-    # of studies
-    *("cluster", "follow"),
-}
+SIMULATING = {"simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs"}
 """Rules whose jobs take a GPU: those that simulate. Other programs are small, and take long to compile for one
-(`docs/measurements/speed_gpu.md` has times)."""
+(`docs/measurements/speed_gpu.md` has times). The speed of the simulator is measured on a core."""
 
 SETTLED: dict[str, Any] = {
     "jax_enable_x64": False,
@@ -85,7 +81,7 @@ def set_up(
     if not gpu and not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
         if _slurm_gave_gpu():
-            log.warning("Slurm gave this job a GPU, which it does not use: JAX_PLATFORMS=cuda,cpu would make it")
+            log.info("Slurm gave this job a GPU, which it does not use: only jobs that simulate do")
     if cache_folder is not None:
         folder = Path(cache_folder).absolute() / processor()
         jax.config.update("jax_compilation_cache_dir", str(folder))

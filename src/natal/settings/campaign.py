@@ -33,7 +33,8 @@ class Resources(Section):
     max_runtime_min: Count
     """the longest time limit to ask for, your queue's for instance. A job that is cut goes on from its last snapshot"""
     allow_cpu: bool
-    """whether a job to which Slurm gave a GPU may compute on a CPU if JAX finds no GPU; else it fails at once"""
+    """whether a simulating job to which Slurm gave a GPU may compute on a CPU if JAX finds no GPU; else it fails at
+    once"""
 
 
 class Report(Section):
