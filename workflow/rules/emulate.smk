@@ -21,7 +21,7 @@ rule train:
     benchmark: LOGS / "train.benchmark.tsv"
     params: digest=digest("emulate/train.py", "seed", "emulator", box=BOX)
     threads: 2
-    # before `density` and `joint`, which take a core each: so these end together
+    # on two cores best before `density` and `joint`, which take one each; if `joint` is ready first, after them
     priority: 2
     resources: **growing(mem_mb=4000, runtime=30)
     message: "Train the ensemble"
