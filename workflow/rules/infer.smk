@@ -41,6 +41,8 @@ if CALIBRATED:
                 prior=PRIOR,
             ),
         threads: one_to_four
+        # before figures, which fill what is left of the cores
+        priority: 1
         resources: **growing(mem_mb=8000, runtime=120)
         message: "Check posteriors of clusters drawn from the prior"
         script: "../scripts/infer/calibrate.py"
