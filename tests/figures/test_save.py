@@ -34,7 +34,7 @@ def test_the_same_figure_gives_the_same_bytes(tmp_path, figure):
     assert b"CreationDate" not in content
 
 
-def test_a_figure_is_laid_out_once_and_can_be_again(tmp_path, figure):
+def test_a_figure_is_laid_out_once_and_can_be_again(tmp_path):
     """All formats have the first one's layout, with colour bars, too; what the caller changes later counts."""
     figure = Figure(layout="constrained")
     axes = figure.subplots()

@@ -17,10 +17,6 @@ log = logging.getLogger("natal")
 COMPILE_CACHE = Path(".cache") / "jax"
 """Compiled programs of all jobs that run in a folder."""
 
-SIMULATING = {"simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs"}
-"""Rules whose jobs take a GPU: those that simulate. Other programs are small, and take long to compile for one
-(`docs/measurements/speed_gpu.md` has times). The speed of the simulator is measured on a core."""
-
 SETTLED: dict[str, Any] = {
     "jax_enable_x64": False,
     "jax_numpy_dtype_promotion": "standard",

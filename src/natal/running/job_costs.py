@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from natal.running.jobs import SIMULATING
+
 Files = Mapping[str, Sequence[str | Path]]
 """Files of a stage's jobs, by the stage's name."""
 
 KINDS = {
-    "simulating": ("simulate", "brute_force_runs", "posterior_predictive"),
+    "simulating": SIMULATING,
     "fitting": ("train", "density", "likelihood"),
     "inferring": ("recover", "calibrate", "observe"),
     "checking": ("evaluate", "uncertainty", "brute_force", "speed"),

@@ -24,6 +24,10 @@ STORAGE_TROUBLE = {
 }
 """Numbers of errors that a user can mend on the disk."""
 
+SIMULATING = ("simulate", "brute_force_runs", "posterior_predictive", "trust_runs", "numerical_runs")
+"""Rules that simulate, whose jobs take a GPU. Other programs are small, and take long to compile for one
+(`docs/measurements/speed_gpu.md` has times). The speed of the simulator is measured on a core."""
+
 LOG_FORMAT = "%(asctime)s %(levelname)s %(message)s"
 DATE_FORMAT = "%Y-%m-%d %H:%M:%S"
 
@@ -55,7 +59,7 @@ def script(task: Any, *, cpu_devices: int | None = None, reads: Iterable[str] = 
             from natal.running import device
 
             allow_cpu = task.config.get("resources", {}).get("allow_cpu", False)
-            gpu = task.rule in device.SIMULATING
+            gpu = task.rule in SIMULATING
             device.set_up(threads=task.threads, cpu_devices=cpu_devices, gpu=gpu, allow_cpu=allow_cpu)
         yield log
 
